@@ -1,0 +1,66 @@
+"""`lard ...`: each command's module is imported only when the command is used."""
+
+import importlib
+import sys
+
+import click
+
+from lard import __version__
+from lard.errors import LardError
+
+# command: (module, what it does); the texts stand here so that --help imports no module
+COMMANDS = {
+    "airports": ("airports", "List, check, import, export and compare runway databases."),
+    "odd": ("odd", "Check, show, preview and compare operational design domains."),
+    "scenario": ("scenario", "Sample approaches from an ODD; convert scenario files."),
+    "render": ("render", "Render the frames of a table from ground imagery."),
+    "preview": ("render", "Render one view of a runway from a few numbers."),
+    "label": ("label", "Label every runway in view of each frame."),
+    "inspect": ("label", "Draw labels on images: contact sheets and single frames."),
+    "dqr": ("dqr", "Run the data quality requirements and write the compliance report."),
+    "export": ("export", "Write a dataset in COCO, YOLO, LARD and other formats."),
+    "train": ("detect", "Train a detector."),
+    "predict": ("detect", "Detect runways and write COCO results."),
+    "score": ("detect", "Score a COCO results file."),
+    "leaderboard": ("detect", "Add results to the leaderboard and build it."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and loads each on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"lard.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except LardError as error:
+            click.echo(f"lard: {error}", err=True)
+            sys.exit(2)
+        except BrokenPipeError:
+            sys.exit(0)  # the reader, `head` say, has had enough
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lard")
+def main() -> None:
+    """Runway-detection datasets and benchmarks from an operational design domain.
+
+    \b
+    Examples:
+      lard airports show KATL
+      lard scenario sample --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM --n 30 --seed 1 --out frames.parquet
+      lard COMMAND --help
+    """

@@ -1,0 +1,83 @@
+"""Imports point one way, and heavy packages stay in the rooms that own them."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "lard").rglob("*.py")) + sorted((ROOT / "pipelines").glob("*.py"))
+
+# a room may import only from its own and lower ranks; rooms of equal rank do not know each other
+RANKS = {
+    "errors": 0, "tables": 1, "progress": 1, "workers": 1, "geodesy": 2, "airports": 3, "camera": 3, "approach": 4,
+    "odd": 5, "scenario": 6, "labels": 6, "imagery": 7, "quality": 8, "export": 8, "detect": 8, "report": 9,
+    "cli": 10, "pipelines": 11,
+}  # fmt: skip
+OWNED = {
+    "torch": ("lard/detect",),
+    "rasterio": ("lard/imagery", "lard/airports"),
+    "requests": ("lard/imagery", "lard/airports"),
+}
+
+
+def _imports(path: Path) -> list[tuple[str, int]]:
+    """Every imported dotted name with its line, those inside functions included."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import; use the absolute name"
+            found.append((node.module or "", node.lineno))
+            found += [(f"{node.module}.{alias.name}", node.lineno) for alias in node.names]
+    return found
+
+
+def _room(dotted: str) -> str | None:
+    parts = dotted.split(".")
+    if parts[0] == "pipelines":
+        return "pipelines"
+    return parts[1] if parts[0] == "lard" and len(parts) > 1 and parts[1] in RANKS else None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path) -> None:
+    relative = path.relative_to(ROOT)
+    own = "pipelines" if relative.parts[0] == "pipelines" else relative.with_suffix("").parts[1]
+    if own == "__init__":
+        assert not _imports(path), "lard/__init__.py imports nothing"
+        return
+    assert own in RANKS, f"{relative}: a new room; give it a rank in the architecture test"
+    for dotted, line in _imports(path):
+        room = _room(dotted)
+        if room is None or room == own:
+            continue
+        assert RANKS[room] < RANKS[own], f"{relative}:{line}: {own} must not import {room}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_heavy_packages_stay_in_their_rooms(path: Path) -> None:
+    relative = str(path.relative_to(ROOT))
+    for dotted, line in _imports(path):
+        owners = OWNED.get(dotted.split(".")[0])
+        if owners is not None:
+            assert relative.startswith(owners), f"{relative}:{line}: {dotted} belongs in {owners}"
+
+
+def test_help_imports_no_heavy_package() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from lard.cli import main; "
+        "r = CliRunner().invoke(main, ['--help']); assert r.exit_code == 0, r.output; "
+        "print([m for m in ('torch','numba','rasterio','polars','matplotlib','pyproj','numpy') if m in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"
+
+
+def test_nothing_reads_the_design_notes() -> None:
+    """The folder beside the repository does not ship: only tests that skip when it is absent may name it."""
+    for path in MODULES:
+        assert "../shared" not in path.read_text(), path
