@@ -61,6 +61,6 @@ def main() -> None:
     \b
     Examples:
       lard airports show KATL
-      lard scenario sample --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM --n 30 --seed 1 --out frames.parquet
+      lard scenario sample --odd odd_specs/lard_v2.yaml --airports LFPO --n 30 --seed 1 --out f.parquet
       lard COMMAND --help
     """
