@@ -1,0 +1,41 @@
+"""What every stage shares: its section of params.yaml and the way it ends."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from lard.errors import LardError, SpecError
+
+PARAMS = Path("params.yaml")
+
+
+def params(*path: str) -> Any:
+    """The value at a path of keys in params.yaml; SpecError names the key that is missing."""
+    try:
+        value: Any = YAML(typ="safe").load(PARAMS)
+    except FileNotFoundError as error:
+        raise SpecError(f"{PARAMS}: no such file; run the stages from the repository root") from error
+    except YAMLError as error:
+        raise SpecError(f"{PARAMS}: not valid YAML: {error}") from error
+    for depth, key in enumerate(path, start=1):
+        if not isinstance(value, dict) or key not in value:
+            raise SpecError(f"{PARAMS}: {'.'.join(path[:depth])} is missing; see the shipped params.yaml")
+        value = value[key]
+    return value
+
+
+def run(stage: Callable[[], int | None]) -> None:
+    """Run a stage as a script: one clear line and exit code 2 for a user's error, 130 for Ctrl-C."""
+    try:
+        code = stage() or 0
+    except LardError as error:
+        print(f"lard: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on from here", file=sys.stderr)
+        code = 130
+    sys.exit(code)
