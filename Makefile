@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
+# the stages of dvc.yaml call `python`
+export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: repro test lint env clean
 
