@@ -1,0 +1,236 @@
+"""The project's own runway table: a folder with airports.csv, runways.csv and database.json."""
+
+import csv
+import io
+import math
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from lard.airports.build import AirportInfo, Strip, as_edges, build_airports, reciprocal_ident, square_edges
+from lard.airports.csvfile import Cells
+from lard.airports.model import Airport, Array, Runway, RunwayDatabase, normalise_ident
+from lard.errors import AirportError, DataError
+from lard.geodesy import EARTH_MODELS, ecef_from_geodetic
+from lard.tables import read_json, write_json, write_text
+
+AIRPORT_COLUMNS = ("icao", "name", "country", "lat_deg", "lon_deg", "elevation_m")
+RUNWAY_COLUMNS = (
+    "airport", "ident", "reciprocal", "lat_deg", "lon_deg", "alt_m", "width_m", "displaced_m",
+    "surface", "lighted", "marking", "source", "date",
+)  # fmt: skip
+CORNER_COLUMNS = tuple(
+    f"{corner}_{what}" for corner in ("br", "bl") for what in ("lat_deg", "lon_deg", "alt_m")
+)
+ALTITUDE_DATUMS = ("msl", "ellipsoidal")
+
+_SHIPPED = Path(__file__).parent / "data"
+_SQUARE_TOLERANCE_M = 0.01
+
+
+@cache
+def load_shipped() -> RunwayDatabase:
+    """The runway table that comes with the project."""
+    return read_table_folder(_SHIPPED)
+
+
+def write_table_folder(database: RunwayDatabase, folder: str | Path) -> None:
+    """Write a database as our table; corner columns appear only where an edge is not square to the axis."""
+    folder = Path(folder)
+    airports = [database.airports[icao] for icao in sorted(database.airports)]
+    airport_rows = [
+        (a.icao, a.name, a.country, _text(a.lat_deg, 6), _text(a.lon_deg, 6), _text(a.elevation_m, 1))
+        for a in airports
+    ]
+    runways = [runway for airport in airports for runway in airport.runways]
+    rows = [_runway_row(runway) for runway in runways]
+    corners = [_corner_cells(runway) for runway in runways]
+    columns: tuple[str, ...] = RUNWAY_COLUMNS
+    if any(any(cells) for cells in corners):
+        columns = (*RUNWAY_COLUMNS, *CORNER_COLUMNS)
+        rows = [(*row, *cells) for row, cells in zip(rows, corners, strict=True)]
+    write_text(_csv_text(AIRPORT_COLUMNS, airport_rows), folder / "airports.csv")
+    write_text(_csv_text(columns, rows), folder / "runways.csv")
+    write_json(
+        {
+            "altitude_datum": database.altitude_datum,
+            "earth": database.earth,
+            "name": database.name,
+            "version": database.version,
+        },
+        folder / "database.json",
+    )
+
+
+def _csv_text(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows([columns, *rows])
+    return stream.getvalue()
+
+
+def _text(value: float, decimals: int) -> str:
+    """A number with at most so many decimals, without trailing zeros and without a negative zero."""
+    text = f"{value:.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{value:.0f}"
+    return "0" if text in {"-0", ""} else text
+
+
+def _runway_row(runway: Runway) -> tuple[str, ...]:
+    lat, lon, alt = runway.ltp
+    return (
+        runway.airport, runway.ident, runway.reciprocal,
+        _text(lat, 8), _text(lon, 8), _text(alt, 3), _text(runway.width_m, 3), _text(runway.displaced_m, 3),
+        runway.surface, str(int(runway.lighted)), runway.marking, runway.source, runway.date,
+    )  # fmt: skip
+
+
+def _corner_cells(runway: Runway) -> tuple[str, ...]:
+    """The near corners BR and BL as cells, or empty cells when thresholds and width tell as much."""
+    near = np.array(runway.corners[2:])
+    ends = np.array([[runway.ltp, runway.fpap]])
+    square = square_edges(ends, np.full((1, 2), runway.width_m), runway.earth)[0, 0]
+    gap = ecef_from_geodetic(*near.T, runway.earth) - ecef_from_geodetic(*square.T, runway.earth)
+    if np.linalg.norm(gap, axis=-1).max() <= _SQUARE_TOLERANCE_M:
+        return ("",) * len(CORNER_COLUMNS)
+    return tuple(
+        _text(value, decimals) for point in near for value, decimals in zip(point, (9, 9, 4), strict=True)
+    )
+
+
+def read_table_folder(folder: str | Path) -> RunwayDatabase:
+    """Read a database written by write_table_folder; AirportError with every fault of its files at once."""
+    folder = Path(folder)
+    head = _read_head(folder / "database.json")
+    infos = _read_airports(folder / "airports.csv")
+    cells = Cells(folder / "runways.csv", RUNWAY_COLUMNS, CORNER_COLUMNS)
+    ends = _read_ends(cells, infos)
+    pairs = _pairs(cells)
+    cells.raise_faults()
+    strips = _strips(cells, ends, pairs, head["earth"])
+    airports = build_airports(strips, head["earth"], infos)
+    without = {icao: _empty_airport(icao, info) for icao, info in infos.items() if icao not in airports}
+    merged = dict(sorted({**airports, **without}.items()))
+    return RunwayDatabase(head["name"], head["version"], head["earth"], head["altitude_datum"], merged)
+
+
+def _empty_airport(icao: str, info: AirportInfo) -> Airport:
+    where = (info.lat_deg or 0.0, info.lon_deg or 0.0, info.elevation_m or 0.0)
+    return Airport(icao, info.name, info.country, *where, ())
+
+
+def _read_head(path: Path) -> dict[str, str]:
+    try:
+        head = read_json(path)
+    except DataError as error:
+        raise AirportError(str(error)) from error
+    needed = {"name": None, "version": None, "earth": EARTH_MODELS, "altitude_datum": ALTITUDE_DATUMS}
+    if not isinstance(head, dict):
+        raise AirportError(
+            f"{path}: found {type(head).__name__}, expected an object with {', '.join(needed)}"
+        )
+    faults = []
+    for key, allowed in needed.items():
+        if not isinstance(head.get(key), str) or (allowed and head[key] not in allowed):
+            expected = "one of " + ", ".join(allowed) if allowed else "text"
+            faults.append(f"{path}: {key}: found {head.get(key)!r}, expected {expected}")
+    if faults:
+        raise AirportError("\n".join(faults))
+    return head
+
+
+def _read_airports(path: Path) -> dict[str, AirportInfo]:
+    cells = Cells(path, AIRPORT_COLUMNS, ())
+    infos: dict[str, AirportInfo] = {}
+    for index, row in enumerate(cells.rows):
+        icao = row["icao"]
+        if not icao or icao in infos:
+            cells.fault(index, "icao", icao, "a code that occurs once")
+        infos[icao] = AirportInfo(
+            row["name"],
+            row["country"],
+            cells.required(index, "lat_deg", -90, 90),
+            cells.required(index, "lon_deg", -180, 180),
+            cells.required(index, "elevation_m", -500, 9000),
+        )
+    cells.raise_faults()
+    return infos
+
+
+def _read_ends(cells: Cells, infos: dict[str, AirportInfo]) -> Array:
+    """Per row lat, lon (deg), alt, width, displaced (m), then BR and BL (n, 11); corner cells nan if empty."""
+    rows = []
+    for index, row in enumerate(cells.rows):
+        if row["airport"] not in infos:
+            cells.fault(index, "airport", row["airport"], "a code listed in airports.csv")
+        cells.flag(index, "lighted", True)
+        corner = [cells.number(index, name) for name in CORNER_COLUMNS]
+        if any(value is None for value in corner) and any(value is not None for value in corner):
+            cells.fault(
+                index, "br_lat_deg..bl_alt_m", row.get("br_lat_deg", ""), "all six corner cells or none"
+            )
+        rows.append(
+            (
+                cells.required(index, "lat_deg", -90, 90),
+                cells.required(index, "lon_deg", -180, 180),
+                cells.required(index, "alt_m", -500, 9000),
+                cells.required(index, "width_m", 1, 200),
+                cells.required(index, "displaced_m", 0, 5500),
+                *(math.nan if value is None else value for value in corner),
+            )
+        )
+    return np.array(rows, dtype=np.float64).reshape(-1, 5 + len(CORNER_COLUMNS))
+
+
+def _pairs(cells: Cells) -> list[tuple[int, int]]:
+    """Row numbers of the two ends of each strip; an end whose reciprocal is not listed is a fault."""
+    rows: dict[tuple[str, str], int] = {}
+    for index, row in enumerate(cells.rows):
+        for column in ("ident", "reciprocal"):
+            try:
+                row[column] = normalise_ident(row[column])
+            except AirportError:
+                cells.fault(index, column, row[column], "a runway ident such as 09L")
+        key = (row["airport"], row["ident"])
+        if key in rows:
+            cells.fault(
+                index, "ident", row["ident"], f"an ident once per airport; row {rows[key] + 2} has it too"
+            )
+        rows[key] = index
+    pairs = []
+    for index, row in enumerate(cells.rows):
+        other = rows.get((row["airport"], row["reciprocal"]))
+        if other is None or cells.rows[other]["reciprocal"] != row["ident"]:
+            expected = f"the ident of a row of {row['airport']} whose reciprocal is {row['ident']}"
+            cells.fault(index, "reciprocal", row["reciprocal"], expected)
+        elif row["ident"] < row["reciprocal"]:
+            pairs.append((index, other))
+    return pairs
+
+
+def _strips(cells: Cells, ends: Array, pairs: list[tuple[int, int]], earth: str) -> list[Strip]:
+    if not pairs:
+        return []
+    both = ends[np.array(pairs)]  # (n, 2, 11)
+    square = square_edges(both[..., :3], both[..., 3], earth)  # (n, 2, 2, 3)
+    stated = both[..., 5:].reshape(-1, 2, 2, 3)
+    edges = np.where(np.isnan(stated), square, stated)
+    strips = []
+    for k, pair in enumerate(pairs):
+        first, second = (cells.rows[index] for index in pair)
+        strips.append(
+            Strip(
+                first["airport"],
+                (first["ident"], second["ident"]),
+                as_edges(edges[k]),
+                (float(both[k, 0, 4]), float(both[k, 1, 4])),
+                first["surface"],
+                cells.flag(pair[0], "lighted", True),
+                (first["marking"], second["marking"]),
+                first["source"],
+                first["date"],
+            )
+        )
+    return strips
+
+
+__all__ = ["load_shipped", "read_table_folder", "reciprocal_ident", "write_table_folder"]
