@@ -1,0 +1,63 @@
+"""A labelled dataset folder: what it holds, stated in dataset.json, and reading it back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lard import __version__
+from lard.airports import RunwayDatabase
+from lard.camera import camera_of
+from lard.errors import DataError
+from lard.odd import OddSpec
+from lard.tables import FRAMES, LABELS, read_json, read_table
+
+
+def describe(
+    source: str, frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec, spec_path: str
+) -> dict[str, Any]:
+    """Contents of dataset.json: what the images show, by which domain and runway data they are labelled."""
+    camera = camera_of(frames)
+    fov_x, fov_y = camera.fov_deg
+    counts = frames.group_by("split").len().sort("split")
+    return {
+        "name": f"{spec.name} ({source})",
+        "source": source,
+        "odd": {"name": spec.name, "version": spec.version, "sha256": spec.sha256, "file": spec_path},
+        "camera": {**asdict(camera), "fov_x_deg": round(fov_x, 9), "fov_y_deg": round(fov_y, 9)},
+        "earth_model": frames["earth_model"][0],
+        "altitude_datum": frames["altitude_datum"][0],
+        "runway_db": db.name,
+        "runway_db_version": db.version,
+        "frames": len(frames),
+        "splits": dict(counts.iter_rows()),
+        "airports": sorted(frames["airport"].unique().to_list()),
+        "tool_version": __version__,
+    }
+
+
+def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+    """Frames, labels and dataset.json of a folder; DataError lists every part that is missing."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: no such dataset folder; expected frames.parquet, labels.parquet and images/"
+        )
+    parts = ("frames.parquet", "labels.parquet", "dataset.json")
+    missing = [name for name in parts if not (folder / name).is_file()]
+    if missing:
+        raise DataError(
+            f"{folder}: {', '.join(missing)} missing; run the render and label stages, or `lard label`"
+        )
+    frames = read_table(folder / "frames.parquet", FRAMES)
+    labels = read_table(folder / "labels.parquet", LABELS)
+    stray = sorted(set(labels["frame_id"].unique()) - set(frames["frame_id"]))
+    if stray:
+        raise DataError(
+            f"{folder / 'labels.parquet'}: labels of {len(stray)} unknown frames ({stray[0]} ...); "
+            "label the frames again"
+        )
+    return frames, labels, read_json(folder / "dataset.json")
