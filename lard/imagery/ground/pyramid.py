@@ -1,0 +1,210 @@
+"""Ground imagery of one airport as levels of halving resolution, read block by block when a frame needs it.
+
+The levels lie in one anonymous mapping whose pages exist only once a block has been read into them, so memory
+follows what frames have looked at; when that exceeds the budget, all pages are given back and read again.
+"""
+
+import hashlib
+import json
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from lard.errors import SourceError
+
+BLOCK_PX = 256
+DEFAULT_BUDGET_BYTES = 1 << 30
+_LEVEL_KEYS = ("gsd_m", "x_min_m", "y_max_m", "width_px", "height_px", "tiles")
+_TILE_KEYS = ("file", "col_px", "row_px", "width_px", "height_px")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One resolution: a dense rectangle of the map with its files."""
+
+    gsd_m: float
+    x_min_m: float
+    y_max_m: float
+    width_px: int
+    height_px: int
+    tiles: tuple[dict[str, Any], ...]
+    offset: int  # of the level's first byte in the mapping
+    first_block: int  # of the level in the block table
+
+    @property
+    def blocks_across(self) -> int:
+        """Blocks in a row of blocks."""
+        return -(-self.width_px // BLOCK_PX)
+
+    @property
+    def blocks_down(self) -> int:
+        """Rows of blocks."""
+        return -(-self.height_px // BLOCK_PX)
+
+
+class GroundPyramid:
+    """Levels of ground imagery, finest first, with the blocks read so far.
+
+    `texels` is the flat uint8 mapping (rows north to south, RGB), `blocks` the state of every block
+    (0 absent, 1 read, 2 wanted by the renderer), `table` the levels as floats for the kernels.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: dict[str, Any], digest: str, budget_bytes: int = DEFAULT_BUDGET_BYTES
+    ) -> None:
+        self.folder, self.manifest, self.digest, self.budget_bytes = folder, manifest, digest, budget_bytes
+        self.airport: str = str(manifest["airport"])
+        self.lat0_deg, self.lon0_deg = float(manifest["lat0_deg"]), float(manifest["lon0_deg"])
+        self.levels = _levels_of(manifest)
+        size = sum(level.width_px * level.height_px * 3 for level in self.levels)
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+        self._mapping = mmap.mmap(-1, max(size, 1), flags=flags)
+        self.texels = np.frombuffer(self._mapping, np.uint8)
+        self.blocks = np.zeros(sum(lv.blocks_across * lv.blocks_down for lv in self.levels), np.uint8)
+        self.table = np.array(
+            [
+                (lv.gsd_m, lv.x_min_m, lv.y_max_m, lv.width_px, lv.height_px, lv.offset, lv.first_block)
+                for lv in self.levels
+            ]
+        )  # (levels, 7)
+        self.loaded_bytes = 0
+        self._far_colour: NDArray[np.float64] | None = None
+
+    @property
+    def far_colour(self) -> NDArray[np.float64]:
+        """Mean colour (3,) of the coarsest level, shown beyond its rim."""
+        if self._far_colour is None:
+            last = len(self.levels) - 1
+            self.read_blocks(np.arange(self.levels[last].first_block, len(self.blocks)))
+            self._far_colour = self.level_array(last).reshape(-1, 3).mean(axis=0)
+        return self._far_colour
+
+    def level_array(self, index: int) -> NDArray[np.uint8]:
+        """View (height, width, 3) of a level; blocks not yet read are black."""
+        level = self.levels[index]
+        size = level.width_px * level.height_px * 3
+        flat = self.texels[level.offset : level.offset + size]
+        return flat.reshape(level.height_px, level.width_px, 3)
+
+    def read_all(self) -> "GroundPyramid":
+        """Read every block and return the pyramid."""
+        self.read_blocks(np.flatnonzero(self.blocks != 1))
+        return self
+
+    def read_wanted(self) -> int:
+        """Read the blocks the renderer marked as wanted, and return how many there were."""
+        wanted = np.flatnonzero(self.blocks == 2)
+        if self.loaded_bytes + len(wanted) * BLOCK_PX * BLOCK_PX * 3 > self.budget_bytes and self.loaded_bytes:
+            self._mapping.madvise(mmap.MADV_DONTNEED)
+            self.blocks[self.blocks == 1] = 0
+            self.loaded_bytes = 0
+        self.read_blocks(wanted)
+        return len(wanted)
+
+    def read_blocks(self, indices: NDArray[np.int64]) -> None:
+        """Read blocks by their place in the block table, each file opened once."""
+        for index, level in enumerate(self.levels):
+            count = level.blocks_across * level.blocks_down
+            mine = indices[(indices >= level.first_block) & (indices < level.first_block + count)]
+            if len(mine):
+                rows, columns = np.divmod(mine - level.first_block, level.blocks_across)
+                self._read_level(index, {(int(r), int(c)) for r, c in zip(rows, columns, strict=True)})
+        self.blocks[indices] = 1
+        self.loaded_bytes += len(indices) * BLOCK_PX * BLOCK_PX * 3
+
+    def _read_level(self, index: int, wanted: set[tuple[int, int]]) -> None:
+        level, image = self.levels[index], self.level_array(index)
+        for tile in level.tiles:
+            left, top = int(tile["col_px"]), int(tile["row_px"])
+            right, bottom = left + int(tile["width_px"]), top + int(tile["height_px"])
+            mine = [
+                (r, c)
+                for r in range(top // BLOCK_PX, -(-bottom // BLOCK_PX))
+                for c in range(left // BLOCK_PX, -(-right // BLOCK_PX))
+                if (r, c) in wanted
+            ]
+            if not mine:
+                continue
+            path = self.folder / str(tile["file"])
+            try:
+                with rasterio.open(path) as source:
+                    if source.count < 3 or source.dtypes[0] != "uint8":
+                        raise SourceError(
+                            f"{path}: {source.count} bands of {source.dtypes[0]}; expected three bands of uint8"
+                        )
+                    if (source.width, source.height) != (right - left, bottom - top):
+                        raise SourceError(
+                            f"{path}: {source.width} x {source.height} px, but manifest.json says "
+                            f"{right - left} x {bottom - top}; write the ground imagery again"
+                        )
+                    for run in _runs(mine):
+                        x0, x1 = max(run[1] * BLOCK_PX, left), min(run[2] * BLOCK_PX, right)
+                        y0, y1 = max(run[0] * BLOCK_PX, top), min((run[0] + 1) * BLOCK_PX, bottom)
+                        window = Window(x0 - left, y0 - top, x1 - x0, y1 - y0)
+                        image[y0:y1, x0:x1] = np.moveaxis(source.read((1, 2, 3), window=window), 0, -1)
+            except RasterioError as error:
+                raise SourceError(
+                    f"{path}: cannot be read ({error}); delete the folder {self.folder} and make it again"
+                ) from error
+
+
+def _runs(blocks: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """Row, first column and end column of runs of neighbouring blocks."""
+    runs: list[tuple[int, int, int]] = []
+    for row, column in sorted(blocks):
+        if runs and runs[-1][0] == row and runs[-1][2] == column:
+            runs[-1] = (row, runs[-1][1], column + 1)
+        else:
+            runs.append((row, column, column + 1))
+    return runs
+
+
+def load_ground(folder: str | Path, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> GroundPyramid:
+    """Open the ground imagery of an airport; SourceError when it is missing or its manifest is malformed."""
+    folder = Path(folder)
+    path = folder / "manifest.json"
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise SourceError(
+            f"{path}: no ground imagery here; make it with the ground stage or `lard tiles`"
+        ) from error
+    try:
+        manifest = json.loads(text)
+    except ValueError as error:
+        raise SourceError(f"{path}: not valid JSON ({error}); make the ground imagery again") from error
+    missing = [key for key in ("airport", "lat0_deg", "lon0_deg", "levels") if key not in manifest]
+    if missing or not manifest["levels"]:
+        raise SourceError(f"{path}: lacks {', '.join(missing) or 'levels'}; make the ground imagery again")
+    return GroundPyramid(folder, manifest, hashlib.sha256(text).hexdigest(), budget_bytes)
+
+
+def _levels_of(manifest: dict[str, Any]) -> tuple[Level, ...]:
+    levels: list[Level] = []
+    offset = first = 0
+    for number, entry in enumerate(manifest["levels"]):
+        where = f"ground manifest of {manifest['airport']}, level {number}"
+        missing = [key for key in _LEVEL_KEYS if key not in entry]
+        missing += [f"tiles: {key}" for tile in entry.get("tiles", ()) for key in _TILE_KEYS if key not in tile]
+        if missing:
+            raise SourceError(f"{where}: lacks {', '.join(sorted(set(missing)))}")
+        if levels and not np.isclose(entry["gsd_m"], 2 * levels[-1].gsd_m):
+            raise SourceError(f"{where}: gsd_m is {entry['gsd_m']}, expected twice {levels[-1].gsd_m}")
+        covered = sum(tile["width_px"] * tile["height_px"] for tile in entry["tiles"])
+        if covered != entry["width_px"] * entry["height_px"]:
+            raise SourceError(
+                f"{where}: its tiles cover {covered} of {entry['width_px'] * entry['height_px']} pixels; "
+                "expected a dense rectangle without overlap"
+            )
+        level = Level(*(entry[key] for key in _LEVEL_KEYS[:5]), tuple(entry["tiles"]), offset, first)
+        offset += level.width_px * level.height_px * 3
+        first += level.blocks_across * level.blocks_down
+        levels.append(level)
+    return tuple(levels)

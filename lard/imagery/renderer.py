@@ -1,0 +1,141 @@
+"""Perspective views of ground imagery draped over an airport's surface: any pose, any pinhole camera, CPU only."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lard.camera import Camera, Poses, cam_from_ecef
+from lard.errors import DataError, SourceError
+from lard.geodesy import curvature_radii, enu_from_ecef, geodetic_from_ecef, to_enu
+from lard.imagery import renderer_kernel as kernel
+from lard.imagery.atmosphere import sky_palette
+from lard.imagery.ground.pyramid import GroundPyramid
+from lard.imagery.ground.terrain import Surface, map_polynomial, quadric
+from lard.tables import frame_rng
+
+Array = NDArray[np.float64]
+
+RENDERER_VERSION = "1"
+"""Changes whenever the same inputs give other pixels, so that kept images are rendered again."""
+_BYTE_NORMAL = np.array([NormalDist().inv_cdf((byte + 0.5) / 256) for byte in range(256)])
+_PREPASS_STEP_PX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a picture depends on besides geometry: haze, exposure and sensor noise."""
+
+    visibility_m: float = 20000.0
+    gain: float = 1.0
+    noise_sigma: float = 0.0  # grey levels
+    noise_seed: int = 0
+    noise_key: str = ""
+
+    @classmethod
+    def of_frame(cls, frame: dict[str, Any]) -> "Conditions":
+        """Conditions of a frames row; exposure and noise are drawn from the frame's own generator."""
+        rng = frame_rng(int(frame["seed"]), f"{frame['frame_id']}/exposure")
+        gain = float(np.clip(rng.normal(1.0, 0.06), 0.8, 1.2))
+        sigma = float(rng.uniform(0.6, 2.2))
+        return cls(
+            float(frame["visibility_m"]), gain, sigma, int(frame["seed"]), f"{frame['frame_id']}/noise"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Filter settings: samples per side of a fine pixel, most taps along a footprint, level bias."""
+
+    supersample: int = 2
+    max_taps: int = 64
+    lod_bias: float = -0.5
+    zone_margin_m: float = 12.0
+
+
+def view_vector(surface: Surface, pose: Poses, camera: Camera, visibility_m: float, quality: Quality) -> Array:
+    """Everything the kernels need to know about one view, in their layout."""
+    if len(pose) != 1:
+        raise DataError(f"a view needs one pose, got {len(pose)}")
+    if pose.earth != surface.earth:
+        raise DataError(f"pose on earth model {pose.earth}, surface on {surface.earth}; build both on one")
+    if not visibility_m > 0:
+        raise DataError(f"visibility_m is {visibility_m}; expected more than 0")
+    rotation, origin = cam_from_ecef(pose)
+    lat0, lon0, earth = surface.lat0_deg, surface.lon0_deg, surface.earth
+    position = to_enu(origin, lat0, lon0, 0.0, earth)[0]
+    local = enu_from_ecef(lat0, lon0)
+    matrix, b, c = quadric(lat0, lon0, surface.z_far_m, earth)
+    shell = matrix @ position + b
+    level = float(position @ matrix @ position + 2 * b @ position + c)
+    above_m = float(pose.alt_m[0]) - surface.z_far_m
+    if level <= 0:
+        raise DataError(f"the camera lies {-above_m:.1f} m below the ground at {surface.z_far_m:.1f} m")
+    zero, half, _ = quadric(lat0, lon0, 0.0, earth)
+    radius = float(np.mean(curvature_radii(lat0, earth))) + surface.z_far_m
+    view = np.zeros(kernel.VIEW_SIZE)
+    view[kernel.FX : kernel.CY + 1] = camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px
+    view[kernel.CAMERA : kernel.CAMERA + 3] = position
+    view[kernel.ROTATION : kernel.ROTATION + 9] = (rotation[0] @ local.T).ravel()
+    view[kernel.SHELL : kernel.SHELL + 4] = *shell, level
+    view[kernel.SHELL_MATRIX : kernel.SHELL_MATRIX + 6] = matrix[np.triu_indices(3)]
+    view[kernel.DROP : kernel.DROP + 5] = zero[0, 0], zero[1, 1], zero[2, 2], half[2], zero[1, 2]
+    view[kernel.PRIME], view[kernel.MERIDIAN] = surface.radii_m
+    view[kernel.POLYNOMIAL : kernel.POLYNOMIAL + 7] = map_polynomial(lat0, lon0, earth)
+    view[kernel.Z_FAR : kernel.GRID_STEP + 1] = (
+        surface.z_far_m, surface.x_min_m, surface.y_min_m, surface.step_m,
+    )  # fmt: skip
+    view[kernel.VISIBILITY] = visibility_m
+    view[kernel.HORIZON_M] = np.sqrt(2 * radius * above_m + above_m**2)
+    view[kernel.HORIZON_RAD] = -np.arccos(radius / (radius + above_m))
+    lat, lon, _ = geodetic_from_ecef(origin[0], earth)
+    view[kernel.UP : kernel.UP + 3] = local @ enu_from_ecef(lat, lon)[2]
+    view[kernel.ZONE_MARGIN_M] = quality.zone_margin_m
+    view[kernel.LOD_BIAS], view[kernel.MAX_TAPS] = quality.lod_bias, quality.max_taps
+    return view
+
+
+def render_frame(
+    ground: GroundPyramid,
+    surface: Surface,
+    pose: Poses,
+    camera: Camera,
+    conditions: Conditions | None = None,
+    quality: Quality | None = None,
+) -> NDArray[np.uint8]:
+    """Picture (height, width, 3) RGB of one pose; reads the blocks of ground it needs."""
+    conditions, quality = conditions or Conditions(), quality or Quality()
+    if (ground.lat0_deg, ground.lon0_deg) != (surface.lat0_deg, surface.lon0_deg):
+        raise SourceError(
+            f"{ground.folder}: its origin {ground.lat0_deg}, {ground.lon0_deg} is not the surface's "
+            f"{surface.lat0_deg}, {surface.lon0_deg}; build the surface at the ground's origin"
+        )
+    view = view_vector(surface, pose, camera, conditions.visibility_m, quality)
+    shape = (camera.height_px, camera.width_px)
+    colours = np.empty((*shape, 3), np.float32)
+    scene = (
+        view, surface.height_m, surface.strips, ground.texels, ground.blocks, ground.table,
+        ground.far_colour, sky_palette(conditions.visibility_m),
+    )  # fmt: skip
+    kinds = np.full(shape, kernel.MISSING, np.uint8)
+    kernel.first_pass(colours, kinds, _PREPASS_STEP_PX, *scene)
+    ground.read_wanted()
+    while kernel.first_pass(colours, kinds, 1, *scene):
+        ground.read_wanted()
+    if quality.supersample > 1:
+        fine = np.empty(shape, np.uint8)
+        kernel.mark_fine(colours, kinds, fine)
+        while kernel.second_pass(colours, fine, quality.supersample, *scene):
+            ground.read_wanted()
+    return develop(colours, conditions)
+
+
+def develop(colours: NDArray[np.float32], conditions: Conditions) -> NDArray[np.uint8]:
+    """Exposed, noisy 8-bit picture of a (height, width, 3) picture in grey levels."""
+    rng = frame_rng(conditions.noise_seed, conditions.noise_key)
+    noise = rng.integers(0, 256, colours.shape, np.uint8)
+    image = np.empty(colours.shape, np.uint8)
+    kernel.develop(colours, noise, _BYTE_NORMAL * conditions.noise_sigma, conditions.gain, image)
+    return image
