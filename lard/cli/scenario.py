@@ -1,0 +1,141 @@
+"""`lard scenario`: samples, fills and sequences of frames."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import click
+
+if TYPE_CHECKING:
+    from lard.airports import RunwayDatabase
+
+METHODS = ("sobol", "lhs", "mc", "normal", "lard-v1", "lard-v2", "lard-v2-executed")
+
+
+class ScenarioGroup(click.Group):
+    """The group; commands of other modules are imported when they are used."""
+
+    LAZY: ClassVar = {"convert": "lard.cli.scenario_convert"}
+
+    def _there(self) -> list[str]:
+        return [name for name, module in self.LAZY.items() if importlib.util.find_spec(module)]
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._there()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self._there():
+            command = getattr(importlib.import_module(self.LAZY[cmd_name]), cmd_name)
+            assert isinstance(command, click.Command)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=ScenarioGroup)
+def scenario() -> None:
+    """Sample approaches from an ODD, fill its holes, fly sequences.
+
+    \b
+    Examples:
+      lard scenario sample --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM --n 300 --seed 1 --out f.parquet
+    """
+
+
+def runway_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that choose runways: --airports and --runways-db."""
+    for option in (
+        click.option("--runways-db", help="Runway database to use instead of the shipped one."),
+        click.option("--airports", required=True, help="ICAO codes, separated by commas."),
+    ):
+        command = option(command)
+    return command
+
+
+def runway_database(path: str | None) -> RunwayDatabase:
+    """The database at a path, or the shipped one."""
+    from lard import airports
+
+    return airports.load_database(path) if path else airports.load_shipped()
+
+
+def codes_of(text: str) -> list[str]:
+    """ICAO codes of a comma-separated list."""
+    return [code.strip() for code in text.split(",") if code.strip()]
+
+
+def split_of(texts: tuple[str, ...]) -> dict[str, Any] | None:
+    """The split of options such as val=LFPO,EHAM or test=0.2."""
+    from lard.errors import SpecError
+
+    split: dict[str, Any] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if not value:
+            raise SpecError(f"--split {text!r}: expected val=... or test=... with airports or a fraction")
+        try:
+            split[name] = float(value)
+        except ValueError:
+            split[name] = codes_of(value)
+    return split or None
+
+
+@scenario.command("sample")
+@click.option("--odd", "odd_path", required=True, help="ODD spec (YAML; LARD's layouts are read too).")
+@runway_options
+@click.option("--n", required=True, type=int, help="Frames in all, spread over the zones as the spec says.")
+@click.option("--seed", default=0, show_default=True, type=int, help="Same seed, same bytes.")
+@click.option("--method", default="sobol", show_default=True, type=click.Choice(METHODS))
+@click.option("--split", multiple=True, help="val=... or test=...: airports or a fraction.")
+@click.option("--shard", default="0/1", show_default=True, help="i/k: every k-th frame from the i-th.")
+@click.option("--out", required=True, help="Frames table to write (parquet).")
+def sample_command(
+    odd_path: str,
+    airports: str,
+    runways_db: str | None,
+    n: int,
+    seed: int,
+    method: str,
+    split: tuple[str, ...],
+    shard: str,
+    out: str,
+) -> None:
+    """Draw N frames that fill the ODD, balanced over airports, headings and multi-runway views.
+
+    \b
+    Examples:
+      lard scenario sample --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM --n 300 --seed 1 --out f.parquet
+      lard scenario sample --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM,KATL,RJTT,EDDF --n 900 \\
+          --split val=EHAM --split test=0.2 --method lhs --out f.parquet
+    """
+    from lard.odd import load_spec
+    from lard.scenario import draw
+    from lard.tables import FRAMES, write_table
+
+    drawn = draw(
+        load_spec(odd_path),
+        runway_database(runways_db),
+        codes_of(airports),
+        n,
+        seed,
+        method=method,
+        split=split_of(split),
+        shard=shard_of(shard),
+    )
+    write_table(drawn.frames, out, FRAMES)
+    click.echo(f"{out}: {len(drawn.frames)} frames of {drawn.frames['airport'].n_unique()} airports")
+    for zone, rate in drawn.acceptance.items():
+        count = (drawn.frames["zone"] == zone).sum()
+        click.echo(f"  {zone}: {count} frames, {rate:.1%} of the points accepted")
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """(i, k) of "i/k"."""
+    from lard.errors import SpecError
+
+    first, _, second = text.partition("/")
+    if not (first.isdigit() and second.isdigit()):
+        raise SpecError(f"--shard {text!r}: expected i/k, for example 0/7")
+    return int(first), int(second)

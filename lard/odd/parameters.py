@@ -1,0 +1,81 @@
+"""The parameters an ODD may limit: unit, possible values, other units to write them in, ISO 34503 name."""
+
+from dataclasses import dataclass
+
+APPROACH = ("along_track_m", "lateral_deg", "vertical_deg", "yaw_offset_deg", "pitch_deg", "roll_deg")
+"""The six parameters of an approach, in the order of every array (n, 6) here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter: numeric between lo and hi, or one of the categories when there are any."""
+
+    name: str
+    group: str  # approach, environment or runway
+    unit: str  # suffix of the name; "" for categories
+    lo: float = 0.0
+    hi: float = 0.0
+    categories: tuple[str, ...] = ()  # ("*",) = any text
+    iso34503: str = ""
+
+    @property
+    def stem(self) -> str:
+        """Name without its unit."""
+        return self.name.removesuffix(f"_{self.unit}") if self.unit else self.name
+
+
+UNITS = {
+    "m": {"m": 1.0, "km": 1000.0, "nm": 1852.0, "ft": 0.3048},
+    "deg": {"deg": 1.0, "rad": 57.29577951308232, "mrad": 0.05729577951308232},
+    "h": {"h": 1.0, "min": 1 / 60},
+    "mm_h": {"mm_h": 1.0},
+    "fraction": {"fraction": 1.0, "okta": 0.125, "percent": 0.01},
+    "": {},
+}
+"""Per canonical unit, the units a spec may use as a suffix and their factor to the canonical one."""
+
+_ENVIRONMENT = "environment"
+PARAMETERS = {
+    p.name: p
+    for p in (
+        Parameter("along_track_m", "approach", "m", -20_000, 100_000),
+        Parameter("lateral_deg", "approach", "deg", -89, 89),
+        Parameter("vertical_deg", "approach", "deg", -89, 89),
+        Parameter("yaw_offset_deg", "approach", "deg", -180, 180),
+        Parameter("pitch_deg", "approach", "deg", -90, 90),
+        Parameter("roll_deg", "approach", "deg", -180, 180),
+        Parameter("visibility_m", _ENVIRONMENT, "m", 1, 1_000_000, iso34503="visibility"),
+        Parameter("local_time_h", _ENVIRONMENT, "h", 0, 24, iso34503="time_of_day"),
+        Parameter("day_of_year", _ENVIRONMENT, "", 1, 366),
+        Parameter("sun_elevation_deg", _ENVIRONMENT, "deg", -90, 90, iso34503="sun_elevation"),
+        Parameter("cloud_fraction", _ENVIRONMENT, "fraction", 0, 1, iso34503="cloudiness"),
+        Parameter("rain_mm_h", _ENVIRONMENT, "mm_h", 0, 300, iso34503="rainfall"),
+        Parameter("light", _ENVIRONMENT, "", categories=("day", "dusk", "night"), iso34503="illumination"),
+        Parameter("season", _ENVIRONMENT, "", categories=("winter", "spring", "summer", "autumn")),
+        Parameter("length_m", "runway", "m", 0, 10_000),
+        Parameter("width_m", "runway", "m", 0, 200),
+        Parameter("elevation_m", "runway", "m", -500, 6_000),
+        Parameter("strips_in_view", "runway", "", 0, 20),
+        Parameter("surface", "runway", "", categories=("*",), iso34503="drivable_area_surface_type"),
+        Parameter("marking", "runway", "", categories=("*",), iso34503="drivable_area_signs"),
+        Parameter("country", "runway", "", categories=("*",), iso34503="regions_or_states"),
+        Parameter("lighted", "runway", "", categories=("true", "false"), iso34503="artificial_illumination"),
+    )
+}
+
+_STEMS = {p.stem: p for p in PARAMETERS.values() if p.unit}
+
+
+def resolve(key: str) -> tuple[Parameter, float] | str:
+    """The parameter a spec key means and the factor to its unit, or what is wrong with the key."""
+    if key in PARAMETERS:
+        return PARAMETERS[key], 1.0
+    for stem, parameter in _STEMS.items():
+        if key == stem or key.startswith(f"{stem}_"):
+            units = UNITS[parameter.unit]
+            suffix = key[len(stem) + 1 :]
+            if suffix in units:
+                return parameter, units[suffix]
+            known = ", ".join(f"{stem}_{unit}" for unit in units)
+            return f"unknown unit {suffix!r}; write one of {known}"
+    return f"unknown parameter {key!r}"

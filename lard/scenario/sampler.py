@@ -1,0 +1,230 @@
+"""Draws frames that fill an ODD: low-discrepancy points, exact inversion of every marginal, real runways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lard.airports.model import RunwayDatabase
+from lard.approach import Approaches, pose_of
+from lard.errors import SpecError
+from lard.odd.parameters import APPROACH
+from lard.odd.rules import rule_excess
+from lard.odd.spec import OddSpec, Zone
+from lard.scenario import environment as env
+from lard.scenario.designs import unit_points
+from lard.scenario.methods import METHODS, design_of, laws_of
+from lard.scenario.selection import Candidates, candidates, weights
+from lard.scenario.splits import assign_splits
+from lard.scenario.sun import time_utc
+from lard.tables import FRAMES, check_schema
+
+Array = NDArray[np.float64]
+
+_DIMENSIONS = 1 + len(APPROACH) + env.DIMENSIONS  # the runway, the approach, the environment
+_MAX_TRIES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Frames and, per zone, the share of drawn points that rules and the sun's course let pass."""
+
+    frames: pl.DataFrame
+    acceptance: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Drawn points of one zone, before they get a pose: runway index (n,), approaches, environment."""
+
+    runway: NDArray[np.intp]
+    approaches: Approaches
+    environment: dict[str, NDArray[Any]]
+    acceptance: float
+
+
+def sample(
+    spec: OddSpec,
+    db: RunwayDatabase,
+    airports: Iterable[str],
+    n: int,
+    seed: int = 0,
+    *,
+    method: str = "sobol",
+    split: Mapping[str, Any] | None = None,
+    shard: tuple[int, int] = (0, 1),
+) -> pl.DataFrame:
+    """n frames (FRAMES schema, sorted by frame_id) over the zones and runways; see draw."""
+    return draw(spec, db, airports, n, seed, method=method, split=split, shard=shard).frames
+
+
+def draw(
+    spec: OddSpec,
+    db: RunwayDatabase,
+    airports: Iterable[str],
+    n: int,
+    seed: int = 0,
+    *,
+    method: str = "sobol",
+    split: Mapping[str, Any] | None = None,
+    shard: tuple[int, int] = (0, 1),
+) -> Sample:
+    """A sample with its acceptance rates.
+
+    Frames are the same in any order of airports; shard (i, k) returns every k-th frame from the i-th, and
+    the shards together are the whole. Methods: see lard.scenario.methods.
+    """
+    _check_arguments(n, seed, method, shard)
+    codes = list(airports)
+    chosen = candidates(spec, db, codes)
+    splits = assign_splits(db, codes, split, seed)
+    tables, acceptance = [], {}
+    for zone, count in zip(spec.zones, shares(spec, n), strict=True):
+        if count:
+            points = zone_points(spec, zone, chosen, count, seed, method)
+            acceptance[zone.name] = points.acceptance
+            tables.append(frames_of(spec, db, zone.name, chosen, points, splits, seed))
+    frames = pl.concat(tables).sort("frame_id")
+    return Sample(frames.gather_every(shard[1], shard[0]), acceptance)
+
+
+def _check_arguments(n: int, seed: int, method: str, shard: tuple[int, int]) -> None:
+    if n < 1:
+        raise SpecError(f"{n} frames were asked for; expected at least 1")
+    if seed < 0:
+        raise SpecError(f"seed is {seed}; expected 0 or more")
+    if method not in METHODS:
+        raise SpecError(f"unknown sampling method {method!r}; expected one of {', '.join(METHODS)}")
+    if not 0 <= shard[0] < shard[1]:
+        raise SpecError(f"shard {shard[0]} of {shard[1]} does not exist; expected 0 <= i < k")
+
+
+def shares(spec: OddSpec, n: int) -> list[int]:
+    """Frames per zone in the spec's proportions, by largest remainder, n in all."""
+    wanted = np.array([zone.share for zone in spec.zones])
+    wanted = n * wanted / wanted.sum()
+    counts = np.floor(wanted).astype(int)
+    counts[np.argsort(counts - wanted, kind="stable")[: n - counts.sum()]] += 1
+    return counts.tolist()
+
+
+def zone_points(
+    spec: OddSpec, zone: Zone, chosen: Candidates, n: int, seed: int, method: str = "sobol"
+) -> Points:
+    """The first n points of a zone's design that satisfy every rule.
+
+    One design spans runways, approach and environment, so each runway's points fill the zone as well.
+    """
+    laws = laws_of(zone, method)
+    edges = np.cumsum(weights(chosen))
+    tries = n
+    while True:
+        u = unit_points(design_of(method), tries, _DIMENSIONS, seed, f"{spec.name}/{zone.name}")
+        runway = np.minimum(np.searchsorted(edges / edges[-1], u[:, 0], side="right"), len(chosen) - 1)
+        columns = [laws[name].ppf(u[:, 1 + k]) for k, name in enumerate(APPROACH)]
+        approaches = Approaches(*columns)
+        latitude = np.array([r.ltp[0] for r in chosen.runways])[runway]
+        drawn, possible = env.draw_environment(spec, u[:, 1 + len(APPROACH) :], latitude)
+        context = {**drawn, **{name: values[runway] for name, values in chosen.attributes.items()}}
+        accepted = possible.copy()
+        for rule in spec.rules:
+            accepted &= rule_excess(rule, approaches, context, {})[0] <= 0
+        if accepted.sum() >= n:
+            break
+        tries *= 2
+        if tries > max(_MAX_TRIES, 64 * n):
+            raise SpecError(_nothing_left(spec, zone, approaches, context, possible, n))
+    index = np.flatnonzero(accepted)[:n]
+    rate = n / (index[-1] + 1) if design_of(method) != "lhs" else accepted.sum() / tries
+    kept = {name: values[index] for name, values in drawn.items()}
+    return Points(runway[index], approaches[index], kept, float(rate))
+
+
+def _nothing_left(
+    spec: OddSpec,
+    zone: Zone,
+    approaches: Approaches,
+    context: Mapping[str, NDArray[Any]],
+    possible: NDArray[np.bool_],
+    n: int,
+) -> str:
+    """Why too few points of a zone are feasible: the smallest set of rules found that leaves so few."""
+    held = {rule.name: rule_excess(rule, approaches, context, {})[0] <= 0 for rule in spec.rules}
+    if possible.sum() < n:
+        return (
+            f"ODD {spec.name}, zone {zone.name}: the sun never stands as environment asks at these airports "
+            f"({possible.sum()} of {len(possible)} points possible); widen environment or change the airports"
+        )
+    guilty = list(held)
+    for name in list(held):
+        rest = [held[other] for other in guilty if other != name]
+        if np.logical_and.reduce([possible, *rest]).sum() < n:
+            guilty.remove(name)
+    shown = " and ".join(f"{name!r} (holds for {held[name].mean():.2%})" for name in guilty)
+    verb = "conflict" if len(guilty) > 1 else "admits almost nothing"
+    return (
+        f"ODD {spec.name}, zone {zone.name}: rules {shown} {verb}: of {len(approaches):,} "
+        f"points too few satisfy them for {n} frames; widen one of them or the zone"
+    )
+
+
+def frames_of(
+    spec: OddSpec,
+    db: RunwayDatabase,
+    zone: str,
+    chosen: Candidates,
+    points: Points,
+    splits: Mapping[str, str],
+    seed: int,
+) -> pl.DataFrame:
+    """Frames table of a zone's points: poses on the database's earth, identifiers, split, camera, time."""
+    n = len(points.runway)
+    pose = np.empty((n, 6))
+    for k in np.unique(points.runway):
+        rows = points.runway == k
+        approaches = points.approaches[rows]
+        p = pose_of(chosen.runways[k], approaches, spec.lateral_apex_m, spec.vertical_apex_m)
+        pose[rows] = np.column_stack([p.lat_deg, p.lon_deg, p.alt_m, p.yaw_deg, p.pitch_deg, p.roll_deg])
+    airports = [chosen.airports[k].icao for k in points.runway]
+    runways = [chosen.runways[k].ident for k in points.runway]
+    camera, drawn = spec.camera, dict(points.environment)
+    visibility = drawn.pop("visibility_m")
+    stamps = time_utc(drawn["day_of_year"], drawn["local_time_h"], pose[:, 1])
+    names = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
+    table = pl.DataFrame(
+        {
+            "frame_id": _identifiers(airports, runways, zone),
+            "airport": airports,
+            "runway": runways,
+            "zone": [zone] * n,
+            "split": [splits[code] for code in airports],
+            **{name: pose[:, k] for k, name in enumerate(names)},
+            **{name: getattr(points.approaches, name) for name in APPROACH[:4]},
+            "width_px": np.full(n, camera.width_px),
+            "height_px": np.full(n, camera.height_px),
+            **{name: np.full(n, getattr(camera, name)) for name in ("fx_px", "fy_px", "cx_px", "cy_px")},
+            "earth_model": [db.earth] * n,
+            "altitude_datum": [db.altitude_datum] * n,
+            "visibility_m": visibility,
+            "time_utc": stamps,
+            "seed": np.full(n, seed),
+            **drawn,
+        }
+    )
+    return check_schema(table, FRAMES, "sample")
+
+
+def _identifiers(airports: list[str], runways: list[str], zone: str) -> list[str]:
+    """AIRPORT_RUNWAY_zone_0000, counted per runway."""
+    counts: dict[tuple[str, str], int] = {}
+    numbers = []
+    for key in zip(airports, runways, strict=True):
+        numbers.append(counts.get(key, 0))
+        counts[key] = numbers[-1] + 1
+    width = max(4, len(str(max(counts.values()) - 1)))
+    return [f"{a}_{r}_{zone}_{k:0{width}d}" for a, r, k in zip(airports, runways, numbers, strict=True)]

@@ -1,0 +1,43 @@
+"""Draw the frames of the data set from the ODD: params.yaml `sample` -> data/frames.parquet."""
+
+from pathlib import Path
+from typing import Any
+
+from lard.airports import load_shipped
+from lard.errors import SpecError
+from lard.odd import load_spec
+from lard.scenario import draw
+from lard.tables import FRAMES, write_table
+from pipelines.stage import params, run
+
+OUT = Path("data/frames.parquet")
+
+
+def main() -> None:
+    """The stage."""
+    settings = params("sample")
+    odd, airports = _setting(settings, "odd", str), _setting(settings, "airports", list)
+    drawn = draw(
+        load_spec(odd),
+        load_shipped(),
+        [str(code) for code in airports],
+        _setting(settings, "n", int),
+        _setting(settings, "seed", int),
+        method=settings.get("method", "sobol"),
+        split=settings.get("split"),
+    )
+    write_table(drawn.frames, OUT, FRAMES)
+    rates = ", ".join(f"{zone} {rate:.0%}" for zone, rate in drawn.acceptance.items())
+    count = drawn.frames["airport"].n_unique()
+    print(f"{len(drawn.frames)} frames of {count} airports in {OUT}; points accepted: {rates}")
+
+
+def _setting(settings: Any, name: str, kind: type) -> Any:
+    value = settings.get(name) if isinstance(settings, dict) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise SpecError(f"params.yaml: sample.{name}: expected a {kind.__name__}, found {value!r}")
+    return value
+
+
+if __name__ == "__main__":
+    run(main)
