@@ -1,0 +1,226 @@
+"""The embedded default imagery: a procedural ortho-photo of an airport, written as a pyramid of GeoTIFF tiles."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lard.airports import Airport, Runway, load_shipped
+from lard.errors import AirportError
+from lard.geodesy import ecef_from_geodetic, to_enu
+from lard.imagery.ground.landcover import LandSetting, paint_land
+from lard.imagery.ground.markings import RunwayEnd
+from lard.imagery.ground.procedural_paint import pack, paint
+from lard.imagery.ground.procedural_palette import palette_for
+from lard.imagery.ground.procedural_scene import PAVED, Strip, build_scene
+from lard.imagery.ground.tiles import TILE_PX, LevelGrid, level_grids, manifest_holds, ortho_crs, write_tile
+from lard.tables import folder_lock, frame_rng, stable_hash, write_json
+
+Array = NDArray[np.float64]
+GENERATOR = "lard-procedural-1"
+"""Changes whenever the same inputs would give other pixels."""
+MARGINS_M = (250.0, 600.0, 2000.0, 6000.0, 12000.0, 24000.0, 45000.0, 70000.0)
+"""How far each level reaches beyond the runways, finest first; each level is twice as coarse as the one before."""
+LICENCE = "CC0-1.0"
+ATTRIBUTION = "Procedural ground imagery by lard; runway positions from the shipped runway table"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One airport ready to be painted."""
+
+    crs: str
+    lat0_deg: float
+    lon0_deg: float
+    grids: list[LevelGrid]
+    setting: LandSetting
+    rows: Array  # packed quads in drawing order
+    seed: int
+
+
+def plane_corners(runway: Runway, lat0_deg: float, lon0_deg: float) -> Array:
+    """Return the corners (4, 2) TL, TR, BR, BL in the orthographic plane: east and north of the points at height 0."""
+    lat, lon, _ = np.array(runway.corners).T
+    flat = ecef_from_geodetic(lat, lon, np.zeros(4))
+    return np.asarray(to_enu(flat, lat0_deg, lon0_deg, 0.0)[:, :2])
+
+
+def plane_strip(runway: Runway, far: Runway | None, lat0_deg: float, lon0_deg: float, faa: bool, seed: int) -> Strip:
+    """Return a runway as a strip in the plane, with blast pads drawn by chance on wide runways."""
+    corners = plane_corners(runway, lat0_deg, lon0_deg)
+    tl, tr, br, bl = corners
+    length = float(np.hypot(*((tl + tr) / 2 - (bl + br) / 2)))
+    width = float((np.hypot(*(tr - tl)) + np.hypot(*(br - bl))) / 2)
+    rng = frame_rng(seed, f"{runway.airport}/{runway.ident}")
+    pads = rng.uniform(60, 125, 2) if width >= 40 and rng.random() < 0.8 else np.zeros(2)
+    paved = runway.surface.lower().startswith(PAVED)
+
+    def end(ident: str, marking: str, displaced_m: float, pad_m: float) -> RunwayEnd:
+        return RunwayEnd(ident, length, width, marking if paved else "none", faa, displaced_m, float(pad_m))
+
+    near = end(runway.ident, runway.marking, runway.displaced_m, pads[0])
+    other = end(runway.reciprocal, far.marking if far else runway.marking, far.displaced_m if far else 0.0, pads[1])
+    return Strip(corners, near, other, runway.surface)
+
+
+def marked_like_faa(icao: str) -> bool:
+    """Tell whether an airport's country paints its runways after the FAA: United States, Canada, Mexico and islands."""
+    return icao[:1] in ("K", "C") or icao[:2] in ("PA", "PH", "PG", "PO", "TJ", "MM")
+
+
+def prepare(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float, ...] = MARGINS_M) -> Ground:
+    """Return everything that is decided before a pixel is painted; raise AirportError without runways."""
+    if not airport.runways:
+        raise AirportError(f"airport {airport.icao} has no runways in the table; add them or choose another airport")
+    if not 0.05 <= gsd_m <= 8.0:
+        raise AirportError(f"ground.gsd_m is {gsd_m}, expected 0.05 to 8 metres; set it in params.yaml")
+    by_ident = {runway.ident: runway for runway in airport.runways}
+    lat0, lon0 = round(airport.lat_deg, 9), round(airport.lon_deg, 9)
+    faa = marked_like_faa(airport.icao)
+    strips = [
+        plane_strip(runway, by_ident.get(runway.reciprocal), lat0, lon0, faa, seed) for runway in airport.strips
+    ]
+    rng = frame_rng(seed, f"ground/{airport.icao}")
+    palette = palette_for(lat0, lon0, rng)
+    scene = build_scene(strips, palette, rng)
+    points = np.concatenate([strip.pavement() for strip in strips])
+    box = (*points.min(axis=0), *points.max(axis=0))
+    longest = max(strips, key=lambda strip: strip.near.length_m)
+    ground_seed = int((stable_hash(airport.icao) ^ (seed * 2654435761)) % 1_000_003)
+    setting = LandSetting(
+        ground_seed, palette, scene.kept, math.atan2(longest.frame[2], longest.frame[3]), _coast(airport, points, rng)
+    )
+    return Ground(
+        ortho_crs(lat0, lon0), lat0, lon0, level_grids(box, gsd_m, margins_m), setting, pack(scene.quads), ground_seed
+    )
+
+
+def _coast(airport: Airport, points: Array, rng: np.random.Generator) -> tuple[float, float, float] | None:
+    """Return a shore beside the runways for an airport near sea level, else None."""
+    angle, chance, gap = rng.uniform(0, 2 * math.pi), rng.random(), rng.uniform(500, 2500)
+    if airport.elevation_m > 12 or chance > 0.8:
+        return None
+    normal = np.array([math.cos(angle), math.sin(angle)])
+    return float(normal[0]), float(normal[1]), float((points @ normal).max() + gap)
+
+
+def input_key(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float, ...]) -> str:
+    """Return a hash of everything the pixels depend on."""
+    runways = [
+        [r.ident, r.reciprocal, r.corners, r.displaced_m, r.surface, r.marking] for r in airport.runways
+    ]
+    inputs = [GENERATOR, airport.icao, airport.lat_deg, airport.lon_deg, airport.elevation_m, runways, seed, gsd_m,
+              list(margins_m)]
+    return sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+def build_ground(
+    airport: Airport | str,
+    out_dir: str | Path,
+    seed: int = 0,
+    gsd_m: float = 0.5,
+    margins_m: tuple[float, ...] = MARGINS_M,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Write an airport's ground folder out_dir/<ICAO> and return its manifest; a folder that still fits is kept.
+
+    Tiles are written one by one and the manifest last, so a folder without a manifest is unfinished.
+    """
+    if isinstance(airport, str):
+        airport = load_shipped().airport(airport)
+    folder = Path(out_dir) / airport.icao
+    key = input_key(airport, seed, gsd_m, margins_m)
+    with folder_lock(folder):
+        manifest = manifest_holds(folder, key)
+        if manifest is None:
+            (folder / "manifest.json").unlink(missing_ok=True)
+            ground = prepare(airport, seed, gsd_m, margins_m)
+            levels = _write_levels(ground, folder, progress)
+            manifest = {
+                "airport": airport.icao,
+                "lat0_deg": ground.lat0_deg,
+                "lon0_deg": ground.lon0_deg,
+                "crs": ground.crs,
+                "levels": levels,
+                "seed": seed,
+                "generator": GENERATOR,
+                "licence": LICENCE,
+                "attribution": ATTRIBUTION,
+                "key": key,
+            }
+            wanted = {tile["file"] for level in levels for tile in level["tiles"]}
+            for stray in folder.iterdir():
+                if stray.name not in wanted:
+                    stray.unlink()
+            write_json(manifest, folder / "manifest.json")
+    return manifest
+
+
+def _write_levels(ground: Ground, folder: Path, progress: Callable[[int], None] | None) -> list[dict[str, Any]]:
+    """Paint and write all levels from the finest; each hands its area average to the next."""
+    levels: list[dict[str, Any]] = []
+    finer: NDArray[np.uint8] | None = None
+    finer_grid: LevelGrid | None = None
+    for number, grid in enumerate(ground.grids):
+        tiles = []
+        average = np.empty((grid.height_px // 2, grid.width_px // 2, 3), np.uint8)
+        for row in range(0, grid.height_px, TILE_PX):
+            for column in range(0, grid.width_px, TILE_PX):
+                height, width = min(TILE_PX, grid.height_px - row), min(TILE_PX, grid.width_px - column)
+                image = paint_window(ground, grid, row, column, height, width, finer, finer_grid)
+                name = f"l{number}_r{row // TILE_PX:02d}_c{column // TILE_PX:02d}.tif"
+                digest = write_tile(
+                    folder / name, image, grid.x_min_m + column * grid.gsd_m, grid.y_max_m - row * grid.gsd_m,
+                    grid.gsd_m, ground.crs,
+                )
+                average[row // 2 : (row + height) // 2, column // 2 : (column + width) // 2] = halve(image)
+                tiles.append({
+                    "file": name, "col_px": column, "row_px": row, "width_px": width, "height_px": height,
+                    "sha256": digest, "size_bytes": (folder / name).stat().st_size,
+                })
+                if progress is not None:
+                    progress(height * width)
+        levels.append({
+            "gsd_m": grid.gsd_m, "x_min_m": grid.x_min_m, "y_max_m": grid.y_max_m,
+            "width_px": grid.width_px, "height_px": grid.height_px, "tiles": tiles,
+        })
+        finer, finer_grid = average, grid
+    return levels
+
+
+def halve(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the average of each block of two by two pixels."""
+    height, width = image.shape[:2]
+    return np.asarray(cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+
+
+def paint_window(
+    ground: Ground, grid: LevelGrid, row: int, column: int, height: int, width: int,
+    finer: NDArray[np.uint8] | None, finer_grid: LevelGrid | None,
+) -> NDArray[np.uint8]:
+    """Return one window (height, width, 3) of a level: the finer level's average where there is one, else painted."""
+    image = np.zeros((height, width, 3), np.uint8)
+    x0, y0 = grid.x_min_m + column * grid.gsd_m, grid.y_max_m - row * grid.gsd_m
+    hole = (0, 0, 0, 0)
+    source: NDArray[np.uint8] | None = None
+    if finer is not None and finer_grid is not None:
+        top = round((y0 - finer_grid.y_max_m) / grid.gsd_m)
+        left = round((finer_grid.x_min_m - x0) / grid.gsd_m)
+        r0, r1 = max(top, 0), min(top + finer.shape[0], height)
+        c0, c1 = max(left, 0), min(left + finer.shape[1], width)
+        if r0 < r1 and c0 < c1:
+            hole = (r0, r1, c0, c1)
+            source = finer[r0 - top : r1 - top, c0 - left : c1 - left]
+    if hole != (0, height, 0, width):
+        paint_land(image, x0, y0, grid.gsd_m, ground.setting, hole)
+        paint(image, x0, y0, grid.gsd_m, ground.rows, ground.seed)
+    if source is not None:
+        image[hole[0] : hole[1], hole[2] : hole[3]] = source
+    return image
