@@ -77,8 +77,9 @@ def _draw_row(
     if len(polygon) >= 6:
         pen.line([*polygon, *polygon[:2]], fill=colour, width=1)
     x0, y0, x1, y1 = (row[name] * scale for name in ("x_min_px", "y_min_px", "x_max_px", "y_max_px"))
-    width = 2 if row["is_target"] else 1
-    pen.rectangle((x0 - 2, y0 - 2, x1 + 1, y1 + 1), outline=colour, width=width)
+    # boxes of other runways are dimmed: a crossing runway's box covers half the picture
+    outline = colour if row["is_target"] else tuple(value * 5 // 10 for value in colour)
+    pen.rectangle((x0 - 2, y0 - 2, x1 + 1, y1 + 1), outline=outline, width=2 if row["is_target"] else 1)
     if not text:
         return
     caption = f"{row['runway']}{'*' if row['is_target'] else ''}"

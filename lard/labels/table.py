@@ -110,17 +110,18 @@ def _label_strip(
         for end in (strip, airport.runway(strip.reciprocal))
     ]
     rotation, origin = cam_from_ecef(poses)
-    # two ends share their corners, so one projection serves both: only the order differs
-    corners_cam = np.einsum("nij,nkj->nki", rotation, ends[0].corners_ecef() - origin[:, None, :])
-    ahead = np.flatnonzero((corners_cam[..., 2] >= NEAR_PLANE_M).any(axis=1))
-    facing = facing_end(poses.yaw_deg[ahead], ends[0].heading_deg, ends[1].heading_deg)
+    facing = facing_end(poses.yaw_deg, ends[0].heading_deg, ends[1].heading_deg)
     parts = []
     for side, end in enumerate(ends):
-        rows = ahead[facing == side]
-        if not len(rows):
-            continue
-        ordered = corners_cam[rows] if side == 0 else corners_cam[rows][:, [2, 3, 0, 1]]
-        parts.append(_rows(frames[rows], end, poses[rows], view_runway(ordered, camera), db, spec))
+        rows = np.flatnonzero(facing == side)
+        # each end by its own corners: some sources give one corner two altitudes, one per direction
+        offsets = end.corners_ecef() - origin[rows, None, :]
+        corners_cam = np.einsum("nij,nkj->nki", rotation[rows], offsets)
+        ahead = (corners_cam[..., 2] >= NEAR_PLANE_M).any(axis=1)
+        rows = rows[ahead]
+        if len(rows):
+            view = view_runway(corners_cam[ahead], camera)
+            parts.append(_rows(frames[rows], end, poses[rows], view, db, spec))
     return pl.concat([pl.DataFrame(schema=dict(LABELS)), *parts])
 
 
