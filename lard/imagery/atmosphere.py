@@ -1,4 +1,4 @@
-"""Sky and haze: colours by elevation and visibility, for the kernels and for NumPy alike.
+"""Sky and haze colours by visibility.
 
 Haze follows Koschmieder: an object at distance d keeps exp(-3.912 d / visibility) of its contrast against the
 colour of the sky at the horizon, and the sky starts from that same colour, so there is no seam between them.
@@ -7,10 +7,7 @@ colour of the sky at the horizon, and the sky starts from that same colour, so t
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
-
-KOSCHMIEDER = 3.912  # -ln(0.02): contrast threshold of the meteorological visibility
 
 _HORIZON_CLEAR = np.array([204.0, 214.0, 224.0])
 _HORIZON_THICK = np.array([196.0, 199.0, 202.0])
@@ -24,20 +21,3 @@ def sky_palette(visibility_m: float) -> NDArray[np.float64]:
     horizon = _HORIZON_THICK + (_HORIZON_CLEAR - _HORIZON_THICK) * clear
     zenith = _ZENITH_THICK + (_ZENITH_CLEAR - _ZENITH_THICK) * clear
     return np.stack([horizon, zenith, np.array([0.16 + 0.25 * (1 - clear), 0.0, 0.0])])
-
-
-@njit(cache=True, nogil=True)
-def sky_mix(elevation_rad: float, scale_rad: float) -> float:
-    """Share of the zenith colour at an elevation above the visible horizon."""
-    return 1.0 - math.exp(-max(elevation_rad, 0.0) / scale_rad)
-
-
-@njit(cache=True, nogil=True)
-def transmittance(distance_m: float, visibility_m: float, horizon_m: float) -> float:
-    """Share of the ground's own colour left at a distance.
-
-    The last half of the way to the horizon also fades, in whatever visibility, because its pixels are rows
-    of kilometres and the sky begins one pixel further.
-    """
-    fade = min(max(2.0 * distance_m / horizon_m - 1.0, 0.0), 1.0)
-    return math.exp(-KOSCHMIEDER * distance_m / visibility_m) * (1.0 - fade * fade * (3.0 - 2.0 * fade))

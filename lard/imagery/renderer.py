@@ -1,4 +1,4 @@
-"""Perspective views of ground imagery draped over an airport's surface: any pose, any pinhole camera, CPU only."""
+"""Perspective views of ground imagery draped over an airport's surface: any pose, any pinhole camera."""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -55,7 +55,9 @@ class Quality:
     zone_margin_m: float = 12.0
 
 
-def view_vector(surface: Surface, pose: Poses, camera: Camera, visibility_m: float, quality: Quality) -> Array:
+def view_vector(
+    surface: Surface, pose: Poses, camera: Camera, visibility_m: float, quality: Quality
+) -> Array:
     """Everything the kernels need to know about one view, in their layout."""
     if len(pose) != 1:
         raise DataError(f"a view needs one pose, got {len(pose)}")

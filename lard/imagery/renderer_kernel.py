@@ -1,16 +1,22 @@
 """Compiled inner loops of the renderer: ray meets surface, footprint, filtered texture, haze.
 
-A pixel is mapped back to the ground, the derivative of that map gives the parallelogram of ground it sees, and
-the texture is averaged over the parallelogram's long axis with bilinear taps on the pyramid level whose texels
-suit its short axis. Everything runs in double precision in ENU metres; texture weights are integers.
+A pixel is mapped back to the ground, the derivative of that map gives the parallelogram of ground it sees,
+and the texture is averaged over the parallelogram's long axis with bilinear taps on the pyramid level whose
+texels suit its short axis. Everything runs in double precision in ENU metres; texture weights are integers.
+
+One module on purpose: Numba's cache of a function notices changes of that function's own file only.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from lard.imagery.atmosphere import sky_mix, transmittance
+Array = NDArray[Any]
+Four = tuple[float, float, float, bool]
+Coloured = tuple[float, float, float, int]
 
 # places in the `view` vector
 FX, FY, CX, CY = 0, 1, 2, 3
@@ -34,10 +40,28 @@ BLOCK_SHIFT = 8
 EDGE_RAMP_PX = 24.0
 RIM_SHARE = 0.12  # of the coarsest level's half width, blended into its mean colour
 CONTRAST = 45.0
+KOSCHMIEDER = 3.912  # -ln(0.02): contrast threshold of the meteorological visibility
 
 
 @njit(cache=True, nogil=True)
-def height_at(x, y, view, heights):
+def sky_mix(elevation_rad: float, scale_rad: float) -> float:
+    """Share of the zenith colour at an elevation above the visible horizon."""
+    return 1.0 - math.exp(-max(elevation_rad, 0.0) / scale_rad)
+
+
+@njit(cache=True, nogil=True)
+def transmittance(distance_m: float, visibility_m: float, horizon_m: float) -> float:
+    """Share of the ground's own colour left at a distance.
+
+    The last half of the way to the horizon also fades, in whatever visibility, because its pixels are rows
+    of kilometres and the sky begins one pixel further.
+    """
+    fade = min(max(2.0 * distance_m / horizon_m - 1.0, 0.0), 1.0)
+    return math.exp(-KOSCHMIEDER * distance_m / visibility_m) * (1.0 - fade * fade * (3.0 - 2.0 * fade))
+
+
+@njit(cache=True, nogil=True)
+def height_at(x: float, y: float, view: Array, heights: Array) -> tuple[float, float, float]:
     """Height and its two slopes at map coordinates."""
     rows, columns = heights.shape
     gx = (x - view[GRID_X]) / view[GRID_STEP]
@@ -54,7 +78,7 @@ def height_at(x, y, view, heights):
 
 
 @njit(cache=True, nogil=True)
-def to_map(east, north, height, view):
+def to_map(east: float, north: float, height: float, view: Array) -> tuple[float, float, float, float]:
     """Map coordinates of ENU east and north at a height."""
     e = east / (1.0 + height / view[PRIME])
     n = north / (1.0 + height / view[MERIDIAN])
@@ -64,7 +88,7 @@ def to_map(east, north, height, view):
 
 
 @njit(cache=True, nogil=True)
-def surface_up(e, n, height, view):
+def surface_up(e: float, n: float, height: float, view: Array) -> float:
     """ENU up coordinate of the surface point at height-0 coordinates (e, n) and a height."""
     c = view[DROP] * e * e + view[DROP + 1] * n * n
     half = view[DROP + 3] + view[DROP + 4] * n
@@ -74,7 +98,9 @@ def surface_up(e, n, height, view):
 
 
 @njit(cache=True, nogil=True)
-def intersect(dx, dy, dz, view, heights):
+def intersect(
+    dx: float, dy: float, dz: float, view: Array, heights: Array
+) -> tuple[float, float, float, float, float]:
     """Ray parameter (negative: sky), map coordinates and slopes of the surface where a ray meets it."""
     s, m = SHELL, SHELL_MATRIX
     beta = dx * view[s] + dy * view[s + 1] + dz * view[s + 2]
@@ -107,7 +133,7 @@ def intersect(dx, dy, dz, view, heights):
 
 
 @njit(cache=True, nogil=True)
-def in_zone(x, y, strips, margin):
+def in_zone(x: float, y: float, strips: Array, margin: float) -> bool:
     """Whether a map point lies on a runway or within the margin around it."""
     for k in range(strips.shape[0]):
         rx, ry = x - strips[k, 0], y - strips[k, 1]
@@ -119,7 +145,9 @@ def in_zone(x, y, strips, margin):
 
 
 @njit(cache=True, nogil=True)
-def line_mean(texels, blocks, row, x, y, run_x, run_y, taps):
+def line_mean(
+    texels: Array, blocks: Array, row: Array, x: float, y: float, run_x: float, run_y: float, taps: int
+) -> Four:
     """Mean colour of bilinear taps along a line on one level, and whether a block was missing.
 
     x, y: middle of the line on the map (m); run_x, run_y: its extent (m); row: the level's table entry.
@@ -143,8 +171,8 @@ def line_mean(texels, blocks, row, x, y, run_x, run_y, taps):
                 missing = True
     if missing:
         return 0.0, 0.0, 0.0, True
-    qx, qy = int(math.floor(px * 65536.0)), int(math.floor(py * 65536.0))
-    sx, sy = int(math.floor(step_x * 65536.0)), int(math.floor(step_y * 65536.0))
+    qx, qy = math.floor(px * 65536.0), math.floor(py * 65536.0)
+    sx, sy = math.floor(step_x * 65536.0), math.floor(step_y * 65536.0)
     max_x, max_y = ((width - 1) << 16) - 1, ((height - 1) << 16) - 1
     stride = 3 * width
     red = green = blue = 0
@@ -166,8 +194,20 @@ def line_mean(texels, blocks, row, x, y, run_x, run_y, taps):
 
 
 @njit(cache=True, nogil=True)
-def filtered(x, y, major_x, major_y, major, minor, view, texels, blocks, table, far):
-    """Colour of the ground averaged over a footprint (axis and lengths in metres), and whether it is missing."""
+def filtered(
+    x: float,
+    y: float,
+    major_x: float,
+    major_y: float,
+    major: float,
+    minor: float,
+    view: Array,
+    texels: Array,
+    blocks: Array,
+    table: Array,
+    far: Array,
+) -> Four:
+    """Colour averaged over a footprint (its axis, lengths in metres), and whether it is missing."""
     levels = table.shape[0]
     minor = max(minor, 2.0 * major / view[MAX_TAPS])
     lod = max(math.log2(minor / table[0, 0]) + view[LOD_BIAS], 0.0)
@@ -195,7 +235,7 @@ def filtered(x, y, major_x, major_y, major, minor, view, texels, blocks, table, 
         return far[0], far[1], far[2], False
     k = min(int(lod), levels - 1)
     blend = max(2.0 * (lod - k) - 1.0, 0.0)  # half of each octave needs one level only
-    taps = max(int(math.ceil(major / table[k, 0])), 1)
+    taps = max(math.ceil(major / table[k, 0]), 1)
     taps = min(taps, int(view[MAX_TAPS]))
     red, green, blue, missing = line_mean(
         texels, blocks, table[k], x, y, major_x * major, major_y * major, taps
@@ -216,7 +256,19 @@ def filtered(x, y, major_x, major_y, major, minor, view, texels, blocks, table, 
 
 
 @njit(cache=True, nogil=True)
-def sample(u, v, size, view, heights, strips, texels, blocks, table, far, sky):
+def sample(
+    u: float,
+    v: float,
+    size: float,
+    view: Array,
+    heights: Array,
+    strips: Array,
+    texels: Array,
+    blocks: Array,
+    table: Array,
+    far: Array,
+    sky: Array,
+) -> Coloured:
     """Colour seen by a square of `size` pixels around pixel (u, v), and its kind."""
     r = ROTATION
     cx, cy = (u - view[CX]) / view[FX], (v - view[CY]) / view[FY]
@@ -267,7 +319,19 @@ def sample(u, v, size, view, heights, strips, texels, blocks, table, far, sky):
 
 
 @njit(cache=True, nogil=True)
-def first_pass(colours, kinds, step, view, heights, strips, texels, blocks, table, far, sky):
+def first_pass(
+    colours: Array,
+    kinds: Array,
+    step: int,
+    view: Array,
+    heights: Array,
+    strips: Array,
+    texels: Array,
+    blocks: Array,
+    table: Array,
+    far: Array,
+    sky: Array,
+) -> int:
     """One sample per pixel still MISSING (every `step`-th); how many remain so."""
     rows, columns = kinds.shape
     left = 0
@@ -285,7 +349,7 @@ def first_pass(colours, kinds, step, view, heights, strips, texels, blocks, tabl
 
 
 @njit(cache=True, nogil=True)
-def mark_fine(colours, kinds, fine):
+def mark_fine(colours: Array, kinds: Array, fine: Array) -> None:
     """Mark the pixels worth supersampling: runways seen from afar, the horizon, hard edges."""
     rows, columns = kinds.shape
     for j in range(rows):
@@ -306,7 +370,19 @@ def mark_fine(colours, kinds, fine):
 
 
 @njit(cache=True, nogil=True)
-def second_pass(colours, fine, count, view, heights, strips, texels, blocks, table, far, sky):
+def second_pass(
+    colours: Array,
+    fine: Array,
+    count: int,
+    view: Array,
+    heights: Array,
+    strips: Array,
+    texels: Array,
+    blocks: Array,
+    table: Array,
+    far: Array,
+    sky: Array,
+) -> int:
     """Mean of count x count samples for every pixel marked MISSING in `fine`; how many remain so."""
     rows, columns = fine.shape
     left = 0
@@ -330,12 +406,14 @@ def second_pass(colours, fine, count, view, heights, strips, texels, blocks, tab
             else:
                 fine[j, i] = GROUND
                 share = 1.0 / (count * count)
-                colours[j, i, 0], colours[j, i, 1], colours[j, i, 2] = red * share, green * share, blue * share
+                colours[j, i, 0] = red * share
+                colours[j, i, 1] = green * share
+                colours[j, i, 2] = blue * share
     return left
 
 
 @njit(cache=True, nogil=True)
-def develop(colours, noise, table, gain, image):
+def develop(colours: Array, noise: Array, table: Array, gain: float, image: Array) -> None:
     """Exposure, noise (a byte per value, through its table) and rounding to uint8."""
     rows, columns, _ = colours.shape
     for j in range(rows):

@@ -18,6 +18,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from lard.errors import SourceError
+from lard.tables import sha256_file
 
 BLOCK_PX = 256
 DEFAULT_BUDGET_BYTES = 1 << 30
@@ -75,6 +76,7 @@ class GroundPyramid:
             ]
         )  # (levels, 7)
         self.loaded_bytes = 0
+        self._verified: set[Path] = set()
         self._far_colour: NDArray[np.float64] | None = None
 
     @property
@@ -101,7 +103,10 @@ class GroundPyramid:
     def read_wanted(self) -> int:
         """Read the blocks the renderer marked as wanted, and return how many there were."""
         wanted = np.flatnonzero(self.blocks == 2)
-        if self.loaded_bytes + len(wanted) * BLOCK_PX * BLOCK_PX * 3 > self.budget_bytes and self.loaded_bytes:
+        if (
+            self.loaded_bytes + len(wanted) * BLOCK_PX * BLOCK_PX * 3 > self.budget_bytes
+            and self.loaded_bytes
+        ):
             self._mapping.madvise(mmap.MADV_DONTNEED)
             self.blocks[self.blocks == 1] = 0
             self.loaded_bytes = 0
@@ -133,11 +138,12 @@ class GroundPyramid:
             if not mine:
                 continue
             path = self.folder / str(tile["file"])
+            self._verify(path, tile.get("sha256"))
             try:
                 with rasterio.open(path) as source:
                     if source.count < 3 or source.dtypes[0] != "uint8":
                         raise SourceError(
-                            f"{path}: {source.count} bands of {source.dtypes[0]}; expected three bands of uint8"
+                            f"{path}: {source.count} bands of {source.dtypes[0]}; expected three of uint8"
                         )
                     if (source.width, source.height) != (right - left, bottom - top):
                         raise SourceError(
@@ -153,6 +159,18 @@ class GroundPyramid:
                 raise SourceError(
                     f"{path}: cannot be read ({error}); delete the folder {self.folder} and make it again"
                 ) from error
+
+    def _verify(self, path: Path, sha256: str | None) -> None:
+        """Compare a file with its checksum at first use: GDAL reads some damaged files in silence."""
+        if path in self._verified:
+            return
+        if not path.is_file():
+            raise SourceError(f"{path}: no such file; make the ground imagery of {self.airport} again")
+        if sha256 is not None and sha256_file(path) != sha256:
+            raise SourceError(
+                f"{path}: damaged, its SHA-256 is not the manifest's; delete {self.folder} and make it again"
+            )
+        self._verified.add(path)
 
 
 def _runs(blocks: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
@@ -192,7 +210,8 @@ def _levels_of(manifest: dict[str, Any]) -> tuple[Level, ...]:
     for number, entry in enumerate(manifest["levels"]):
         where = f"ground manifest of {manifest['airport']}, level {number}"
         missing = [key for key in _LEVEL_KEYS if key not in entry]
-        missing += [f"tiles: {key}" for tile in entry.get("tiles", ()) for key in _TILE_KEYS if key not in tile]
+        tiles = entry.get("tiles", ())
+        missing += [f"tiles: {key}" for tile in tiles for key in _TILE_KEYS if key not in tile]
         if missing:
             raise SourceError(f"{where}: lacks {', '.join(sorted(set(missing)))}")
         if levels and not np.isclose(entry["gsd_m"], 2 * levels[-1].gsd_m):
@@ -203,7 +222,8 @@ def _levels_of(manifest: dict[str, Any]) -> tuple[Level, ...]:
                 f"{where}: its tiles cover {covered} of {entry['width_px'] * entry['height_px']} pixels; "
                 "expected a dense rectangle without overlap"
             )
-        level = Level(*(entry[key] for key in _LEVEL_KEYS[:5]), tuple(entry["tiles"]), offset, first)
+        gsd_m, x_min_m, y_max_m, width_px, height_px = (entry[key] for key in _LEVEL_KEYS[:5])
+        level = Level(gsd_m, x_min_m, y_max_m, width_px, height_px, tuple(entry["tiles"]), offset, first)
         offset += level.width_px * level.height_px * 3
         first += level.blocks_across * level.blocks_down
         levels.append(level)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.transform import from_origin
+from rasterio.transform import Affine
 
 from lard.errors import SourceError
 from lard.tables import atomic_path, sha256_file, write_json
@@ -62,7 +62,7 @@ def write_ground(
                 pixels = level.pixels[row : row + TILE_PX, column : column + TILE_PX]
                 path = folder / f"level{number}_{row // TILE_PX:03d}_{column // TILE_PX:03d}.tif"
                 x, y = level.x_min_m + column * level.gsd_m, level.y_max_m - row * level.gsd_m
-                _write_tile(path, pixels, crs, from_origin(x, y, level.gsd_m, level.gsd_m), jpeg_quality)
+                _write_tile(path, pixels, crs, Affine(level.gsd_m, 0, x, 0, -level.gsd_m, y), jpeg_quality)
                 tiles.append(
                     {
                         "file": path.name, "col_px": column, "row_px": row,
@@ -94,7 +94,8 @@ def _write_tile(
         atomic_path(path) as temporary,
         rasterio.open(
             temporary, "w", driver="GTiff", width=pixels.shape[1], height=pixels.shape[0], count=3,
-            dtype="uint8", crs=crs, transform=transform, tiled=True, blockxsize=256, blockysize=256, **options,
+            dtype="uint8", crs=crs, transform=transform, tiled=True, blockxsize=256, blockysize=256,
+            **options,
         ) as target,
     ):  # fmt: skip
         target.write(np.moveaxis(pixels, -1, 0))

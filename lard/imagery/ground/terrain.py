@@ -1,7 +1,7 @@
 """The rendered surface of an airport: its runway planes exactly, blended into the land around.
 
-Map coordinates (x, y) are those of the ellipsoidal orthographic projection at (lat0, lon0): the east and north
-components, in the local frame at height 0, of the point of the WGS84 ellipsoid at that latitude and longitude.
+Map coordinates (x, y) are those of the ellipsoidal orthographic projection at (lat0, lon0): the east and
+north components, in the local frame at height 0, of the WGS84 ellipsoid's point there.
 A point at height h above it has ENU E = x (1 + h / N0), N = y (1 + h / M0), U = drop(x, y) + h cos(tilt).
 
 Labels are projected corners joined by straight lines, so every runway is a true plane in space here (its
@@ -19,7 +19,7 @@ from lard.geodesy import curvature_radii, ecef_from_geodetic, ellipsoid, enu_fro
 Array = NDArray[np.float64]
 
 STEP_M = 20.0
-"""Post spacing: below EXACT_MARGIN_M / sqrt(2), so that bilinear cells at a runway edge hold only its plane."""
+"""Post spacing: below EXACT_MARGIN_M / sqrt(2), so that a cell at a runway edge holds only its plane."""
 EXACT_MARGIN_M = 30.0
 CROSSING_BLEND_M = 150.0
 REACH_M = 4000.0
@@ -51,7 +51,10 @@ class Surface:
     def heights(self, x_m: Array, y_m: Array) -> Array:
         """Heights in metres at map coordinates, bilinear between posts."""
         rows, columns = self.height_m.shape
-        gx, gy = (np.asarray(x_m) - self.x_min_m) / self.step_m, (np.asarray(y_m) - self.y_min_m) / self.step_m
+        gx, gy = (
+            (np.asarray(x_m) - self.x_min_m) / self.step_m,
+            (np.asarray(y_m) - self.y_min_m) / self.step_m,
+        )
         inside = (gx >= 0) & (gy >= 0) & (gx < columns - 1) & (gy < rows - 1)
         i, j = np.where(inside, gx, 0).astype(np.int64), np.where(inside, gy, 0).astype(np.int64)
         fx, fy = gx - i, gy - j
@@ -63,7 +66,7 @@ class Surface:
 
 
 def quadric(lat0_deg: float, lon0_deg: float, height_m: float, earth: str) -> tuple[Array, Array, float]:
-    """Matrix A (3, 3), vector b (3,), constant c with P A P + 2 b P + c = 0 for ENU points P at that height."""
+    """A (3, 3), b (3,), c with P A P + 2 b P + c = 0 for the ENU points P at that height."""
     a, f = ellipsoid(earth)
     rotation = enu_from_ecef(lat0_deg, lon0_deg)
     inverse = np.array([1 / (a + height_m) ** 2, 1 / (a + height_m) ** 2, 1 / (a * (1 - f) + height_m) ** 2])
@@ -83,21 +86,25 @@ def drop_m(x_m: Array, y_m: Array, lat0_deg: float, lon0_deg: float, earth: str)
 def map_polynomial(lat0_deg: float, lon0_deg: float, earth: str) -> Array:
     """Coefficients (7,) from height-0 ENU (E, N) of an earth model to WGS84 map coordinates.
 
-    x = E (p0 + p1 N + p2 N^2), y = p3 N + p4 N^2 + p5 E^2 + p6 N E^2; the identity on WGS84. On the sphere it is
-    fitted over 60 km; the residual stays below 5 cm within 30 km (a sphere's latitudes are read as geodetic).
+    x = E (p0 + p1 N + p2 N^2), y = p3 N + p4 N^2 + p5 E^2 + p6 N E^2; the identity on WGS84. On the sphere
+    it is fitted over 60 km; the residual stays below 5 cm within 30 km (the sphere's latitudes are geodetic ones).
     """
     if earth == "wgs84":
         return np.array([1.0, 0, 0, 1.0, 0, 0, 0])
     span = np.linspace(-0.27, 0.27, 13)
     lat, lon = np.meshgrid(lat0_deg + span, lon0_deg + span / max(np.cos(np.radians(lat0_deg)), 0.05))
-    e, n, _ = to_enu(ecef_from_geodetic(lat, lon, 0.0, earth), lat0_deg, lon0_deg, 0.0, earth).reshape(-1, 3).T
+    e, n, _ = (
+        to_enu(ecef_from_geodetic(lat, lon, 0.0, earth), lat0_deg, lon0_deg, 0.0, earth).reshape(-1, 3).T
+    )
     x, y, _ = to_enu(ecef_from_geodetic(lat, lon, 0.0), lat0_deg, lon0_deg, 0.0).reshape(-1, 3).T
     px = np.linalg.lstsq(np.stack([e, e * n, e * n * n], -1), x, rcond=None)[0]
     py = np.linalg.lstsq(np.stack([n, n * n, e * e, n * e * e], -1), y, rcond=None)[0]
     return np.concatenate([px, py])
 
 
-def map_from_geodetic(lat_deg: Array, lon_deg: Array, lat0_deg: float, lon0_deg: float) -> tuple[Array, Array]:
+def map_from_geodetic(
+    lat_deg: Array, lon_deg: Array, lat0_deg: float, lon0_deg: float
+) -> tuple[Array, Array]:
     """Map coordinates in metres of WGS84 latitudes and longitudes in degrees."""
     enu = to_enu(ecef_from_geodetic(lat_deg, lon_deg, 0.0), lat0_deg, lon0_deg, 0.0)
     return enu[..., 0], enu[..., 1]
@@ -115,7 +122,8 @@ def surface_of(
     lon0 = airport.lon_deg if lon0_deg is None else lon0_deg
     strips = airport.strips or airport.runways
     earth = earth or (strips[0].earth if strips else "wgs84")
-    z_far = float(np.mean([corner[2] for s in strips for corner in s.corners])) if strips else airport.elevation_m
+    altitudes = [corner[2] for strip in strips for corner in strip.corners] or [airport.elevation_m]
+    z_far = float(np.mean(altitudes))
     rectangles = np.array([_rectangle(strip, lat0, lon0) for strip in strips]).reshape(-1, 6)
     reach = REACH_M + (np.hypot(rectangles[:, 0], rectangles[:, 1]) + rectangles[:, 4]).max(initial=0.0)
     count = int(np.ceil(reach / step_m))
@@ -161,7 +169,10 @@ def enu_from_map(x_m: Array, y_m: Array, polynomial: Array) -> tuple[Array, Arra
     p = polynomial
     e, n = x_m / p[0], y_m / p[3]
     for _ in range(4):
-        e, n = x_m / (p[0] + p[1] * n + p[2] * n * n), (y_m - p[4] * n * n - p[5] * e * e) / (p[3] + p[6] * e * e)
+        e, n = (
+            x_m / (p[0] + p[1] * n + p[2] * n * n),
+            (y_m - p[4] * n * n - p[5] * e * e) / (p[3] + p[6] * e * e),
+        )
     return e, n
 
 

@@ -1,0 +1,25 @@
+"""Stage: data/frames.parquet and data/ground -> data/ortho/{images,frames.parquet,manifest.parquet}."""
+
+from pathlib import Path
+
+from lard.airports import load_shipped
+from lard.imagery.render import RenderSettings, render_frames
+from lard.tables import FRAMES, read_table
+from lard.workers import default_workers
+from pipelines.stage import params, run
+
+FRAMES_TABLE = Path("data/frames.parquet")
+GROUND = Path("data/ground")
+FOLDER = Path("data/ortho")
+
+
+def main() -> None:
+    """Render every frame, keeping finished ones; the worker count is the machine's (LARD_WORKERS)."""
+    settings = RenderSettings.of_params(params("render"))
+    frames = read_table(FRAMES_TABLE, FRAMES)
+    manifest = render_frames(frames, GROUND, FOLDER, default_workers(), load_shipped(), settings=settings)
+    print(f"{len(manifest)} pictures in {FOLDER / 'images'}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,150 @@
+"""The render driver: resumes, repairs, removes what is stale, same bytes whatever the workers."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from render_scene import make_airport, make_scene
+
+from lard.airports.model import RunwayDatabase
+from lard.approach import Approaches, pose_of
+from lard.camera import Camera
+from lard.errors import DataError, LardError, SourceError
+from lard.imagery.render import RenderSettings, render_frames
+from lard.tables import FRAMES, MANIFEST, read_table
+from lard.workers import executor_of, run_bounded
+
+AIRPORT = make_airport()
+DB = RunwayDatabase("test", "1", "wgs84", "ellipsoidal", {"XTST": AIRPORT})
+
+
+def frames_table(n: int = 6) -> pl.DataFrame:
+    camera = Camera.from_fov(96, 64, 60)
+    along = np.linspace(300, 3000, n)
+    approach = Approaches(along, 0.5, 3.0, 0.2, -3.0, 5.0)
+    poses = pose_of(AIRPORT.runway("07"), approach)
+    names = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
+    columns = {name: getattr(poses, name) for name in names}
+    fixed = {
+        "airport": "XTST", "runway": "07", "zone": "near", "split": "train", "earth_model": "wgs84",
+        "altitude_datum": "ellipsoidal", "visibility_m": 15000.0, "time_utc": "2024-06-01T12:00:00Z",
+        "seed": 3,
+        "vertical_deg": 3.0, "lateral_deg": 0.5, "yaw_offset_deg": 0.2,
+        **{name: getattr(camera, name) for name in Camera.__dataclass_fields__},
+    }  # fmt: skip
+    table = pl.DataFrame(
+        {"frame_id": [f"XTST_07_{i:04d}" for i in range(n)], "along_track_m": along, **columns}
+    )
+    return table.with_columns(**{name: pl.lit(value) for name, value in fixed.items()})
+
+
+@pytest.fixture(scope="module")
+def ground_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("ground")
+    make_scene(root / "XTST", AIRPORT, size=(512, 512), gsd_m=8.0, levels=3)
+    return root
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_writes_the_dataset_and_keeps_it(tmp_path: Path, ground_root: Path) -> None:
+    frames, out = frames_table(), tmp_path / "ortho"
+    manifest = render_frames(frames, ground_root, out, 1, DB)
+    assert manifest["frame_id"].to_list() == sorted(frames["frame_id"])
+    assert read_table(out / "manifest.parquet", MANIFEST).equals(manifest)
+    assert len(read_table(out / "frames.parquet", FRAMES)) == 6
+    before = {path: path.stat().st_mtime_ns for path in (out / "images").iterdir()}
+    first = hashes(out)
+    render_frames(frames, ground_root, out, 1, DB)
+    assert {path: path.stat().st_mtime_ns for path in (out / "images").iterdir()} == before
+    assert hashes(out) == first
+
+
+def test_repairs_what_a_killed_run_left(tmp_path: Path, ground_root: Path) -> None:
+    frames, out = frames_table(), tmp_path / "ortho"
+    render_frames(frames, ground_root, out, 1, DB)
+    first = hashes(out)
+    images = sorted((out / "images").iterdir())
+    images[0].write_bytes(images[0].read_bytes()[:500])
+    images[1].unlink()
+    (out / "images" / ".XTST_07_0002.abc.tmp.jpg").write_bytes(b"half")
+    (out / "images" / "OLD_01_0000.jpg").write_bytes(b"stale")
+    journal = out / "render_journal.jsonl"
+    journal.write_text(journal.read_text()[:-40])
+    (out / "manifest.parquet").unlink()
+    render_frames(frames, ground_root, out, 1, DB)
+    assert hashes(out) == first
+
+
+def test_changed_inputs_are_rendered_again(tmp_path: Path, ground_root: Path) -> None:
+    frames, out = frames_table(), tmp_path / "ortho"
+    first = render_frames(frames, ground_root, out, 1, DB)
+    changed = frames.with_columns(
+        visibility_m=pl.when(pl.col("frame_id") == "XTST_07_0003").then(4000.0).otherwise("visibility_m")
+    )
+    second = render_frames(changed, ground_root, out, 1, DB)
+    assert (first["sha256"] != second["sha256"]).arg_true().to_list() == [3]
+    fewer = render_frames(frames[:2], ground_root, out, 1, DB)
+    assert len(list((out / "images").iterdir())) == len(fewer) == 2
+
+
+def test_same_bytes_for_processes_and_shards(tmp_path: Path, ground_root: Path) -> None:
+    frames = frames_table()
+    render_frames(frames, ground_root, tmp_path / "one", 1, DB)
+    render_frames(frames, ground_root, tmp_path / "two", "2", DB)
+    for shard in range(3):
+        render_frames(frames, ground_root, tmp_path / "shards", 1, DB, shard=(shard, 3))
+    images = {path: path.stat().st_mtime_ns for path in (tmp_path / "shards" / "images").iterdir()}
+    assert len(images) == 6
+    render_frames(frames, ground_root, tmp_path / "shards", 1, DB)
+    assert {path: path.stat().st_mtime_ns for path in images} == images
+    assert hashes(tmp_path / "one") == hashes(tmp_path / "two") == hashes(tmp_path / "shards")
+
+
+def test_bad_input_is_named(tmp_path: Path, ground_root: Path) -> None:
+    frames, out = frames_table(), tmp_path / "out"
+    with pytest.raises(SourceError, match=r"XTST.manifest.json: no ground imagery for XTST"):
+        render_frames(frames, tmp_path, out, 1, DB)
+    with pytest.raises(DataError, match="empty"):
+        render_frames(frames[:0], ground_root, out, 1, DB)
+    with pytest.raises(DataError, match="XTST_07_0000 occurs more than once"):
+        render_frames(pl.concat([frames, frames[:1]]), ground_root, out, 1, DB)
+    with pytest.raises(DataError, match="pitch_deg of frame XTST_07_0000 is nan"):
+        render_frames(frames.with_columns(pitch_deg=float("nan")), ground_root, out, 1, DB)
+    with pytest.raises(DataError, match=r"frame XTST_07_0000: the camera lies .* below the ground"):
+        render_frames(frames.with_columns(alt_m=-50.0), ground_root, out, 1, DB)
+    with pytest.raises(DataError, match=r"render\.jpeg_qualty: unknown"):
+        RenderSettings.of_params({"jpeg_qualty": 90})
+    assert not (out / "manifest.parquet").exists()
+
+
+def test_damaged_ground_is_named(tmp_path: Path) -> None:
+    make_scene(tmp_path / "XTST", AIRPORT, size=(256, 256), gsd_m=8.0, levels=2)
+    tile = tmp_path / "XTST" / "level0_000_000.tif"
+    tile.write_bytes(tile.read_bytes()[:-9])
+    with pytest.raises(SourceError, match=r"level0_000_000.tif: damaged"):
+        render_frames(frames_table(1), tmp_path, tmp_path / "out", 1, DB)
+    manifest = tmp_path / "XTST" / "manifest.json"
+    broken = json.loads(manifest.read_text())
+    del broken["levels"][0]["gsd_m"]
+    manifest.write_text(json.dumps(broken))
+    with pytest.raises(SourceError, match="level 0: lacks gsd_m"):
+        render_frames(frames_table(1), tmp_path, tmp_path / "out", 1, DB)
+
+
+def test_workers_are_bounded_and_checked() -> None:
+    with pytest.raises(LardError, match="workers is 'many'"):
+        executor_of("many")
+    executor, width = executor_of(1)
+    assert sorted(run_bounded(executor, width, abs, range(-5, 0))) == [1, 2, 3, 4, 5]
+    with pytest.raises(TypeError):
+        list(run_bounded(executor, width, abs, ["text"]))
