@@ -1,0 +1,27 @@
+"""Data quality requirements: a registry of checks, a runner, and inputs of several layouts."""
+
+from lard.quality.dataset import Dataset, load_dataset
+from lard.quality.model import Check, Offence, Outcome, Result, all_checks, check, find_check
+from lard.quality.odd import Odd
+from lard.quality.outputs import verdict, write_outputs
+from lard.quality.runner import Run, run_checks
+from lard.quality.waivers import Waiver, read_waivers
+
+__all__ = [
+    "Check",
+    "Dataset",
+    "Odd",
+    "Offence",
+    "Outcome",
+    "Result",
+    "Run",
+    "Waiver",
+    "all_checks",
+    "check",
+    "find_check",
+    "load_dataset",
+    "read_waivers",
+    "run_checks",
+    "verdict",
+    "write_outputs",
+]

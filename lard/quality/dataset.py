@@ -1,0 +1,255 @@
+"""A dataset as the checks see it: tables, pictures, ODD and runways, each part present or absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lard.airports import RunwayDatabase
+from lard.errors import AirportError, DataError
+from lard.quality.model import Offence
+from lard.quality.odd import PARAMETERS, Odd
+from lard.tables import FRAMES, LABELS, MANIFEST, Schema, read_json, read_table
+
+Array = NDArray[np.float64]
+
+POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
+CAMERA = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
+CORNERS = ("x_tl_px", "y_tl_px", "x_tr_px", "y_tr_px", "x_br_px", "y_br_px", "x_bl_px", "y_bl_px")
+BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
+PARTS = {
+    "frames": "a table of frames",
+    "pose": "camera poses",
+    "approach": "approach values of each frame",
+    "camera": "a camera model for each frame",
+    "labels": "labels",
+    "boxes": "label boxes",
+    "corners": "runway corners in pixels",
+    "polygon": "clipped polygons and visible fractions",
+    "verdict": "ODD verdicts",
+    "split": "train, validation and test sets",
+    "airports": "the airport of each frame",
+    "time": "time of day",
+    "images": "pictures",
+    "manifest": "a manifest",
+    "runways": "a runway database",
+    "odd": "an ODD spec",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelGeometry:
+    """Pose, camera, runway corners and values of the label rows whose runway is known (m rows)."""
+
+    rows: NDArray[np.int64]  # (m,) row of each in the labels table
+    corners: Array  # (m, 4, 3) latitude deg, longitude deg, altitude m
+    pose: Mapping[str, Array]
+    camera: Mapping[str, Array]
+    earth: NDArray[np.object_]  # (m,)
+
+    def groups(self) -> Iterable[tuple[str, NDArray[np.bool_]]]:
+        """Each earth model with the mask (m,) of its rows."""
+        for earth in sorted(set(self.earth.tolist())):
+            yield earth, self.earth == earth
+
+
+@dataclass
+class Dataset:
+    """What one run of the checks looks at; tables that could not be read are None and named in problems."""
+
+    root: Path
+    kind: str
+    name: str
+    frames: pl.DataFrame | None = None
+    labels: pl.DataFrame | None = None
+    manifest: pl.DataFrame | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    odd: Odd | None = None
+    database: RunwayDatabase | None = None
+    reference_runways: Path | None = None
+    terrain: tuple[Path, ...] = ()
+    problems: tuple[Offence, ...] = ()
+    workers: int = 2
+    cache: Path | None = None
+
+    @cached_property
+    def parts(self) -> frozenset[str]:
+        """The parts present: keys of PARTS."""
+        found = set()
+        frames, labels = self.frames, self.labels
+        if frames is not None and len(frames):
+            found.add("frames")
+            found |= {"pose"} if _filled(frames, POSE) else set()
+            found |= {"approach"} if _filled(frames, PARAMETERS) else set()
+            found |= {"camera"} if _filled(frames, CAMERA) else set()
+            found |= {"split"} if _filled(frames, ("split",)) else set()
+            found |= {"airports"} if _filled(frames, ("airport",)) else set()
+            found |= {"time"} if _filled(frames, ("time_utc",)) else set()
+        if labels is not None and len(labels):
+            found.add("labels")
+            found |= {"boxes"} if _filled(labels, BOX) else set()
+            found |= {"corners"} if _filled(labels, CORNERS) else set()
+            found |= {"polygon"} if _filled(labels, ("polygon", "visible_fraction")) else set()
+            found |= {"verdict"} if _filled(labels, ("verdict",)) else set()
+        if self.manifest is not None:
+            found.add("manifest")
+        if (self.image_paths and (self.root / "images").is_dir()) or any(
+            (self.root / image).is_file() for image in self.image_paths[:50]
+        ):
+            found.add("images")
+        found |= {"runways"} if self.database is not None else set()
+        found |= {"odd"} if self.odd is not None else set()
+        return frozenset(found)
+
+    @cached_property
+    def image_paths(self) -> list[str]:
+        """Every picture the manifest, labels or frames speak of, relative to the root, sorted."""
+        names: set[str] = set()
+        for table in (self.manifest, self.labels, self.frames):
+            if table is not None and "image" in table.columns:
+                names |= set(table["image"].drop_nulls().unique().to_list())
+        if not names and self.frames is not None and self.kind == "lard":
+            names = {f"images/{frame_id}.jpg" for frame_id in self.frames["frame_id"].to_list()}
+        return sorted(name for name in names if name)
+
+    @cached_property
+    def image_of(self) -> dict[str, str]:
+        """Picture of each frame id."""
+        found: dict[str, str] = {}
+        for table in (self.labels, self.manifest, self.frames):
+            if table is not None and "image" in table.columns:
+                pairs = table.select("frame_id", "image").drop_nulls().unique(maintain_order=True)
+                found |= dict(pairs.iter_rows())
+        if not found and self.frames is not None and self.kind == "lard":
+            found = {frame_id: f"images/{frame_id}.jpg" for frame_id in self.frames["frame_id"].to_list()}
+        return found
+
+    @cached_property
+    def frame_of(self) -> dict[str, str]:
+        """Frame id of each picture."""
+        return {image: frame_id for frame_id, image in self.image_of.items()}
+
+    @cached_property
+    def pictures(self) -> pl.DataFrame:
+        """Measurements of every picture, one row each (see lard.quality.pictures)."""
+        from lard.quality.pictures import measure_all
+
+        return measure_all(self.root, self.image_paths, self.workers, self.cache)
+
+    @cached_property
+    def targets(self) -> pl.DataFrame:
+        """One row per frame with its approach PARAMETERS, zone, split and airport, those all known."""
+        assert self.frames is not None
+        table = self.frames.filter(
+            pl.all_horizontal(pl.col(name).is_not_null() & pl.col(name).is_finite() for name in PARAMETERS)
+        )
+        if self.odd is not None and table["zone"].null_count() == len(table):
+            values = {name: table[name].to_numpy() for name in PARAMETERS}
+            table = table.with_columns(pl.Series("zone", self.odd.zone_names(values), dtype=pl.String))
+        return table
+
+    @cached_property
+    def label_geometry(self) -> LabelGeometry:
+        """Pose, camera and runway of each label row whose frame and runway are known."""
+        assert self.labels is not None and self.frames is not None and self.database is not None
+        keys = ("frame_id", *POSE, *CAMERA, "earth_model")
+        frames = self.frames.select(keys).unique("frame_id", keep="first", maintain_order=True)
+        labels = self.labels.select("frame_id", "airport", "runway").with_row_index("row")
+        joined = labels.join(frames, on="frame_id", how="inner").join(
+            self.runway_corners, on=["airport", "runway"], how="inner"
+        )
+        joined = joined.drop_nulls(list(POSE)).sort("row")
+        corners = np.array(joined["corners"].to_list(), np.float64).reshape(-1, 4, 3)
+        return LabelGeometry(
+            rows=joined["row"].to_numpy().astype(np.int64),
+            corners=corners,
+            pose={name: joined[name].to_numpy() for name in POSE},
+            camera={name: joined[name].to_numpy().astype(np.float64) for name in CAMERA},
+            earth=np.array(joined["earth_model"].to_list(), dtype=object),
+        )
+
+    @cached_property
+    def runway_corners(self) -> pl.DataFrame:
+        """airport, runway, corners (12 numbers) of every landing direction the dataset names and the
+        database knows, spelled as in the dataset."""
+        rows: list[tuple[str, str, list[float]]] = []
+        for airport, runway in self.named_runways:
+            try:
+                found = self.database.airport(airport).runway(runway) if self.database else None
+            except AirportError:
+                found = None
+            if found is not None:
+                rows.append((airport, runway, [float(v) for corner in found.corners for v in corner]))
+        schema = {"airport": pl.String, "runway": pl.String, "corners": pl.List(pl.Float64)}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    @cached_property
+    def named_runways(self) -> list[tuple[str, str]]:
+        """Every airport and runway that frames or labels name, sorted."""
+        pairs: set[tuple[str, str]] = set()
+        for table in (self.frames, self.labels):
+            if table is not None:
+                pairs |= set(table.select("airport", "runway").drop_nulls().unique().iter_rows())
+        return sorted(pairs)
+
+
+def _filled(table: pl.DataFrame, columns: Iterable[str]) -> bool:
+    return all(name in table.columns and table[name].null_count() < len(table) for name in columns)
+
+
+def load_dataset(root: str | Path) -> Dataset:
+    """Read a dataset of any known layout; what cannot be read becomes a problem, not an exception.
+
+    DataError only when the path holds nothing that could be a dataset.
+    """
+    root = Path(root)
+    if not root.exists():
+        raise DataError(
+            f"{root}: no such dataset; expected a folder with frames.parquet, LARD *.csv, or COCO"
+        )
+    from lard.quality import foreign
+
+    if root.is_dir() and any((root / name).exists() for name in ("frames.parquet", "labels.parquet")):
+        return _load_own(root)
+    found = foreign.find(root)
+    if found is None:
+        raise DataError(
+            f"{root}: not a dataset; expected frames.parquet and labels.parquet, LARD V1/V2 *.csv files "
+            "(separator ;), or COCO *.json files with images, annotations and categories"
+        )
+    return found
+
+
+def _load_own(root: Path) -> Dataset:
+    problems: list[Offence] = []
+    tables: dict[str, pl.DataFrame | None] = {}
+    schemas: dict[str, Schema] = {"frames": FRAMES, "labels": LABELS, "manifest": MANIFEST}
+    for name, schema in schemas.items():
+        try:
+            tables[name] = read_table(root / f"{name}.parquet", schema)
+        except DataError as error:
+            tables[name] = None
+            for line in str(error).splitlines():
+                problems.append(Offence(f"{name}.parquet", None, line.replace(f"{root}/", "")))
+    meta: dict[str, Any] = {}
+    try:
+        meta = dict(read_json(root / "dataset.json"))
+    except (DataError, TypeError, ValueError) as error:
+        problems.append(Offence("dataset.json", None, str(error).replace(f"{root}/", "")))
+    return Dataset(
+        root=root,
+        kind="lard",
+        name=str(meta.get("name", root.name)),
+        frames=tables["frames"],
+        labels=tables["labels"],
+        manifest=tables["manifest"],
+        meta=meta,
+        problems=tuple(problems),
+    )

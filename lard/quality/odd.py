@@ -1,0 +1,129 @@
+"""The ODD as the checks read it: plain bounds, margins and the `dqr:` block, with its own membership test.
+
+The membership test here is written apart from the one that made the labels, so that a fault in one of
+them shows as a disagreement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lard.approach import Approaches
+from lard.odd import OddSpec
+from lard.odd.laws import Law
+from lard.odd.rules import approach_rules, rule_excess
+
+Array = NDArray[np.float64]
+Bounds = Mapping[str, tuple[float, float]]
+
+PARAMETERS = ("along_track_m", "lateral_deg", "vertical_deg", "yaw_offset_deg", "pitch_deg", "roll_deg")
+VERDICTS = ("IN_ODD", "IN_EXTENDED_ODD", "OUT_OF_ODD")
+UNITS = {name: "m" if name.endswith("_m") else "deg" for name in PARAMETERS}
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """One zone: bounds of each parameter, and the same widened by the margins and extended margins."""
+
+    name: str
+    share: float
+    bounds: Bounds
+    in_bounds: Bounds
+    extended_bounds: Bounds
+    laws: Mapping[str, Law] = field(default_factory=dict)  # uniform where not given
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """An ODD reduced to numbers; angles in degrees, distances in metres."""
+
+    name: str
+    version: str
+    sha256: str
+    zones: tuple[Zone, ...]
+    lateral_apex_m: float = 0.0
+    vertical_apex_m: float = 305.0
+    environment: Mapping[str, Law | tuple[str, ...]] = field(default_factory=dict)
+    dqr: Mapping[str, Any] = field(default_factory=dict)
+    where: str = "ODD spec"
+    spec: OddSpec | None = None
+
+    @classmethod
+    def from_spec(cls, spec: OddSpec, where: str) -> Odd:
+        """The numbers of a spec; `where` is how messages name its file."""
+        total = sum(zone.share for zone in spec.zones)
+        zones = tuple(
+            Zone(
+                zone.name,
+                zone.share / total,
+                {name: law.range for name, law in zone.laws.items()},
+                _widened(zone.laws, spec.margins.get("in", {})),
+                _widened(zone.laws, spec.margins.get("extended", {})),
+                zone.laws,
+            )
+            for zone in spec.zones
+        )
+        environment = {
+            name: law if isinstance(law, Law) else law.names for name, law in spec.environment.items()
+        }
+        dqr: Mapping[str, Any] = getattr(spec, "dqr", None) or {}
+        return cls(
+            spec.name, spec.version, spec.sha256, zones, spec.lateral_apex_m, spec.vertical_apex_m,
+            environment, dqr, where, spec,
+        )  # fmt: skip
+
+    def zone(self, name: str) -> Zone | None:
+        """The zone of that name."""
+        return next((zone for zone in self.zones if zone.name == name), None)
+
+    def zone_names(self, values: Mapping[str, Array]) -> list[str]:
+        """For each row the first zone whose plain along-track bounds hold it, "" when none does."""
+        along = np.asarray(values["along_track_m"], np.float64)
+        names = np.full(len(along), "", dtype=object)
+        for zone in reversed(self.zones):
+            low, high = zone.bounds["along_track_m"]
+            names[(along >= low) & (along <= high)] = zone.name
+        return names.tolist()
+
+    def verdicts(self, values: Mapping[str, Array], slack: float = 0.0) -> NDArray[np.int64]:
+        """Verdict index into VERDICTS (n,) of rows of PARAMETERS; `slack` widens every bound by a hair.
+
+        NaN is outside every bound. `slack` is in the parameter's unit for angles and 100 times that for
+        distances, so that one number serves for both.
+        """
+        count = len(np.asarray(values["along_track_m"]))
+        verdict = np.full(count, 2, np.int64)
+        for index, attribute in ((1, "extended_bounds"), (0, "in_bounds")):
+            inside = np.zeros(count, bool)
+            for zone in self.zones:
+                ok = np.ones(count, bool)
+                for name, (low, high) in getattr(zone, attribute).items():
+                    hair = slack * (100.0 if name.endswith("_m") else 1.0)
+                    value = np.asarray(values[name], np.float64)
+                    ok &= (value >= low - hair) & (value <= high + hair)
+                inside |= ok
+            inside &= ~self._broken(values, "extended" if index else "in", slack)
+            verdict[inside] = index
+        return verdict
+
+    def _broken(self, values: Mapping[str, Array], level: str, slack: float) -> NDArray[np.bool_]:
+        """Rows (n,) that break a conditional rule of the spec; rules have one implementation, the spec's."""
+        approaches = Approaches(*(np.asarray(values[name], np.float64) for name in PARAMETERS))
+        broken = np.zeros(len(approaches), bool)
+        for rule in approach_rules(self.spec, None) if self.spec is not None else ():
+            assert self.spec is not None
+            excess, _ = rule_excess(rule, approaches, None, self.spec.margins.get(level, {}))
+            broken |= excess > slack
+        return broken
+
+
+def _widened(laws: Mapping[str, Law], margins: Mapping[str, tuple[float, float]]) -> Bounds:
+    return {
+        name: (law.lo - margins.get(name, (0.0, 0.0))[0], law.hi + margins.get(name, (0.0, 0.0))[1])
+        for name, law in laws.items()
+    }

@@ -1,0 +1,176 @@
+"""What a run leaves behind for machines: findings.parquet, summary.json and junit.xml."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+import polars as pl
+
+from lard import __version__
+from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED, Result
+from lard.quality.runner import Run
+from lard.tables import FINDINGS, sha256_file, write_json, write_table, write_text
+
+SHOWN = 20
+
+
+def verdict(run: Run) -> str:
+    """COMPLIANT, COMPLIANT WITH REMARKS (only warnings fail, or waivers are needed) or NOT COMPLIANT."""
+    if run.failed(("error",)):
+        return "NOT COMPLIANT"
+    remarks = run.failed(("warning",)) or run.count(WAIVED)
+    return "COMPLIANT WITH REMARKS" if remarks else "COMPLIANT"
+
+
+def findings(run: Run) -> pl.DataFrame:
+    """FINDINGS rows of all failed requirements, in the order of the catalogue and then by subject."""
+    rows = [
+        (r.id, r.severity, o.subject, o.measured, r.outcome.threshold, o.message)
+        for r in run.results
+        if r.status == FAIL
+        for o in sorted(r.outcome.offences, key=lambda o: (o.subject, o.message))
+    ]
+    return pl.DataFrame(rows, schema=dict(FINDINGS), orient="row")
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """Everything about a run but the single findings, JSON-ready."""
+    data = run.dataset
+    return {
+        "verdict": verdict(run),
+        "counts": {s: run.count(s) for s in (PASS, FAIL, WAIVED, NOT_APPLICABLE)},
+        "dataset": {
+            "name": data.name,
+            "kind": data.kind,
+            "frames": len(data.frames) if data.frames is not None else 0,
+            "labels": len(data.labels) if data.labels is not None else 0,
+            "pictures": len(data.image_paths) if "images" in data.parts else 0,
+            "parts": sorted(data.parts),
+            "provenance": provenance(run),
+        },
+        "odd": (
+            {"name": data.odd.name, "version": data.odd.version, "sha256": data.odd.sha256}
+            if data.odd is not None
+            else None
+        ),
+        "tool_version": __version__,
+        "waivers_judged_on": run.judged_on or None,
+        "waivers": [
+            {
+                "check": w.check,
+                "subject": w.subject,
+                "reason": w.reason,
+                "author": w.author,
+                "expires": w.expires.isoformat(),
+            }
+            for w in run.waivers
+        ],
+        "checks": [_check_summary(result) for result in run.results],
+    }
+
+
+def _check_summary(result: Result) -> dict[str, Any]:
+    outcome = result.outcome
+    subjects = sorted({offence.subject for offence in outcome.offences})
+    return {
+        "id": result.id,
+        "title": result.check.title,
+        "status": result.status,
+        "severity": result.severity,
+        "objective": result.check.objective,
+        "measured": finite(outcome.measured),
+        "threshold": finite(outcome.threshold),
+        "thresholds": dict(result.thresholds),
+        "checked": outcome.checked,
+        "message": outcome.message,
+        "waiver": result.waiver or None,
+        "offending": len(subjects),
+        "first_offending": subjects[:SHOWN],
+        "evidence": _jsonable(outcome.evidence),
+    }
+
+
+def provenance(run: Run) -> dict[str, Any]:
+    """Hashes of the tables, versions and seeds: what one needs to make the dataset again."""
+    data = run.dataset
+    found: dict[str, Any] = {"files": {}}
+    for name in ("frames.parquet", "labels.parquet", "manifest.parquet", "dataset.json"):
+        if (data.root / name).is_file():
+            found["files"][name] = sha256_file(data.root / name)
+    columns = (
+        "source",
+        "source_version",
+        "licence",
+        "attribution",
+        "runway_db",
+        "runway_db_version",
+        "tool_version",
+    )
+    if data.manifest is not None:
+        for name in columns:
+            found[name] = sorted(str(v) for v in data.manifest[name].unique().to_list() if v is not None)
+    if data.frames is not None and "seed" in data.frames.columns:
+        found["seeds"] = sorted(int(s) for s in data.frames["seed"].unique().to_list() if s is not None)
+    if data.database is not None:
+        found["checked_against_runway_db"] = f"{data.database.name} {data.database.version}"
+    return found
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None when JSON has no word for it."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    return finite(value) if isinstance(value, float) else value
+
+
+def junit(run: Run) -> str:
+    """JUnit XML: one test case per requirement; without times, so that equal runs give equal bytes."""
+    failed, skipped = run.count(FAIL), run.count(NOT_APPLICABLE) + run.count(WAIVED)
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f"<testsuites><testsuite name={_attribute('lard dqr: ' + run.dataset.name)} "
+        f'tests="{len(run.results)}" failures="{failed}" errors="0" skipped="{skipped}">',
+    ]
+    for r in run.results:
+        lines.append(
+            f"<testcase classname={_attribute('dqr.' + r.check.objective)} "
+            f"name={_attribute(f'{r.id} {r.check.title}')}>"
+        )
+        if r.status == FAIL:
+            text = "\n".join(f"{o.subject}: {o.message}" for o in r.outcome.offences[:SHOWN])
+            lines.append(
+                f"<failure type={_attribute(r.severity)} message={_attribute(r.outcome.message)}>"
+                f"{escape(_printable(text))}</failure>"
+            )
+        elif r.status in (NOT_APPLICABLE, WAIVED):
+            reason = r.waiver if r.status == WAIVED else r.outcome.message
+            lines.append(f"<skipped message={_attribute(f'{r.status}: {reason}')}/>")
+        lines.append("</testcase>")
+    return "\n".join([*lines, "</testsuite></testsuites>", ""])
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_printable(text))
+
+
+def _printable(text: str) -> str:
+    return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd]", "?", text)
+
+
+def write_outputs(run: Run, folder: str | Path) -> None:
+    """Write findings.parquet, summary.json and junit.xml into a folder."""
+    folder = Path(folder)
+    write_table(findings(run), folder / "findings.parquet", FINDINGS)
+    write_json(json.loads(json.dumps(summary(run))), folder / "summary.json")
+    write_text(junit(run), folder / "junit.xml")

@@ -1,0 +1,109 @@
+"""A clean dataset folder drawn from the shipped spec and airports, with quickly drawn pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import polars as pl
+
+from lard.airports import load_shipped
+from lard.labels import label_frames
+from lard.labels.dataset import describe
+from lard.odd import OddSpec, load_spec
+from lard.quality import Dataset, Odd, load_dataset
+from lard.scenario import draw
+from lard.tables import FRAMES, LABELS, MANIFEST, frame_rng, sha256_file, write_json, write_table
+
+SPEC = Path(__file__).parents[1] / "odd_specs" / "lard_v2.yaml"
+AIRPORTS = (
+    "KATL", "LFPO", "EHAM", "EDDF", "YSSY", "FAOR", "OMDB", "BIKF",
+    "PHTO", "LFBO", "SBGR", "RJTT", "EGLL", "PHNL", "LFPG", "BIRK",
+)  # fmt: skip
+SPLIT = {"val": ["BIRK", "SBGR"], "test": ["EGLL", "PHNL", "LFPG", "FAOR", "RJTT"]}
+SIZE_PX = 256
+
+
+def small_spec() -> OddSpec:
+    """The shipped spec with a camera of few pixels."""
+    spec = load_spec(SPEC)
+    camera = spec.camera_spec.model_copy(update={"width_px": SIZE_PX, "height_px": SIZE_PX})
+    return spec.model_copy(update={"camera_spec": camera})
+
+
+def odd() -> Odd:
+    """The small spec as the checks see it."""
+    return Odd.from_spec(small_spec(), "lard_v2.yaml")
+
+
+def write_clean(root: Path, n: int = 1500, pictures: bool = True) -> None:
+    """Write a dataset folder without any defect."""
+    spec, db = small_spec(), load_shipped()
+    frames = draw(spec, db, AIRPORTS, n, 1, split=SPLIT).frames
+    write_table(frames, root / "frames.parquet", FRAMES)
+    labels = label_frames(frames, db, spec)
+    write_table(labels, root / "labels.parquet", LABELS)
+    write_json(describe("drawn", frames, db, spec, "odd_specs/lard_v2.yaml"), root / "dataset.json")
+    if pictures:
+        targets = dict(labels.filter(pl.col("is_target")).select("frame_id", "polygon").iter_rows())
+        for row in frames.iter_rows(named=True):
+            draw_picture(root / "images" / f"{row['frame_id']}.jpg", row, targets.get(row["frame_id"]))
+        write_manifest(root)
+
+
+def draw_picture(path: Path, frame: dict[str, object], polygon: list[float] | None) -> None:
+    """Textured ground, a sky above the horizon of the frame's attitude, and its runway in light grey."""
+    rng = frame_rng(7, str(frame["frame_id"]))
+    coarse = rng.integers(60, 130, (16, 16, 3)).astype(np.uint8)
+    picture = cv2.resize(coarse, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_CUBIC)
+    fine = rng.integers(0, 24, (SIZE_PX, SIZE_PX, 1)).astype(np.uint8)
+    picture = cv2.add(picture, np.repeat(fine, 3, axis=2))
+    half = SIZE_PX / 2
+    roll = np.radians(float(frame["roll_deg"]))  # type: ignore[arg-type]
+    pitch = np.radians(float(frame["pitch_deg"]))  # type: ignore[arg-type]
+    focal = float(frame["fx_px"])  # type: ignore[arg-type]
+    x, y = np.meshgrid(np.arange(SIZE_PX) + 0.5 - half, np.arange(SIZE_PX) + 0.5 - half)
+    above = y * np.cos(roll) + x * np.sin(roll) < focal * np.tan(pitch)
+    shade = np.linspace(200, 235, SIZE_PX).astype(np.uint8)[:, None, None]
+    picture = np.where(above[..., None], np.broadcast_to(shade, picture.shape), picture)
+    if polygon:
+        points = np.array(polygon).reshape(-1, 2) - 0.5
+        shifted = np.round(points * 16).astype(np.int32)
+        picture = np.ascontiguousarray(picture)
+        cv2.fillPoly(picture, [shifted], (190, 190, 190), lineType=cv2.LINE_AA, shift=4)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+def write_manifest(root: Path) -> None:
+    """Write the manifest that fits the pictures as they now are."""
+    frames = pl.read_parquet(root / "frames.parquet")
+    db = load_shipped()
+    images = [f"images/{frame_id}.jpg" for frame_id in frames["frame_id"]]
+    table = pl.DataFrame(
+        {
+            "frame_id": frames["frame_id"],
+            "image": images,
+            "sha256": [sha256_file(root / image) for image in images],
+            "width_px": frames["width_px"],
+            "height_px": frames["height_px"],
+            "source": "drawn",
+            "source_version": "1",
+            "licence": "MIT",
+            "attribution": "drawn by the tests",
+            "runway_db": db.name,
+            "runway_db_version": db.version,
+            "tool_version": "0",
+            "seed": frames["seed"],
+        }
+    )
+    write_table(table, root / "manifest.parquet", MANIFEST)
+
+
+def opened(root: Path) -> Dataset:
+    """The dataset at root with the small spec and the shipped runways."""
+    data = load_dataset(root)
+    data.odd = odd()
+    data.database = load_shipped()
+    return data
