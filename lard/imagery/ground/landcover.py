@@ -1,11 +1,13 @@
 """Land cover around an airport painted pixel by pixel: parcels, forests, settlements, water, the airport's grass."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba as nb
 import numpy as np
+import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from lard.imagery.ground.procedural_noise import add_octave, fade, fractal, lattice, unit
 from lard.imagery.ground.procedural_palette import Palette, colour_table
@@ -21,35 +23,66 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """Signed distance to the airport's fence in metres, positive inside, on a regular grid in the plane."""
+
+    distance: NDArray[np.float32]  # (rows, columns); row 0 is the northernmost
+    x0_m: float
+    y0_m: float
+    step_m: float
+
+    def sample(self, x0_m: float, y0_m: float, step_m: float, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the distance on another grid; beyond this one it goes on falling with the distance to the grid."""
+        out = np.empty(shape, np.float32)
+        _sample(out, x0_m, y0_m, step_m, self.distance, self.x0_m, self.y0_m, self.step_m)
+        return out
+
+
+def outline_of(area: BaseGeometry, margin_m: float = 400.0, step_m: float = 16.0) -> Outline:
+    """Return the distance grid of the airport's area, exact at the grid's nodes."""
+    x0, y0, x1, y1 = area.bounds
+    x = np.arange(x0 - margin_m, x1 + margin_m + step_m, step_m)
+    y = np.arange(y1 + margin_m, y0 - margin_m - step_m, -step_m)
+    points = shapely.points(*np.meshgrid(x, y))
+    shapely.prepare(area)
+    distance = shapely.distance(area.boundary, points)
+    signed = np.where(shapely.contains(area, points), distance, -distance)
+    return Outline(signed.astype(np.float32), float(x[0]), float(y[0]), step_m)
+
+
+@dataclass(frozen=True, slots=True)
 class LandSetting:
     """What the land cover depends on besides the position: seed, palette, airport outline, coast."""
 
     seed: int
     palette: Palette
-    strips: Array  # (n, 6): start x, y, end x, y, half width, clearance of areas kept by the airport, m
+    outline: Outline
     mow_rad: float  # direction of the mowing
     coast: tuple[float, float, float] | None  # unit normal towards the sea and its distance from the origin, m
+    water_seed: int  # chosen so that no river or lake touches the airport
+    rivers: bool
 
 
 @nb.njit(cache=True)
-def _outline(out: NDArray[np.float32], x0: float, y0: float, step: float, strips: Array) -> None:
-    """Signed distance to the airport's outline, positive inside: strips grown by their clearance."""
-    rows, columns = out.shape
-    for r in range(rows):
-        y = y0 - r * step
-        for c in range(columns):
-            x = x0 + c * step
-            best = -1.0e9
-            for k in range(strips.shape[0]):
-                ax, ay, bx, by = strips[k, 0], strips[k, 1], strips[k, 2], strips[k, 3]
-                dx, dy = bx - ax, by - ay
-                length = math.sqrt(dx * dx + dy * dy)
-                s = ((x - ax) * dx + (y - ay) * dy) / length
-                t = abs((x - ax) * dy - (y - ay) * dx) / length
-                ex = max(max(-s, s - length), 0.0)
-                ey = max(t - strips[k, 4], 0.0)
-                best = max(best, strips[k, 5] - math.sqrt(ex * ex + ey * ey))
-            out[r, c] = best
+def _sample(
+    out: NDArray[np.float32], x0: float, y0: float, step: float, grid: NDArray[np.float32], gx0: float, gy0: float,
+    gstep: float,
+) -> None:
+    """Bilinear lookup in the distance grid for the nodes of another grid."""
+    rows, columns = grid.shape
+    for r in range(out.shape[0]):
+        v = (gy0 - (y0 - r * step)) / gstep
+        vc = min(max(v, 0.0), rows - 1.001)
+        i = int(vc)
+        fv = vc - i
+        for c in range(out.shape[1]):
+            u = (x0 + c * step - gx0) / gstep
+            uc = min(max(u, 0.0), columns - 1.001)
+            j = int(uc)
+            fu = uc - j
+            above = grid[i, j] + (grid[i, j + 1] - grid[i, j]) * fu
+            below = grid[i + 1, j] + (grid[i + 1, j + 1] - grid[i + 1, j]) * fu
+            out[r, c] = above + (below - above) * fv - gstep * math.hypot(u - uc, v - vc)
 
 
 def texture_gain(wavelength_m: float) -> float:
@@ -69,10 +102,7 @@ def coarse_fields(setting: LandSetting, x0_m: float, y0_m: float, step_m: float,
     out[1] = p.bend_m * noise(900.0, 200.0, 2)
     out[2] = noise(4200.0, 60.0, 3, 0.55)
     out[3] = noise(9000.0, 400.0, 4, 0.5)
-    n = noise(16000.0, 300.0, 5, 0.42)
-    gy, gx = np.gradient(n, step_m) if min(shape) > 1 else (n, n)
-    out[4] = np.clip(n / np.maximum(np.hypot(gx, gy), 2.0e-5), -3000.0, 3000.0)
-    out[5] = (noise(7000.0, 120.0, 6, 0.5) - p.lake_bias) * 900.0
+    out[4], out[5] = _water(setting, x0_m, y0_m, step_m, shape)
     out[6] = 0.0
     wavelength, k = TEXTURE_LONGEST_M, 0
     while wavelength >= TEXTURE_SHORTEST_M:
@@ -81,16 +111,41 @@ def coarse_fields(setting: LandSetting, x0_m: float, y0_m: float, step_m: float,
             add_octave(out[6], x0_m, y0_m, step_m, wavelength, s + 32 + k, 0.6 * weight * texture_gain(wavelength), 0.0)
         wavelength /= 2.0
         k += 1
-    _outline(out[7], x0_m, y0_m, step_m, setting.strips)
+    out[7] = setting.outline.sample(x0_m, y0_m, step_m, shape)
+    return out
+
+
+def _water(
+    setting: LandSetting, x0_m: float, y0_m: float, step_m: float, shape: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the signed distance to the nearest river's middle and the lake or sea field, positive in water, m."""
+    seed = setting.seed * 64 + 5 + 7919 * setting.water_seed
+    river = np.full(shape, 3000.0, np.float32)
+    if setting.rivers:
+        n = fractal(shape, x0_m, y0_m, step_m, 16000.0, 300.0, seed, 0.42)
+        gy, gx = np.gradient(n, step_m)
+        river = np.clip(n / np.maximum(np.hypot(gx, gy), 2.0e-5), -3000.0, 3000.0).astype(np.float32)
+    lake = (fractal(shape, x0_m, y0_m, step_m, 7000.0, 120.0, seed + 1, 0.5) - setting.palette.lake_bias) * 900.0
     if setting.coast is not None:
         nx, ny, far = setting.coast
         y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32) * step_m
         along = (x0_m + x) * nx + (y0_m - y) * ny - far
-        shore = along + 450.0 * noise(5000.0, 100.0, 7, 0.55)
-        out[5] = np.maximum(np.minimum(out[5], 300.0), shore)
-    # Water keeps off the airport: no lake nearer than 120 m to its outline.
-    out[5] = np.minimum(out[5], -out[7] - 120.0)
-    return out
+        shore = along + 450.0 * fractal(shape, x0_m, y0_m, step_m, 5000.0, 100.0, seed + 2, 0.55)
+        lake = np.maximum(np.minimum(lake, 300.0), shore)
+    return river, lake
+
+
+def place_water(setting: LandSetting) -> LandSetting:
+    """Return the setting with the first water seed that leaves the airport dry, without rivers if none does."""
+    outline = setting.outline
+    inside = outline.distance[::4, ::4] > -60.0
+    for rivers in (True, False):
+        for seed in range(24):
+            trial = replace(setting, water_seed=seed, rivers=rivers)
+            river, lake = _water(trial, outline.x0_m, outline.y0_m, outline.step_m * 4, inside.shape)
+            if not (inside & ((np.abs(river) < 80.0) | (lake > -30.0))).any():
+                return trial
+    return replace(setting, water_seed=0, rivers=False, palette=replace(setting.palette, lake_bias=9.0), coast=None)
 
 
 def pixel_octaves(setting: LandSetting, gsd_m: float) -> list[tuple[float, int, float]]:

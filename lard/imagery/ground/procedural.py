@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lard.airports import Airport, Runway, load_shipped
 from lard.errors import AirportError
 from lard.geodesy import ecef_from_geodetic, to_enu
-from lard.imagery.ground.landcover import LandSetting, paint_land
+from lard.imagery.ground.landcover import LandSetting, outline_of, paint_land, place_water
 from lard.imagery.ground.markings import RunwayEnd
 from lard.imagery.ground.procedural_paint import pack, paint
 from lard.imagery.ground.procedural_palette import palette_for
@@ -95,8 +95,10 @@ def prepare(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float, .
     longest = max(strips, key=lambda strip: strip.near.length_m)
     ground_seed = int((stable_hash(airport.icao) ^ (seed * 2654435761)) % 1_000_003)
     setting = LandSetting(
-        ground_seed, palette, scene.kept, math.atan2(longest.frame[2], longest.frame[3]), _coast(airport, points, rng)
+        ground_seed, palette, outline_of(scene.area), math.atan2(longest.frame[2], longest.frame[3]),
+        _coast(airport, points, rng), 0, True,
     )
+    setting = place_water(setting)
     return Ground(
         ortho_crs(lat0, lon0), lat0, lon0, level_grids(box, gsd_m, margins_m), setting, pack(scene.quads), ground_seed
     )

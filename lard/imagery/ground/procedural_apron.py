@@ -11,18 +11,17 @@ from lard.imagery.ground.procedural_paint import Quad, Surface
 from lard.imagery.ground.procedural_scene import Strip, grey, polygon
 
 Array = NDArray[np.float64]
-Kept = tuple[float, float, float, float, float, float]
 
 
-def airfield_quads(strips: list[Strip], palette: Palette, rng: np.random.Generator) -> tuple[list[Quad], list[Kept]]:
-    """Return everything paved or built beside the runways, and the areas that belong to the airport."""
+def airfield_quads(strips: list[Strip], palette: Palette, rng: np.random.Generator) -> tuple[list[Quad], list[Polygon]]:
+    """Return everything paved or built beside the runways, and the sites built on."""
     paved = [strip for strip in strips if strip.near.marking != "none" and strip.near.length_m > 500]
     centre = np.mean([strip.at(np.array([[strip.near.length_m / 2, 0.0]]))[0] for strip in strips], axis=0)
     safety = unary_union([polygon(strip.pavement(40.0, 90.0)) for strip in strips])
     shoulders: list[Quad] = []
     surfaces: list[Quad] = []
     lines: list[Quad] = []
-    kept: list[Kept] = []
+    sites: list[Polygon] = []
     tone = float(rng.uniform(96, 132))
     colour = grey(tone, rng.uniform(-1, 2))
     edge = grey(tone + 14, rng.uniform(0, 4))
@@ -54,12 +53,12 @@ def airfield_quads(strips: list[Strip], palette: Palette, rng: np.random.Generat
             if not apron_done:
                 apron, area = _apron(strip, t, side, safety, palette, rng)
                 surfaces = apron + surfaces
-                kept += area
+                sites += area
                 apron_done = bool(area)
             break
     buildings = [quad for quad in surfaces if quad.surface in (Surface.PLAIN, Surface.SHADOW)]
     ground = [quad for quad in surfaces if quad.surface not in (Surface.PLAIN, Surface.SHADOW)]
-    return shoulders + ground + lines + buildings, kept
+    return shoulders + ground + lines + buildings, sites
 
 
 def _parallel(a: Strip, b: Strip) -> bool:
@@ -102,6 +101,8 @@ def _taxiway(
         lines.append(Quad(_band(strip, a, b, 0.2), Surface.PAINT, YELLOW, 0.8, frame, 1.0))
         if k == 0:
             continue
+        if abs(a[0] - b[0]) > 1:
+            continue
         # Fillets widen a connector where it meets the runway and the taxiway.
         for end, other in ((a, b), (b, a)):
             d = np.array(other) - np.array(end)
@@ -111,20 +112,19 @@ def _taxiway(
             far = base + d * 26
             corners = np.array([base - n * (half + 18), far - n * half, far + n * half, base + n * (half + 18)])
             surfaces.append(Quad(strip.at(corners), Surface.ASPHALT, colour, 1.0, frame, 0.9))
-        if abs(a[0] - b[0]) < 1:
-            # Holding position: two bars across the connector, 90 m (or 60 m) from the runway's axis.
-            hold = side * min(90.0, 0.6 * abs(t))
-            for shift in (0.0, 1.2):
-                bar = _band(strip, (a[0] - half, hold + shift), (a[0] + half, hold + shift), 0.3)
-                lines.append(Quad(bar, Surface.PAINT, YELLOW, 0.9, frame, 1.0))
+        # Holding position: two bars across the connector, 90 m (or 60 m) from the runway's axis.
+        hold = side * min(90.0, 0.6 * abs(t))
+        for shift in (0.0, 1.2):
+            bar = _band(strip, (a[0] - half, hold + shift), (a[0] + half, hold + shift), 0.3)
+            lines.append(Quad(bar, Surface.PAINT, YELLOW, 0.9, frame, 1.0))
     return shoulders, surfaces, lines
 
 
 def _apron(
     strip: Strip, t: float, side: float, safety: Polygon, palette: Palette, rng: np.random.Generator
-) -> tuple[list[Quad], list[Kept]]:
+) -> tuple[list[Quad], list[Polygon]]:
     """Return the apron beyond a taxiway with buildings and aircraft, shrunk until it keeps clear of all runways."""
-    length, frame = strip.near.length_m, strip.frame
+    length = strip.near.length_m
     wide = strip.near.width_m >= 40
     for shrink in (1.0, 0.8, 0.6, 0.45, 0.3):
         for centre in (0.5, 0.35, 0.65, 0.2, 0.8):
@@ -134,11 +134,7 @@ def _apron(
             inner, outer = t + side * 60, t + side * (60 + depth)
             site = polygon(strip.rectangle(s0, s0 + extent, *sorted((inner, outer + side * 170))))
             if not site.intersects(safety):
-                return _furnish(strip, s0, extent, t, side, depth, palette, rng), [
-                    (*strip.at(np.array([[s0, (inner + outer) / 2]]))[0],
-                     *strip.at(np.array([[s0 + extent, (inner + outer) / 2]]))[0], depth / 2 + 120, 60.0)
-                ]
-    del frame
+                return _furnish(strip, s0, extent, t, side, depth, palette, rng), [site]
     return [], []
 
 

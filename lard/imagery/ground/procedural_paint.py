@@ -103,9 +103,9 @@ def _asphalt(s: float, t: float, x: float, y: float, g: float, seed: int, fine: 
     tone -= 0.10 * grain * _joint(t, 7.5, 0.06, g)
     block = unit(int(np.floor(s / 85.0)), int(np.floor(t / 15.0)), seed + 4)
     if block < 0.035:
-        tone -= 0.13 * grain * coarse
+        tone -= 0.09 * grain * grain * coarse
     elif block > 0.985:
-        tone += 0.08 * grain * coarse
+        tone += 0.06 * grain * grain * coarse
     return tone
 
 

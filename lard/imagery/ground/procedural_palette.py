@@ -119,14 +119,16 @@ def region_of(lat_deg: float, lon_deg: float) -> str:
 def palette_for(lat_deg: float, lon_deg: float, rng: np.random.Generator) -> Palette:
     """Return the region's palette with the airport's own shift of hue, season, parcel size and land use."""
     base = REGIONS[region_of(lat_deg, lon_deg)]
-    tint = rng.normal(0.0, [0.030, 0.022, 0.030]) + rng.normal(0.0, 0.035)
+    tint = rng.normal(0.0, [0.022, 0.010, 0.022]) + rng.normal(0.0, 0.04)
 
-    def shift(colour: Colour, spread: float = 0.025) -> Colour:
-        factor = 1.0 + tint + rng.normal(0.0, spread, 3)
-        r, g, b = np.clip(np.array(colour) * factor, 0, 255)
+    def shift(colour: Colour, spread: float = 0.03) -> Colour:
+        # Brightness varies more than hue, and everything is a little greyer than paint: haze and mixed pixels.
+        factor = 1.0 + tint + rng.normal(0.0, spread) + rng.normal(0.0, 0.012, 3)
+        rgb = np.array(colour) * factor
+        r, g, b = np.clip(rgb + 0.2 * (rgb.mean() - rgb), 0, 255)
         return float(r), float(g), float(b)
 
-    crops = [shift(colour, 0.05) for colour in base.crops]
+    crops = [shift(colour, 0.07) for colour in base.crops]
     rng.shuffle(crops)
     return replace(
         base,

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from shapely.geometry import Polygon
+from shapely.geometry.base import BaseGeometry
 
 from lard.imagery.ground.markings import RunwayEnd, strip_markings
 from lard.imagery.ground.procedural_palette import Palette
@@ -121,21 +123,26 @@ def polygon(corners: Array) -> Polygon:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Quads in drawing order and the strips (n, 6) whose surroundings are the airport's own ground."""
+    """Quads in drawing order and the area inside the airport's fence."""
 
     quads: list[Quad]
-    kept: Array
+    area: BaseGeometry
 
 
 def build_scene(strips: list[Strip], palette: Palette, rng: np.random.Generator) -> Scene:
-    """Return the whole airport: taxiways and apron first, then buildings, then shoulders, runways and markings."""
+    """Return the whole airport: roads around it, taxiways and apron, buildings, runways and markings."""
     from lard.imagery.ground.procedural_apron import airfield_quads
+    from lard.imagery.ground.procedural_roads import road_quads
 
-    airfield, kept_areas = airfield_quads(strips, palette, rng)
+    airfield, sites = airfield_quads(strips, palette, rng)
     runways = runway_quads(strips, rng)
-    kept = []
-    for strip in strips:
-        s0, s1 = -strip.near.displaced_m, strip.near.length_m + strip.far.displaced_m
-        (ax, ay), (bx, by) = strip.at(np.array([[s0, 0.0], [s1, 0.0]]))
-        kept.append((ax, ay, bx, by, strip.near.width_m / 2, 170.0 if strip.near.width_m >= 40 else 90.0))
-    return Scene(airfield + runways, np.array(kept + kept_areas))
+    parts = [
+        polygon(strip.pavement(150.0 if strip.near.width_m >= 40 else 70.0, 240.0 if strip.near.width_m >= 40 else 90.0))
+        for strip in strips
+    ]
+    # Closing joins neighbouring runways; the fence then runs in long straight pieces.
+    area = shapely.union_all(parts + [site.buffer(45.0, join_style="mitre") for site in sites])
+    reach = float(rng.uniform(300, 520))
+    area = area.buffer(reach, join_style="mitre").buffer(-reach, join_style="mitre").simplify(25.0)
+    roads = road_quads(strips, area, palette, rng)
+    return Scene(roads + airfield + runways, area)
