@@ -152,9 +152,10 @@ class Law(BaseModel):
         if self.law == "beta":
             return special.betainc(self.a, self.b, t)
         if self.law == "normal":
-            below = special.ndtr((lo - (self.mean or 0.0)) / (self.sd or 1.0))
-            inside = special.ndtr((np.clip(x, lo, hi) - (self.mean or 0.0)) / (self.sd or 1.0)) - below
-            return inside / self._normal_mass()
+            mean, sd = self.mean or 0.0, self.sd or 1.0
+            bound, z = (lo - mean) / sd, (np.clip(x, lo, hi) - mean) / sd
+            tail = special.ndtr(-bound) - special.ndtr(-z)
+            return (tail if bound > 0 else special.ndtr(z) - special.ndtr(bound)) / self._normal_mass()
         values, edges = self._steps()
         return np.concatenate([[0.0], edges])[np.searchsorted(values, x, side="right")]
 

@@ -18,7 +18,7 @@ Names = NDArray[np.str_]
 
 IN_ODD, IN_EXTENDED_ODD, OUT_OF_ODD = VERDICTS = ("IN_ODD", "IN_EXTENDED_ODD", "OUT_OF_ODD")
 _VERDICTS = np.array(VERDICTS)
-_CHUNK = 65_536  # keeps the columns of a chunk in the cache
+_CHUNK = 16_384  # keeps the columns of a chunk in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +80,54 @@ def zone_margins(spec: OddSpec, approaches: Approaches) -> Array:
 
 def judge(spec: OddSpec, approaches: Approaches, context: Context | None = None) -> Judgement:
     """Verdicts with the signed margin of every parameter against the zone each approach fits best."""
-    margins = zone_margins(spec, approaches)
+    n = len(approaches)
+    best, worst = np.empty(n, np.intp), np.empty(n, np.intp)
+    margins, worst_margin = np.empty((len(APPROACH), n)), np.empty(n)
     limits = spec.limits()
     # a parameter held fixed has no half range: its excess is compared in its own unit
     half = np.where(limits[..., 1] > limits[..., 0], (limits[..., 1] - limits[..., 0]) / 2, 1.0)
-    relative = np.where(np.isnan(margins), -np.inf, margins / half[..., None])
-    best = relative.min(axis=1).argmax(axis=0)
-    column = np.arange(len(approaches))
-    chosen, scaled = margins[best, :, column], relative[best, :, column]
-    worst = scaled.argmin(axis=1)
-    broken = np.full(len(approaches), "", dtype=f"U{max([1, *(len(rule.name) for rule in spec.rules)])}")
+    middle = limits.mean(axis=-1)
+    values = np.stack([getattr(approaches, name) for name in APPROACH])
+    for start in range(0, n, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        here = values[:, part]
+        best[part], worst[part] = _closest(np.where(np.isnan(here), np.inf, here), middle, 1 / half)
+        zone = best[part]
+        for k, value in enumerate(here):
+            np.minimum(value - limits[zone, k, 0], limits[zone, k, 1] - value, out=margins[k, part])
+        worst_margin[part] = np.take_along_axis(margins[:, part], worst[None, part], axis=0)[0]
+    broken = np.full(n, "", dtype=f"U{max([1, *(len(rule.name) for rule in spec.rules)])}")
     for rule in reversed(approach_rules(spec, context)):
         broken[rule_excess(rule, approaches, context, {})[0] > 0] = rule.name
     return Judgement(
         verdict=verdicts(spec, approaches, context),
         zone=np.array(spec.zone_names)[best],
-        margins={name: chosen[:, k] for k, name in enumerate(APPROACH)},
+        margins={name: margins[k] for k, name in enumerate(APPROACH)},
         worst=np.array(APPROACH)[worst],
-        worst_margin=chosen[column, worst],
+        worst_margin=worst_margin,
         rule=broken,
     )
+
+
+def _closest(values: Array, middle: Array, scale: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Per sample of values (6, n): its zone, and the parameter furthest out there.
+
+    Among the zones that hold its distance, or all when none does, it is the one it is least outside of.
+    Distances from the middle (zones, 6) are in half ranges, scale (zones, 6) being their reciprocals.
+    """
+    shape = (len(middle), values.shape[1])
+    reach, guilty = np.full(shape, -1.0), np.zeros(shape, np.intp)
+    for zone in range(len(middle)):
+        for k, value in enumerate(values):
+            distance = np.abs(value - middle[zone, k])
+            distance *= scale[zone, k]
+            further = distance > reach[zone]
+            np.copyto(reach[zone], distance, where=further)
+            guilty[zone][further] = k
+    # the first parameter is the distance: zones that hold it go before those that do not
+    away = np.abs(values[0] - middle[:, :1]) * scale[:, :1] > 1
+    best = np.where(away & ~away.all(axis=0), np.inf, reach).argmin(axis=0)
+    return best, np.take_along_axis(guilty, best[None], axis=0)[0]
 
 
 def zone_of(spec: OddSpec, approaches: Approaches) -> Names:

@@ -161,7 +161,8 @@ def _check_legal(parameter: Parameter, law: Law | Categories, where: Where, faul
 
 
 def _zones(data: Mapping[str, Any], faults: Faults) -> list[Zone]:
-    common = _laws(_section(data, "approach", faults), ("approach",), "approach", faults)
+    shared = _section(data, "approach", faults)
+    common = _laws(shared, ("approach",), "approach", faults)
     sections = _section(data, "zones", faults)
     if "zones" in data and not sections:
         faults.add(("zones",), "expected at least one zone")
@@ -176,12 +177,12 @@ def _zones(data: Mapping[str, Any], faults: Faults) -> list[Zone]:
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < float("inf"):
             faults.add((*where, "share"), f"expected a positive number, found {share!r}")
             share = 1.0
-        before = len(faults.found)
         laws = {**common, **_laws(given, where, "approach", faults)}
-        missing = [p for p in APPROACH if p not in laws]
-        if missing and len(faults.found) == before:
+        tried = {found[0].name for found in map(resolve, (*shared, *given)) if not isinstance(found, str)}
+        missing = [p for p in APPROACH if p not in tried]
+        if missing:
             faults.add(where, f"{', '.join(missing)} missing; add here or under approach (for all zones)")
-        if not missing:
+        if laws.keys() >= set(APPROACH):
             zones.append(
                 Zone(
                     name=name,
