@@ -135,6 +135,12 @@ def _water(
     return river, lake
 
 
+def in_water(setting: LandSetting, points: Array) -> NDArray[np.bool_]:
+    """Tell which points (n, 2) of the plane lie in a lake or the sea."""
+    wet = [_water(setting, float(x), float(y), 50.0, (2, 2))[1][0, 0] > 0.0 for x, y in points]
+    return np.array(wet, bool)
+
+
 def place_water(setting: LandSetting) -> LandSetting:
     """Return the setting with the first water seed that leaves the airport dry, without rivers if none does."""
     outline = setting.outline
@@ -179,7 +185,7 @@ def paint_land(
         grids.append(lattice(i0, j0, rows, columns, seed))
         info[k] = (wavelength, i0, j0, 0.6 * weight * texture_gain(wavelength), 0.12 * weight * wavelength, 0.0)
     p = setting.palette
-    biases = np.array([p.forest_bias, p.urban_bias, p.hedge_m, p.contrast, p.cell_m, p.splits, setting.mow_rad])
+    biases = np.array([p.forest_bias, p.urban_bias, p.hedge_m, p.contrast, p.cell_m, p.splits, setting.mow_rad, p.patch])
     flat, starts = _pack(grids)
     _land_kernel(
         image, x0_m, y0_m, gsd_m, fields, flat, starts, info, len(octaves), np.array(p.crops), colour_table(p),
@@ -297,7 +303,7 @@ def _land_kernel(
     """Fused painting of one tile; see paint_land."""
     height, width = image.shape[0], image.shape[1]
     forest_bias, urban_bias, hedge, contrast = biases[0], biases[1], biases[2], biases[3]
-    cell, splits, mow = biases[4], int(biases[5]), biases[6]
+    cell, splits, mow, patch = biases[4], int(biases[5]), biases[6], biases[7]
     grass, pasture, forest, water, soil, lawn, road = (
         table[0], table[1], table[2], table[3], table[4], table[5], table[6],
     )
@@ -362,7 +368,7 @@ def _land_kernel(
                     if cell > 1200.0:
                         angle *= 0.06
                     ca, sa = math.cos(angle), math.sin(angle)
-                    sun_u, sun_v = 0.62 * ca - 0.62 * sa, -0.62 * sa - 0.62 * ca
+                    sun_u, sun_v = 0.62 * sa - 0.62 * ca, 0.62 * sa + 0.62 * ca
                     u0, u1 = 1.0, 0.0
                 px, py = x + bx, y + by
                 u, v = px * ca + py * sa, py * ca - px * sa
@@ -376,6 +382,10 @@ def _land_kernel(
                     crop_r, crop_g, crop_b = crops[k, 0] * shade, crops[k, 1] * shade, crops[k, 2] * shade
                     if kind > 0.72:
                         crop_r, crop_g, crop_b = pasture[0] * shade, pasture[1] * shade, pasture[2] * shade
+                    if patch < 1.0 and kind > 0.10:
+                        crop_r = soil[0] + patch * (crop_r - soil[0])
+                        crop_g = soil[1] + patch * (crop_g - soil[1])
+                        crop_b = soil[2] + patch * (crop_b - soil[2])
                     row_period = 9.0 + 15.0 * unit(key, 6, seed)
                     along_u = u1 - u0 > v1 - v0
                 edge = min(min(u - u0, u1 - u), min(v - v0, v1 - v))
@@ -383,13 +393,20 @@ def _land_kernel(
                 if kind <= 0.72 and row_period > 2.0 * g:
                     q = (v if along_u else u) / row_period
                     q = abs(q - math.floor(q) - 0.5) * 4.0 - 1.0
-                    strength = 0.055 * min(row_period / (2.0 * g) - 1.0, 1.0) * (0.4 + kind)
+                    strength = 0.055 * patch * min(row_period / (2.0 * g) - 1.0, 1.0) * (0.4 + kind)
                     r, gr, b = r * (1.0 + strength * q), gr * (1.0 + strength * q), b * (1.0 + strength * q)
                 border = _ramp(1.6 - edge, g) * min(3.0 / g, 1.0)
                 r, gr, b = r + 0.5 * border * (soil[0] - r), gr + 0.5 * border * (soil[1] - gr), b + 0.5 * border * (soil[2] - b)
                 if hedge > 0.0:
                     h = _ramp(hedge + 0.35 * wiggle - edge, g) * _ramp((parcel_bias + 0.25) * 40.0, 1.0)
                     r, gr, b = r + h * (forest[0] - r), gr + h * (forest[1] - gr), b + h * (forest[2] - b)
+                # Lanes follow the cells of the parcel pattern and vanish under trees; main roads divide districts.
+                lane_u, lane_v = u / cell, v / cell
+                lane_u, lane_v = lane_u - math.floor(lane_u), lane_v - math.floor(lane_v)
+                lane = min(min(lane_u, 1.0 - lane_u), min(lane_v, 1.0 - lane_v)) * cell
+                verge, tar = 0.6 * _band(lane, 4.5, g), _band(lane, 2.6, g)
+                r, gr, b = r + verge * (soil[0] - r), gr + verge * (soil[1] - gr), b + verge * (soil[2] - b)
+                r, gr, b = r + tar * (road[0] - r), gr + tar * (road[1] - gr), b + tar * (road[2] - b)
                 town = (urban + 0.5 * urban_parcel - urban_bias) * 260.0 - 40.0
                 built = _ramp(town, max(g, 20.0))
                 if built > 0.5:
@@ -400,15 +417,10 @@ def _land_kernel(
                     r += trees * (forest[0] * canopy - r)
                     gr += trees * (forest[1] * canopy - gr)
                     b += trees * (forest[2] * canopy - b)
-                # Roads run along districts (wide) and along the cells of the parcel pattern (narrow).
                 eu, ev = wu - di * DISTRICT_M, wv - dj * DISTRICT_M
                 main = min(min(eu, DISTRICT_M - eu), min(ev, DISTRICT_M - ev))
-                lane_u, lane_v = u / cell, v / cell
-                lane_u, lane_v = lane_u - math.floor(lane_u), lane_v - math.floor(lane_v)
-                lane = min(min(lane_u, 1.0 - lane_u), min(lane_v, 1.0 - lane_v)) * cell
-                verge = max(_band(main, 9.0, g), _band(lane, 4.5, g))
-                r, gr, b = r + 0.6 * verge * (soil[0] - r), gr + 0.6 * verge * (soil[1] - gr), b + 0.6 * verge * (soil[2] - b)
-                tar = max(_band(main, 5.0, g), _band(lane, 2.6, g))
+                verge, tar = 0.6 * _band(main, 9.0, g), _band(main, 5.0, g)
+                r, gr, b = r + verge * (soil[0] - r), gr + verge * (soil[1] - gr), b + verge * (soil[2] - b)
                 r, gr, b = r + tar * (road[0] - r), gr + tar * (road[1] - gr), b + tar * (road[2] - b)
                 r, gr, b = r * tone, gr * tone, b * tone
                 wet = max(lake, min(16.0 - abs(river), -outline - 60.0)) + 0.5 * wiggle

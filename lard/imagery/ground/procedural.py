@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lard.airports import Airport, Runway, load_shipped
 from lard.errors import AirportError
 from lard.geodesy import ecef_from_geodetic, to_enu
-from lard.imagery.ground.landcover import LandSetting, outline_of, paint_land, place_water
+from lard.imagery.ground.landcover import LandSetting, in_water, outline_of, paint_land, place_water
 from lard.imagery.ground.markings import RunwayEnd
 from lard.imagery.ground.procedural_paint import pack, paint
 from lard.imagery.ground.procedural_palette import palette_for
@@ -99,8 +99,10 @@ def prepare(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float, .
         _coast(airport, points, rng), 0, True,
     )
     setting = place_water(setting)
+    wet = in_water(setting, np.array([quad.corners.mean(axis=0) for quad in scene.roads]).reshape(-1, 2))
+    roads = [quad for quad, drowned in zip(scene.roads, wet, strict=True) if not drowned]
     return Ground(
-        ortho_crs(lat0, lon0), lat0, lon0, level_grids(box, gsd_m, margins_m), setting, pack(scene.quads), ground_seed
+        ortho_crs(lat0, lon0), lat0, lon0, level_grids(box, gsd_m, margins_m), setting, pack(roads + scene.quads), ground_seed
     )
 
 

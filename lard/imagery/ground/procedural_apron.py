@@ -50,11 +50,12 @@ def airfield_quads(strips: list[Strip], palette: Palette, rng: np.random.Generat
             shoulders += part[0]
             surfaces += part[1]
             lines += part[2]
+            sites.append(track)
             if not apron_done:
                 apron, area = _apron(strip, t, side, safety, palette, rng)
                 surfaces = apron + surfaces
                 sites += area
-                apron_done = bool(area)
+                apron_done = bool(area)  # one apron, beside the longest runway that has room
             break
     buildings = [quad for quad in surfaces if quad.surface in (Surface.PLAIN, Surface.SHADOW)]
     ground = [quad for quad in surfaces if quad.surface not in (Surface.PLAIN, Surface.SHADOW)]

@@ -12,7 +12,9 @@ from lard.imagery.ground.procedural_palette import Palette
 from lard.imagery.ground.procedural_scene import Strip, grey
 
 Array = NDArray[np.float64]
-REACH_M = 30000.0
+REACH_M = 15000.0
+PIECE_M = 312.5
+"""Lines are painted in pieces of this length, so that pieces in lakes can be left out."""
 
 
 def road_quads(strips: list[Strip], area: BaseGeometry, palette: Palette, rng: np.random.Generator) -> list[Quad]:
@@ -80,9 +82,11 @@ def _along(line: Array, kind: str, palette: Palette, rng: np.random.Generator) -
         parts += [(side * 2.0, 0.45, Surface.PLAIN, grey(86.0, 2.0)) for side in (-1.0, 1.0)]
     else:
         parts = [(0.0, 7.0, Surface.PLAIN, palette.pasture), (0.0, 3.6, Surface.ASPHALT, tone)]
+    share = np.arange(0.0, 1.0, PIECE_M / 2500.0)[:, None]
+    pieces = np.concatenate([a + (b - a) * share for a, b in zip(line[:-1], line[1:], strict=True)] + [line[-1:]])
     out = []
     for offset, half, surface, colour in parts:
-        for a, b in zip(line[:-1], line[1:], strict=True):
+        for a, b in zip(pieces[:-1], pieces[1:], strict=True):
             d = (b - a) / np.hypot(*(b - a))
             n = np.array([-d[1], d[0]])
             # Pieces overlap a little so that a bend leaves no notch.

@@ -125,6 +125,7 @@ def polygon(corners: Array) -> Polygon:
 class Scene:
     """Quads in drawing order and the area inside the airport's fence."""
 
+    roads: list[Quad]  # outside the fence, drawn first, to be left out where there is water
     quads: list[Quad]
     area: BaseGeometry
 
@@ -144,5 +145,6 @@ def build_scene(strips: list[Strip], palette: Palette, rng: np.random.Generator)
     area = shapely.union_all(parts + [site.buffer(45.0, join_style="mitre") for site in sites])
     reach = float(rng.uniform(300, 520))
     area = area.buffer(reach, join_style="mitre").buffer(-reach, join_style="mitre").simplify(25.0)
+    area = shapely.union_all([shapely.Polygon(part.exterior) for part in getattr(area, "geoms", [area])])
     roads = road_quads(strips, area, palette, rng)
-    return Scene(roads + airfield + runways, area)
+    return Scene(roads, airfield + runways, area)
