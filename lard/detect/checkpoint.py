@@ -1,0 +1,97 @@
+"""Checkpoints: tensors and a JSON description, nothing that can run code when loaded."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lard.detect.audit import LipschitzBound, audit
+from lard.detect.config import ModelSpec
+from lard.detect.fcos import Detector, LipschitzFcos, build
+from lard.errors import ModelError
+from lard.tables import atomic_path
+
+FORMAT = "lard-detector-1"
+BOUND_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A detector ready to predict, its description and, for a Lipschitz one, its certified constant."""
+
+    net: Detector
+    name: str
+    meta: dict[str, Any]
+    bound: LipschitzBound | None
+
+
+def write_tensors(tensors: dict[str, Tensor], meta: dict[str, Any], path: str | Path) -> None:
+    """Write tensors and a JSON description atomically; the same content gives the same bytes."""
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    buffer = (
+        io.BytesIO()
+    )  # torch puts a file's own name into the archive, which a temporary name would change
+    torch.save({"meta": json.dumps(meta, sort_keys=True), "tensors": plain}, buffer)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what write_tensors wrote; raise ModelError for anything else, pickled code included."""
+    path = Path(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such checkpoint; train the model first") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"{path}: refused: not a checkpoint of tensors only ({first}); use one that lard train wrote"
+        ) from error
+    if not isinstance(content, dict) or set(content) != {"meta", "tensors"}:
+        raise ModelError(f"{path}: not a checkpoint of this project; use one that lard train wrote")
+    return content["tensors"], json.loads(content["meta"])
+
+
+def save_detector(net: Detector, name: str, spec: ModelSpec, extra: dict[str, Any], path: str | Path) -> None:
+    """Write an exported detector; a Lipschitz one is audited first and carries its constant."""
+    meta = {"format": FORMAT, "name": name, "spec": spec.model_dump(mode="json"), **extra}
+    if isinstance(net, LipschitzFcos):
+        meta["lipschitz"] = audit(net).to_json()
+    write_tensors(net.state_dict(), meta, path)
+
+
+def load_detector(path: str | Path, name: str | None = None) -> Checkpoint:
+    """Load a detector for prediction; a Lipschitz one is measured again and must agree with what it claims."""
+    tensors, meta = read_tensors(path)
+    if meta.get("format") != FORMAT:
+        raise ModelError(f"{path}: format {meta.get('format')!r}, expected {FORMAT!r}; train the model again")
+    if name is not None and meta["name"] != name:
+        raise ModelError(
+            f"{path}: holds model {meta['name']!r}, expected {name!r}; give the matching checkpoint"
+        )
+    net = build(ModelSpec.model_validate(meta["spec"]), exported=True)
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path}: tensors do not fit the model it describes ({str(error).splitlines()[-1]})"
+        ) from error
+    net.eval()
+    bound = None
+    if isinstance(net, LipschitzFcos):
+        bound = audit(net)
+        claimed = float(meta.get("lipschitz", {}).get("L", 0.0))
+        if not abs(bound.constant - claimed) <= BOUND_TOLERANCE * bound.constant:
+            raise ModelError(
+                f"{path}: claims Lipschitz constant {claimed:.6f}, its layers measure {bound.constant:.6f};"
+                " the file was altered, train the model again"
+            )
+    return Checkpoint(net, str(meta["name"]), meta, bound)

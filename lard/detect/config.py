@@ -1,0 +1,146 @@
+"""Parameters of models, training and prediction, checked once when params.yaml is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from lard.errors import SpecError
+
+
+class _Params(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSpec(_Params):
+    """Architecture and loss of one detector; widths are channels at strides 2, 4, 8, 16 (and 32 when given)."""
+
+    family: Literal["fcos", "lip-fcos"]
+    widths: tuple[int, ...] = Field(default=(16, 32, 64, 96), min_length=3)
+    depths: tuple[int, ...] = Field(default=(1, 1, 2, 2), min_length=3)
+    pyramid: int = Field(default=32, ge=4)
+    towers: int = Field(default=2, ge=0)
+    side_limits_px: tuple[float, ...] = (32.0, 96.0)
+    loss: Literal["focal", "hinge"] = "focal"
+    temperature: float = Field(default=1.0, gt=0)
+    margin: float = Field(default=0.5, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelSpec:
+        if len(self.depths) != len(self.widths):
+            raise ValueError(f"depths has {len(self.depths)} entries, expected {len(self.widths)} as widths")
+        if len(self.side_limits_px) != self.levels - 1:
+            raise ValueError(
+                f"side_limits_px has {len(self.side_limits_px)} entries, expected {self.levels - 1}"
+            )
+        if list(self.side_limits_px) != sorted(self.side_limits_px):
+            raise ValueError("side_limits_px must increase")
+        if self.family == "lip-fcos" and any(width % 8 for width in (*self.widths, self.pyramid)):
+            raise ValueError("widths and pyramid of a Lipschitz model must be multiples of 8")
+        if self.family == "fcos" and (self.loss != "focal" or self.temperature != 1.0):
+            raise ValueError("loss: hinge and temperature belong to lip-fcos models")
+        return self
+
+    @property
+    def levels(self) -> int:
+        """Number of pyramid levels."""
+        return len(self.widths) - 1
+
+    @property
+    def strides_px(self) -> tuple[int, ...]:
+        """Stride of each pyramid level, finest first."""
+        return tuple(4 * 2**level for level in range(self.levels))
+
+
+class TrainSpec(_Params):
+    """Schedule and data of a training run; one batch is `batch` crops, spread evenly over `processes`."""
+
+    source: str = "ortho"
+    steps: int = Field(default=1500, ge=1)
+    batch: int = Field(default=16, ge=1)
+    crops_per_image: int = Field(default=4, ge=1)
+    crop_px: int = Field(default=256, ge=64, multiple_of=32)
+    centred_share: float = Field(default=0.5, ge=0, le=1)
+    near_share: float = Field(default=0.25, ge=0, le=1)
+    zoom: float = Field(default=1.0, ge=1, le=2)
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    clip_norm: float = Field(default=10.0, gt=0)
+    ema: float = Field(default=0.998, ge=0, lt=1)
+    processes: int = Field(default=2, ge=1)
+    device: Literal["cpu", "cuda"] = "cpu"
+    seed: int = 0
+    save_every: int = Field(default=100, ge=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainSpec:
+        if self.batch % (self.crops_per_image * self.processes):
+            raise ValueError(
+                f"batch {self.batch} must be a multiple of crops_per_image x processes"
+                f" = {self.crops_per_image * self.processes}"
+            )
+        if self.centred_share + self.near_share > 1:
+            raise ValueError("centred_share + near_share must be at most 1")
+        return self
+
+
+class PredictSpec(_Params):
+    """Post-processing of predictions; the number of processes changes the speed, never the result."""
+
+    source: str = "ortho"
+    split: str = "test"
+    score_floor: float = Field(default=0.02, ge=0, lt=1)
+    nms_iou: float = Field(default=0.55, gt=0, le=1)
+    per_level: int = Field(default=300, ge=1)
+    max_boxes: int = Field(default=100, ge=1)
+
+
+class Params(_Params):
+    """The sections of params.yaml that the detect stages read."""
+
+    models: dict[str, ModelSpec]
+    train: TrainSpec = TrainSpec()
+    predict: PredictSpec = PredictSpec()
+
+    def model(self, name: str) -> ModelSpec:
+        """Return one model's parameters; raise SpecError naming the known models."""
+        if name not in self.models:
+            raise SpecError(f"models.{name}: no such model; params.yaml has {', '.join(sorted(self.models))}")
+        return self.models[name]
+
+
+def read_params(path: str | Path = "params.yaml") -> Params:
+    """Read the models, train and predict sections of a parameter file; every error of the file at once."""
+    path = Path(path)
+    try:
+        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SpecError(f"{path}: no such parameter file; give one with --config") from error
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else 1
+        raise SpecError(f"{path}:{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
+    if not isinstance(document, Mapping):
+        raise SpecError(f"{path}: expected a mapping with the sections models, train and predict")
+    return parse_params(
+        {key: document[key] for key in ("models", "train", "predict") if key in document}, str(path)
+    )
+
+
+def parse_params(document: Mapping[str, Any], where: str) -> Params:
+    """Check parameters already read; `where` names their file in errors."""
+    try:
+        return Params.model_validate(document)
+    except ValidationError as error:
+        lines = [
+            f"{where}: {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            + ("" if isinstance(fault["input"], Mapping) else f" (found {fault['input']!r})")
+            for fault in error.errors()
+        ]
+        raise SpecError("\n".join(lines)) from error

@@ -1,0 +1,234 @@
+"""COCO files read for training and prediction, and the crops a training step sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lard.detect.config import TrainSpec
+from lard.errors import DataError
+from lard.tables import read_json
+
+MIN_VISIBLE = 0.25
+"""A runway cut by a crop counts when this share of its polygon stays in the crop; else it is ignored."""
+MIN_SIDE_PX = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image of a COCO file with its runways; boxes (n, 4) as corner pairs in px."""
+
+    image_id: int
+    path: Path
+    width_px: int
+    height_px: int
+    boxes: NDArray[np.float64]
+    polygons: tuple[NDArray[np.float64], ...]
+    ignored: NDArray[np.bool_]
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+def read_pictures(dataset: str | Path, split: str) -> list[Picture]:
+    """Read coco/<split>.json of a dataset folder, sorted by image id; every missing image in one error."""
+    dataset = Path(dataset)
+    path = dataset / "coco" / f"{split}.json"
+    document = read_json(path)
+    try:
+        notes: dict[int, list[dict[str, Any]]] = {int(image["id"]): [] for image in document["images"]}
+        for note in document["annotations"]:
+            notes[int(note["image_id"])].append(note)
+        pictures = [
+            _picture(dataset, image, notes[int(image["id"])])
+            for image in sorted(document["images"], key=lambda image: int(image["id"]))
+        ]
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise DataError(
+            f"{path}: not a COCO detection file ({error!r}); write it with lard export coco"
+        ) from error
+    missing = [str(picture.path) for picture in pictures if not picture.path.is_file()]
+    if missing:
+        names = ", ".join(missing[:3])
+        raise DataError(
+            f"{path}: {len(missing)} of {len(pictures)} images are missing ({names}); render them first"
+        )
+    if not pictures:
+        raise DataError(f"{path}: no images; expected at least one")
+    return pictures
+
+
+def _picture(dataset: Path, image: dict[str, Any], notes: list[dict[str, Any]]) -> Picture:
+    file = Path(str(image["file_name"]))
+    path = (
+        dataset / file if file.parent != Path() or (dataset / file).is_file() else dataset / "images" / file
+    )
+    xywh = np.array([note["bbox"] for note in notes], dtype=np.float64).reshape(-1, 4)
+    boxes = np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), axis=1)
+    polygons = []
+    for box, note in zip(boxes, notes, strict=True):
+        rings = note.get("segmentation")
+        if isinstance(rings, list) and rings and len(rings[0]) >= 6:
+            polygons.append(np.array(rings[0], dtype=np.float64).reshape(-1, 2))
+        else:
+            x0, y0, x1, y1 = box
+            polygons.append(np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
+    ignored = np.array([bool(note.get("iscrowd", 0)) for note in notes], dtype=bool)
+    return Picture(
+        int(image["id"]),
+        path,
+        int(image["width"]),
+        int(image["height"]),
+        boxes,
+        tuple(polygons),
+        ignored,
+        image,
+    )
+
+
+def load_image(picture: Picture) -> NDArray[np.uint8]:
+    """Decode an image as RGB (h, w, 3); raise DataError when it cannot be read or has another size."""
+    image = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(f"{picture.path}: cannot be decoded; render it again")
+    if image.shape[:2] != (picture.height_px, picture.width_px):
+        found = f"{image.shape[1]}x{image.shape[0]}"
+        raise DataError(
+            f"{picture.path}: {found} px, the COCO file says {picture.width_px}x{picture.height_px};"
+            " export and render the same frames"
+        )
+    return np.ascontiguousarray(image[:, :, ::-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A training sample: pixels (crop, crop, 3) uint8, boxes and ignored regions (n, 4) in crop pixels."""
+
+    pixels: NDArray[np.uint8]
+    boxes: NDArray[np.float64]
+    ignored: NDArray[np.float64]
+
+
+def pictures_of_step(step: int, count: int, total: int, seed: int) -> list[tuple[int, int]]:
+    """(serial, picture index) of the `count` pictures of a step: shuffled passes, a function of the step alone."""
+    chosen = []
+    for serial in range(step * count, (step + 1) * count):
+        epoch, place = divmod(serial, total)
+        chosen.append((serial, int(np.random.default_rng([seed, 1, epoch]).permutation(total)[place])))
+    return chosen
+
+
+def crops_of(picture: Picture, serial: int, spec: TrainSpec) -> list[Crop]:
+    """The crops one visit of a picture gives: around runways, near them and anywhere."""
+    rng = np.random.default_rng([spec.seed, 2, serial])
+    image = load_image(picture)
+    return [_crop(picture, image, rng, spec) for _ in range(spec.crops_per_image)]
+
+
+def _crop(picture: Picture, image: NDArray[np.uint8], rng: np.random.Generator, spec: TrainSpec) -> Crop:
+    zoom = float(np.exp(rng.uniform(-1, 1) * np.log(spec.zoom)))
+    side = round(spec.crop_px / zoom)
+    x, y = _corner(picture, side, rng, spec)
+    pixels = _window(image, x, y, side)
+    scale = spec.crop_px / side
+    if side != spec.crop_px:
+        shrink = cv2.INTER_AREA if side > spec.crop_px else cv2.INTER_LINEAR
+        pixels = cv2.resize(pixels, (spec.crop_px, spec.crop_px), interpolation=shrink).astype(np.uint8)
+    boxes, ignored = [], []
+    for box, polygon, skip in zip(picture.boxes, picture.polygons, picture.ignored, strict=True):
+        if box[2] <= x or box[3] <= y or box[0] >= x + side or box[1] >= y + side:
+            continue
+        whole = (polygon - (x, y)) * scale
+        part = clip_to_square(whole, float(spec.crop_px))
+        if len(part) < 3:
+            continue
+        low, high = part.min(axis=0), part.max(axis=0)
+        seen = polygon_area(part) / max(polygon_area(whole), 1e-9)
+        usable = seen >= MIN_VISIBLE and (high - low).min() >= MIN_SIDE_PX and not skip
+        if seen > 0.999 and not skip:  # an untouched runway keeps its label, however small
+            usable = True
+        (boxes if usable else ignored).append(np.concatenate((low, high)))
+    found = np.array(boxes).reshape(-1, 4)
+    skipped = np.array(ignored).reshape(-1, 4)
+    if rng.random() < 0.5:
+        pixels = pixels[:, ::-1]
+        found, skipped = _mirror(found, spec.crop_px), _mirror(skipped, spec.crop_px)
+    return Crop(_photometric(np.ascontiguousarray(pixels), rng), found, skipped)
+
+
+def _corner(picture: Picture, side: int, rng: np.random.Generator, spec: TrainSpec) -> tuple[int, int]:
+    """Top-left corner of a crop: holding a runway, beside one, or anywhere."""
+    room_x, room_y = max(picture.width_px - side, 0), max(picture.height_px - side, 0)
+    wanted = np.flatnonzero(~picture.ignored)
+    kind = rng.random()
+    if len(wanted) == 0 or kind >= spec.centred_share + spec.near_share:
+        return int(rng.integers(0, room_x + 1)), int(rng.integers(0, room_y + 1))
+    box = picture.boxes[rng.choice(wanted)]
+    centre, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+    if kind < spec.centred_share:
+        slack = np.maximum((side - size) / 2, side / 8)
+    else:
+        slack = np.full(2, float(side))
+    corner = centre + rng.uniform(-1, 1, 2) * slack - side / 2
+    return int(np.clip(corner[0], 0, room_x)), int(np.clip(corner[1], 0, room_y))
+
+
+def _window(image: NDArray[np.uint8], x: int, y: int, side: int) -> NDArray[np.uint8]:
+    """Cut a square, filled up with mid grey (the networks' zero) where the picture is smaller."""
+    window = image[y : y + side, x : x + side]
+    if window.shape[:2] == (side, side):
+        return window
+    padded = np.full((side, side, 3), 128, dtype=np.uint8)
+    padded[: window.shape[0], : window.shape[1]] = window
+    return padded
+
+
+def _mirror(boxes: NDArray[np.float64], width_px: int) -> NDArray[np.float64]:
+    """Boxes of the mirrored picture."""
+    return np.stack((width_px - boxes[:, 2], boxes[:, 1], width_px - boxes[:, 0], boxes[:, 3]), axis=1)
+
+
+def _photometric(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Random exposure, contrast, gamma and white balance through one table per channel; sometimes noise."""
+    level = np.linspace(0, 1, 256)
+    gamma, contrast, shift = (
+        np.exp(rng.uniform(-0.25, 0.25)),
+        rng.uniform(0.75, 1.25),
+        rng.uniform(-0.08, 0.08),
+    )
+    curve = (level**gamma - 0.5) * contrast + 0.5 + shift
+    table = np.clip(curve[:, None] * rng.uniform(0.93, 1.07, 3) * 255, 0, 255).astype(np.uint8)
+    changed = cv2.LUT(pixels, table.reshape(256, 1, 3))
+    if rng.random() < 0.2:
+        noise = rng.normal(0, rng.uniform(1, 6), pixels.shape)
+        changed = np.clip(changed + noise, 0, 255)
+    return changed.astype(np.uint8)
+
+
+def polygon_area(polygon: NDArray[np.float64]) -> float:
+    """Area of a polygon (n, 2), whichever way it turns."""
+    x, y = polygon[:, 0], polygon[:, 1]
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
+
+def clip_to_square(polygon: NDArray[np.float64], side: float) -> NDArray[np.float64]:
+    """Sutherland-Hodgman against [0, side]²: (n, 2) -> (m, 2), m = 0 when nothing remains."""
+    for axis, sign, limit in ((0, 1.0, 0.0), (0, -1.0, -side), (1, 1.0, 0.0), (1, -1.0, -side)):
+        if not len(polygon):
+            break
+        depth = sign * polygon[:, axis] - limit
+        if (depth >= 0).all():
+            continue
+        ahead = np.roll(polygon, -1, axis=0)
+        ahead_depth = np.roll(depth, -1)
+        points = []
+        for start, end, inside, outside in zip(polygon, ahead, depth, ahead_depth, strict=True):
+            if inside >= 0:
+                points.append(start)
+            if (inside >= 0) != (outside >= 0):
+                points.append(start + (end - start) * (inside / (inside - outside)))
+        polygon = np.array(points).reshape(-1, 2)
+    return polygon

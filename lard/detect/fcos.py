@@ -1,0 +1,218 @@
+"""The two detectors: a plain FCOS and one whose logits are 1-Lipschitz in the pixels.
+
+Both see pixels in [0, 1], work at strides 4, 8, 16 (and 32) and answer with one logit per location, the
+distances to the four sides of the box and, in the plain model only, a centerness logit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lard.detect.config import ModelSpec
+from lard.detect.ortho import HalfUpsample, MaxMin, OrthoConv2d
+
+PRIOR = 0.01
+REGRESSION_GAIN = 4.0
+
+
+class Level(NamedTuple):
+    """Answers of one pyramid level: logits (b, 1, h, w), distances in px (b, 4, h, w), centerness or None."""
+
+    logits: Tensor
+    distances_px: Tensor
+    centerness: Tensor | None
+
+
+def build(spec: ModelSpec, exported: bool = False) -> Detector:
+    """The untrained network of a model; exported: orthogonal layers are ordinary convolutions."""
+    return LipschitzFcos(spec, exported) if spec.family == "lip-fcos" else PlainFcos(spec)
+
+
+class Detector(nn.Module):
+    """What both families share: the regression branch and the scores."""
+
+    spec: ModelSpec
+
+    def forward(self, images: Tensor) -> list[Level]:
+        """(b, 3, h, w) in [0, 1], h and w multiples of the coarsest stride -> one Level per stride."""
+        raise NotImplementedError
+
+    def scores(self, level: Level) -> Tensor:
+        """Detection scores in [0, 1] of one level: (b, 1, h, w)."""
+        score = torch.sigmoid(level.logits * self.spec.temperature)
+        return score if level.centerness is None else torch.sqrt(score * torch.sigmoid(level.centerness))
+
+
+def conv_unit(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution, batch normalisation, ReLU."""
+    conv = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions around an identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = conv_unit(channels, channels)
+        self.second = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape out as in."""
+        return F.relu(x + self.second(self.first(x)))
+
+
+class Regression(nn.Module):
+    """Distances to the box sides, shared by the levels with a scale and normalisation each; not Lipschitz."""
+
+    def __init__(self, channels: int, towers: int, strides_px: tuple[int, ...], centerness: bool) -> None:
+        super().__init__()
+        self.strides_px = strides_px
+        self.tower = Tower(channels, towers, len(strides_px))
+        self.box = nn.Conv2d(channels, 4, 3, 1, 1)
+        self.centre = nn.Conv2d(channels, 1, 3, 1, 1) if centerness else None
+        self.scales = nn.Parameter(torch.ones(len(strides_px)))
+
+    def forward(self, feature: Tensor, level: int) -> tuple[Tensor, Tensor | None]:
+        """(b, c, h, w) of one level -> distances in px (b, 4, h, w) and centerness logits."""
+        feature = self.tower(feature, level)
+        distances = F.softplus(self.box(feature) * self.scales[level]) * self.strides_px[level]
+        return distances, None if self.centre is None else self.centre(feature)
+
+
+class Tower(nn.Module):
+    """3x3 convolutions shared by the levels; each level has its own batch normalisation."""
+
+    def __init__(self, channels: int, depth: int, levels: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, 1, 1, bias=False) for _ in range(depth))
+        self.norms = nn.ModuleList(
+            nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(levels)) for _ in range(depth)
+        )
+
+    def forward(self, x: Tensor, level: int) -> Tensor:
+        """Same shape out as in."""
+        for conv, norms in zip(self.convs, self.norms, strict=True):
+            assert isinstance(norms, nn.ModuleList)
+            x = F.relu(norms[level](conv(x)))
+        return x
+
+
+class PlainFcos(Detector):
+    """Convolutions with batch normalisation and residual blocks, a summing pyramid, decoupled heads."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        widths, strides = spec.widths, spec.strides_px
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2), conv_unit(12, widths[0]))
+        self.stem.extend(Residual(widths[0]) for _ in range(spec.depths[0] - 1))
+        self.stages = nn.ModuleList()
+        for inputs, outputs, depth in zip(widths, widths[1:], spec.depths[1:], strict=False):
+            blocks = [conv_unit(inputs, outputs, 2), *(Residual(outputs) for _ in range(depth))]
+            self.stages.append(nn.Sequential(*blocks))
+        self.laterals = nn.ModuleList(nn.Conv2d(width, spec.pyramid, 1) for width in widths[1:])
+        self.smooth = nn.ModuleList(conv_unit(spec.pyramid, spec.pyramid) for _ in strides)
+        self.tower = Tower(spec.pyramid, spec.towers, len(strides))
+        self.objectness = nn.Conv2d(spec.pyramid, 1, 3, 1, 1)
+        self.regression = Regression(spec.pyramid, spec.towers, strides, centerness=True)
+        nn.init.normal_(self.objectness.weight, std=0.01)
+        nn.init.constant_(_bias(self.objectness), -math.log(1 / PRIOR - 1))
+
+    def forward(self, images: Tensor) -> list[Level]:
+        """See Detector."""
+        x = self.stem((images - 0.5) * 4.0)
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        merged = self.laterals[-1](features[-1])
+        pyramid = [merged]
+        for feature, lateral in zip(features[-2::-1], list(self.laterals)[-2::-1], strict=True):
+            merged = lateral(feature) + F.interpolate(merged, scale_factor=2, mode="nearest")
+            pyramid.insert(0, merged)
+        answers = []
+        for index, feature in enumerate(pyramid):
+            feature = self.smooth[index](feature)
+            distances, centerness = self.regression(feature, index)
+            answers.append(Level(self.objectness(self.tower(feature, index)), distances, centerness))
+        return answers
+
+
+class LipschitzFcos(Detector):
+    """Orthogonal convolutions and MaxMin from the pixels to the logits, without residuals or averages.
+
+    Every feature goes one way only: half of a stage's channels to its pyramid level, half to the next stage;
+    half of a merged level to its head, half down to the finer one. The map from pixels to *all* logits is
+    therefore 1-Lipschitz as a whole, and not only level by level.
+    """
+
+    def __init__(self, spec: ModelSpec, exported: bool = False) -> None:
+        super().__init__()
+        self.spec = spec
+        widths, strides, pyramid = spec.widths, spec.strides_px, spec.pyramid
+
+        def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:
+            if exported:
+                padding = (kernel - 1) // 2 if stride == 1 else 0
+                return nn.Conv2d(inputs, outputs, kernel, stride, padding)
+            return OrthoConv2d(inputs, outputs, kernel, stride)
+
+        def units(channels: int, depth: int) -> list[nn.Module]:
+            return [layer for _ in range(depth) for layer in (conv(channels, channels), MaxMin())]
+
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2), conv(12, widths[0]), MaxMin())
+        self.stem.extend(units(widths[0], spec.depths[0] - 1))
+        self.stages = nn.ModuleList()
+        for index, (outputs, depth) in enumerate(zip(widths[1:], spec.depths[1:], strict=True)):
+            inputs = widths[0] if index == 0 else widths[index] // 2
+            self.stages.append(nn.Sequential(conv(inputs, outputs, 2, 2), MaxMin(), *units(outputs, depth)))
+        merges = []
+        for index, width in enumerate(widths[1:]):
+            coarsest, finest = index == len(strides) - 1, index == 0
+            inputs = width if coarsest else width // 2 + pyramid
+            merges.append(nn.Sequential(conv(inputs, pyramid if finest else 2 * pyramid), MaxMin()))
+        self.merges = nn.ModuleList(merges)
+        self.up = HalfUpsample()
+        self.tower = nn.Sequential(*units(pyramid, spec.towers), conv(pyramid, 1, 1))
+        self.prior = nn.Parameter(torch.full((len(strides),), -math.log(1 / PRIOR - 1) / spec.temperature))
+        self.regression = Regression(pyramid, spec.towers, strides, centerness=False)
+
+    def forward(self, images: Tensor) -> list[Level]:
+        """See Detector."""
+        pyramid = self.features(images)
+        answers = []
+        for index, feature in enumerate(pyramid):
+            distances, centerness = self.regression(feature * REGRESSION_GAIN, index)
+            answers.append(Level(self.tower(feature) + self.prior[index], distances, centerness))
+        return answers
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Pyramid features, finest first; jointly 1-Lipschitz in the pixels."""
+        x = self.stem(images - 0.5)
+        laterals = []
+        for stage in self.stages[:-1]:
+            lateral, x = stage(x).chunk(2, dim=1)
+            laterals.append(lateral)
+        keep, down = self.merges[-1](self.stages[-1](x)).chunk(2, dim=1)
+        pyramid = [keep]
+        for index in range(len(laterals) - 1, -1, -1):
+            merged = self.merges[index](torch.cat((laterals[index], self.up(down)), dim=1))
+            if index:
+                keep, down = merged.chunk(2, dim=1)
+            else:
+                keep = merged
+            pyramid.insert(0, keep)
+        return pyramid
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias

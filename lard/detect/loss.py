@@ -1,0 +1,142 @@
+"""What each location should answer, and how far the network is from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lard.detect.boxes import giou_loss
+from lard.detect.config import ModelSpec
+from lard.detect.fcos import Level
+
+CENTRE_RADIUS = 1.5
+ALPHA, GAMMA = 0.25, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Wanted answers at every location of a batch, levels concatenated finest first.
+
+    objectness (b, n): 1 runway, 0 background, -1 ignored; distances_px (b, n, 4), valid where objectness is 1.
+    """
+
+    objectness: Tensor
+    distances_px: Tensor
+
+
+def locations_px(height_px: int, width_px: int, stride_px: int) -> NDArray[np.float32]:
+    """Centres x, y of the cells of one level in row-major order: (n, 2)."""
+    y, x = np.mgrid[0 : height_px // stride_px, 0 : width_px // stride_px]
+    return (np.stack((x.ravel(), y.ravel()), axis=1).astype(np.float32) + 0.5) * stride_px
+
+
+def assign(
+    boxes: NDArray[np.float64], ignored: NDArray[np.float64], height_px: int, width_px: int, spec: ModelSpec
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Objectness (n,) and distances (n, 4) wanted in one image; boxes (k, 4) and ignored (m, 4) corner pairs.
+
+    A box belongs to the level of its longer side and to the cells within 1.5 strides of its centre; where
+    boxes compete the smaller one wins, and a box that covers no cell centre gets the nearest cell.
+    """
+    limits = (0.0, *spec.side_limits_px, np.inf)
+    objectness, distances = [], []
+    for level, stride in enumerate(spec.strides_px):
+        points = locations_px(height_px, width_px, stride)
+        wanted = np.zeros(len(points), dtype=np.float32)
+        sides = np.zeros((len(points), 4), dtype=np.float32)
+        if len(ignored):
+            wanted[_inside(points, ignored).any(axis=1)] = -1.0
+        longest = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) if len(boxes) else np.empty(0)
+        here = boxes[(longest >= limits[level]) & (longest < limits[level + 1])]
+        if len(here):
+            here = here[np.argsort((here[:, 2:] - here[:, :2]).prod(axis=1), kind="stable")]
+            centres = (here[:, :2] + here[:, 2:]) / 2
+            offset = np.abs(points[:, None, :] - centres[None, :, :]).max(axis=2)
+            match = _inside(points, here) & (offset <= CENTRE_RADIUS * stride)
+            nearest = offset.argmin(axis=0)
+            alone = ~match.any(axis=0)
+            match[nearest[alone], np.flatnonzero(alone)] = True
+            owner = match.argmax(axis=1)
+            positive = match.any(axis=1)
+            box = here[owner[positive]]
+            wanted[positive] = 1.0
+            sides[positive] = np.concatenate(
+                (points[positive] - box[:, :2], box[:, 2:] - points[positive]), axis=1
+            ).clip(min=0.1)
+        objectness.append(wanted)
+        distances.append(sides)
+    return np.concatenate(objectness), np.concatenate(distances)
+
+
+def _inside(points: NDArray[np.float32], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each point lies strictly in each box: (n, 2), (k, 4) -> (n, k)."""
+    low = (points[:, None, :] > boxes[None, :, :2]).all(axis=2)
+    return low & (points[:, None, :] < boxes[None, :, 2:]).all(axis=2)
+
+
+def flatten(levels: list[Level]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Logits (b, n), distances (b, n, 4) and centerness (b, n) of all levels, in the order of Targets."""
+    logits = torch.cat([level.logits.flatten(1) for level in levels], dim=1)
+    distances = torch.cat([level.distances_px.flatten(2).transpose(1, 2) for level in levels], dim=1)
+    if levels[0].centerness is None:
+        return logits, distances, None
+    return logits, distances, torch.cat([_some(level.centerness).flatten(1) for level in levels], dim=1)
+
+
+def detection_loss(
+    levels: list[Level], targets: Targets, spec: ModelSpec, positives: float
+) -> dict[str, Tensor]:
+    """Loss terms summed over the batch and divided by `positives`, the positive locations of the whole step."""
+    logits, distances, centerness = flatten(levels)
+    known = targets.objectness >= 0
+    positive = targets.objectness == 1
+    norm = max(positives, 1.0)
+    if spec.loss == "hinge":
+        objectness = hinge_kr(logits, targets.objectness, spec.margin)
+    else:
+        objectness = focal(logits * spec.temperature, positive.to(logits.dtype), known)
+    wanted = targets.distances_px[positive]
+    quality = centerness_of(wanted)
+    box = giou_loss(distances[positive], wanted)
+    terms = {"objectness": objectness / norm, "box": box.sum() / norm}
+    if centerness is not None:
+        terms["centre"] = (
+            F.binary_cross_entropy_with_logits(centerness[positive], quality, reduction="sum") / norm
+        )
+    return terms
+
+
+def focal(logits: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
+    """Focal loss summed over the known locations."""
+    chance = torch.sigmoid(logits)
+    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    missed = chance + wanted - 2 * chance * wanted
+    weight = ALPHA * wanted + (1 - ALPHA) * (1 - wanted)
+    return (weight * missed.pow(GAMMA) * entropy * known).sum()
+
+
+def hinge_kr(logits: Tensor, objectness: Tensor, margin: float, share: float = 0.05) -> Tensor:
+    """Hinge at `margin` plus a small Kantorovich-Rubinstein term, which pushes both classes further apart."""
+    positive, negative = objectness == 1, objectness == 0
+    hinge = F.relu(margin - logits[positive]).sum() + F.relu(margin + logits[negative]).sum()
+    count = max(int(positive.sum()), 1)
+    spread = logits[positive].sum() / count - logits[negative].mean()
+    return hinge - share * count * spread
+
+
+def centerness_of(distances_px: Tensor) -> Tensor:
+    """FCOS centerness of distances (n, 4): 1 at the centre of the box, 0 at its sides."""
+    left, top, right, bottom = distances_px.unbind(dim=1)
+    ratio_x = torch.minimum(left, right) / torch.maximum(left, right).clamp(min=1e-6)
+    ratio_y = torch.minimum(top, bottom) / torch.maximum(top, bottom).clamp(min=1e-6)
+    return torch.sqrt(ratio_x * ratio_y)
+
+
+def _some(value: Tensor | None) -> Tensor:
+    assert value is not None
+    return value
