@@ -7,9 +7,12 @@ from pathlib import Path
 import click
 
 CONFIG = click.option(
-    "--config", type=click.Path(dir_okay=False, path_type=Path), default=Path("params.yaml"), show_default=True,
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("params.yaml"),
+    show_default=True,
     help="Parameter file with the sections models, train and predict.",
-)  # fmt: skip
+)
 DATA = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
@@ -90,7 +93,7 @@ def score(results: Path, data: Path, split: str, out: Path | None) -> None:
 
     out = out or results.with_suffix(".score.json")
     report = run(data / "coco" / f"{split}.json", results, out, results.stem)
-    for title, row in [("all", report["overall"])] + sorted(report["slices"].get("zone", {}).items()):
+    for title, row in [("all", report["overall"]), *sorted(report["slices"].get("zone", {}).items())]:
         values = "  ".join(f"{key} {'-' if row[key] is None else format(row[key], '.3f')}" for key in SHOWN)
         click.echo(f"{title:>12}  {values}  ({row['images']} images, {row['boxes']} runways)")
 

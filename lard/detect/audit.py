@@ -43,8 +43,8 @@ def conv_bound(conv: nn.Conv2d) -> float:
     the operator of the infinite grid, whose norm is the largest singular value of the transfer function K(w)
     over all frequencies; a torus of n + k - 1 cells samples K on its own frequencies only. Two bounds hold at
     every w and the smaller is taken, both in float64: the largest sample on a grid of frequencies times what
-    a trigonometric polynomial can gain between samples, and the summed norms of the coefficients of K(w)* K(w),
-    which for an orthogonal kernel are those of the identity and of rounding errors.
+    a trigonometric polynomial can gain between samples, and the summed norms of the coefficients of
+    K(w)* K(w), which for an orthogonal kernel are those of the identity and of rounding errors.
     """
     if conv.padding_mode != "zeros":
         raise ModelError(f"padding mode {conv.padding_mode!r} amplifies borders; use zeros")
@@ -82,7 +82,7 @@ def between_samples(taps: int) -> float:
 
 
 def polyphase(kernel: Tensor, stride: int) -> Tensor:
-    """The stride-1 kernel on a pixel-unshuffled picture that equals a strided one: (o, i, k, k) -> (o, i s s, m, m)."""
+    """The stride-1 kernel on pixel-unshuffled pictures of a strided one: (o, i, k, k) -> (o, i s s, m, m)."""
     if stride == 1:
         return kernel
     pad = -kernel.shape[-1] % stride
@@ -145,5 +145,5 @@ def certified_layers(net: LipschitzFcos) -> list[tuple[str, nn.Module]]:
 
 
 def audit(net: LipschitzFcos, allowed: float = 1.001) -> LipschitzBound:
-    """Lipschitz constant of all logits of a detector in its pixels; raise ModelError when a layer spoils it."""
+    """Lipschitz constant of all logits of a detector in its pixels; ModelError when a layer spoils it."""
     return bound_of(certified_layers(net), allowed)

@@ -20,7 +20,7 @@ def iou_matrix(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArr
 
 
 def nms(boxes: NDArray[np.float64], scores: NDArray[np.float64], iou: float, limit: int) -> NDArray[np.int64]:
-    """Greedy non-maximum suppression: indices kept, best first, at most `limit`; ties broken by input order."""
+    """Greedy non-maximum suppression: at most `limit` indices, best first; ties keep the input order."""
     order = np.argsort(-scores, kind="stable")
     overlapping = iou_matrix(boxes[order], boxes[order]) > iou
     alive = np.ones(len(order), dtype=bool)

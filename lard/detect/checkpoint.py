@@ -69,7 +69,7 @@ def save_detector(net: Detector, name: str, spec: ModelSpec, extra: dict[str, An
 
 
 def load_detector(path: str | Path, name: str | None = None) -> Checkpoint:
-    """Load a detector for prediction; a Lipschitz one is measured again and must agree with what it claims."""
+    """Load a detector for prediction; a Lipschitz one is measured again and must match what it claims."""
     tensors, meta = read_tensors(path)
     if meta.get("format") != FORMAT:
         raise ModelError(f"{path}: format {meta.get('format')!r}, expected {FORMAT!r}; train the model again")

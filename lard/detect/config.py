@@ -18,7 +18,7 @@ class _Params(BaseModel):
 
 
 class ModelSpec(_Params):
-    """Architecture and loss of one detector; widths are channels at strides 2, 4, 8, 16 (and 32 when given)."""
+    """Architecture and loss of one detector; widths are channels at strides 2, 4, 8, 16 and so on."""
 
     family: Literal["fcos", "lip-fcos"]
     widths: tuple[int, ...] = Field(default=(16, 32, 64, 96), min_length=3)

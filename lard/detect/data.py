@@ -113,7 +113,7 @@ class Crop:
 
 
 def pictures_of_step(step: int, count: int, total: int, seed: int) -> list[tuple[int, int]]:
-    """(serial, picture index) of the `count` pictures of a step: shuffled passes, a function of the step alone."""
+    """(serial, picture index) of the `count` pictures of a step, known from the step alone."""
     chosen = []
     for serial in range(step * count, (step + 1) * count):
         epoch, place = divmod(serial, total)
@@ -137,7 +137,8 @@ def _crop(picture: Picture, image: NDArray[np.uint8], rng: np.random.Generator, 
     if side != spec.crop_px:
         shrink = cv2.INTER_AREA if side > spec.crop_px else cv2.INTER_LINEAR
         pixels = cv2.resize(pixels, (spec.crop_px, spec.crop_px), interpolation=shrink).astype(np.uint8)
-    boxes, ignored = [], []
+    boxes: list[NDArray[np.float64]] = []
+    ignored: list[NDArray[np.float64]] = []
     for box, polygon, skip in zip(picture.boxes, picture.polygons, picture.ignored, strict=True):
         if box[2] <= x or box[3] <= y or box[0] >= x + side or box[1] >= y + side:
             continue

@@ -213,6 +213,14 @@ class LipschitzFcos(Detector):
         return pyramid
 
 
+def channels_last(net: Detector) -> Detector:
+    """The same network with kernels stored channels last, in place; convolutions are quicker so."""
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return net
+
+
 def _bias(conv: nn.Conv2d) -> Tensor:
     assert conv.bias is not None
     return conv.bias

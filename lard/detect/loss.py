@@ -22,7 +22,7 @@ ALPHA, GAMMA = 0.25, 2.0
 class Targets:
     """Wanted answers at every location of a batch, levels concatenated finest first.
 
-    objectness (b, n): 1 runway, 0 background, -1 ignored; distances_px (b, n, 4), valid where objectness is 1.
+    objectness (b, n): 1 runway, 0 background, -1 ignored; distances_px (b, n, 4), valid at runways.
     """
 
     objectness: Tensor
@@ -75,8 +75,8 @@ def assign(
 
 def _inside(points: NDArray[np.float32], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether each point lies strictly in each box: (n, 2), (k, 4) -> (n, k)."""
-    low = (points[:, None, :] > boxes[None, :, :2]).all(axis=2)
-    return low & (points[:, None, :] < boxes[None, :, 2:]).all(axis=2)
+    above, below = points[:, None, :] > boxes[None, :, :2], points[:, None, :] < boxes[None, :, 2:]
+    return above[..., 0] & above[..., 1] & below[..., 0] & below[..., 1]
 
 
 def flatten(levels: list[Level]) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -91,7 +91,7 @@ def flatten(levels: list[Level]) -> tuple[Tensor, Tensor, Tensor | None]:
 def detection_loss(
     levels: list[Level], targets: Targets, spec: ModelSpec, positives: float
 ) -> dict[str, Tensor]:
-    """Loss terms summed over the batch and divided by `positives`, the positive locations of the whole step."""
+    """Loss terms summed over the batch and divided by `positives`, those of the whole step."""
     logits, distances, centerness = flatten(levels)
     known = targets.objectness >= 0
     positive = targets.objectness == 1

@@ -106,7 +106,7 @@ def retract_all(net: nn.Module) -> None:
 
 
 class MaxMin(nn.Module):
-    """Sorts channel pairs: gradient-norm preserving; pairs lie within each half, so a split keeps both kinds."""
+    """Sorts channel pairs within each half, so that a split keeps both kinds; an isometry."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c, h, w), c a multiple of 4."""

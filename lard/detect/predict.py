@@ -18,7 +18,7 @@ from lard.detect.boxes import nms
 from lard.detect.checkpoint import load_detector
 from lard.detect.config import PredictSpec
 from lard.detect.data import Picture, load_image, read_pictures
-from lard.detect.fcos import Detector
+from lard.detect.fcos import Detector, channels_last
 from lard.detect.loss import locations_px
 from lard.progress import track
 from lard.tables import write_json
@@ -34,7 +34,7 @@ def predict(
     name: str | None = None,
     processes: int = 1,
 ) -> int:
-    """Write the COCO results of a checkpoint on a split; return how many boxes. `processes` never shows in them."""
+    """Write the COCO results of a checkpoint on a split, whatever `processes`; return how many boxes."""
     load_detector(checkpoint, name)  # a bad checkpoint is reported once, before any process starts
     pictures = read_pictures(dataset, plan.split)
     rows: list[dict[str, Any]] = []
@@ -66,7 +66,7 @@ _WORKER: dict[str, Any] = {}
 def _start(checkpoint: Path, plan: PredictSpec) -> None:
     torch.set_num_threads(1)  # one thread per process: the same sums however many processes run
     cv2.setNumThreads(1)
-    _WORKER["net"] = load_detector(checkpoint).net.to(memory_format=torch.channels_last)
+    _WORKER["net"] = channels_last(load_detector(checkpoint).net)
     _WORKER["plan"] = plan
 
 
@@ -84,7 +84,7 @@ def _one(picture: Picture) -> list[dict[str, Any]]:
 
 
 def to_input(image: NDArray[np.uint8], multiple: int) -> Tensor:
-    """An RGB picture (h, w, 3) as (1, 3, h', w') in [0, 1], filled up with mid grey to a multiple of the stride."""
+    """An RGB picture (h, w, 3) as (1, 3, h', w') in [0, 1], filled up with mid grey to whole strides."""
     height, width = image.shape[:2]
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
     pad = (0, -width % multiple, 0, -height % multiple)

@@ -1,4 +1,4 @@
-"""Scores of any COCO results file against a COCO file, overall and by slices of images; numbers are pycocotools'."""
+"""Scores of any COCO results file against a COCO file, whole and by slice; the numbers are pycocotools'."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METRICS = ("AP", "AP50", "AP75", "AR1", "AR10", "AR100")
 
 
 class Evaluation:
-    """All image-level matches of a submission, computed once; metrics of any subset of images follow cheaply."""
+    """All matches of a submission, computed once; metrics of any subset of images follow cheaply."""
 
     def __init__(
         self, truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], all_required: bool = False
@@ -31,7 +31,7 @@ class Evaluation:
             note["iscrowd"] = 0 if all_required else int(note.get("iscrowd", 0))
             note.setdefault("area", note["bbox"][2] * note["bbox"][3])
         self.images = {int(image["id"]): image for image in document["images"]}
-        self.required = {image_id: 0 for image_id in self.images}
+        self.required = dict.fromkeys(self.images, 0)
         for note in document["annotations"]:
             self.required[int(note["image_id"])] += 1 - note["iscrowd"]
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its timings
@@ -49,7 +49,7 @@ class Evaluation:
         self._params = deepcopy(self._eval.params)
 
     def metrics(self, images: Sequence[int] | None = None) -> dict[str, Any]:
-        """AP, AP50, AP75, AR at 1, 10, 100 detections, images and required boxes; null where no box is required."""
+        """AP, AP50, AP75, AR at 1, 10, 100 detections; None where no box is required."""
         chosen = sorted(self.images if images is None else set(images))
         precision, recall = self.curves(chosen)
         found: dict[str, Any] = {
@@ -62,7 +62,7 @@ class Evaluation:
         return {**found, "images": len(chosen), "boxes": boxes}
 
     def curves(self, images: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Precision (10 IoUs, 101 recalls) at 100 detections and recall (10 IoUs, 3 detection limits) of a subset."""
+        """Precision (10 IoUs, 101 recalls) at 100 detections and recall (10 IoUs, 3 limits) of a subset."""
         params = deepcopy(self._params)
         params.imgIds = list(images)
         self._eval.params = self._eval._paramsEval = params
@@ -97,7 +97,7 @@ def read_truth(path: str | Path) -> dict[str, Any]:
 
 
 def read_results(path: str | Path, truth: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Read a COCO results file and check it against the images it is for; every kind of fault in one error."""
+    """Read a COCO results file and check it against its images; every kind of fault in one error."""
     rows = read_json(path)
     if not isinstance(rows, list):
         raise DataError(f"{path}: expected a list of detections, found {type(rows).__name__}")

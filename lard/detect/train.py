@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from lard.detect.checkpoint import read_tensors, save_detector, write_tensors
 from lard.detect.config import ModelSpec, TrainSpec
-from lard.detect.data import Picture, crops_of, pictures_of_step, read_pictures
-from lard.detect.fcos import Detector, build
+from lard.detect.data import crops_of, pictures_of_step, read_pictures
+from lard.detect.fcos import Detector, build, channels_last
 from lard.detect.loss import Targets, assign, detection_loss
 from lard.detect.ortho import OrthoConv2d, retract_all
 from lard.errors import LardError, ModelError
@@ -40,7 +40,7 @@ PATIENCE = datetime.timedelta(minutes=10)
 def train(
     name: str, spec: ModelSpec, plan: TrainSpec, dataset: str | Path, folder: str | Path, work: str | Path
 ) -> Path:
-    """Train a model and write checkpoint.pt and log.csv into `folder`; `work` holds what a later run resumes."""
+    """Train a model and write checkpoint.pt and log.csv into `folder`; `work` is for resuming."""
     with folder_lock(work):
         if plan.processes == 1:
             return _Run(name, spec, plan, Path(dataset), Path(folder), Path(work), rank=0).run()
@@ -120,8 +120,8 @@ class _Run:
         self.pictures = read_pictures(dataset, "train")
         self.data_hash = sha256_file(dataset / "coco" / "train.json")
         torch.manual_seed(plan.seed)
-        self.net = build(spec).to(self.device, memory_format=torch.channels_last)
-        self.average = build(spec).to(self.device, memory_format=torch.channels_last)
+        self.net = channels_last(build(spec).to(self.device))
+        self.average = channels_last(build(spec).to(self.device))
         self.average.load_state_dict(self.net.state_dict())
         decayed = [p for p in self.net.parameters() if p.ndim == 4]
         others = [p for p in self.net.parameters() if p.ndim != 4]
@@ -171,9 +171,9 @@ class _Run:
         norm = float(nn.utils.clip_grad_norm_(self.parameters, plan.clip_norm))
         if not (math.isfinite(norm) and bool(torch.isfinite(logged).all())):
             raise ModelError(
-                f"{self.name}: loss or gradient is not finite at step {step} (loss {logged.tolist()}, gradient {norm})"
-                f" on the batch {', '.join(names)}; the state of the last save is kept,"
-                " lower models.*.learning_rate or look at these images"
+                f"{self.name}: loss or gradient is not finite at step {step}"
+                f" (loss {logged.tolist()}, gradient {norm}) on the batch {', '.join(names)};"
+                " the state of the last save is kept, lower models.*.learning_rate or look at these images"
             )
         self.optimiser.step()
         retract_all(self.net)
@@ -288,7 +288,7 @@ def exported(net: Detector, spec: ModelSpec) -> Detector:
     """A copy for prediction: orthogonal layers become ordinary convolutions with exact kernels."""
     plain = build(spec, exported=True)
     modules = dict(plain.named_modules())
-    state = {}
+    state: dict[str, Tensor] = {}
     for name, module in net.named_modules():
         if isinstance(module, OrthoConv2d):
             assert isinstance(modules[name], nn.Conv2d)
