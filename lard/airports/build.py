@@ -1,12 +1,13 @@
 """Strips of two runway ends turned into landing directions, whatever file they came from."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lard.airports.model import Airport, Array, Point, Runway, normalise_ident
+from lard.airports.intake import AirportInfo, ident_heading_deg
+from lard.airports.model import Airport, Array, Point, Runway
 from lard.errors import AirportError
 from lard.geodesy import (
     ecef_from_geodetic,
@@ -16,9 +17,6 @@ from lard.geodesy import (
     geodetic_from_ecef,
     wrap_deg,
 )
-
-M_PER_FT = 0.3048
-_OTHER_SIDE = {"L": "R", "R": "L"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,54 +35,9 @@ class Strip:
     date: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AirportInfo:
-    """What a file of names says about an airport."""
-
-    name: str = ""
-    country: str = ""
-    lat_deg: float | None = None
-    lon_deg: float | None = None
-    elevation_m: float | None = None
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """What an importer kept, left out and mended; every row read is in exactly one of kept and excluded."""
-
-    source: str
-    rows: int = 0
-    kept: int = 0
-    excluded: Counter[str] = field(default_factory=Counter)
-    notes: list[str] = field(default_factory=list)
-
-    def exclude(self, reason: str, count: int = 1) -> None:
-        """Count rows left out for a reason."""
-        if count:
-            self.excluded[reason] += count
-
-    def as_dict(self) -> dict[str, object]:
-        """The report as plain values for JSON."""
-        return {
-            "source": self.source,
-            "rows": self.rows,
-            "kept": self.kept,
-            "excluded": dict(sorted(self.excluded.items())),
-            "notes": self.notes,
-        }
-
-
-def reciprocal_ident(ident: str) -> str:
-    """Ident of the opposite landing direction: "18C" -> "36C", "8R" -> "26L"."""
-    ident = normalise_ident(ident)
-    number = (int(ident[:2]) + 17) % 36 + 1
-    side = ident[2:]
-    return f"{number:02d}{_OTHER_SIDE.get(side, side)}"
-
-
-def ident_heading_deg(ident: str) -> float:
-    """Heading an ident stands for, degrees: magnetic (true near the poles) and rounded to ten."""
-    return 10.0 * int(normalise_ident(ident)[:2])
+def ecef_of(points: Array, earth: str) -> Array:
+    """ECEF positions (..., 3) in metres of points (..., 3) of latitude, longitude (deg) and altitude (m)."""
+    return ecef_from_geodetic(points[..., 0], points[..., 1], points[..., 2], earth)
 
 
 def displaced_thresholds(ends: Array, displaced_m: Array, earth: str) -> Array:
@@ -146,43 +99,65 @@ def idents_inverted(idents: tuple[str, str], headings_deg: Sequence[float]) -> b
 
 def runways_of(strip: Strip, earth: str) -> tuple[Runway, Runway]:
     """Both landing directions of a strip; they share their four corners exactly."""
-    (right1, left1), (right2, left2) = strip.edges
-    first, second = strip.idents
-    common = {"surface": strip.surface, "lighted": strip.lighted, "source": strip.source, "date": strip.date}
-    return (
-        Runway(
-            strip.airport, first, second, (right2, left2, right1, left1), strip.displaced_m[0],
-            marking=strip.marking[0], earth=earth, **common,
-        ),
-        Runway(
-            strip.airport, second, first, (right1, left1, right2, left2), strip.displaced_m[1],
-            marking=strip.marking[1], earth=earth, **common,
-        ),
-    )  # fmt: skip
+    first = Runway(
+        strip.airport,
+        strip.idents[0],
+        strip.idents[1],
+        # the right corner of the far end lies left of the pilot landing at the near end
+        (*strip.edges[1], *strip.edges[0]),
+        strip.displaced_m[0],
+        strip.surface,
+        strip.lighted,
+        strip.marking[0],
+        strip.source,
+        strip.date,
+        earth,
+    )
+    return first, opposite(first, displaced_m=strip.displaced_m[1], marking=strip.marking[1])
+
+
+def opposite(runway: Runway, displaced_m: float = 0.0, marking: str = "precision") -> Runway:
+    """The other landing direction of a runway's strip: the same corners, seen from the far end."""
+    tl, tr, br, bl = runway.corners
+    return replace(
+        runway,
+        ident=runway.reciprocal,
+        reciprocal=runway.ident,
+        corners=(br, bl, tl, tr),
+        displaced_m=displaced_m,
+        marking=marking,
+    )
 
 
 def build_airports(
-    strips: Iterable[Strip], earth: str, infos: dict[str, AirportInfo] | None = None
+    strips: Iterable[Strip], earth: str, infos: Mapping[str, AirportInfo] | None = None
 ) -> dict[str, Airport]:
-    """Airports of strips, sorted by code and ident; AirportError for an ident given twice at an airport.
+    """Airports of strips, sorted by code and ident."""
+    return airports_of([runway for strip in strips for runway in runways_of(strip, earth)], infos)
 
-    Without a stated reference point the airport's is the mean of its thresholds.
+
+def airports_of(
+    runways: Iterable[Runway], infos: Mapping[str, AirportInfo] | None = None
+) -> dict[str, Airport]:
+    """Airports of landing directions, sorted; AirportError for an ident given twice at an airport.
+
+    Without a stated reference point the airport's is the mean of its corners.
     """
     infos = infos or {}
     by_airport: dict[str, list[Runway]] = {}
-    for strip in strips:
-        by_airport.setdefault(strip.airport, []).extend(runways_of(strip, earth))
+    for runway in runways:
+        by_airport.setdefault(runway.airport, []).append(runway)
     faults = [
         f"{icao}: runway {ident} occurs {count} times, expected once; remove the duplicate"
-        for icao, runways in sorted(by_airport.items())
-        for ident, count in Counter(runway.ident for runway in runways).items()
+        for icao, members in sorted(by_airport.items())
+        for ident, count in Counter(runway.ident for runway in members).items()
         if count > 1
     ]
     if faults:
         raise AirportError("\n".join(faults))
     return {
-        icao: _airport(icao, runways, infos.get(icao, AirportInfo()))
-        for icao, runways in sorted(by_airport.items())
+        icao: _airport(icao, members, infos.get(icao, AirportInfo()))
+        for icao, members in sorted(by_airport.items())
     }
 
 

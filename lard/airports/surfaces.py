@@ -5,6 +5,8 @@ import re
 PAVED = ("asphalt", "concrete", "mixed")
 """Surfaces with painted markings; "mixed" is part asphalt, part concrete."""
 
+UNPAVED = ("gravel", "grass", "dirt", "snow", "metal")
+
 _EXACT = {
     "pem": "mixed",  # partially concrete, asphalt or bitumen-bound macadam
     "pad": "concrete",
@@ -31,7 +33,7 @@ _PATTERNS = (  # the first that matches from the left of the text decides
 
 
 def surface_of(text: str) -> str:
-    """Surface name of a free-text description: "ASPH-G" -> "asphalt"; "unknown" when it says nothing known."""
+    """Surface name of a free-text description: "ASPH-G" -> "asphalt"; "unknown" if it says none."""
     word = text.strip().lower()
     if word in _EXACT:
         return _EXACT[word]

@@ -3,16 +3,18 @@
 import csv
 import io
 import math
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from lard.airports.build import AirportInfo, Strip, as_edges, build_airports, reciprocal_ident, square_edges
+from lard.airports.build import Strip, as_edges, build_airports, ecef_of, square_edges
 from lard.airports.csvfile import Cells
+from lard.airports.intake import AirportInfo
 from lard.airports.model import Airport, Array, Runway, RunwayDatabase, normalise_ident
 from lard.errors import AirportError, DataError
-from lard.geodesy import EARTH_MODELS, ecef_from_geodetic
+from lard.geodesy import EARTH_MODELS
 from lard.tables import read_json, write_json, write_text
 
 AIRPORT_COLUMNS = ("icao", "name", "country", "lat_deg", "lon_deg", "elevation_m")
@@ -40,7 +42,14 @@ def write_table_folder(database: RunwayDatabase, folder: str | Path) -> None:
     folder = Path(folder)
     airports = [database.airports[icao] for icao in sorted(database.airports)]
     airport_rows = [
-        (a.icao, a.name, a.country, _text(a.lat_deg, 6), _text(a.lon_deg, 6), _text(a.elevation_m, 1))
+        (
+            a.icao,
+            a.name,
+            a.country,
+            number_text(a.lat_deg, 6),
+            number_text(a.lon_deg, 6),
+            number_text(a.elevation_m, 1),
+        )
         for a in airports
     ]
     runways = [runway for airport in airports for runway in airport.runways]
@@ -50,8 +59,8 @@ def write_table_folder(database: RunwayDatabase, folder: str | Path) -> None:
     if any(any(cells) for cells in corners):
         columns = (*RUNWAY_COLUMNS, *CORNER_COLUMNS)
         rows = [(*row, *cells) for row, cells in zip(rows, corners, strict=True)]
-    write_text(_csv_text(AIRPORT_COLUMNS, airport_rows), folder / "airports.csv")
-    write_text(_csv_text(columns, rows), folder / "runways.csv")
+    write_text(csv_text(AIRPORT_COLUMNS, airport_rows), folder / "airports.csv")
+    write_text(csv_text(columns, rows), folder / "runways.csv")
     write_json(
         {
             "altitude_datum": database.altitude_datum,
@@ -63,13 +72,13 @@ def write_table_folder(database: RunwayDatabase, folder: str | Path) -> None:
     )
 
 
-def _csv_text(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def csv_text(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows([columns, *rows])
     return stream.getvalue()
 
 
-def _text(value: float, decimals: int) -> str:
+def number_text(value: float, decimals: int) -> str:
     """A number with at most so many decimals, without trailing zeros and without a negative zero."""
     text = f"{value:.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{value:.0f}"
     return "0" if text in {"-0", ""} else text
@@ -79,7 +88,8 @@ def _runway_row(runway: Runway) -> tuple[str, ...]:
     lat, lon, alt = runway.ltp
     return (
         runway.airport, runway.ident, runway.reciprocal,
-        _text(lat, 8), _text(lon, 8), _text(alt, 3), _text(runway.width_m, 3), _text(runway.displaced_m, 3),
+        number_text(lat, 8), number_text(lon, 8), number_text(alt, 3),
+        number_text(runway.width_m, 3), number_text(runway.displaced_m, 3),
         runway.surface, str(int(runway.lighted)), runway.marking, runway.source, runway.date,
     )  # fmt: skip
 
@@ -89,11 +99,13 @@ def _corner_cells(runway: Runway) -> tuple[str, ...]:
     near = np.array(runway.corners[2:])
     ends = np.array([[runway.ltp, runway.fpap]])
     square = square_edges(ends, np.full((1, 2), runway.width_m), runway.earth)[0, 0]
-    gap = ecef_from_geodetic(*near.T, runway.earth) - ecef_from_geodetic(*square.T, runway.earth)
+    gap = ecef_of(near, runway.earth) - ecef_of(square, runway.earth)
     if np.linalg.norm(gap, axis=-1).max() <= _SQUARE_TOLERANCE_M:
         return ("",) * len(CORNER_COLUMNS)
     return tuple(
-        _text(value, decimals) for point in near for value, decimals in zip(point, (9, 9, 4), strict=True)
+        number_text(value, decimals)
+        for point in near
+        for value, decimals in zip(point, (9, 9, 4), strict=True)
     )
 
 
@@ -157,7 +169,7 @@ def _read_airports(path: Path) -> dict[str, AirportInfo]:
 
 
 def _read_ends(cells: Cells, infos: dict[str, AirportInfo]) -> Array:
-    """Per row lat, lon (deg), alt, width, displaced (m), then BR and BL (n, 11); corner cells nan if empty."""
+    """Per row lat, lon (deg), alt, width, displaced (m), then BR and BL: (n, 11), nan where empty."""
     rows = []
     for index, row in enumerate(cells.rows):
         if row["airport"] not in infos:
@@ -231,6 +243,3 @@ def _strips(cells: Cells, ends: Array, pairs: list[tuple[int, int]], earth: str)
             )
         )
     return strips
-
-
-__all__ = ["load_shipped", "read_table_folder", "reciprocal_ident", "write_table_folder"]

@@ -1,0 +1,197 @@
+"""X-Plane and FlightGear apt.dat (1000 to 1200), plain or gzip: rows 1, 16, 17, 100, 101, 102 and 1302.
+
+A row 100 states width, surface and both pavement ends with their displaced lengths in metres. The file has
+one elevation per airport, so runways come out level.
+"""
+
+import gzip
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lard.airports.build import build_airports
+from lard.airports.intake import M_PER_FT, AirportInfo, ImportReport, Selection
+from lard.airports.model import RunwayDatabase
+from lard.airports.pavement import Pavement, ident_fault, strips_of
+from lard.airports.surfaces import surface_of_aptdat
+from lard.errors import AirportError
+
+_MARKINGS = {
+    0: "none",
+    1: "visual",
+    2: "non-precision",
+    3: "precision",
+    4: "non-precision",
+    5: "precision",
+    6: "non-precision",
+    7: "precision",
+}
+_RUNWAY_FIELDS = 26
+
+
+@dataclass
+class _Reading:
+    """What has been read of a file so far."""
+
+    path: Path
+    selection: Selection
+    report: ImportReport
+    rows: list[Pavement] = field(default_factory=list)
+    infos: dict[str, AirportInfo] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    icao: str = ""
+    elevation_m: float = math.nan
+
+    def fault(self, line: int, name: str, found: str, expected: str) -> None:
+        self.faults.append(f"{self.path}:{line}: {name}: found {found!r}, expected {expected}")
+
+    def number(self, line: int, name: str, text: str, low: float, high: float) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and low <= value <= high):
+            self.fault(line, name, text, f"a number from {low:g} to {high:g}")
+        return value
+
+
+def read_aptdat(
+    path: str | Path,
+    selection: Selection | None = None,
+    infos: Mapping[str, AirportInfo] | None = None,
+    *,
+    name: str = "apt.dat",
+    version: str = "",
+    date: str = "",
+    earth: str = "wgs84",
+) -> tuple[RunwayDatabase, ImportReport]:
+    """Read an apt.dat: rows left out are counted by reason, an AirportError lists all malformed ones."""
+    path = Path(path)
+    reading = _Reading(path, selection or Selection(), ImportReport(source=path.name))
+    stated_version = ""
+    for line, text in _lines(path):
+        if line == 2:
+            stated_version = _version(path, text)
+        elif line > 2:
+            _read_row(reading, line, text)
+    if reading.faults:
+        raise AirportError("\n".join(reading.faults))
+    if not stated_version:
+        raise AirportError(f"{path}:2: found an empty file, expected an apt.dat of version 1000 to 1200")
+    reading.selection.raise_absent(path, reading.infos)
+    strips = strips_of(reading.rows, reading.selection, reading.report, date, earth)
+    reading.report.kept = len(strips)
+    merged = {**reading.infos, **(infos or {})}
+    airports = build_airports(strips, earth, merged)
+    return RunwayDatabase(name, version or date or stated_version, earth, "msl", airports), reading.report
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with path.open("rb") as plain:
+            zipped = plain.read(2) == b"\x1f\x8b"
+            plain.seek(0)
+            for line, raw in enumerate(gzip.GzipFile(fileobj=plain) if zipped else plain, start=1):
+                yield line, raw.decode("utf-8", errors="replace").strip()
+    except (OSError, EOFError) as error:
+        raise AirportError(f"{path}: cannot be read ({error}); expected an apt.dat, plain or gzip") from error
+
+
+def _version(path: Path, text: str) -> str:
+    version = text.split()[0] if text else ""
+    if not version.isdigit() or not 1000 <= int(version) <= 1200:
+        raise AirportError(
+            f"{path}:2: found version {version!r}, expected an apt.dat of version 1000 to 1200"
+        )
+    return version
+
+
+def _read_row(reading: _Reading, line: int, text: str) -> None:
+    fields = text.split()
+    if not fields or not fields[0].isdigit():
+        return
+    code = int(fields[0])
+    if code in (1, 16, 17):
+        _read_header(reading, line, fields)
+    elif code == 1302 and len(fields) > 2 and fields[1] == "icao_code":
+        reading.report.notes += [] if fields[2] == reading.icao else _renamed(reading, fields[2])
+    elif code in (100, 101, 102):
+        reading.report.rows += 1
+        if not reading.selection.wants(reading.icao):
+            reading.report.exclude("airport not asked for")
+        elif code == 101:
+            reading.report.exclude("water")
+        elif code == 102:
+            reading.report.exclude("helipad")
+        else:
+            _read_runway(reading, line, fields)
+
+
+def _renamed(reading: _Reading, icao: str) -> list[str]:
+    """Note an airport whose X-Plane code is not its ICAO code; its runways stay under the former."""
+    return [f"{reading.icao}: ICAO code {icao} stated; kept under its code in the file"]
+
+
+def _read_header(reading: _Reading, line: int, fields: list[str]) -> None:
+    if len(fields) < 5:
+        reading.fault(line, "airport header", " ".join(fields), "code, elevation ft, two flags, ident, name")
+        return
+    reading.icao = fields[4].upper()
+    reading.elevation_m = reading.number(line, "elevation ft", fields[1], -1500, 30000) * M_PER_FT
+    info = AirportInfo(" ".join(fields[5:]), elevation_m=reading.elevation_m)
+    reading.infos[reading.icao] = info
+
+
+def _read_runway(reading: _Reading, line: int, fields: list[str]) -> None:
+    if len(fields) < _RUNWAY_FIELDS:
+        reading.fault(line, "row 100", f"{len(fields)} fields", f"{_RUNWAY_FIELDS} fields")
+        return
+    if not reading.icao:
+        reading.fault(line, "row 100", fields[8], "an airport header (row 1, 16 or 17) before it")
+        return
+    idents = (fields[8], fields[17])
+    (end1, displaced1, marking1), (end2, displaced2, marking2) = (
+        _read_end(reading, line, fields[at : at + 9]) for at in (8, 17)
+    )
+    width_m = reading.number(line, "width m", fields[1], 0, 1000)
+    code = int(reading.number(line, "surface", fields[2], 0, 99)) if fields[2].isdigit() else -1
+    if code < 0:
+        reading.fault(line, "surface", fields[2], "a surface code")
+    surface = surface_of_aptdat(code)
+    if surface not in reading.selection.surfaces:
+        reading.report.exclude("surface unknown" if surface == "unknown" else f"surface {surface}")
+        return
+    fault = ident_fault(idents)
+    if fault:
+        reading.report.exclude(fault)
+        return
+    reading.rows.append(
+        Pavement(
+            reading.icao,
+            idents,
+            (end1, end2),
+            width_m,
+            (displaced1, displaced2),
+            surface,
+            fields[6] != "0",
+            (marking1, marking2),
+            "apt.dat",
+        )
+    )
+
+
+def _read_end(
+    reading: _Reading, line: int, fields: list[str]
+) -> tuple[tuple[float, float, float], float, str]:
+    """Pavement end, displaced length in metres and marking of the nine fields of one end."""
+    ident, lat, lon, displaced, _, marking = fields[:6]
+    point = (
+        reading.number(line, f"{ident} latitude", lat, -90, 90),
+        reading.number(line, f"{ident} longitude", lon, -180, 180),
+        reading.elevation_m,
+    )
+    length_m = reading.number(line, f"{ident} displaced threshold m", displaced, 0, 5500)
+    if not marking.isdigit() or int(marking) not in _MARKINGS:
+        reading.fault(line, f"{ident} marking", marking, "a marking code from 0 to 7")
+    return point, length_m, _MARKINGS.get(int(marking) if marking.isdigit() else 0, "none")

@@ -1,0 +1,100 @@
+"""Runway databases by name or path, whatever their format."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from lard.airports.intake import AirportInfo, ImportReport, Selection
+from lard.airports.model import RunwayDatabase
+from lard.airports.table import load_shipped, read_table_folder, write_table_folder
+from lard.errors import AirportError
+
+SHIPPED = "shipped"
+READ_FORMATS = ("table", "ourairports", "aptdat", "lard")
+WRITE_FORMATS = ("table", "lard-v1", "lard-v2", "geojson")
+
+
+def format_of(path: Path) -> str:
+    """Format of a runway database by what it is called: a folder, .json, .csv, .dat or .dat.gz."""
+    if path.is_dir():
+        return "table"
+    name = path.name.lower()
+    suffixes = {".json": "lard", ".csv": "ourairports", ".dat": "aptdat", ".dat.gz": "aptdat"}
+    for suffix, fmt in suffixes.items():
+        if name.endswith(suffix):
+            return fmt
+    found = "a file of unknown kind" if path.exists() else "no such file or folder"
+    raise AirportError(
+        f"{path}: {found}; expected a table folder, a LARD .json, OurAirports' runways.csv, an apt.dat "
+        f"or {SHIPPED!r}"
+    )
+
+
+def open_database(spec: str | Path = SHIPPED) -> RunwayDatabase:
+    """A runway database: "shipped", a table folder, a LARD JSON, OurAirports' runways.csv or an apt.dat."""
+    if str(spec) == SHIPPED:
+        return load_shipped()
+    return import_database(Path(spec))[0]
+
+
+def import_database(
+    path: Path,
+    fmt: str = "",
+    selection: Selection | None = None,
+    infos: dict[str, AirportInfo] | None = None,
+    *,
+    name: str = "",
+    version: str = "",
+    date: str = "",
+    fixes: Path | None = None,
+) -> tuple[RunwayDatabase, ImportReport]:
+    """Read a database of any format and say what was kept; an empty format is guessed from the path."""
+    from lard.airports.aptdat import read_aptdat
+    from lard.airports.lardjson import read_lard_json
+    from lard.airports.ourairports import read_ourairports
+
+    fmt = fmt or format_of(path)
+    if fixes is not None and fmt != "ourairports":
+        raise AirportError(f"{fixes}: fixes are for OurAirports' runways.csv, not for {fmt}; use corrections")
+    if fmt == "ourairports":
+        return read_ourairports(
+            path, selection, infos, name=name or path.stem, version=version, date=date, fixes=fixes
+        )
+    if fmt == "aptdat":
+        return read_aptdat(path, selection, infos, name=name or path.stem, version=version, date=date)
+    if fmt == "lard":
+        database, report = read_lard_json(path, infos, name=name or path.stem, version=version, date=date)
+    elif fmt == "table":
+        database = read_table_folder(path)
+        database = replace(database, name=name or database.name, version=version or database.version)
+        ends = sum(len(airport.runways) for airport in database.airports.values())
+        report = ImportReport(path.name, ends, ends)
+    else:
+        raise AirportError(f"format {fmt!r} is unknown; expected one of {', '.join(READ_FORMATS)}")
+    if selection is not None and selection.airports is not None:
+        database = pick_airports(database, selection.airports)
+        kept = sum(len(airport.runways) for airport in database.airports.values())
+        report.exclude("airport not asked for", report.kept - min(kept, report.kept))
+        report.kept = min(kept, report.kept)
+    return database, report
+
+
+def pick_airports(database: RunwayDatabase, codes: Collection[str]) -> RunwayDatabase:
+    """A database with these airports only; AirportError for a code it does not have."""
+    airports = {airport.icao: airport for airport in (database.airport(code) for code in sorted(codes))}
+    return replace(database, airports=airports)
+
+
+def export_database(database: RunwayDatabase, path: Path, fmt: str, *, padded: bool = True) -> None:
+    """Write a database in one of WRITE_FORMATS."""
+    from lard.airports.geojson import write_geojson
+    from lard.airports.lardjson import write_lard_json
+
+    if fmt == "table":
+        write_table_folder(database, path)
+    elif fmt in ("lard-v1", "lard-v2"):
+        write_lard_json(database, path, padded=padded)
+    elif fmt == "geojson":
+        write_geojson(database, path)
+    else:
+        raise AirportError(f"format {fmt!r} is unknown; expected one of {', '.join(WRITE_FORMATS)}")
