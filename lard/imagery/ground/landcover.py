@@ -189,7 +189,7 @@ def paint_land(
     flat, starts = _pack(grids)
     _land_kernel(
         image, x0_m, y0_m, gsd_m, fields, flat, starts, info, len(octaves), np.array(p.crops), colour_table(p),
-        np.array(p.roofs), biases, setting.seed, np.array(hole, np.int64), fade(24.0, gsd_m), fade(6.0, gsd_m),
+        np.array(p.roofs), biases, setting.seed, np.array(hole, np.int64), fade(24.0, gsd_m), fade(6.0, gsd_m), fade(7.0, gsd_m),
     )
 
 
@@ -214,6 +214,17 @@ def _ramp(distance_m: float, gsd_m: float) -> float:
 def _band(distance_m: float, half_m: float, gsd_m: float) -> float:
     """Coverage of a pixel by a band of given half width about distance 0, exact for thin bands too."""
     return max(_ramp(half_m + distance_m, gsd_m) + _ramp(half_m - distance_m, gsd_m) - 1.0, 0.0)
+
+
+@nb.njit(cache=True)
+def _crown(x: float, y: float, seed: int) -> float:
+    """Brightness of tree crowns about 7 m apart, lit from the south-east; about zero on average."""
+    u, v = x / 7.0, y / 7.0 + 0.5 * math.floor(x / 7.0)
+    i, j = int(math.floor(u)), int(math.floor(v))
+    h, k = unit(i, j, seed + 41), unit(i, j, seed + 42)
+    du, dv = u - i - 0.38 - 0.24 * h, v - j - 0.38 - 0.24 * k
+    dome = max(1.0 - (du * du + dv * dv) / (0.13 + 0.09 * h), 0.0)
+    return dome * (0.42 + 0.9 * (du - dv) + 0.35 * (k - 0.5)) - 0.15
 
 
 @nb.njit(cache=True)
@@ -298,7 +309,7 @@ def _lot(
 def _land_kernel(
     image: NDArray[np.uint8], x0: float, y0: float, g: float, fields: NDArray[np.float32], flat: NDArray[np.float32],
     starts: NDArray[np.int64], info: Array, count: int, crops: Array, table: Array, roofs: Array, biases: Array, seed: int,
-    hole: NDArray[np.int64], detail: float, grain: float,
+    hole: NDArray[np.int64], detail: float, grain: float, crowns: float,
 ) -> None:
     """Fused painting of one tile; see paint_land."""
     height, width = image.shape[0], image.shape[1]
@@ -393,7 +404,7 @@ def _land_kernel(
                 if kind <= 0.72 and row_period > 2.0 * g:
                     q = (v if along_u else u) / row_period
                     q = abs(q - math.floor(q) - 0.5) * 4.0 - 1.0
-                    strength = 0.055 * patch * min(row_period / (2.0 * g) - 1.0, 1.0) * (0.4 + kind)
+                    strength = 0.045 * patch * min(row_period / (2.0 * g) - 1.0, 1.0) * (0.4 + kind)
                     r, gr, b = r * (1.0 + strength * q), gr * (1.0 + strength * q), b * (1.0 + strength * q)
                 border = _ramp(1.6 - edge, g) * min(3.0 / g, 1.0)
                 r, gr, b = r + 0.5 * border * (soil[0] - r), gr + 0.5 * border * (soil[1] - gr), b + 0.5 * border * (soil[2] - b)
@@ -413,7 +424,9 @@ def _land_kernel(
                     r, gr, b = _lot(u - u0, v - v0, key & 0xFFFFF, seed, g, sun_u, sun_v, roofs, lawn, road, detail, forest)
                 trees = _ramp((wood + 0.9 * parcel_bias - forest_bias) * 160.0 + wiggle * 0.8 - max(town, 0.0), g)
                 if trees > 0.0:
-                    canopy = 1.0 + 0.55 * fine + 0.22 * texture + 0.10 * mottle
+                    canopy = 1.0 + 0.25 * fine + 0.22 * texture + 0.10 * mottle
+                    if crowns > 0.0:
+                        canopy += crowns * _crown(x + 0.9 * wiggle, y - 1.3 * wiggle + 2.0 * fine, seed)
                     r += trees * (forest[0] * canopy - r)
                     gr += trees * (forest[1] * canopy - gr)
                     b += trees * (forest[2] * canopy - b)

@@ -141,10 +141,18 @@ def build_scene(strips: list[Strip], palette: Palette, rng: np.random.Generator)
         polygon(strip.pavement(150.0 if strip.near.width_m >= 40 else 70.0, 240.0 if strip.near.width_m >= 40 else 90.0))
         for strip in strips
     ]
+    parts += [site.buffer(45.0, join_style="mitre") for site in sites]
+    # Runways that cross or nearly meet share one field; the fence keeps within 600 m of pavement.
+    fields = [
+        shapely.union_all([a, b]).convex_hull.intersection(shapely.union_all([a, b]).buffer(600.0))
+        for k, a in enumerate(parts) for b in parts[:k] if a.intersects(b)
+    ]
     # Closing joins neighbouring runways; the fence then runs in long straight pieces.
-    area = shapely.union_all(parts + [site.buffer(45.0, join_style="mitre") for site in sites])
+    area = shapely.union_all(parts + fields)
     reach = float(rng.uniform(300, 520))
     area = area.buffer(reach, join_style="mitre").buffer(-reach, join_style="mitre").simplify(25.0)
+    if area.convex_hull.area < 1.9 * area.area:
+        area = area.convex_hull
     area = shapely.union_all([shapely.Polygon(part.exterior) for part in getattr(area, "geoms", [area])])
     roads = road_quads(strips, area, palette, rng)
     return Scene(roads, airfield + runways, area)
