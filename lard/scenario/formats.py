@@ -1,0 +1,167 @@
+"""Scenario files of any layout to and from the project's frames table."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from lard.airports import RunwayDatabase
+from lard.approach import Approaches, approach_of
+from lard.camera import Camera, Poses, camera_of
+from lard.errors import DataError
+from lard.geodesy import wrap_deg
+from lard.odd import OddSpec, zone_of
+from lard.scenario.formats_esp import read_esp, read_studio_camera, studio_scenario, write_esp
+from lard.scenario.formats_model import (
+    CLOCK,
+    Scenario,
+    ScenarioImage,
+    local_of,
+    parse_utc,
+    poses_table,
+    utc_of,
+)
+from lard.scenario.formats_yaml import read_yaml_scenario, write_yaml_scenario
+from lard.tables import FRAMES, check_schema, read_table
+
+LAYOUTS = ("v1", "v2", "esp", "frames")
+
+
+def read_scenario(
+    path: str | Path, *, airport: str = "", runway: str = "", timezone: str = "solar"
+) -> Scenario:
+    """Read a scenario: .yaml (V1, older V1, V2), .esp, .json (Earth Studio camera) or .parquet (frames).
+
+    The airport and runway name the target where the file does not.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        return read_yaml_scenario(path)
+    if suffix == ".parquet":
+        return scenario_of_frames(read_table(path, FRAMES), path.stem, timezone)
+    if suffix not in (".esp", ".json"):
+        raise DataError(f"{path}: unknown extension {suffix!r}; expected .yaml, .esp, .json or .parquet")
+    if not path.is_file():
+        raise DataError(f"{path}: no such scenario file")
+    if suffix == ".esp":
+        return _retarget(read_esp(path), airport, runway)
+    return studio_scenario(read_studio_camera(path), path.stem, airport, runway)
+
+
+def write_scenario(scenario: Scenario, path: str | Path, layout: str, timezone: str = "solar") -> None:
+    """Write a scenario as LARD V1 or V2 YAML or as an Earth Studio project."""
+    if layout == "esp":
+        write_esp(scenario, path, timezone)
+    elif layout in ("v1", "v2"):
+        write_yaml_scenario(scenario, path, layout)
+    else:
+        raise DataError(f"scenario layout {layout!r} is unknown; expected v1, v2 or esp")
+
+
+def _retarget(scenario: Scenario, airport: str, runway: str) -> Scenario:
+    poses = scenario.poses.with_columns(
+        pl.when(pl.col("airport") == "").then(pl.lit(airport)).otherwise("airport").alias("airport"),
+        pl.when(pl.col("runway") == "").then(pl.lit(runway)).otherwise("runway").alias("runway"),
+    )
+    return Scenario(scenario.name, scenario.layout, scenario.image, poses)
+
+
+def camera_of_image(image: ScenarioImage) -> Camera:
+    """The camera of the rendered picture, watermark bands included."""
+    inner = Camera.from_fov(image.width_px, image.height_px, image.fov_x_deg, image.fov_y_deg)
+    height = image.rendered_height_px
+    return Camera(image.width_px, height, inner.fx_px, inner.fy_px, inner.cx_px, height / 2)
+
+
+def frames_of_scenario(
+    scenario: Scenario,
+    db: RunwayDatabase,
+    *,
+    spec: OddSpec | None = None,
+    earth: str = "wgs84",
+    timezone: str = "solar",
+    split: str = "test",
+) -> pl.DataFrame:
+    """FRAMES table of a scenario, in pose order; approach values are those of the target end it faces."""
+    poses, camera = scenario.poses, camera_of_image(scenario.image)
+    clocks = poses.select(*CLOCK).rows()
+    utc = [utc_of(clock, lon, timezone) for clock, lon in zip(clocks, poses["lon_deg"], strict=True)]
+    columns: dict[str, Any] = {
+        "frame_id": scenario.frame_ids,
+        "airport": poses["airport"],
+        "runway": poses["runway"],
+        "zone": "",
+        "split": split,
+        **{name: poses[name] for name in ("lat_deg", "lon_deg", "alt_m", "yaw_deg")},
+        "pitch_deg": poses["tilt_deg"] - 90.0,
+        "roll_deg": poses["roll_deg"],
+        **dict.fromkeys(("along_track_m", "lateral_deg", "vertical_deg", "yaw_offset_deg")),
+        **{name: getattr(camera, name) for name in Camera.__dataclass_fields__},
+        "earth_model": earth,
+        "altitude_datum": db.altitude_datum,
+        "visibility_m": None,
+        "time_utc": [moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in utc],
+        "seed": 0,
+    }
+    frames = check_schema(pl.DataFrame(columns), FRAMES, scenario.name)
+    keys = frames.select("airport", "runway").unique(maintain_order=True)
+    parts = [_approached(frames.with_row_index("_row"), icao, ident, db, spec) for icao, ident in keys.rows()]
+    return pl.concat(parts).sort("_row").drop("_row")
+
+
+def _approached(
+    frames: pl.DataFrame, icao: str, ident: str, db: RunwayDatabase, spec: OddSpec | None
+) -> pl.DataFrame:
+    """Frames of one target with approach values and zone filled in."""
+    rows = frames.filter((pl.col("airport") == icao) & (pl.col("runway") == ident))
+    airport = db.airport(icao)
+    named = airport.runway(ident)
+    poses = Poses.from_frames(rows)
+    ends = [replace(end, earth=poses.earth) for end in (named, airport.runway(named.reciprocal))]
+    away = np.abs(wrap_deg(poses.yaw_deg - named.heading_deg)) > 90.0
+    apex = (spec.lateral_apex_m, spec.vertical_apex_m) if spec else (0.0, 305.0)
+    values = [approach_of(end, poses, *apex) for end in ends]
+    names = ("along_track_m", "lateral_deg", "vertical_deg", "yaw_offset_deg", "pitch_deg", "roll_deg")
+    facing = Approaches(*(np.where(away, getattr(values[1], n), getattr(values[0], n)) for n in names))
+    filled = rows.with_columns(**{name: pl.Series(getattr(facing, name)) for name in names[:4]})
+    return filled.with_columns(zone=pl.Series(zone_of(spec, facing))) if spec else filled
+
+
+def scenario_of_frames(frames: pl.DataFrame, name: str, timezone: str = "solar") -> Scenario:
+    """A scenario of a frames table; pose ids follow from the frame ids, so that they stay the same."""
+    if not len(frames):
+        raise DataError(f"{name}: no frames; a scenario needs at least one pose")
+    camera = camera_of(frames)
+    if (camera.cx_px, camera.cy_px) != (camera.width_px / 2, camera.height_px / 2):
+        raise DataError(
+            f"{name}: principal point {camera.cx_px}, {camera.cy_px} px is not the picture's centre; "
+            "LARD's formats cannot state that"
+        )
+    fov_x, fov_y = camera.fov_deg
+    rows = []
+    for frame in frames.iter_rows(named=True):
+        clock = local_of(parse_utc(frame["time_utc"]), frame["lon_deg"], timezone)
+        rows.append(
+            {
+                "pose_id": str(uuid.uuid5(uuid.NAMESPACE_OID, frame["frame_id"])),
+                **{
+                    key: frame[key] for key in ("airport", "runway", "lon_deg", "lat_deg", "alt_m", "yaw_deg")
+                },
+                "tilt_deg": frame["pitch_deg"] + 90.0,
+                "roll_deg": frame["roll_deg"],
+                **dict(zip(CLOCK, clock, strict=True)),
+            }
+        )
+    along = frames["along_track_m"].drop_nulls()
+    trajectory: dict[str, Any] = {"sample_number": len(frames), "use_ODD": True}
+    trajectory |= {f"{angle}_distrib": "uniform" for angle in ("alpha_h", "alpha_v", "yaw", "pitch", "roll")}
+    if len(along):
+        trajectory |= {"max_distance_m": along.max(), "min_distance_m": along.min()}
+    image = ScenarioImage(camera.width_px, camera.height_px, fov_x, fov_y)
+    return Scenario(name, "frames", image, poses_table(rows), trajectory=trajectory)
