@@ -61,7 +61,7 @@ class Odd:
             Zone(
                 zone.name,
                 zone.share / total,
-                {name: law.range for name, law in zone.laws.items()},
+                {name: zone.laws[name].range for name in PARAMETERS if name in zone.laws},
                 _widened(zone.laws, spec.margins.get("in", {})),
                 _widened(zone.laws, spec.margins.get("extended", {})),
                 zone.laws,

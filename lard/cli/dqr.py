@@ -1,0 +1,147 @@
+"""`lard dqr`: run, list and explain the data quality requirements."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from lard.airports import RunwayDatabase
+
+
+@click.group()
+def dqr() -> None:
+    """Data quality requirements and the ODD compliance report.
+
+    \b
+    Examples:
+      lard dqr run data/ortho --odd odd_specs/lard_v2.yaml --out reports/dqr
+      lard dqr list
+      lard dqr explain A01
+    """
+
+
+@dqr.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--odd", type=click.Path(path_type=Path), help="ODD spec (YAML) that the dataset must cover.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results.")
+@click.option("--only", multiple=True, metavar="ID", help="Run only this requirement; may be repeated.")
+@click.option("--waivers", type=click.Path(path_type=Path), help="Accepted findings (YAML).")
+@click.option("--runways", type=click.Path(path_type=Path), help="Runway database; default: the shipped one.")
+@click.option("--reference", type=click.Path(path_type=Path), help="OurAirports runways.csv for A06.")
+@click.option(
+    "--terrain",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="GeoTIFF terrain tile for A05; repeatable.",
+)
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads for pictures.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning"]),
+    default="warning",
+    show_default=True,
+    help="Least severity of a failure that makes the exit code 1.",
+)
+def run(
+    dataset: Path,
+    odd: Path | None,
+    out: Path,
+    only: tuple[str, ...],
+    waivers: Path | None,
+    runways: Path | None,
+    reference: Path | None,
+    terrain: tuple[Path, ...],
+    workers: int,
+    fail_on: str,
+) -> None:
+    """Judge DATASET: a dataset folder, a LARD V1 or V2 folder, or COCO annotations.
+
+    Writes findings.parquet, summary.json, junit.xml and compliance.html into --out. Exit code 0: all
+    requirements pass, are waived or do not apply; 1: some fail; 2: it could not be run.
+
+    \b
+    Examples:
+      lard dqr run data/ortho --odd odd_specs/lard_v2.yaml --out reports/dqr
+      lard dqr run annotations.json --out /tmp/dqr --only U01 --only I04
+      lard dqr run LARD_V2/ --odd odd_specs/lard_v2.yaml --waivers waivers.yaml --out /tmp/dqr
+    """
+    from lard.airports import load_shipped
+    from lard.odd import load_spec
+    from lard.quality import Odd, load_dataset, read_waivers, run_checks, verdict, write_outputs
+    from lard.quality.model import FAIL, find_check
+    from lard.report import write_compliance
+
+    for name in only:
+        find_check(name)
+    given = read_waivers(waivers) if waivers else ()
+    spec = load_spec(odd) if odd else None
+    data = load_dataset(dataset)
+    data.odd = Odd.from_spec(spec, odd.name) if spec is not None and odd is not None else None
+    data.database = _runways(runways) if runways else load_shipped()
+    data.reference_runways, data.terrain, data.workers = reference, terrain, workers
+    data.cache = out.parent / f".{out.name}.pictures"
+    result = run_checks(data, only, given)
+    write_outputs(result, out)
+    write_compliance(result, out / "compliance.html")
+    for r in result.results:
+        if r.status == FAIL:
+            click.echo(f"{r.id} {r.status} ({r.severity}): {r.check.title}: {r.outcome.message}")
+    click.echo(f"{verdict(result)}: {out / 'compliance.html'}")
+    sys.exit(1 if result.failed(("error", "warning") if fail_on == "warning" else ("error",)) else 0)
+
+
+@dqr.command(name="list")
+def list_() -> None:
+    """List all requirements.
+
+    \b
+    Examples:
+      lard dqr list
+    """
+    from lard.quality import all_checks
+
+    for item in all_checks():
+        click.echo(f"{item.id}  {item.severity:<8} {item.objective:<18} {item.title}")
+
+
+@dqr.command()
+@click.argument("id")
+def explain(id: str) -> None:
+    """Say what requirement ID asks, why, how it is judged and by which thresholds.
+
+    \b
+    Examples:
+      lard dqr explain DQR-A01
+      lard dqr explain c02
+    """
+    from lard.quality import find_check
+    from lard.quality.dataset import PARTS
+    from lard.quality.model import OBJECTIVES
+
+    item = find_check(id)
+    click.echo(f"{item.id}: {item.title}\n")
+    click.echo(f"why        {item.rationale}")
+    click.echo(f"how        {(item.function.__doc__ or '').strip()}")
+    click.echo(f"objective  {item.objective}: {OBJECTIVES[item.objective]}")
+    click.echo(f"severity   {item.severity}")
+    click.echo(f"needs      {', '.join(PARTS[name] for name in item.needs) or 'nothing'}")
+    for name, value in item.thresholds.items():
+        click.echo(f"threshold  {name} = {value}")
+    if item.thresholds:
+        values = ", ".join(f"{name}: {value}" for name, value in item.thresholds.items())
+        click.echo(f"in a spec  dqr: {{{item.id.removeprefix('DQR-')}: {{{values}}}}}")
+
+
+def _runways(path: Path) -> RunwayDatabase:
+    """A runway database: our table folder, or a LARD V1 or V2 JSON file."""
+    from lard.airports.table import read_table_folder
+
+    if path.is_dir():
+        return read_table_folder(path)
+    from lard.airports.lardjson import read_lard_json
+
+    return read_lard_json(path)[0]

@@ -1,0 +1,265 @@
+"""The ODD compliance report: one HTML file that leads from the verdict to each requirement's evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from lard import __version__
+from lard.quality import Dataset, Offence, Result, Run, verdict
+from lard.quality.dataset import BOX, PARTS
+from lard.quality.model import FAIL, NOT_APPLICABLE, OBJECTIVES, PASS, WAIVED
+from lard.quality.odd import PARAMETERS, UNITS
+from lard.quality.outputs import finite, provenance
+from lard.report import plots
+from lard.report.page import render
+from lard.report.thumbs import thumbnail
+from lard.tables import write_text
+
+SHOWN_FINDINGS = 20
+SHOWN_SAMPLES = 12
+RED_BGR, GREEN_BGR = (38, 38, 214), (90, 200, 60)
+STATUS_TEXT = {PASS: "pass", FAIL: "fail", WAIVED: "waived", NOT_APPLICABLE: "not applicable"}
+
+
+def write_compliance(run: Run, path: str | Path) -> None:
+    """Write the report of a run."""
+    write_text(compliance_html(run), path)
+
+
+def compliance_html(run: Run) -> str:
+    """The report of a run as one HTML page without outer references."""
+    data = run.dataset
+    rows = [_requirement(result) for result in run.results]
+    return render(
+        "compliance.html.j2",
+        title=f"ODD compliance: {data.name}",
+        verdict=verdict(run),
+        verdict_tone={"COMPLIANT": "pass", "NOT COMPLIANT": "fail"}.get(verdict(run), "warn"),
+        errors=len(run.failed(("error",))),
+        warnings=len(run.failed(("warning",))),
+        counts={text: run.count(status) for status, text in STATUS_TEXT.items()},
+        requirements=rows,
+        by_id={row["id"]: row for row in rows},
+        parameters=_traceability(run),
+        objectives=[
+            (name, text, [row for row in rows if row["objective"] == name])
+            for name, text in OBJECTIVES.items()
+            if any(row["objective"] == name for row in rows)
+        ],
+        dataset=_dataset_facts(data),
+        coverage=plots.coverage_svg(run),
+        splits_plot=plots.splits_svg(data),
+        map_plot=plots.map_svg(data),
+        picture_plot=plots.picture_svg(run),
+        splits=_split_rows(data),
+        samples=_samples(run),
+        sample_size=_sample_size(run),
+        odd=_odd_rows(data),
+        provenance=provenance(run),
+        waivers=run.waivers,
+        judged_on=run.judged_on,
+        version=__version__,
+    )
+
+
+def _tone(result: Result) -> str:
+    if result.status == FAIL:
+        return "fail" if result.severity == "error" else "warn"
+    return {PASS: "pass", WAIVED: "waived", NOT_APPLICABLE: "none"}[result.status]
+
+
+def _requirement(result: Result) -> dict[str, Any]:
+    outcome, check = result.outcome, result.check
+    offences = sorted(outcome.offences, key=lambda o: (o.subject, o.message))
+    return {
+        "id": check.id,
+        "title": check.title,
+        "tone": _tone(result),
+        "status": STATUS_TEXT[result.status],
+        "severity": result.severity,
+        "rationale": check.rationale,
+        "objective": check.objective,
+        "method": (check.function.__doc__ or "").split("\n")[0],
+        "parameters": check.parameters,
+        "thresholds": dict(result.thresholds),
+        "measured": finite(outcome.measured),
+        "threshold": finite(outcome.threshold),
+        "checked": outcome.checked,
+        "message": outcome.message,
+        "waiver": result.waiver,
+        "offending": len({offence.subject for offence in offences}),
+        "findings": offences[:SHOWN_FINDINGS],
+        "more": max(0, len(offences) - SHOWN_FINDINGS),
+    }
+
+
+def _traceability(run: Run) -> list[dict[str, Any]]:
+    """One row per ODD parameter: its range in each zone and the requirements that give evidence for it."""
+    odd = run.dataset.odd
+    if odd is None:
+        return []
+    rows = []
+    for name in PARAMETERS:
+        ranges = [(zone.name, *zone.bounds[name]) for zone in odd.zones if name in zone.bounds]
+        rows.append(
+            {
+                "name": name,
+                "ranges": _ranges_text(ranges, UNITS[name]),
+                "checks": [r.id for r in run.results if name in r.check.parameters],
+            }
+        )
+    for name, declared in odd.environment.items():
+        text = ", ".join(declared) if isinstance(declared, tuple) else f"{declared.lo:g} to {declared.hi:g}"
+        if not isinstance(declared, tuple) and declared.law != "uniform":
+            text += f" ({declared.law.replace('_', ' ')})"
+        rows.append(
+            {"name": name, "ranges": text, "checks": [r.id for r in run.results if r.id == "DQR-C06"]}
+        )
+    return rows
+
+
+def _ranges_text(ranges: list[tuple[str, float, float]], unit: str) -> str:
+    if len({(low, high) for _, low, high in ranges}) == 1:
+        return f"{ranges[0][1]:g} to {ranges[0][2]:g} {unit} in all zones"
+    return "; ".join(f"{zone} {low:g} to {high:g} {unit}" for zone, low, high in ranges)
+
+
+def _dataset_facts(data: Dataset) -> list[tuple[str, str]]:
+    kinds = {"lard": "lard dataset folder", "lard_v1": "LARD V1", "lard_v2": "LARD V2", "coco": "COCO"}
+    facts = [("dataset", data.name), ("layout", kinds.get(data.kind, data.kind))]
+    for name, table in (("frames", data.frames), ("labels", data.labels)):
+        facts.append((name, f"{len(table):,}" if table is not None else "none"))
+    facts.append(("pictures", f"{len(data.image_paths):,}" if "images" in data.parts else "none"))
+    if data.frames is not None and "airports" in data.parts:
+        facts.append(("airports", str(data.frames["airport"].n_unique())))
+    absent = [text for part, text in PARTS.items() if part not in data.parts]
+    if absent:
+        facts.append(("without", ", ".join(absent)))
+    return facts
+
+
+def _split_rows(data: Dataset) -> list[dict[str, Any]]:
+    if data.frames is None or not {"split", "airports"} <= data.parts:
+        return []
+    rows = []
+    for split in data.frames["split"].drop_nulls().unique().sort().to_list():
+        part = data.frames.filter(pl.col("split") == split)
+        labels = 0
+        if data.labels is not None:
+            labels = len(data.labels.join(part.select("frame_id").unique(), on="frame_id", how="semi"))
+        airports = sorted(part["airport"].drop_nulls().unique().to_list())
+        zones = dict(part.group_by("zone").len().sort("zone").iter_rows())
+        rows.append(
+            {
+                "split": split,
+                "frames": len(part),
+                "labels": labels,
+                "airports": len(airports),
+                "names": " ".join(airports[:60])
+                + (f" and {len(airports) - 60} more" if len(airports) > 60 else ""),
+                "zones": ", ".join(f"{zone or '–'} {count}" for zone, count in zones.items()),
+            }
+        )
+    order = {"train": 0, "val": 1, "test": 2}
+    return sorted(rows, key=lambda row: (order.get(row["split"], 3), row["split"]))
+
+
+def _sample_size(run: Run) -> list[dict[str, Any]]:
+    """What the number of test samples allows one to say, with no failure among them."""
+    result = next((r for r in run.results if r.id == "DQR-N01"), None)
+    table = dict(result.outcome.evidence.get("samples", {})) if result else {}
+    rows = []
+    for name, row in table.items():
+        count = row.get("test_frames", row.get("test_airports", 0))
+        unit = "airports" if name == "airports" else "frames"
+        rows.append({"name": name, "count": count, "unit": unit, "rate": row["provable_rate"]})
+    return rows
+
+
+def _odd_rows(data: Dataset) -> list[tuple[str, str]]:
+    if data.odd is None:
+        return []
+    return [("name", data.odd.name), ("version", data.odd.version), ("SHA-256 of the spec", data.odd.sha256)]
+
+
+def _samples(run: Run) -> list[dict[str, str]]:
+    """Offending pictures first; when there are none, the hardest ones, so that there is always a look."""
+    data = run.dataset
+    if "images" not in data.parts:
+        return []
+    chosen: list[tuple[str, str, Offence | None]] = []
+    for result in run.results:
+        if result.status == FAIL:
+            worst = sorted(result.outcome.offences, key=lambda o: (-(finite(o.measured) or 0.0), o.subject))
+            known = [o for o in worst if o.subject.split(":")[0] in data.image_of]
+            chosen += [(o.subject, result.id, o) for o in known[:4]]
+    chosen = chosen[:SHOWN_SAMPLES]
+    taken = {subject.split(":")[0] for subject, _, _ in chosen}
+    for subject, why in _hardest(data):
+        if len(chosen) >= SHOWN_SAMPLES:
+            break
+        if subject.split(":")[0] not in taken:
+            chosen.append((subject, why, None))
+            taken.add(subject.split(":")[0])
+    return [_sample(data, *item) for item in chosen]
+
+
+def _hardest(data: Dataset) -> list[tuple[str, str]]:
+    if data.labels is None or "boxes" not in data.parts:
+        return []
+    from lard.quality.checks_images import required_labels
+
+    labels = required_labels(data)
+    side = pl.min_horizontal(pl.col("x_max_px") - pl.col("x_min_px"), pl.col("y_max_px") - pl.col("y_min_px"))
+    found = []
+    for row in (
+        labels.with_columns(side=side).sort("side", "frame_id", "runway").head(4).iter_rows(named=True)
+    ):
+        found.append((f"{row['frame_id']}:{row['runway']}", f"among the smallest, {row['side']:.1f} px"))
+    if "polygon" in data.parts:
+        cut = labels.filter(pl.col("visible_fraction") < 1).sort("visible_fraction", "frame_id", "runway")
+        for row in cut.head(3).iter_rows(named=True):
+            name = f"{row['frame_id']}:{row['runway']}"
+            found.append((name, f"most cut off, {row['visible_fraction']:.0%} visible"))
+    if data.frames is not None and "pose" in data.parts:
+        for column, what in (("roll_deg", "roll"), ("pitch_deg", "pitch")):
+            rows = data.frames.drop_nulls([column]).sort(
+                pl.col(column).abs(), "frame_id", descending=[True, False]
+            )
+            for row in rows.head(2).iter_rows(named=True):
+                found.append((row["frame_id"], f"largest {what}, {row[column]:+.1f}°"))
+        if data.frames["visibility_m"].null_count() < len(data.frames):
+            for row in data.frames.sort("visibility_m", "frame_id").head(2).iter_rows(named=True):
+                found.append((row["frame_id"], f"lowest visibility, {row['visibility_m'] / 1000:.1f} km"))
+    return found
+
+
+def _sample(data: Dataset, subject: str, why: str, offence: Offence | None) -> dict[str, str]:
+    frame_id, _, runway = subject.partition(":")
+    outlines, focus = [], None
+    if data.labels is not None:
+        rows = data.labels.filter(pl.col("frame_id") == frame_id)
+        for row in rows.iter_rows(named=True):
+            named = row["runway"] == runway or (not runway and bool(row["is_target"]))
+            polygon = row["polygon"]
+            box = [row[name] for name in BOX]
+            if polygon:
+                points = np.array(polygon, np.float64).reshape(-1, 2)
+            elif None not in box:
+                points = np.array([[box[0], box[1]], [box[2], box[1]], [box[2], box[3]], [box[0], box[3]]])
+            else:
+                continue
+            outlines.append((points, RED_BGR if named else GREEN_BGR))
+            if named and runway and None not in box:
+                focus = (box[0], box[1], box[2], box[3])
+    return {
+        "image": thumbnail(data.root / data.image_of.get(frame_id, ""), outlines, focus),
+        "subject": subject,
+        "why": why,
+        "check": why if offence is not None else "",
+        "message": offence.message if offence is not None else "",
+    }

@@ -1,0 +1,95 @@
+"""Templates, style and figures shared by the reports."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+_HERE = Path(__file__).parent
+INK, SOFT, LINE = "#1c2430", "#5b6675", "#dfe3e8"
+BLUE, ORANGE, GREEN, RED, GREY = "#2f6fb3", "#c4701b", "#2c7a4b", "#b3261e", "#9aa4b0"
+SPLIT_COLOURS = {"train": BLUE, "val": GREY, "test": ORANGE}
+
+_STYLE = {
+    "svg.fonttype": "none",  # text stays text: small, searchable, printed sharply
+    "svg.hashsalt": "lard",  # ids that do not change from run to run
+    "font.family": "sans-serif",
+    "font.sans-serif": [
+        "DejaVu Sans"
+    ],  # ships with matplotlib, so measured text widths are the same everywhere
+    "font.size": 8.0,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": SOFT,
+    "axes.titlesize": 8.5,
+    "axes.titlecolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "text.color": INK,
+}
+
+
+@contextmanager
+def figure(width_in: float, height_in: float) -> Iterator[Figure]:
+    """A figure in the reports' style; no global state, no display."""
+    with mpl.rc_context(_STYLE):
+        yield Figure(figsize=(width_in, height_in), layout="constrained")
+
+
+def to_svg(fig: Figure, label: str) -> str:
+    """Inline SVG of a figure, the same bytes each time; `label` is read to those who cannot see it."""
+    stream = io.StringIO()
+    fig.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    svg = stream.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # ids are per file in matplotlib; on a page with several figures they would meet
+    prefix = re.sub(r"\W+", "-", label.lower())[:24]
+    svg = re.sub(r'id="([^"]+)"', rf'id="{prefix}-\1"', svg)
+    svg = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{prefix}-\2"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["figures"] = figures_text
+    environment.filters["anchor"] = lambda text: re.sub(r"\W+", "-", str(text)).strip("-")
+    return environment
+
+
+def render(template: str, **values: Any) -> str:
+    """Text of a template with the shared style inline."""
+    style = (_HERE / "style.css").read_text(encoding="utf-8")
+    return _environment().get_template(template).render(style=style, **values)
+
+
+def figures_text(value: Any) -> str:
+    """A number as a person would write it: four figures, no exponent for the usual sizes."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value)}"
+    if 1e-3 <= abs(value) < 1e5:
+        return f"{value:.4g}"
+    return f"{value:.2g}"

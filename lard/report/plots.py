@@ -1,0 +1,148 @@
+"""Figures of the compliance report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from lard.quality import Dataset, Run
+from lard.quality.odd import PARAMETERS
+from lard.report.page import BLUE, GREY, LINE, ORANGE, RED, SOFT, SPLIT_COLOURS, figure, to_svg
+
+NAMES = {
+    "along_track_m": "along track, m",
+    "lateral_deg": "lateral, °",
+    "vertical_deg": "vertical, °",
+    "yaw_offset_deg": "yaw offset, °",
+    "pitch_deg": "pitch, °",
+    "roll_deg": "roll, °",
+}
+
+
+def coverage_svg(run: Run) -> str:
+    """Frames per bin of each parameter and zone, against the number needed; "" without that evidence."""
+    result = next((r for r in run.results if r.id == "DQR-C01"), None)
+    table: dict[str, Any] = dict(result.outcome.evidence.get("coverage", {})) if result else {}
+    if not table or result is None:
+        return ""
+    zones = list(dict.fromkeys(key.split("/")[0] for key in table))
+    names = list(dict.fromkeys(key.split("/")[1] for key in table))
+    least = float(result.thresholds["min_per_bin"])
+    share = float(result.thresholds["min_share_of_mean"])
+    with figure(11.2, 0.5 + 1.35 * len(zones)) as fig:
+        axes = fig.subplots(len(zones), len(names), squeeze=False, sharey="row")
+        for i, zone in enumerate(zones):
+            for j, name in enumerate(names):
+                row, ax = table[f"{zone}/{name}"], axes[i][j]
+                counts = np.array(row["counts"])
+                edges = np.linspace(row["low"], row["high"], len(counts) + 1)
+                needed = max(least, share * counts.mean())
+                colours = [RED if c < needed else BLUE for c in counts]
+                ax.bar(
+                    edges[:-1], counts, np.diff(edges), align="edge", color=colours, edgecolor="white", lw=0.5
+                )
+                ax.axhline(needed, color=ORANGE, lw=1)
+                ax.set_xlim(row["low"], row["high"])
+                ax.tick_params(length=2, labelsize=7)
+                if i == 0:
+                    ax.set_title(NAMES.get(name, name))
+                if j == 0:
+                    ax.set_ylabel(zone)
+        return to_svg(fig, "Frames per bin of each ODD parameter and zone")
+
+
+def splits_svg(data: Dataset) -> str:
+    """Distribution functions of each parameter in each set."""
+    if not {"approach", "split"} <= data.parts:
+        return ""
+    with figure(11.2, 2.1) as fig:
+        axes = fig.subplots(1, len(PARAMETERS), sharey=True)
+        for ax, name in zip(axes, PARAMETERS, strict=True):
+            for split, colour in SPLIT_COLOURS.items():
+                values = np.sort(data.targets.filter(pl.col("split") == split)[name].to_numpy())
+                if len(values):
+                    quantiles = np.linspace(0, 1, 101)
+                    ax.plot(np.quantile(values, quantiles), quantiles, color=colour, lw=1.3, label=split)
+            ax.set_title(NAMES[name])
+            ax.tick_params(length=2, labelsize=7)
+            ax.grid(color=LINE, lw=0.5)
+        axes[0].set_ylabel("share of frames below")
+        axes[0].legend(frameon=False, fontsize=7.5, loc="upper left", handlelength=1.2)
+        return to_svg(fig, "Distribution of each ODD parameter in each set")
+
+
+def map_svg(data: Dataset) -> str:
+    """Where the airports are, by set."""
+    if data.frames is None or not {"airports", "pose"} <= data.parts:
+        return ""
+    places = (
+        data.frames.group_by("airport", "split")
+        .agg(pl.col("lat_deg").median(), pl.col("lon_deg").median(), pl.len())
+        .drop_nulls(["airport", "lat_deg"])
+        .sort("airport", "split")
+    )
+    with figure(7.4, 3.3) as fig:
+        ax = fig.subplots()
+        for split in places["split"].unique(maintain_order=True).sort().to_list():
+            rows = places.filter(pl.col("split").eq_missing(pl.lit(split)))
+            ax.scatter(
+                rows["lon_deg"], rows["lat_deg"], s=26, color=SPLIT_COLOURS.get(split, SOFT), label=split, zorder=3,
+                edgecolor="white", linewidth=0.6,
+            )  # fmt: skip
+        if len(places) <= 60:
+            taken: list[tuple[float, float]] = []
+            for name, lat, lon in places.select("airport", "lat_deg", "lon_deg").iter_rows():
+                # where airports crowd, one name stands for the group: the table above has them all
+                if not any(abs(lon - a) < 22 and abs(lat - b) < 5 for a, b in taken):
+                    ax.annotate(
+                        name, (lon, lat), (5, -2.5), textcoords="offset points", fontsize=6.5, color=SOFT
+                    )
+                taken.append((lon, lat))
+        ax.set_xlim(-180, 180)
+        ax.set_ylim(-65, 80)
+        ax.set_xticks(
+            range(-180, 181, 60),
+            [f"{abs(x)}°{'W' if x < 0 else 'E' if x > 0 else ''}" for x in range(-180, 181, 60)],
+        )
+        ax.set_yticks(
+            range(-60, 61, 30),
+            [f"{abs(y)}°{'S' if y < 0 else 'N' if y > 0 else ''}" for y in range(-60, 61, 30)],
+        )
+        ax.grid(color=LINE, lw=0.6)
+        ax.tick_params(length=0, labelsize=7)
+        ax.legend(frameon=False, fontsize=7.5, loc="lower left", ncols=3, handletextpad=0.2)
+        return to_svg(fig, "Airports by set")
+
+
+def picture_svg(run: Run) -> str:
+    """Runways per frame, sizes of required boxes and their shares."""
+    evidence = {r.id: r.outcome.evidence for r in run.results}
+    per_frame = dict(evidence.get("DQR-R04", {}).get("runways_per_frame", {}))
+    data = run.dataset
+    if not per_frame and "boxes" not in data.parts:
+        return ""
+    with figure(11.2, 2.4) as fig:
+        left, middle, right = fig.subplots(1, 3)
+        left.bar(list(per_frame), list(per_frame.values()), color=BLUE, width=0.7)
+        left.set_title("runways visible per frame")
+        left.set_ylabel("frames")
+        if "boxes" in data.parts and data.labels is not None:
+            from lard.quality.checks_images import required_labels
+
+            labels = required_labels(data)
+            width = np.maximum((labels["x_max_px"] - labels["x_min_px"]).to_numpy(), 0.1)
+            height = np.maximum((labels["y_max_px"] - labels["y_min_px"]).to_numpy(), 0.1)
+            side = np.minimum(width, height)
+            bins = np.geomspace(max(side.min(), 0.5), max(side.max(), 2.0), 30) if len(side) else [1.0, 2.0]
+            middle.hist(side, bins=bins, color=BLUE, edgecolor="white", linewidth=0.4)
+            middle.set_xscale("log")
+            ratio = np.log2(width / height)
+            right.hist(ratio, bins=30, color=GREY, edgecolor="white", linewidth=0.4)
+            right.set_xticks(range(-4, 5, 2), ["1:16", "1:4", "1:1", "4:1", "16:1"])
+        middle.set_title("shorter side of required boxes, px")
+        right.set_title("width to height of required boxes")
+        for ax in (left, middle, right):
+            ax.tick_params(length=2, labelsize=7)
+        return to_svg(fig, "Runways per frame and box sizes")
