@@ -32,7 +32,7 @@ Where = tuple[str | int, ...]
 
 SECTIONS = (
     "name", "version", "description", "reference", "camera", "margins", "approach", "zones", "environment",
-    "runways", "rules",
+    "runways", "rules", "dqr",
 )  # fmt: skip
 
 
@@ -66,6 +66,7 @@ def parse_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
     environment = _laws(_section(data, "environment", faults), ("environment",), "environment", faults)
     runways = _laws(_section(data, "runways", faults), ("runways",), "runway", faults)
     rules = _rules(data.get("rules") or [], faults)
+    dqr = _dqr(data, faults)
     check_spec(zones, margins, environment, runways, rules, faults)
     if faults.found or reference is None or camera is None:
         return None
@@ -80,7 +81,19 @@ def parse_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
         environment=environment,
         runways=runways,
         rules=tuple(rules),
+        dqr=dqr,
     )
+
+
+def _dqr(data: Mapping[str, Any], faults: Faults) -> dict[str, dict[str, Any]]:
+    """Thresholds of the data quality requirements by requirement; lard.quality knows their names."""
+    found = {}
+    for key, given in _section(data, "dqr", faults).items():
+        if not isinstance(given, dict):
+            faults.add(("dqr", key), f"expected a mapping of thresholds, found {given!r}")
+            continue
+        found[key] = {str(name): value for name, value in given.items()}
+    return found
 
 
 def _section(data: Mapping[str, Any], key: str, faults: Faults) -> dict[str, Any]:
@@ -182,14 +195,9 @@ def _zones(data: Mapping[str, Any], faults: Faults) -> list[Zone]:
         missing = [p for p in APPROACH if p not in tried]
         if missing:
             faults.add(where, f"{', '.join(missing)} missing; add here or under approach (for all zones)")
-        if laws.keys() >= set(APPROACH):
-            zones.append(
-                Zone(
-                    name=name,
-                    share=float(share),
-                    laws={p: law for p, law in laws.items() if isinstance(law, Law)},
-                )
-            )
+        ordered = {p: law for p in APPROACH if isinstance(law := laws.get(p), Law)}
+        if len(ordered) == len(APPROACH):
+            zones.append(Zone(name=name, share=float(share), laws=ordered))
     return zones
 
 

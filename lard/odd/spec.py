@@ -145,6 +145,7 @@ class OddSpec(_Model):
     environment: dict[str, Law | Categories] = {}
     runways: dict[str, Law | Categories] = {}
     rules: tuple[Rule, ...] = ()
+    dqr: dict[str, dict[str, Any]] = {}
     file_sha256: str = ""
 
     @property
