@@ -1,0 +1,54 @@
+"""A tiny dataset in COCO form for the detection tests: bright quads on noise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+SIZE_PX = 160
+
+
+def write_toy(folder: Path, train: int = 6, test: int = 4) -> Path:
+    """Write images and coco/{train,test}.json with one or two runways each, the last test image empty."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "coco").mkdir()
+    for number, (split, count) in enumerate({"train": train, "test": test}.items()):
+        images, notes = [], []
+        for place in range(count):
+            rng = np.random.default_rng([number, place])
+            pixels = rng.normal(90, 12, (SIZE_PX, SIZE_PX, 3))
+            name = f"images/{split}_{place}.jpg"
+            empty = split == "test" and place == count - 1
+            for runway in range(0 if empty else 1 + place % 2):
+                x, y = rng.uniform(20, 70, 2) + runway * 50
+                width, height = rng.uniform(10, 30, 2)
+                quad = np.array([[x + 3, y], [x + width - 3, y], [x + width, y + height], [x, y + height]])
+                cv2.fillPoly(pixels, [np.round(quad).astype(np.int32)], (230.0, 230.0, 225.0))
+                notes.append(
+                    {
+                        "id": len(notes) + 1,
+                        "image_id": place + 1,
+                        "category_id": 1,
+                        "bbox": [x, y, width, height],
+                        "area": width * height,
+                        "iscrowd": int(split == "test" and runway == 1),
+                        "segmentation": [quad.ravel().tolist()],
+                    }
+                )
+            cv2.imwrite(str(folder / name), np.clip(pixels, 0, 255).astype(np.uint8))
+            images.append(
+                {
+                    "id": place + 1,
+                    "file_name": name,
+                    "width": SIZE_PX,
+                    "height": SIZE_PX,
+                    "airport": "KATL" if place % 2 else "LFPO",
+                    "zone": ("far", "medium", "near")[place % 3],
+                }
+            )
+        document = {"images": images, "annotations": notes, "categories": [{"id": 1, "name": "runway"}]}
+        (folder / "coco" / f"{split}.json").write_text(json.dumps(document))
+    return folder

@@ -1,0 +1,224 @@
+"""Training, checkpoints and prediction on a toy dataset: same bytes, resumed or not, and clear refusals."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from detect_support import SIZE_PX, write_toy
+
+from lard.detect import train as train_module
+from lard.detect.checkpoint import load_detector, read_tensors, write_tensors
+from lard.detect.config import ModelSpec, PredictSpec, TrainSpec, parse_params, read_params
+from lard.detect.data import clip_to_square, crops_of, pictures_of_step, polygon_area, read_pictures
+from lard.detect.predict import predict
+from lard.detect.train import schedule, train
+from lard.errors import DataError, ModelError, SpecError
+
+LIP = ModelSpec(
+    family="lip-fcos", widths=(8, 16, 16), depths=(1, 1, 1), pyramid=8, towers=1, side_limits_px=(32,)
+)
+PLAIN = ModelSpec(
+    family="fcos", widths=(8, 16, 16), depths=(1, 1, 1), pyramid=8, towers=1, side_limits_px=(32,)
+)
+PLAN = TrainSpec(source="toy", steps=6, batch=4, crops_per_image=2, crop_px=64, processes=1, save_every=2)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy(tmp_path_factory.mktemp("toy") / "data")
+
+
+@pytest.fixture(scope="module")
+def trained(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "lip"
+    return train("lip", LIP, PLAN, toy, folder, folder.parent / "resume")
+
+
+@pytest.mark.parametrize("spec", [LIP, PLAIN], ids=["lip", "plain"])
+def test_an_interrupted_run_ends_with_the_same_bytes(
+    spec: ModelSpec, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train("m", spec, PLAN, toy, tmp_path / "whole", tmp_path / "work-a").read_bytes()
+    step = train_module._Run._step
+
+    def killed(run: train_module._Run, number: int) -> dict[str, float]:
+        if number == 5:
+            raise KeyboardInterrupt
+        return step(run, number)
+
+    monkeypatch.setattr(train_module._Run, "_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train("m", spec, PLAN, toy, tmp_path / "cut", tmp_path / "work-b")
+    assert not (tmp_path / "cut" / "checkpoint.pt").exists()
+    assert (tmp_path / "work-b" / "m.resume.pt").is_file()
+    seen = []
+
+    def counted(run: train_module._Run, number: int) -> dict[str, float]:
+        seen.append(number)
+        return step(run, number)
+
+    monkeypatch.setattr(train_module._Run, "_step", counted)
+    again = train("m", spec, PLAN, toy, tmp_path / "cut", tmp_path / "work-b")
+    assert seen == [4, 5], "goes on from the last saved step"
+    assert again.read_bytes() == whole
+    assert (tmp_path / "cut" / "log.csv").read_bytes() == (tmp_path / "whole" / "log.csv").read_bytes()
+    assert not (tmp_path / "work-b" / "m.resume.pt").exists()
+
+
+def test_a_state_of_other_parameters_is_not_resumed(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    write_tensors({}, {"fingerprint": "other", "step": 5, "rows": []}, tmp_path / "work" / "m.resume.pt")
+    short = PLAN.model_copy(update={"steps": 1})
+    assert train("m", PLAIN, short, toy, tmp_path / "out", tmp_path / "work").is_file()
+
+
+def test_two_processes_share_one_step(toy: Path, tmp_path: Path) -> None:
+    """The Lipschitz objectness knows no batch statistics, so that both ways see the same loss."""
+    plan = PLAN.model_copy(update={"steps": 1})
+    train("m", LIP, plan, toy, tmp_path / "one", tmp_path / "work")
+    train("m", LIP, plan.model_copy(update={"processes": 2}), toy, tmp_path / "two", tmp_path / "work")
+    one, two = (
+        (tmp_path / name / "log.csv").read_text().splitlines()[1].split(",") for name in ("one", "two")
+    )
+    assert float(two[2]) == pytest.approx(float(one[2]), rel=1e-4)
+
+
+def test_a_loss_that_is_not_finite_names_the_batch(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = train_module._Run._batch
+
+    def poisoned(run: train_module._Run, number: int):  # type: ignore[no-untyped-def]
+        images, targets, names = batch(run, number)
+        return (images * float("nan") if number == 3 else images), targets, names
+
+    monkeypatch.setattr(train_module._Run, "_batch", poisoned)
+    with pytest.raises(ModelError, match=r"not finite at step 3 .*train_\d\.jpg"):
+        train("m", PLAIN, PLAN, toy, tmp_path / "out", tmp_path / "work")
+    _, meta = read_tensors(tmp_path / "work" / "m.resume.pt")
+    assert meta["step"] == 2
+    assert not (tmp_path / "out" / "checkpoint.pt").exists()
+
+
+def test_checkpoint_states_its_constant_and_loading_measures_it(trained: Path, tmp_path: Path) -> None:
+    loaded = load_detector(trained, "lip")
+    assert loaded.bound is not None and loaded.bound.constant == pytest.approx(1, abs=1e-4)
+    assert loaded.meta["lipschitz"]["L"] == pytest.approx(loaded.bound.constant, rel=1e-6)
+    tensors, meta = read_tensors(trained)
+    tensors["stem.1.weight"] = tensors["stem.1.weight"] * 1.0005
+    write_tensors(tensors, meta, tmp_path / "grown.pt")
+    with pytest.raises(ModelError, match="claims Lipschitz constant"):
+        load_detector(tmp_path / "grown.pt")
+
+
+class _Code:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("this must never run",)
+
+
+def test_bad_checkpoints_are_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such checkpoint"):
+        load_detector(tmp_path / "none.pt")
+    with pytest.raises(ModelError, match="holds model 'lip', expected 'fcos-s'"):
+        load_detector(trained, "fcos-s")
+    torch.save({"meta": _Code(), "tensors": {}}, tmp_path / "code.pt")
+    with pytest.raises(ModelError, match="refused"):
+        load_detector(tmp_path / "code.pt")
+    (tmp_path / "code.pkl").write_bytes(pickle.dumps(_Code(), protocol=2))
+    with pytest.raises(ModelError, match="refused"):
+        load_detector(tmp_path / "code.pkl")
+    (tmp_path / "cut.pt").write_bytes(trained.read_bytes()[:5000])
+    with pytest.raises(ModelError, match="refused"):
+        load_detector(tmp_path / "cut.pt")
+    tensors, meta = read_tensors(trained)
+    tensors.pop("stem.1.weight")
+    write_tensors(tensors, meta, tmp_path / "short.pt")
+    with pytest.raises(ModelError, match="do not fit"):
+        load_detector(tmp_path / "short.pt")
+
+
+def test_predictions_do_not_depend_on_the_processes(trained: Path, toy: Path, tmp_path: Path) -> None:
+    plan = PredictSpec(split="test", score_floor=0.0, max_boxes=7)
+    predict(trained, toy, tmp_path / "one.json", plan, processes=1)
+    predict(trained, toy, tmp_path / "two.json", plan, processes=2)
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    rows = json.loads((tmp_path / "one.json").read_text())
+    assert rows and max(sum(row["image_id"] == image for row in rows) for image in range(1, 5)) <= 7
+    assert all(row["bbox"][0] >= 0 and row["bbox"][0] + row["bbox"][2] <= SIZE_PX + 0.01 for row in rows)
+    keys = [(row["image_id"], -row["score"]) for row in rows]
+    assert keys == sorted(keys)
+
+
+def test_missing_and_broken_images_are_named(toy: Path, trained: Path, tmp_path: Path) -> None:
+    copy = write_toy(tmp_path / "data")
+    (copy / "images" / "test_1.jpg").unlink()
+    with pytest.raises(DataError, match=r"1 of 4 images are missing .*test_1\.jpg"):
+        read_pictures(copy, "test")
+    (copy / "images" / "test_1.jpg").write_bytes(b"not a jpeg")
+    with pytest.raises(DataError, match="cannot be decoded"):
+        predict(trained, copy, tmp_path / "out.json", PredictSpec())
+    assert not (tmp_path / "out.json").exists()
+    (copy / "coco" / "test.json").write_text('{"images": [{"id": 1}], "annotations": []}')
+    with pytest.raises(DataError, match="not a COCO detection file"):
+        read_pictures(copy, "test")
+
+
+def test_crops_keep_labels_exact(toy: Path) -> None:
+    """Inside every kept box the quad is bright, whatever the crop, flip and photometric change."""
+    plan = PLAN.model_copy(
+        update={"crops_per_image": 6, "centred_share": 1.0, "near_share": 0.0, "zoom": 1.3}
+    )
+    checked = 0
+    for serial, picture in enumerate(read_pictures(toy, "train")):
+        for crop in crops_of(picture, serial, plan):
+            assert crop.pixels.shape == (64, 64, 3)
+            for x0, y0, x1, y1 in crop.boxes:
+                assert 0 <= x0 < x1 <= 64 and 0 <= y0 < y1 <= 64
+                centre = crop.pixels[round((y0 + y1) / 2 - 0.5), round((x0 + x1) / 2 - 0.5)]
+                assert centre.mean() > crop.pixels.mean()
+                checked += 1
+    assert checked > 10
+
+
+def test_sampling_is_a_function_of_the_step() -> None:
+    visits = [index for step in range(5) for _, index in pictures_of_step(step, 3, 15, seed=4)]
+    assert sorted(visits) == list(range(15)), "one pass shows every picture once"
+    assert pictures_of_step(7, 3, 15, 4) == pictures_of_step(7, 3, 15, 4) != pictures_of_step(7, 3, 15, 5)
+
+
+def test_clipping_a_polygon_to_a_crop() -> None:
+    square = np.array([[-5.0, -5.0], [5.0, -5.0], [5.0, 5.0], [-5.0, 5.0]])
+    assert polygon_area(clip_to_square(square, 10)) == pytest.approx(25)
+    assert len(clip_to_square(square - 20, 10)) == 0
+    assert polygon_area(clip_to_square(square[::-1] + 5, 10)) == pytest.approx(100)
+
+
+def test_schedule_rises_then_falls() -> None:
+    rates = [schedule(step, 100, 0.1) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == 1 and rates[-1] < 0.03
+    assert schedule(0, 1, 0.0) > 0
+
+
+def test_parameters_report_every_fault(tmp_path: Path) -> None:
+    document = {
+        "models": {"a": {"family": "yolo"}, "b": {"family": "lip-fcos", "widths": [10, 16, 16, 16]}},
+        "train": {"batch": 3, "stepz": 4},
+    }
+    with pytest.raises(SpecError) as caught:
+        parse_params(document, "params.yaml")
+    text = str(caught.value)
+    assert "models.a.family" in text and "models.b" in text and "train.stepz" in text
+    with pytest.raises(SpecError, match="must be a multiple"):
+        parse_params({"models": {}, "train": {"batch": 6}}, "params.yaml")
+    with pytest.raises(SpecError, match="no such model"):
+        parse_params({"models": {"a": {"family": "fcos"}}}, "params.yaml").model("b")
+    with pytest.raises(SpecError, match="no such parameter file"):
+        read_params(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("models: {a: 1\ntrain: [")
+    with pytest.raises(SpecError, match=r"bad\.yaml:\d+: not valid YAML"):
+        read_params(tmp_path / "bad.yaml")
