@@ -83,8 +83,9 @@ def test_lards_own_v2_file_gives_the_same_domain(tmp_path: Path) -> None:
 
 def test_lards_v1_trajectory_is_a_cone_of_truncated_normals(tmp_path: Path) -> None:
     text = (
-        "trajectory:\n  distribution: exp\n  distrib_param: 1.41\n  max_distance_m: 5556\n  min_distance_m: 150\n"
-        "  dist_ap_m: 300\n  alpha_h_deg: 0\n  std_alpha_h_deg: 2\n  alpha_v_deg: -3\n  std_alpha_v_deg: 0.4\n"
+        "trajectory:\n  distribution: exp\n  distrib_param: 1.41\n"
+        "  max_distance_m: 5556\n  min_distance_m: 150\n  dist_ap_m: 300\n"
+        "  alpha_h_deg: 0\n  std_alpha_h_deg: 2\n  alpha_v_deg: -3\n  std_alpha_v_deg: 0.4\n"
         "  std_yaw_deg: 5\n  pitch_deg: -4\n  std_pitch_deg: 2\n  roll_deg: 0\n  std_roll_deg: 5\n"
     )
     laws = load_spec(write(tmp_path, text)).zones[0].laws

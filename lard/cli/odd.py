@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @click.group()
@@ -13,6 +19,7 @@ def odd() -> None:
     Examples:
       lard odd check odd_specs/lard_v2.yaml
       lard odd show odd_specs/lard_v2.yaml
+      lard odd coverage data/frames.parquet --odd odd_specs/lard_v2.yaml
     """
 
 
@@ -53,3 +60,105 @@ def show_command(spec_path: str) -> None:
     from lard.odd.show import describe
 
     click.echo(describe(load_spec(spec_path)), nl=False)
+
+
+@odd.command("schema")
+@click.option("--out", help="File to write; standard output without it.")
+def schema_command(out: str | None) -> None:
+    """Write the JSON Schema of ODD specs, for editors that complete and check YAML.
+
+    \b
+    Examples:
+      lard odd schema --out odd.schema.json
+    """
+    import json
+
+    from lard.odd.schema import json_schema
+    from lard.tables import write_json
+
+    if out:
+        write_json(json_schema(), out)
+    else:
+        click.echo(json.dumps(json_schema(), sort_keys=True, indent=1))
+
+
+@odd.command("diff")
+@click.argument("first", metavar="SPEC_A")
+@click.argument("second", metavar="SPEC_B")
+@click.option(
+    "--level", default="nominal", show_default=True, type=click.Choice(["nominal", "in", "extended"])
+)
+def diff_command(first: str, second: str, level: str) -> None:
+    """Compare two ODD specs: what differs, which contains which (with a witness), how much they share.
+
+    \b
+    Examples:
+      lard odd diff odd_specs/lard_v1_cone.yaml odd_specs/lard_v2.yaml
+      lard odd diff old.yaml new.yaml --level extended
+    """
+    from lard.odd import load_spec
+    from lard.odd.compare import compare
+
+    click.echo(compare(load_spec(first), load_spec(second), level), nl=False)
+
+
+@odd.command("coverage")
+@click.argument("dataset")
+@click.option("--odd", "odd_path", required=True, help="ODD spec the frames were drawn from.")
+@click.option("--bins", default=5, show_default=True, type=int, help="Bins per numeric parameter.")
+@click.option("--t", "strengths", multiple=True, type=click.IntRange(1, 4), help="1, 2 or 3; all without it.")
+@click.option("--at-least", default=1, show_default=True, type=click.IntRange(1), help="Frames a cell needs.")
+@click.option("--holes", default=3, show_default=True, type=click.IntRange(0), help="Emptiest cells listed.")
+@click.option("--target", type=click.FloatRange(0, 1), help="Exit with 1 when a zone covers less than this.")
+@click.option("--json", "json_path", help="Write all figures to this file too.")
+def coverage_command(
+    dataset: str,
+    odd_path: str,
+    bins: int,
+    strengths: tuple[int, ...],
+    at_least: int,
+    holes: int,
+    target: float | None,
+    json_path: str | None,
+) -> None:
+    """How much of an ODD a data set covers, what is missing and what filling it would cost.
+
+    DATASET is a frames table (parquet) or a folder that holds frames.parquet.
+
+    \b
+    Examples:
+      lard odd coverage data/frames.parquet --odd odd_specs/lard_v2.yaml
+      lard odd coverage data/ortho --odd odd_specs/lard_v2.yaml --bins 10 --t 2 --target 0.95
+    """
+    import sys
+
+    from lard.odd import load_spec
+    from lard.odd.coverage import coverage
+    from lard.odd.coverage_text import summary, text
+    from lard.tables import write_json
+
+    spec = load_spec(odd_path)
+    zones = coverage(spec, frames_at(dataset), bins, strengths or (1, 2, 3))
+    found = summary(spec, zones, holes, at_least)
+    if json_path:
+        write_json(found, json_path)
+    click.echo(text(found, at_least), nl=False)
+    short = [
+        f"{zone} {t}-way {ways['fraction']:.2%}"
+        for zone, part in found.items()
+        for t, ways in part["ways"].items()
+        if target is not None and ways["fraction"] < target
+    ]
+    if short:
+        click.echo(
+            f"below the target of {target:.2%}: {', '.join(short)}; see `lard scenario fill`", err=True
+        )
+        sys.exit(1)
+
+
+def frames_at(dataset: str) -> pl.DataFrame:
+    """The frames table at a path, or in a data set's folder."""
+    from lard.tables import FRAMES, read_table
+
+    path = Path(dataset)
+    return read_table(path / "frames.parquet" if path.is_dir() else path, FRAMES)

@@ -41,6 +41,7 @@ def scenario() -> None:
     \b
     Examples:
       lard scenario sample --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM --n 300 --seed 1 --out f.parquet
+      lard scenario fill f.parquet --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM --out more.parquet
     """
 
 
@@ -139,3 +140,74 @@ def shard_of(text: str) -> tuple[int, int]:
     if not (first.isdigit() and second.isdigit()):
         raise SpecError(f"--shard {text!r}: expected i/k, for example 0/7")
     return int(first), int(second)
+
+
+@scenario.command("fill")
+@click.argument("dataset")
+@click.option("--odd", "odd_path", required=True, help="ODD spec the frames were drawn from.")
+@runway_options
+@click.option(
+    "--t", default=2, show_default=True, type=click.IntRange(1, 3), help="Parameters per combination."
+)
+@click.option("--bins", default=5, show_default=True, type=int, help="Bins per numeric parameter.")
+@click.option("--target", default=1.0, show_default=True, type=float, help="Share of the cells to fill.")
+@click.option("--at-least", default=1, show_default=True, type=int, help="Frames a cell needs.")
+@click.option("--seed", default=0, show_default=True, type=int, help="Same seed, same bytes.")
+@click.option("--split", multiple=True, help="Sets of airports that are new: val=... or test=...")
+@click.option("--merge", is_flag=True, help="Write the old frames too.")
+@click.option("--out", required=True, help="Frames table to write (parquet).")
+def fill_command(
+    dataset: str,
+    odd_path: str,
+    airports: str,
+    runways_db: str | None,
+    t: int,
+    bins: int,
+    target: float,
+    at_least: int,
+    seed: int,
+    split: tuple[str, ...],
+    merge: bool,
+    out: str,
+) -> None:
+    """Draw frames for the holes of a data set's coverage only, until the target is met.
+
+    DATASET is a frames table (parquet) or a folder that holds frames.parquet.
+
+    \b
+    Examples:
+      lard scenario fill data/frames.parquet --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM \\
+          --t 3 --target 0.95 --out more.parquet
+    """
+    import polars as pl
+
+    from lard.cli.odd import frames_at
+    from lard.odd import load_spec
+    from lard.odd.coverage import coverage
+    from lard.scenario import fill
+    from lard.tables import FRAMES, write_table
+
+    spec, frames = load_spec(odd_path), frames_at(dataset)
+    found = fill(
+        spec,
+        runway_database(runways_db),
+        codes_of(airports),
+        frames,
+        t=t,
+        bins=bins,
+        target=target,
+        at_least=at_least,
+        seed=seed,
+        split=split_of(split),
+    )
+    together = pl.concat([frames, found.frames], how="diagonal_relaxed").sort("frame_id")
+    write_table(together if merge else found.frames, out, FRAMES)
+    click.echo(f"{out}: {len(found.frames)} new frames")
+    before, after = (coverage(spec, part, bins, (t,)) for part in (frames, together))
+    for old, new in zip(before, after, strict=True):
+        failed = found.impossible[new.zone]
+        note = f"; {failed} cells have no point that obeys the rules and the sun" if failed else ""
+        click.echo(
+            f"  {new.zone}: {t}-way coverage {old.ways[t].fraction(at_least):.2%} -> "
+            f"{new.ways[t].fraction(at_least):.2%}{note}"
+        )

@@ -16,6 +16,18 @@ Array = NDArray[np.float64]
 DIMENSIONS = 6
 _VISIBILITY, _DAY, _TIME, _KIND, _CLOUD, _RAIN = range(DIMENSIONS)
 
+COORDINATE = {
+    "visibility_m": _VISIBILITY,
+    "day_of_year": _DAY,
+    "season": _DAY,
+    "local_time_h": _TIME,
+    "sun_elevation_deg": _KIND,
+    "light": _KIND,
+    "cloud_fraction": _CLOUD,
+    "rain_mm_h": _RAIN,
+}
+"""The coordinate that each parameter is drawn from."""
+
 DEFAULTS = {
     "visibility_m": 20_000.0,
     "local_time_h": 12.0,

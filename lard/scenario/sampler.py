@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lard.airports.model import RunwayDatabase
 from lard.approach import Approaches, pose_of
 from lard.errors import SpecError
+from lard.odd.laws import Law
 from lard.odd.parameters import APPROACH
 from lard.odd.rules import rule_excess
 from lard.odd.spec import OddSpec, Zone
@@ -26,7 +27,7 @@ from lard.tables import FRAMES, check_schema
 
 Array = NDArray[np.float64]
 
-_DIMENSIONS = 1 + len(APPROACH) + env.DIMENSIONS  # the runway, the approach, the environment
+DIMENSIONS = 1 + len(APPROACH) + env.DIMENSIONS  # the runway, the approach, the environment
 _MAX_TRIES = 2**20
 
 
@@ -45,7 +46,11 @@ class Points:
     runway: NDArray[np.intp]
     approaches: Approaches
     environment: dict[str, NDArray[Any]]
-    acceptance: float
+    acceptance: float = 1.0
+
+    def __getitem__(self, index: Any) -> Points:
+        kept = {name: values[index] for name, values in self.environment.items()}
+        return Points(self.runway[index], self.approaches[index], kept, self.acceptance)
 
 
 def sample(
@@ -120,41 +125,46 @@ def zone_points(
 
     One design spans runways, approach and environment, so each runway's points fill the zone as well.
     """
-    laws = laws_of(zone, method)
-    edges = np.cumsum(weights(chosen))
+    laws, share = laws_of(zone, method), weights(chosen)
     tries = n
     while True:
-        u = unit_points(design_of(method), tries, _DIMENSIONS, seed, f"{spec.name}/{zone.name}")
-        runway = np.minimum(np.searchsorted(edges / edges[-1], u[:, 0], side="right"), len(chosen) - 1)
-        columns = [laws[name].ppf(u[:, 1 + k]) for k, name in enumerate(APPROACH)]
-        approaches = Approaches(*columns)
-        latitude = np.array([r.ltp[0] for r in chosen.runways])[runway]
-        drawn, possible = env.draw_environment(spec, u[:, 1 + len(APPROACH) :], latitude)
-        context = {**drawn, **{name: values[runway] for name, values in chosen.attributes.items()}}
-        accepted = possible.copy()
-        for rule in spec.rules:
-            accepted &= rule_excess(rule, approaches, context, {})[0] <= 0
+        u = unit_points(design_of(method), tries, DIMENSIONS, seed, f"{spec.name}/{zone.name}")
+        points, possible = points_of(spec, laws, chosen, share, u)
+        held = {rule.name: ok for rule, ok in zip(spec.rules, rules_held(spec, chosen, points), strict=True)}
+        accepted = np.logical_and.reduce([possible, *held.values()])
         if accepted.sum() >= n:
             break
         tries *= 2
         if tries > max(_MAX_TRIES, 64 * n):
-            raise SpecError(_nothing_left(spec, zone, approaches, context, possible, n))
+            raise SpecError(_nothing_left(spec, zone, held, possible, n))
     index = np.flatnonzero(accepted)[:n]
     rate = n / (index[-1] + 1) if design_of(method) != "lhs" else accepted.sum() / tries
-    kept = {name: values[index] for name, values in drawn.items()}
-    return Points(runway[index], approaches[index], kept, float(rate))
+    return replace(points[index], acceptance=float(rate))
+
+
+def points_of(
+    spec: OddSpec, laws: Mapping[str, Law], chosen: Candidates, share: Array, u: Array
+) -> tuple[Points, NDArray[np.bool_]]:
+    """Points of unit coordinates (n, DIMENSIONS) by inversion, and where the sun can stand as asked."""
+    edges = np.cumsum(share)
+    runway = np.minimum(np.searchsorted(edges / edges[-1], u[:, 0], side="right"), len(chosen) - 1)
+    approaches = Approaches(*(laws[name].ppf(u[:, 1 + k]) for k, name in enumerate(APPROACH)))
+    latitude = np.array([r.ltp[0] for r in chosen.runways])[runway]
+    drawn, possible = env.draw_environment(spec, u[:, 1 + len(APPROACH) :], latitude)
+    return Points(runway, approaches, drawn), possible
+
+
+def rules_held(spec: OddSpec, chosen: Candidates, points: Points) -> list[NDArray[np.bool_]]:
+    """For each rule of the spec, which points (n,) obey it."""
+    runway = {name: values[points.runway] for name, values in chosen.attributes.items()}
+    context = {**points.environment, **runway}
+    return [rule_excess(rule, points.approaches, context, {})[0] <= 0 for rule in spec.rules]
 
 
 def _nothing_left(
-    spec: OddSpec,
-    zone: Zone,
-    approaches: Approaches,
-    context: Mapping[str, NDArray[Any]],
-    possible: NDArray[np.bool_],
-    n: int,
+    spec: OddSpec, zone: Zone, held: Mapping[str, NDArray[np.bool_]], possible: NDArray[np.bool_], n: int
 ) -> str:
     """Why too few points of a zone are feasible: the smallest set of rules found that leaves so few."""
-    held = {rule.name: rule_excess(rule, approaches, context, {})[0] <= 0 for rule in spec.rules}
     if possible.sum() < n:
         return (
             f"ODD {spec.name}, zone {zone.name}: the sun never stands as environment asks at these airports "
@@ -168,7 +178,7 @@ def _nothing_left(
     shown = " and ".join(f"{name!r} (holds for {held[name].mean():.2%})" for name in guilty)
     verb = "conflict" if len(guilty) > 1 else "admits almost nothing"
     return (
-        f"ODD {spec.name}, zone {zone.name}: rules {shown} {verb}: of {len(approaches):,} "
+        f"ODD {spec.name}, zone {zone.name}: rules {shown} {verb}: of {len(possible):,} "
         f"points too few satisfy them for {n} frames; widen one of them or the zone"
     )
 
@@ -181,8 +191,12 @@ def frames_of(
     points: Points,
     splits: Mapping[str, str],
     seed: int,
+    first: Mapping[tuple[str, str], int] | None = None,
 ) -> pl.DataFrame:
-    """Frames table of a zone's points: poses on the database's earth, identifiers, split, camera, time."""
+    """Frames table of a zone's points: poses on the database's earth, identifiers, split, camera, time.
+
+    Identifiers count from `first` per airport and runway, 0 where it does not say.
+    """
     n = len(points.runway)
     pose = np.empty((n, 6))
     for k in np.unique(points.runway):
@@ -198,7 +212,7 @@ def frames_of(
     names = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
     table = pl.DataFrame(
         {
-            "frame_id": _identifiers(airports, runways, zone),
+            "frame_id": _identifiers(airports, runways, zone, first or {}),
             "airport": airports,
             "runway": runways,
             "zone": [zone] * n,
@@ -219,9 +233,11 @@ def frames_of(
     return check_schema(table, FRAMES, "sample")
 
 
-def _identifiers(airports: list[str], runways: list[str], zone: str) -> list[str]:
+def _identifiers(
+    airports: list[str], runways: list[str], zone: str, first: Mapping[tuple[str, str], int]
+) -> list[str]:
     """AIRPORT_RUNWAY_zone_0000, counted per runway."""
-    counts: dict[tuple[str, str], int] = {}
+    counts = dict(first)
     numbers = []
     for key in zip(airports, runways, strict=True):
         numbers.append(counts.get(key, 0))

@@ -1,0 +1,271 @@
+"""How much of a domain a data set covers: bins, t-way combinations, discrepancy, holes with witnesses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from lard.approach import Approaches
+from lard.errors import DataError, SpecError
+from lard.odd.laws import Law
+from lard.odd.parameters import APPROACH
+from lard.odd.rules import rule_excess
+from lard.odd.spec import Categories, OddSpec, Zone
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_FEASIBILITY_TRIES = 2**15
+_DISCREPANCY_POINTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One parameter cut into bins of equal width, or into its categories or discrete values."""
+
+    name: str
+    edges: Array | None = None  # (bins + 1,)
+    values: tuple[Any, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of bins."""
+        return len(self.values) if self.edges is None else len(self.edges) - 1
+
+    def label(self, index: int) -> str:
+        """A bin as text."""
+        if self.edges is None:
+            value = self.values[index]
+            return f"{value:g}" if isinstance(value, float) else str(value)
+        return f"{self.edges[index]:g}..{self.edges[index + 1]:g}"
+
+    def indices(self, column: NDArray[Any]) -> NDArray[np.intp]:
+        """Bin of each value (n,); -1 outside; the last bin holds its upper edge."""
+        if self.edges is not None:
+            index = np.searchsorted(self.edges, column, side="right") - 1
+            index = np.where(column == self.edges[-1], self.size - 1, index)
+            return np.where((index < 0) | (index >= self.size) | np.isnan(column), -1, index)
+        index = np.full(len(column), -1)
+        for k, value in enumerate(self.values):
+            index[column == value] = k
+        return index
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """Counts of samples in every combination of bins of every t axes of one zone."""
+
+    t: int
+    combos: tuple[tuple[int, ...], ...]  # axis indices
+    counts: tuple[Counts, ...]  # per combo, one array dimension per axis
+    feasible: tuple[Mask, ...]  # where the rules allow anything
+
+    @property
+    def total(self) -> int:
+        """Cells that can be filled."""
+        return sum(int(mask.sum()) for mask in self.feasible)
+
+    def covered(self, at_least: int = 1) -> int:
+        """Cells that hold at least so many samples."""
+        pairs = zip(self.counts, self.feasible, strict=True)
+        return sum(int(((count >= at_least) & mask).sum()) for count, mask in pairs)
+
+    def fraction(self, at_least: int = 1) -> float:
+        """Share of the fillable cells that hold at least so many samples."""
+        return self.covered(at_least) / self.total if self.total else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneCoverage:
+    """Coverage of one zone; `indices` (n, axes) are the bins of its samples, -1 outside."""
+
+    zone: str
+    axes: tuple[Axis, ...]
+    indices: NDArray[np.intp]
+    airport: NDArray[np.str_]
+    ways: Mapping[int, Ways]
+    outside: int  # samples with some approach parameter beyond the zone
+    discrepancy: float  # centred L2 (squared, as scipy gives it) of the approach, laws taken out
+    monte_carlo: float  # its expectation for as many independent samples
+    discrepancy_points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination of bins, how many samples and airports it holds, and a point inside."""
+
+    zone: str
+    bins: Mapping[str, str]
+    count: int
+    airports: int
+    witness: Mapping[str, Any] | None
+
+
+def coverage(
+    spec: OddSpec, frames: pl.DataFrame, bins: int = 5, strengths: Sequence[int] = (1, 2, 3)
+) -> list[ZoneCoverage]:
+    """Coverage of each zone of a spec by a frames table (any table with its columns)."""
+    if bins < 1:
+        raise SpecError(f"{bins} bins were asked for; expected at least 1")
+    needed = ("zone", "airport", *APPROACH)
+    missing = [name for name in needed if name not in frames.columns]
+    if missing:
+        raise DataError(f"the table lacks {', '.join(missing)}; coverage needs a frames table")
+    strange = sorted(set(frames["zone"].unique()) - set(spec.zone_names))
+    if strange:
+        raise DataError(
+            f"the table has the zones {', '.join(strange)}, ODD {spec.name} has "
+            f"{', '.join(spec.zone_names)}; use the spec the frames were drawn from"
+        )
+    return [_zone_coverage(spec, zone, frames, bins, strengths) for zone in spec.zones]
+
+
+def _zone_coverage(
+    spec: OddSpec, zone: Zone, frames: pl.DataFrame, bins: int, strengths: Sequence[int]
+) -> ZoneCoverage:
+    table = frames.filter(pl.col("zone") == zone.name)
+    axes = axes_of(spec, zone, bins, frames.columns)
+    indices = np.column_stack(
+        [np.zeros((len(table), 0), np.intp), *(a.indices(table[a.name].to_numpy()) for a in axes)]
+    )
+    laws = [(name, law) for name, law in zone.laws.items() if law.lo < law.hi]
+    values = {name: table[name].to_numpy() for name, _ in laws}
+    outside = np.zeros(len(table), bool)
+    for name, law in zone.laws.items():
+        column = table[name].to_numpy()
+        outside |= ~((column >= law.lo) & (column <= law.hi))
+    unit = (
+        np.column_stack([law.cdf(values[name]) for name, law in laws]) if laws else np.zeros((len(table), 0))
+    )
+    # the sum over pairs is quadratic: an even choice of rows stands for very large tables
+    unit = unit[np.linspace(0, len(unit) - 1, min(len(unit), _DISCREPANCY_POINTS)).astype(int)]
+    return ZoneCoverage(
+        zone=zone.name,
+        axes=axes,
+        indices=indices,
+        airport=table["airport"].to_numpy().astype(str),
+        ways={t: count_ways(axes, indices, t, _allowed(spec, zone, axes, t)) for t in strengths},
+        outside=int(outside.sum()),
+        discrepancy=centred_discrepancy(unit),
+        monte_carlo=monte_carlo_discrepancy(len(unit), unit.shape[1]),
+        discrepancy_points=len(unit),
+    )
+
+
+def axes_of(spec: OddSpec, zone: Zone, bins: int, columns: Sequence[str]) -> tuple[Axis, ...]:
+    """The parameters that vary in a zone and have a column, approach first, then environment."""
+    laws: dict[str, Law | Categories] = {**zone.laws, **spec.environment}
+    axes = []
+    for name, law in laws.items():
+        if name not in columns:
+            continue
+        if isinstance(law, Categories):
+            axes.append(Axis(name, values=law.names))
+        elif law.values is not None:
+            axes.append(Axis(name, values=tuple(sorted(law.values))))
+        elif law.lo < law.hi:
+            axes.append(Axis(name, edges=np.linspace(law.lo, law.hi, bins + 1)))
+    return tuple(axis for axis in axes if axis.size > 1)
+
+
+def count_ways(
+    axes: Sequence[Axis], indices: NDArray[np.intp], t: int, allowed: Mapping[tuple[int, ...], Mask] | None
+) -> Ways:
+    """Samples in each combination of bins of each t axes."""
+    combos = tuple(combinations(range(len(axes)), t))
+    counts, feasible = [], []
+    for combo in combos:
+        shape = tuple(axes[k].size for k in combo)
+        counts.append(_histogram(indices[:, combo], shape))
+        feasible.append(np.ones(shape, bool) if allowed is None else allowed[combo])
+    return Ways(t, combos, tuple(counts), tuple(feasible))
+
+
+def _histogram(indices: NDArray[np.intp], shape: tuple[int, ...]) -> Counts:
+    inside = indices[(indices >= 0).all(axis=1)]
+    flat = np.ravel_multi_index(tuple(inside.T), shape)
+    return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
+
+
+def _allowed(spec: OddSpec, zone: Zone, axes: Sequence[Axis], t: int) -> dict[tuple[int, ...], Mask] | None:
+    """Cells of t axes that some tried point reaches without breaking a rule; None: all of them."""
+    points = zone_grid(spec, zone, _FEASIBILITY_TRIES)
+    rules = [rule for rule in spec.rules if rule.parameters <= points.keys()]
+    if not rules:
+        return None
+    good = obeying(spec, points)
+    indices = np.column_stack([axis.indices(points[axis.name][good]) for axis in axes])
+    allowed = {}
+    for combo in combinations(range(len(axes)), t):
+        allowed[combo] = _histogram(indices[:, combo], tuple(axes[k].size for k in combo)) > 0
+    return allowed
+
+
+def zone_grid(spec: OddSpec, zone: Zone, n: int) -> dict[str, NDArray[Any]]:
+    """Evenly spread points (n,) over all a zone and the environment allow; always the same ones."""
+    laws: dict[str, Law | Categories] = {**zone.laws, **spec.environment}
+    unit = qmc.Sobol(len(laws), scramble=False).random(n)
+    points: dict[str, NDArray[Any]] = {}
+    for u, (name, law) in zip(unit.T, laws.items(), strict=True):
+        if isinstance(law, Categories):
+            points[name] = np.array(law.names)[(u * len(law.names)).astype(int)]
+        elif law.values is not None:
+            points[name] = np.array(sorted(law.values))[(u * len(law.values)).astype(int)]
+        else:
+            points[name] = law.lo + u * (law.hi - law.lo)
+    return points
+
+
+def obeying(spec: OddSpec, points: Mapping[str, NDArray[Any]]) -> Mask:
+    """Which points (n,) by parameter break no rule that can be judged from them."""
+    approaches = Approaches(*(points[name] for name in APPROACH))
+    good = np.ones(len(approaches), bool)
+    for rule in spec.rules:
+        if rule.parameters <= points.keys():
+            good &= rule_excess(rule, approaches, points, {})[0] <= 0
+    return good
+
+
+def centred_discrepancy(unit: Array) -> float:
+    """Centred L2 discrepancy (squared) of points (n, d) in the unit cube."""
+    if not unit.size:
+        return 0.0
+    return float(qmc.discrepancy(np.clip(unit, 0.0, 1.0), method="CD"))
+
+
+def monte_carlo_discrepancy(n: int, d: int) -> float:
+    """Expected centred L2 discrepancy (squared) of n independent uniform points."""
+    return ((5 / 4) ** d - (13 / 12) ** d) / n if n and d else 0.0
+
+
+def emptiest(spec: OddSpec, zone: ZoneCoverage, t: int, limit: int = 10) -> list[Cell]:
+    """The fillable cells with the fewest samples, each with a feasible point inside."""
+    ways = zone.ways[t]
+    ranked = []
+    for k, (counts, feasible) in enumerate(zip(ways.counts, ways.feasible, strict=True)):
+        flat = np.flatnonzero(feasible)
+        order = flat[np.argsort(counts.ravel()[flat], kind="stable")[:limit]]
+        ranked += [(int(counts.ravel()[cell]), k, int(cell)) for cell in order]
+    cells = []
+    points = zone_grid(spec, spec.zone(zone.zone), _FEASIBILITY_TRIES)
+    good = obeying(spec, points)
+    reached = np.column_stack([axis.indices(points[axis.name]) for axis in zone.axes])
+    for count, k, flat_index in sorted(ranked)[:limit]:
+        combo = ways.combos[k]
+        where = np.unravel_index(flat_index, ways.counts[k].shape)
+        inside = (zone.indices[:, combo] == where).all(axis=1)
+        hits = np.flatnonzero(good & (reached[:, combo] == where).all(axis=1))
+        witness = {name: v[hits[0]].item() for name, v in points.items()} if len(hits) else None
+        labels = {
+            zone.axes[axis].name: zone.axes[axis].label(int(b)) for axis, b in zip(combo, where, strict=True)
+        }
+        cells.append(Cell(zone.zone, labels, count, len(set(zone.airport[inside])), witness))
+    return cells

@@ -1,0 +1,132 @@
+"""Frames that fill the holes of a data set's coverage, and only those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lard.airports.model import RunwayDatabase
+from lard.errors import SpecError
+from lard.odd.coverage import Axis, ZoneCoverage, coverage
+from lard.odd.filling import fill_plan
+from lard.odd.laws import Law
+from lard.odd.parameters import APPROACH
+from lard.odd.spec import Categories, OddSpec, Zone
+from lard.scenario import environment as env
+from lard.scenario.sampler import DIMENSIONS, Points, frames_of, points_of, rules_held
+from lard.scenario.selection import Candidates, candidates, weights
+from lard.scenario.splits import assign_splits
+from lard.tables import frame_rng
+
+Array = NDArray[np.float64]
+
+_TRIES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """New frames, and per zone how many planned samples no feasible point was found for."""
+
+    frames: pl.DataFrame
+    impossible: dict[str, int]
+
+
+def fill(
+    spec: OddSpec,
+    db: RunwayDatabase,
+    airports: Iterable[str],
+    frames: pl.DataFrame,
+    *,
+    t: int = 2,
+    bins: int = 5,
+    target: float = 1.0,
+    at_least: int = 1,
+    seed: int = 0,
+    split: Mapping[str, Any] | None = None,
+) -> Fill:
+    """Frames to add so that the share `target` of each zone's t-way cells holds `at_least` frames each.
+
+    Airports that are in the table keep the set they have there; others follow `split`.
+    """
+    if not 0 < target <= 1:
+        raise SpecError(f"target coverage is {target}; expected above 0 and at most 1")
+    if t < 1 or at_least < 1 or seed < 0:
+        raise SpecError(f"t is {t}, at least {at_least} per cell, seed {seed}; expected 1, 1 and 0 or more")
+    codes = list(airports)
+    chosen = candidates(spec, db, codes)
+    share = weights(chosen)
+    splits = assign_splits(db, codes, split, seed)
+    splits |= dict(frames.select("airport", "split").unique().iter_rows())
+    tables, impossible = [frames.clear()], {}
+    for zone, covered in zip(spec.zones, coverage(spec, frames, bins, (t,)), strict=True):
+        plan = fill_plan(covered, t, target, at_least, seed)
+        points, failed = _points_in_cells(spec, zone, covered, plan, chosen, share, seed)
+        impossible[zone.name] = failed
+        if points is not None:
+            first = _next_numbers(frames, zone.name)
+            tables.append(frames_of(spec, db, zone.name, chosen, points, splits, seed, first))
+    return Fill(pl.concat(tables, how="diagonal_relaxed").sort("frame_id"), impossible)
+
+
+def _next_numbers(frames: pl.DataFrame, zone: str) -> dict[tuple[str, str], int]:
+    """Per airport and runway, the number after the last frame of a zone."""
+    table = frames.filter(pl.col("zone") == zone)
+    number = table["frame_id"].str.split("_").list.last().cast(pl.Int64, strict=False)
+    grouped = table.with_columns(number.alias("number")).group_by("airport", "runway").agg(pl.max("number"))
+    return {(row[0], row[1]): (-1 if row[2] is None else row[2]) + 1 for row in grouped.iter_rows()}
+
+
+def _points_in_cells(
+    spec: OddSpec,
+    zone: Zone,
+    covered: ZoneCoverage,
+    plan: NDArray[np.intp],
+    chosen: Candidates,
+    share: Array,
+    seed: int,
+) -> tuple[Points | None, int]:
+    """One feasible point per planned row of bins, and how many rows had none in 64 tries."""
+    if not len(plan):
+        return None, 0
+    rows = np.repeat(np.arange(len(plan)), _TRIES)
+    rng = frame_rng(seed, f"fill/{spec.name}/{zone.name}")
+    u = rng.random((len(rows), DIMENSIONS))
+    # runways take turns in the order of their weights, whatever the cell
+    u[:, 0] = (rows + u[:, 0]) / len(plan)
+    for axis, chosen_bins in zip(covered.axes, plan.T, strict=True):
+        column = _dimension(axis.name)
+        law = zone.laws[axis.name] if axis.name in zone.laws else spec.environment[axis.name]
+        u[:, column] = _within(axis, law, chosen_bins[rows], u[:, column])
+    points, possible = points_of(spec, zone.laws, chosen, share, u)
+    good = np.logical_and.reduce([possible, *rules_held(spec, chosen, points)])
+    first = np.where(good.reshape(-1, _TRIES).any(axis=1), good.reshape(-1, _TRIES).argmax(axis=1), -1)
+    kept = np.flatnonzero(first >= 0) * _TRIES + first[first >= 0]
+    return (points[kept] if len(kept) else None), int((first < 0).sum())
+
+
+def _dimension(name: str) -> int:
+    """The coordinate of a unit point that a parameter is drawn from."""
+    return 1 + APPROACH.index(name) if name in APPROACH else 1 + len(APPROACH) + env.COORDINATE[name]
+
+
+def _within(axis: Axis, law: Law | Categories, chosen_bins: NDArray[np.intp], u: Array) -> Array:
+    """Unit coordinates (n,) that the law's inverse brings into the chosen bins."""
+    if isinstance(law, Categories):
+        lower, upper = _steps([law.weights[name] for name in law.names])
+    elif law.values is not None:
+        lower, upper = _steps([law.values[value] for value in sorted(law.values)])
+    else:
+        assert axis.edges is not None
+        values = axis.edges[chosen_bins] + u * np.diff(axis.edges)[chosen_bins]
+        return law.cdf(values)
+    return lower[chosen_bins] + u * (upper - lower)[chosen_bins]
+
+
+def _steps(shares: Sequence[float]) -> tuple[Array, Array]:
+    edges = np.concatenate([[0.0], np.cumsum(shares) / np.sum(shares)])
+    return edges[:-1], edges[1:]
