@@ -40,7 +40,7 @@ def operator(layer: nn.Module, shape: tuple[int, int, int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("inputs", "outputs", "kernel", "stride"), [
-    (8, 8, 3, 1), (4, 12, 3, 1), (12, 4, 3, 1), (6, 6, 1, 1), (8, 1, 1, 1), (4, 16, 2, 2), (8, 16, 2, 2), (4, 4, 5, 1),
+    (8, 8, 3, 1), (4, 12, 3, 1), (12, 4, 3, 1), (6, 6, 1, 1), (8, 1, 1, 1), (4, 16, 2, 2), (8, 16, 2, 2),
 ])  # fmt: skip
 def test_orthogonal_convolutions_never_expand(inputs: int, outputs: int, kernel: int, stride: int) -> None:
     layer = OrthoConv2d(inputs, outputs, kernel, stride).double().to_plain()
