@@ -19,7 +19,10 @@ def main() -> None:
     """Build what is missing; every airport is finished or not there, so a killed run goes on where it was."""
     gsd_m, seed = params("ground", "gsd_m"), params("ground", "seed")
     if not isinstance(gsd_m, (int, float)) or not isinstance(seed, int):
-        raise SpecError(f"params.yaml: ground.gsd_m must be a number and ground.seed an integer, found {gsd_m!r}, {seed!r}")
+        raise SpecError(
+            "params.yaml: ground.gsd_m must be a number of metres and ground.seed an integer; "
+            f"found {gsd_m!r} and {seed!r}"
+        )
     db = load_shipped()
     airports = [db.airport(icao) for icao in sorted(set(params("sample", "airports")))]
     # spawn: GDAL handles do not survive a fork

@@ -1,13 +1,18 @@
-"""Runway markings at true scale in the runway's own metres: s from the landing threshold onwards, t to the right.
+"""Runway markings at true scale in the runway's own metres: s from the landing threshold onwards, t to the
+right.
 
-Dimensions follow ICAO Annex 14 volume I (8th edition, chapter 5.2) and, where the runway lies in a country that
-paints after the United States, FAA AC 150/5340-1M (chapter 2). Every figure names its source where it is used.
+Dimensions follow ICAO Annex 14 volume I (8th edition, chapter 5.2) and, where the runway lies in a country
+that
+paints after the United States, FAA AC 150/5340-1M (chapter 2). Every figure names its source where it is
+used.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lard.imagery.ground.markings_glyphs import GLYPHS
 
 Array = NDArray[np.float64]
 WHITE = (236.0, 236.0, 230.0)
@@ -35,7 +40,9 @@ class Marking:
     colour: tuple[float, float, float] = WHITE
 
 
-def rectangle(s0: float, s1: float, t0: float, t1: float, colour: tuple[float, float, float] = WHITE) -> Marking:
+def rectangle(
+    s0: float, s1: float, t0: float, t1: float, colour: tuple[float, float, float] = WHITE
+) -> Marking:
     """Return the marking that covers s0..s1 along and t0..t1 across."""
     return Marking(np.array([[s0, t0], [s1, t0], [s1, t1], [s0, t1]]), colour)
 
@@ -51,12 +58,12 @@ def bar_count(width_m: float) -> int:
 def threshold_bars(end: RunwayEnd) -> list[Marking]:
     """Return the threshold stripes: 30 m long from 6 m (ICAO 5.2.4.5-6) or 150 ft from 20 ft (FAA 2.5).
 
-    Stripe and gap are 1.8 m (ICAO) or 5.75 ft (FAA), the gap at the centreline is double; a narrow runway gets
-    stripes narrowed to stay 3 m (ICAO) from the edge.
+    Stripe and gap are 1.8 m (ICAO) or 5.75 ft (FAA), the gap at the centreline is double; where
+    they would run into the side stripes they are narrowed.
     """
     bars = bar_count(end.width_m)
     pitch_m = 3.5052 if end.faa else 3.6
-    reach_m = end.width_m / 2 - (1.5 if end.width_m < 40 else 2.0)
+    reach_m = end.width_m / 2 - 0.9
     # n/2 stripes and n/2 - 1 gaps beyond the half of the double gap.
     unit_m = min(pitch_m / 2, reach_m / bars)
     start, length = (6.096, 45.72) if end.faa else (6.0, 30.0)
@@ -69,48 +76,13 @@ def threshold_bars(end: RunwayEnd) -> list[Marking]:
     return out
 
 
-# Glyphs as convex quads in a unit box, x to the right and y up. Strokes are a quarter of the width and about a
-# seventh of the height, the proportions of ICAO figure 5-3 and FAA figure 2-4.
-_L, _R, _LOW, _MID0, _MID1, _TOP = 0.25, 0.75, 0.14, 0.44, 0.58, 0.86
-
-
-def _box(x0: float, x1: float, y0: float, y1: float) -> Array:
-    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-
-
-_LEFT, _RIGHT = _box(0, _L, 0.06, 0.94), _box(_R, 1, 0.06, 0.94)
-_BOTTOM, _CENTRE, _UPPER = _box(0.06, 0.94, 0, _LOW), _box(0.06, 0.94, _MID0, _MID1), _box(0.06, 0.94, _TOP, 1)
-GLYPHS: dict[str, list[Array]] = {
-    "0": [_LEFT, _RIGHT, _BOTTOM, _UPPER],
-    "1": [_box(0.42, 0.70, 0, 1), np.array([[0.12, 0.74], [0.50, 0.88], [0.50, 1.0], [0.12, 0.84]])],
-    "2": [
-        _box(0.06, 0.94, _TOP, 1), _box(0, _L, 0.72, 0.94), _box(_R, 1, 0.58, 0.94), _box(0, 1, 0, _LOW),
-        np.array([[0.0, _LOW - 0.01], [0.30, _LOW - 0.01], [1.0, 0.60], [_R, 0.66]]),
-    ],
-    "3": [_box(0, 0.94, _TOP, 1), _box(0.3, 0.94, _MID0, _MID1), _box(0, 0.94, 0, _LOW), _RIGHT,
-          _box(0, _L, 0.05, 0.24), _box(0, _L, 0.76, 0.95)],
-    "4": [_box(0.56, 0.82, 0, 1), _box(0, 1, 0.22, 0.35), np.array([[0.0, 0.30], [0.26, 0.30], [0.70, 0.98], [0.58, 1.0]])],
-    "5": [_box(0, 1, _TOP, 1), _box(0, _L, 0.50, 1), _box(0, 0.94, 0.50, 0.63), _box(_R, 1, 0.06, 0.58),
-          _box(0.06, 0.94, 0, _LOW), _box(0, _L, 0.05, 0.22)],
-    "6": [_LEFT, _BOTTOM, _UPPER, _box(0.06, 0.94, 0.46, 0.60), _box(_R, 1, 0.06, 0.54), _box(_R, 1, 0.78, 0.95)],
-    "7": [_box(0, 1, _TOP, 1), np.array([[0.22, 0.0], [0.50, 0.0], [1.0, 0.88], [0.72, 0.88]])],
-    "8": [_LEFT, _RIGHT, _BOTTOM, _CENTRE, _UPPER],
-    "9": [_RIGHT, _BOTTOM, _UPPER, _box(0.06, 0.94, 0.40, 0.54), _box(0, _L, 0.46, 0.94), _box(0, _L, 0.05, 0.22)],
-    "L": [_box(0, _L, 0, 1), _box(0, 1, 0, _LOW)],
-    "C": [_LEFT, _BOTTOM, _UPPER, _box(_R, 1, 0.05, 0.26), _box(_R, 1, 0.74, 0.95)],
-    "R": [_box(0, _L, 0, 1), _UPPER, _CENTRE, _box(_R, 1, 0.50, 0.94),
-          np.array([[0.42, 0.46], [0.70, 0.46], [1.0, 0.0], [0.72, 0.0]])],
-    "T": [_box(0, 1, _TOP, 1), _box(0.375, 0.625, 0, 1)],
-    "W": [_box(0, _L, 0, 1), _box(_R, 1, 0, 1), _box(0.06, 0.94, 0, _LOW), _box(0.375, 0.625, 0, 0.6)],
-    "G": [_LEFT, _BOTTOM, _UPPER, _box(_R, 1, 0.06, 0.45), _box(0.5, 1, 0.35, 0.47)],
-}
-
-
 def designator(end: RunwayEnd, start_m: float) -> tuple[list[Marking], float]:
     """Return the designator whose lower line starts at s = start, and the s where it ends.
 
-    Characters are 60 ft by 20 ft (FAA 2.3) or, on runways of at least 40 m, 18 m by 6 m, else 9 m by 3 m (ICAO
-    5.2.2.4 gives the least size); the letter stands nearer the threshold, so that the pilot reads the number above it.
+    Characters are 60 ft by 20 ft (FAA 2.3) or, on runways of at least 40 m, 18 m by 6 m, else 9 m by 3 m
+    (ICAO
+    5.2.2.4 gives the least size); the letter stands nearer the threshold, so that the pilot reads the number
+    above it.
     The United States leave out the leading zero.
     """
     number, letter = end.ident[:2], end.ident[2:]
@@ -157,7 +129,8 @@ def aiming_point(end: RunwayEnd) -> tuple[float, float, float, float]:
 def touchdown_zone(end: RunwayEnd) -> list[Marking]:
     """Return the touchdown zone groups: 3, 2 and 1 bars 22.5 m by 1.8 m, 1.5 m apart, each 150 m (500 ft).
 
-    ICAO 5.2.6 (pattern with distance coding, pairs by length 1, 2, 3, 4, 6; none within 50 m of the aiming point),
+    ICAO 5.2.6 (pattern with distance coding, pairs by length 1, 2, 3, 4, 6; none within 50 m of the aiming
+    point),
     FAA 2.9 (75 ft by 6 ft, 5 ft apart; groups within 900 ft of the midpoint are left out).
     """
     aim_start, aim_length, _, inner = aiming_point(end)
@@ -171,8 +144,10 @@ def touchdown_zone(end: RunwayEnd) -> list[Marking]:
         coding = {6: (3, 3, 2, 2, 1, 1), 4: (3, 3, 2, 1), 3: (3, 2, 1), 2: (2, 1)}[pairs]
         groups = {150.0 * (k + 1): bars for k, bars in enumerate(coding)}
         groups = {
-            s: n for s, n in groups.items()
-            if (s + length < aim_start - 50 or s > aim_start + aim_length + 50) and s + length < end.length_m / 2
+            s: n
+            for s, n in groups.items()
+            if (s + length < aim_start - 50 or s > aim_start + aim_length + 50)
+            and s + length < end.length_m / 2
         }
     scale = min(end.width_m / 45.0, 1.0)
     width, gap = width * scale, gap * scale
@@ -199,17 +174,25 @@ def end_markings(end: RunwayEnd) -> list[Marking]:
     if end.marking != "basic" or end.length_m >= 1200:
         s, length, width, inner = aiming_point(end)
         if s + length < end.length_m / 2 - 60:
-            out += [rectangle(s, s + length, side * (inner / 2 + (width if side < 0 else 0)),
-                              side * inner / 2 + (width if side > 0 else 0)) for side in (-1, 1)]
+            out += [
+                rectangle(
+                    s,
+                    s + length,
+                    side * (inner / 2 + (width if side < 0 else 0)),
+                    side * inner / 2 + (width if side > 0 else 0),
+                )
+                for side in (-1, 1)
+            ]
     if end.marking == "precision":
         out += touchdown_zone(end)
     return out + displaced_markings(end)
 
 
 def displaced_markings(end: RunwayEnd) -> list[Marking]:
-    """Return the threshold bar, arrow heads and arrows before a displaced threshold, and the blast pad's chevrons.
+    """The threshold bar, arrow heads and arrows before a displaced threshold, and the blast pad's chevrons.
 
-    FAA 2.6-2.7 and 2.13, ICAO 5.2.4.9-10: bar 10 ft (1.8 m) wide; heads 45 ft by 15 ft just before the bar; arrows
+    FAA 2.6-2.7 and 2.13, ICAO 5.2.4.9-10: bar 10 ft (1.8 m) wide; heads 45 ft by 15 ft just before the bar;
+    arrows
     of 120 ft on the centreline each 200 ft; yellow chevrons 3 ft wide at 45 degrees each 100 ft (30 m).
     """
     out: list[Marking] = []
@@ -236,7 +219,12 @@ def displaced_markings(end: RunwayEnd) -> list[Marking]:
                 # An arm runs back at 45 degrees from its tip, cut at the pad's end.
                 back = min(half, end.pad_m + edge - edge + (tip - edge))
                 if back > 1.0:
-                    arm = [[tip, 0.0], [tip - back, side * back], [tip - back - 1.27, side * back], [tip - 1.27, 0.0]]
+                    arm = [
+                        [tip, 0.0],
+                        [tip - back, side * back],
+                        [tip - back - 1.27, side * back],
+                        [tip - 1.27, 0.0],
+                    ]
                     out.append(Marking(np.array(arm), YELLOW))
             tip -= 30.5
     return out
@@ -246,8 +234,16 @@ def _arrow_head(tip_s: float, t: float, length: float, width: float) -> list[Mar
     """Return an open arrow head that points along landing, as two slanted bars."""
     stroke = 2.2
     return [
-        Marking(np.array([[tip_s, t], [tip_s - length, t + side * width / 2], [tip_s - length - stroke, t + side * width / 2],
-                          [tip_s - 3.0 * stroke, t]]))
+        Marking(
+            np.array(
+                [
+                    [tip_s, t],
+                    [tip_s - length, t + side * width / 2],
+                    [tip_s - length - stroke, t + side * width / 2],
+                    [tip_s - 3.0 * stroke, t],
+                ]
+            )
+        )
         for side in (-1.0, 1.0)
     ]
 
@@ -255,8 +251,10 @@ def _arrow_head(tip_s: float, t: float, length: float, width: float) -> list[Mar
 def strip_markings(near: RunwayEnd, far: RunwayEnd) -> list[Marking]:
     """Return a whole strip's markings in the near end's (s, t): both ends, centreline, side stripes.
 
-    Centreline stripes 30 m and gaps 20 m (ICAO 5.2.3.3) or 120 ft and 80 ft (FAA 2.4), 0.9 m wide on precision
-    runways, else 0.45 m; side stripes 0.9 m with their outer edge on the runway's edge (ICAO 5.2.7.4, FAA 2.10).
+    Centreline stripes 30 m and gaps 20 m (ICAO 5.2.3.3) or 120 ft and 80 ft (FAA 2.4), 0.9 m wide on
+    precision
+    runways, else 0.45 m; side stripes 0.9 m with their outer edge on the runway's edge (ICAO 5.2.7.4, FAA
+    2.10).
     """
     length, half = near.length_m, near.width_m / 2
     out = end_markings(near)
@@ -276,7 +274,8 @@ def strip_markings(near: RunwayEnd, far: RunwayEnd) -> list[Marking]:
     pitch = (usable - stripe) / max(count - 1, 1)
     out += flipped
     out += [
-        rectangle(starts[0] + k * pitch, starts[0] + k * pitch + stripe, -width / 2, width / 2) for k in range(count)
+        rectangle(starts[0] + k * pitch, starts[0] + k * pitch + stripe, -width / 2, width / 2)
+        for k in range(count)
     ]
     if "precision" in (near.marking, far.marking) or near.width_m >= 40:
         edge = 0.9 if near.width_m >= 29 else 0.45

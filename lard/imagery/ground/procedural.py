@@ -1,4 +1,5 @@
-"""The embedded default imagery: a procedural ortho-photo of an airport, written as a pyramid of GeoTIFF tiles."""
+"""The embedded default imagery: a procedural ortho-photo of an airport, written as a pyramid of GeoTIFF
+tiles."""
 
 import json
 import math
@@ -26,8 +27,9 @@ from lard.tables import folder_lock, frame_rng, stable_hash, write_json
 Array = NDArray[np.float64]
 GENERATOR = "lard-procedural-1"
 """Changes whenever the same inputs would give other pixels."""
-MARGINS_M = (250.0, 600.0, 2000.0, 6000.0, 12000.0, 24000.0, 45000.0, 70000.0)
-"""How far each level reaches beyond the runways, finest first; each level is twice as coarse as the one before."""
+MARGINS_M = (250.0, 600.0, 2800.0, 6500.0, 12000.0, 22000.0, 42000.0, 70000.0)
+"""How far each level reaches beyond the runways, finest first; each level is twice as coarse as the one
+before."""
 LICENCE = "CC0-1.0"
 ATTRIBUTION = "Procedural ground imagery by lard; runway positions from the shipped runway table"
 
@@ -46,13 +48,16 @@ class Ground:
 
 
 def plane_corners(runway: Runway, lat0_deg: float, lon0_deg: float) -> Array:
-    """Return the corners (4, 2) TL, TR, BR, BL in the orthographic plane: east and north of the points at height 0."""
+    """The corners (4, 2) TL, TR, BR, BL in the orthographic plane: east and north of the points at height
+    0."""
     lat, lon, _ = np.array(runway.corners).T
     flat = ecef_from_geodetic(lat, lon, np.zeros(4))
     return np.asarray(to_enu(flat, lat0_deg, lon0_deg, 0.0)[:, :2])
 
 
-def plane_strip(runway: Runway, far: Runway | None, lat0_deg: float, lon0_deg: float, faa: bool, seed: int) -> Strip:
+def plane_strip(
+    runway: Runway, far: Runway | None, lat0_deg: float, lon0_deg: float, faa: bool, seed: int
+) -> Strip:
     """Return a runway as a strip in the plane, with blast pads drawn by chance on wide runways."""
     corners = plane_corners(runway, lat0_deg, lon0_deg)
     tl, tr, br, bl = corners
@@ -66,26 +71,32 @@ def plane_strip(runway: Runway, far: Runway | None, lat0_deg: float, lon0_deg: f
         return RunwayEnd(ident, length, width, marking if paved else "none", faa, displaced_m, float(pad_m))
 
     near = end(runway.ident, runway.marking, runway.displaced_m, pads[0])
-    other = end(runway.reciprocal, far.marking if far else runway.marking, far.displaced_m if far else 0.0, pads[1])
+    other = end(
+        runway.reciprocal, far.marking if far else runway.marking, far.displaced_m if far else 0.0, pads[1]
+    )
     return Strip(corners, near, other, runway.surface)
 
 
 def marked_like_faa(icao: str) -> bool:
-    """Tell whether an airport's country paints its runways after the FAA: United States, Canada, Mexico and islands."""
+    """Tell whether an airport's country paints its runways after the FAA: United States, Canada, Mexico and
+    islands."""
     return icao[:1] in ("K", "C") or icao[:2] in ("PA", "PH", "PG", "PO", "TJ", "MM")
 
 
 def prepare(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float, ...] = MARGINS_M) -> Ground:
     """Return everything that is decided before a pixel is painted; raise AirportError without runways."""
     if not airport.runways:
-        raise AirportError(f"airport {airport.icao} has no runways in the table; add them or choose another airport")
+        raise AirportError(
+            f"airport {airport.icao} has no runways in the table; add them or choose another airport"
+        )
     if not 0.05 <= gsd_m <= 8.0:
         raise AirportError(f"ground.gsd_m is {gsd_m}, expected 0.05 to 8 metres; set it in params.yaml")
     by_ident = {runway.ident: runway for runway in airport.runways}
     lat0, lon0 = round(airport.lat_deg, 9), round(airport.lon_deg, 9)
     faa = marked_like_faa(airport.icao)
     strips = [
-        plane_strip(runway, by_ident.get(runway.reciprocal), lat0, lon0, faa, seed) for runway in airport.strips
+        plane_strip(runway, by_ident.get(runway.reciprocal), lat0, lon0, faa, seed)
+        for runway in airport.strips
     ]
     rng = frame_rng(seed, f"ground/{airport.icao}")
     palette = palette_for(lat0, lon0, rng)
@@ -95,14 +106,25 @@ def prepare(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float, .
     longest = max(strips, key=lambda strip: strip.near.length_m)
     ground_seed = int((stable_hash(airport.icao) ^ (seed * 2654435761)) % 1_000_003)
     setting = LandSetting(
-        ground_seed, palette, outline_of(scene.area), math.atan2(longest.frame[2], longest.frame[3]),
-        _coast(airport, points, rng), 0, True,
+        ground_seed,
+        palette,
+        outline_of(scene.area),
+        math.atan2(longest.frame[2], longest.frame[3]),
+        _coast(airport, points, rng),
+        0,
+        True,
     )
     setting = place_water(setting)
     wet = in_water(setting, np.array([quad.corners.mean(axis=0) for quad in scene.roads]).reshape(-1, 2))
     roads = [quad for quad, drowned in zip(scene.roads, wet, strict=True) if not drowned]
     return Ground(
-        ortho_crs(lat0, lon0), lat0, lon0, level_grids(box, gsd_m, margins_m), setting, pack(roads + scene.quads), ground_seed
+        ortho_crs(lat0, lon0),
+        lat0,
+        lon0,
+        level_grids(box, gsd_m, margins_m),
+        setting,
+        pack(roads + scene.quads),
+        ground_seed,
     )
 
 
@@ -120,8 +142,17 @@ def input_key(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float,
     runways = [
         [r.ident, r.reciprocal, r.corners, r.displaced_m, r.surface, r.marking] for r in airport.runways
     ]
-    inputs = [GENERATOR, airport.icao, airport.lat_deg, airport.lon_deg, airport.elevation_m, runways, seed, gsd_m,
-              list(margins_m)]
+    inputs = [
+        GENERATOR,
+        airport.icao,
+        airport.lat_deg,
+        airport.lon_deg,
+        airport.elevation_m,
+        runways,
+        seed,
+        gsd_m,
+        list(margins_m),
+    ]
     return sha256(json.dumps(inputs).encode()).hexdigest()
 
 
@@ -133,7 +164,8 @@ def build_ground(
     margins_m: tuple[float, ...] = MARGINS_M,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Write an airport's ground folder out_dir/<ICAO> and return its manifest; a folder that still fits is kept.
+    """Write an airport's ground folder out_dir/<ICAO> and return its manifest; a folder that still fits is
+    kept.
 
     Tiles are written one by one and the manifest last, so a folder without a manifest is unfinished.
     """
@@ -167,7 +199,9 @@ def build_ground(
     return manifest
 
 
-def _write_levels(ground: Ground, folder: Path, progress: Callable[[int], None] | None) -> list[dict[str, Any]]:
+def _write_levels(
+    ground: Ground, folder: Path, progress: Callable[[int], None] | None
+) -> list[dict[str, Any]]:
     """Paint and write all levels from the finest; each hands its area average to the next."""
     levels: list[dict[str, Any]] = []
     finer: NDArray[np.uint8] | None = None
@@ -181,20 +215,37 @@ def _write_levels(ground: Ground, folder: Path, progress: Callable[[int], None] 
                 image = paint_window(ground, grid, row, column, height, width, finer, finer_grid)
                 name = f"l{number}_r{row // TILE_PX:02d}_c{column // TILE_PX:02d}.tif"
                 digest = write_tile(
-                    folder / name, image, grid.x_min_m + column * grid.gsd_m, grid.y_max_m - row * grid.gsd_m,
-                    grid.gsd_m, ground.crs,
+                    folder / name,
+                    image,
+                    grid.x_min_m + column * grid.gsd_m,
+                    grid.y_max_m - row * grid.gsd_m,
+                    grid.gsd_m,
+                    ground.crs,
                 )
                 average[row // 2 : (row + height) // 2, column // 2 : (column + width) // 2] = halve(image)
-                tiles.append({
-                    "file": name, "col_px": column, "row_px": row, "width_px": width, "height_px": height,
-                    "sha256": digest, "size_bytes": (folder / name).stat().st_size,
-                })
+                tiles.append(
+                    {
+                        "file": name,
+                        "col_px": column,
+                        "row_px": row,
+                        "width_px": width,
+                        "height_px": height,
+                        "sha256": digest,
+                        "size_bytes": (folder / name).stat().st_size,
+                    }
+                )
                 if progress is not None:
                     progress(height * width)
-        levels.append({
-            "gsd_m": grid.gsd_m, "x_min_m": grid.x_min_m, "y_max_m": grid.y_max_m,
-            "width_px": grid.width_px, "height_px": grid.height_px, "tiles": tiles,
-        })
+        levels.append(
+            {
+                "gsd_m": grid.gsd_m,
+                "x_min_m": grid.x_min_m,
+                "y_max_m": grid.y_max_m,
+                "width_px": grid.width_px,
+                "height_px": grid.height_px,
+                "tiles": tiles,
+            }
+        )
         finer, finer_grid = average, grid
     return levels
 
@@ -206,10 +257,17 @@ def halve(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def paint_window(
-    ground: Ground, grid: LevelGrid, row: int, column: int, height: int, width: int,
-    finer: NDArray[np.uint8] | None, finer_grid: LevelGrid | None,
+    ground: Ground,
+    grid: LevelGrid,
+    row: int,
+    column: int,
+    height: int,
+    width: int,
+    finer: NDArray[np.uint8] | None,
+    finer_grid: LevelGrid | None,
 ) -> NDArray[np.uint8]:
-    """Return one window (height, width, 3) of a level: the finer level's average where there is one, else painted."""
+    """One window (height, width, 3) of a level: the finer level's average where there is one, else
+    painted."""
     image = np.zeros((height, width, 3), np.uint8)
     x0, y0 = grid.x_min_m + column * grid.gsd_m, grid.y_max_m - row * grid.gsd_m
     hole = (0, 0, 0, 0)

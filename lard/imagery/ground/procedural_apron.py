@@ -6,14 +6,16 @@ from shapely.geometry import Polygon
 from shapely.ops import unary_union
 
 from lard.imagery.ground.markings import YELLOW
-from lard.imagery.ground.procedural_palette import Palette
 from lard.imagery.ground.procedural_paint import Quad, Surface
+from lard.imagery.ground.procedural_palette import Palette
 from lard.imagery.ground.procedural_scene import Strip, grey, polygon
 
 Array = NDArray[np.float64]
 
 
-def airfield_quads(strips: list[Strip], palette: Palette, rng: np.random.Generator) -> tuple[list[Quad], list[Polygon]]:
+def airfield_quads(
+    strips: list[Strip], palette: Palette, rng: np.random.Generator
+) -> tuple[list[Quad], list[Polygon]]:
     """Return everything paved or built beside the runways, and the sites built on."""
     paved = [strip for strip in strips if strip.near.marking != "none" and strip.near.length_m > 500]
     centre = np.mean([strip.at(np.array([[strip.near.length_m / 2, 0.0]]))[0] for strip in strips], axis=0)
@@ -41,8 +43,11 @@ def airfield_quads(strips: list[Strip], palette: Palette, rng: np.random.Generat
             t = side * offset
             track = polygon(strip.rectangle(-20, strip.near.length_m + 20, t - 45, t + 45))
             clashes = [
-                other for other in strips
-                if other is not strip and _parallel(strip, other) and polygon(other.pavement(15.0)).intersects(track)
+                other
+                for other in strips
+                if other is not strip
+                and _parallel(strip, other)
+                and polygon(other.pavement(15.0)).intersects(track)
             ]
             if clashes:
                 continue
@@ -75,7 +80,11 @@ def _band(strip: Strip, start: tuple[float, float], end: tuple[float, float], ha
 
 
 def _taxiway(
-    strip: Strip, t: float, half: float, colour: tuple[float, float, float], edge: tuple[float, float, float],
+    strip: Strip,
+    t: float,
+    half: float,
+    colour: tuple[float, float, float],
+    edge: tuple[float, float, float],
     rng: np.random.Generator,
 ) -> tuple[list[Quad], list[Quad], list[Quad]]:
     """Return shoulders, surfaces and yellow lines of a parallel taxiway with its connectors."""
@@ -111,7 +120,9 @@ def _taxiway(
             n = np.array([-d[1], d[0]])
             base = np.array(end) + d * (abs(rim) - 2 if end is a else half - 1) / max(abs(d[1]), 0.5)
             far = base + d * 26
-            corners = np.array([base - n * (half + 18), far - n * half, far + n * half, base + n * (half + 18)])
+            corners = np.array(
+                [base - n * (half + 18), far - n * half, far + n * half, base + n * (half + 18)]
+            )
             surfaces.append(Quad(strip.at(corners), Surface.ASPHALT, colour, 1.0, frame, 0.9))
         # Holding position: two bars across the connector, 90 m (or 60 m) from the runway's axis.
         hold = side * min(90.0, 0.6 * abs(t))
@@ -124,7 +135,7 @@ def _taxiway(
 def _apron(
     strip: Strip, t: float, side: float, safety: Polygon, palette: Palette, rng: np.random.Generator
 ) -> tuple[list[Quad], list[Polygon]]:
-    """Return the apron beyond a taxiway with buildings and aircraft, shrunk until it keeps clear of all runways."""
+    """The apron beyond a taxiway with buildings and aircraft, shrunk until it keeps clear of all runways."""
     length = strip.near.length_m
     wide = strip.near.width_m >= 40
     for shrink in (1.0, 0.8, 0.6, 0.45, 0.3):
@@ -140,9 +151,16 @@ def _apron(
 
 
 def _furnish(
-    strip: Strip, s0: float, extent: float, t: float, side: float, depth: float, palette: Palette, rng: np.random.Generator
+    strip: Strip,
+    s0: float,
+    extent: float,
+    t: float,
+    side: float,
+    depth: float,
+    palette: Palette,
+    rng: np.random.Generator,
 ) -> list[Quad]:
-    """Return apron slabs, connectors to the taxiway, terminal and hangars with shadows, aircraft, a car park."""
+    """Apron slabs, connectors to the taxiway, terminal and hangars with shadows, aircraft, a car park."""
     frame = strip.frame
     inner, outer = t + side * 60, t + side * (60 + depth)
     out = []
@@ -155,22 +173,44 @@ def _furnish(
     for s in np.linspace(s0 + 25, s0 + extent - 25, max(int(extent // 250), 2)):
         out.append(Quad(place(s - 12, s + 12, t, inner + side * 2), Surface.CONCRETE, base, 1.0, frame))
     park = grey(float(rng.uniform(95, 125)))
-    out.append(Quad(place(s0 + 0.1 * extent, s0 + 0.9 * extent, outer + side * 55, outer + side * 130),
-                    Surface.ASPHALT, park, 1.0, frame))
+    out.append(
+        Quad(
+            place(s0 + 0.1 * extent, s0 + 0.9 * extent, outer + side * 55, outer + side * 130),
+            Surface.ASPHALT,
+            park,
+            1.0,
+            frame,
+        )
+    )
     for row in np.arange(60, 125, 16.0):
         for s in np.arange(s0 + 0.12 * extent, s0 + 0.88 * extent, 3.0):
             if rng.random() < 0.65:
                 shade = float(rng.choice([40, 70, 120, 170, 220, 235]))
                 car = (shade, shade * rng.uniform(0.85, 1), shade * rng.uniform(0.85, 1.05))
-                out.append(Quad(place(s, s + 1.8, outer + side * row, outer + side * (row + 4.4)), Surface.PLAIN, car, 1.0, frame, 0.0))
+                out.append(
+                    Quad(
+                        place(s, s + 1.8, outer + side * row, outer + side * (row + 4.4)),
+                        Surface.PLAIN,
+                        car,
+                        1.0,
+                        frame,
+                        0.0,
+                    )
+                )
     # Terminal and hangars stand on the outer edge.
     s = s0 + extent * 0.04
     while s < s0 + extent * 0.96 - 40:
         size = float(rng.uniform(45, 110)) if rng.random() < 0.6 else float(rng.uniform(120, 260))
         size = min(size, s0 + extent * 0.97 - s)
         back = float(rng.uniform(30, 48))
-        roof = palette.roofs[int(rng.integers(len(palette.roofs)))] if rng.random() < 0.35 else grey(float(rng.uniform(165, 225)))
-        out += building(place(s, s + size, outer - side * 4, outer + side * back), float(rng.uniform(9, 20)), roof, frame)
+        roof = (
+            palette.roofs[int(rng.integers(len(palette.roofs)))]
+            if rng.random() < 0.35
+            else grey(float(rng.uniform(165, 225)))
+        )
+        out += building(
+            place(s, s + size, outer - side * 4, outer + side * back), float(rng.uniform(9, 20)), roof, frame
+        )
         if size > 115:
             for pier in np.arange(s + 25, s + size - 20, 95.0):
                 reach = min(float(rng.uniform(50, 110)), 0.45 * depth)
@@ -183,12 +223,19 @@ def _furnish(
         s += size + float(rng.uniform(18, 60))
     for s in np.arange(s0 + 40, s0 + extent - 40, 62.0):
         if rng.random() < 0.3:
-            out += aircraft(strip, (float(s), inner + side * 70), (0.0, -side), float(rng.uniform(26, 40)), rng)
+            out += aircraft(
+                strip, (float(s), inner + side * 70), (0.0, -side), float(rng.uniform(26, 40)), rng
+            )
     return out
 
 
-def building(corners: Array, height_m: float, roof: tuple[float, float, float], frame: tuple[float, float, float, float]) -> list[Quad]:
-    """Return a roof and the shadow it throws to the north-west (sun in the south-east, about 50 degrees high)."""
+def building(
+    corners: Array,
+    height_m: float,
+    roof: tuple[float, float, float],
+    frame: tuple[float, float, float, float],
+) -> list[Quad]:
+    """A roof and the shadow it throws to the north-west (sun in the south-east, about 50 degrees high)."""
     reach = height_m * 0.8
     out = [
         Quad(corners + np.array([-0.62, 0.62]) * reach * k, Surface.SHADOW, (0.5, 0.52, 0.58), 0.8, frame)
@@ -196,14 +243,23 @@ def building(corners: Array, height_m: float, roof: tuple[float, float, float], 
     ]
     centre = corners.mean(axis=0)
     out.append(Quad(corners, Surface.PLAIN, roof, 1.0, frame, 0.6))
-    out.append(Quad(centre + (corners - centre) * 0.9, Surface.PLAIN, tuple(np.multiply(roof, 0.95)), 1.0, frame, 1.0))
+    out.append(
+        Quad(
+            centre + (corners - centre) * 0.9,
+            Surface.PLAIN,
+            (0.95 * roof[0], 0.95 * roof[1], 0.95 * roof[2]),
+            1.0,
+            frame,
+            1.0,
+        )
+    )
     return out
 
 
 def aircraft(
     strip: Strip, nose: tuple[float, float], ahead: tuple[float, float], span: float, rng: np.random.Generator
 ) -> list[Quad]:
-    """Return a parked airliner from four quads; nose at (s, t), tail against the direction ahead away from it."""
+    """A parked airliner from four quads; nose at (s, t), tail against the direction ahead away from it."""
     a = np.array(ahead)
     n = np.array([-a[1], a[0]])
     origin = np.array(nose)
@@ -214,12 +270,32 @@ def aircraft(
         st = np.array([origin + a * p * span + n * q * span for p, q in points])
         return Quad(strip.at(st), Surface.PLAIN, white, 1.0, frame, 0.2)
 
-    tail = tuple(float(v) for v in rng.uniform(40, 220, 3))
+    red, green, blue = rng.uniform(40, 220, 3)
+    tail = (float(red), float(green), float(blue))
     body = shape([(0, -0.055), (1.0, -0.04), (1.0, 0.04), (0, 0.055)])
     wings = [shape([(0.36, 0), (0.54, 0), (0.70, side * 0.48), (0.64, side * 0.48)]) for side in (-1, 1)]
     stabiliser = shape([(0.93, -0.16), (1.0, -0.16), (1.0, 0.16), (0.93, 0.16)])
-    fin = Quad(shape([(0.86, -0.02), (1.0, -0.02), (1.0, 0.02), (0.86, 0.02)]).corners, Surface.PLAIN, tail, 1.0, frame, 0.0)
-    shadow = Quad(strip.at(np.array([origin + a * p * span + n * q * span for p, q in
-                                     [(0.0, -0.06), (1.0, -0.06), (1.0, 0.06), (0.0, 0.06)]])) + np.array([-2.5, 2.5]),
-                  Surface.SHADOW, (0.55, 0.57, 0.62), 0.8, frame)
+    fin = Quad(
+        shape([(0.86, -0.02), (1.0, -0.02), (1.0, 0.02), (0.86, 0.02)]).corners,
+        Surface.PLAIN,
+        tail,
+        1.0,
+        frame,
+        0.0,
+    )
+    shadow = Quad(
+        strip.at(
+            np.array(
+                [
+                    origin + a * p * span + n * q * span
+                    for p, q in [(0.0, -0.06), (1.0, -0.06), (1.0, 0.06), (0.0, 0.06)]
+                ]
+            )
+        )
+        + np.array([-2.5, 2.5]),
+        Surface.SHADOW,
+        (0.55, 0.57, 0.62),
+        0.8,
+        frame,
+    )
     return [shadow, body, *wings, stabiliser, fin]

@@ -1,4 +1,5 @@
-"""Repeatable value noise over the plane: integer hashes, lattices in world metres, octaves faded by pixel size."""
+"""Repeatable value noise over the plane: integer hashes, lattices in world metres, octaves faded by pixel
+size."""
 
 import math
 
@@ -39,7 +40,8 @@ def lattice(i0: int, j0: int, rows: int, columns: int, seed: int) -> NDArray[np.
 
 
 def fade(wavelength_m: float, gsd_m: float) -> float:
-    """Return the weight in [0, 1] of an octave on a grid of this pixel size, so that fine detail fades, not aliases."""
+    """The weight in [0, 1] of an octave on a grid of this pixel size, so that fine detail fades, not
+    aliases."""
     t = (wavelength_m / gsd_m - FADE_START_PX) / (FADE_END_PX - FADE_START_PX)
     t = min(max(t, 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)
@@ -47,10 +49,17 @@ def fade(wavelength_m: float, gsd_m: float) -> float:
 
 @nb.njit(cache=True)
 def add_octave(
-    out: NDArray[np.float32], x0_m: float, y0_m: float, step_m: float, wavelength_m: float, seed: int, gain: float,
+    out: NDArray[np.float32],
+    x0_m: float,
+    y0_m: float,
+    step_m: float,
+    wavelength_m: float,
+    seed: int,
+    gain: float,
     turn_rad: float = 0.6,
 ) -> None:
-    """Add one octave of rotated value noise to a grid whose node (r, c) lies at (x0 + c step, y0 - r step)."""
+    """Add one octave of rotated value noise to a grid whose node (r, c) lies at (x0 + c step, y0 - r
+    step)."""
     # A rotation per octave hides the lattice's axes.
     angle = turn_rad * (1 + seed % 997)
     ca = math.cos(angle) / wavelength_m
@@ -88,7 +97,7 @@ def fractal(
     seed: int,
     roughness: float = 0.55,
 ) -> NDArray[np.float32]:
-    """Return fractal noise of about unit spread on a grid; octaves finer than the grid carries are faded out."""
+    """Fractal noise of about unit spread on a grid; octaves finer than the grid carries are faded out."""
     out = np.zeros(shape, np.float32)
     wavelength, gain, octave = longest_m, 1.0, 0
     while wavelength >= shortest_m:

@@ -1,4 +1,5 @@
-"""Painting convex quadrilaterals of real surfaces into a georeferenced image with exact, antialiased edges."""
+"""Painting convex quadrilaterals of real surfaces into a georeferenced image with exact, antialiased
+edges."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -38,7 +39,7 @@ class Quad:
 
 
 def pack(quads: list[Quad]) -> Array:
-    """Return quads as rows (n, 26): 4 half planes (nx, ny, c), box, surface, colour, opacity, frame, grain, -."""
+    """Quads as rows (n, 26): 4 half planes (nx, ny, c), box, surface, colour, opacity, frame, grain, -."""
     rows = np.zeros((len(quads), 26))
     for k, quad in enumerate(quads):
         p = quad.corners
@@ -94,10 +95,14 @@ def _joint(position: float, pitch: float, half: float, g: float) -> float:
 
 
 @nb.njit(cache=True)
-def _asphalt(s: float, t: float, x: float, y: float, g: float, seed: int, fine: float, coarse: float, grain: float) -> float:
+def _asphalt(
+    s: float, t: float, x: float, y: float, g: float, seed: int, fine: float, coarse: float, grain: float
+) -> float:
     """Tone factor of asphalt: grain, stains, paving lanes, resealed patches."""
     lane = np.floor(t / 7.5)
-    tone = 1.0 + 0.035 * fine * grain * _smooth(x, y, 0.9, seed) + 0.04 * grain * _smooth(x, y, 37.0, seed + 1)
+    tone = (
+        1.0 + 0.035 * fine * grain * _smooth(x, y, 0.9, seed) + 0.04 * grain * _smooth(x, y, 37.0, seed + 1)
+    )
     tone += 0.035 * coarse * grain * _smooth(s / 8.0, t, 4.0, seed + 2)
     tone += 0.05 * grain * coarse * (unit(int(lane), int(np.floor(s / 900.0)), seed + 3) - 0.5)
     tone -= 0.10 * grain * _joint(t, 7.5, 0.06, g)
@@ -110,7 +115,9 @@ def _asphalt(s: float, t: float, x: float, y: float, g: float, seed: int, fine: 
 
 
 @nb.njit(cache=True)
-def _concrete(s: float, t: float, x: float, y: float, g: float, seed: int, fine: float, coarse: float, grain: float) -> float:
+def _concrete(
+    s: float, t: float, x: float, y: float, g: float, seed: int, fine: float, coarse: float, grain: float
+) -> float:
     """Tone factor of concrete slabs of 7.6 m: tone by slab, dark joints, stains."""
     a, b = int(np.floor(s / 7.62)), int(np.floor(t / 7.62))
     tone = 1.0 + 0.09 * coarse * grain * (unit(a, b, seed) - 0.5) + 0.02 * fine * _smooth(x, y, 0.9, seed + 1)
@@ -123,20 +130,28 @@ def _concrete(s: float, t: float, x: float, y: float, g: float, seed: int, fine:
 
 @nb.njit(cache=True)
 def _rubber(s: float, t: float, x: float, y: float, reach: float, seed: int) -> float:
-    """Opacity of tyre rubber: two broad wheel tracks, strongest a third of the way along the touchdown zone."""
+    """Opacity of tyre rubber: two broad wheel tracks, strongest a third of the way along the touchdown
+    zone."""
     if s < 0.0 or s > reach:
         return 0.0
     u = s / reach
     along = min(u / 0.22, 1.0) * min((1.0 - u) / 0.55, 1.0)
     left, right = (t + 4.2) / 3.3, (t - 4.2) / 3.3
-    across = 0.85 * (np.exp(-left * left) + np.exp(-right * right)) + 0.45 * np.exp(-(t / 8.5) ** 2)
+    across = 0.85 * (np.exp(-left * left) + np.exp(-right * right)) + 0.45 * np.exp(-((t / 8.5) ** 2))
     streak = 0.85 + 0.3 * _smooth(s / 90.0, t, 0.8, seed) * 0.8
     return along * min(across, 1.0) * streak
 
 
 @nb.njit(cache=True)
 def _paint_kernel(
-    image: NDArray[np.uint8], x0: float, y0: float, g: float, rows: Array, seed: int, fine: float, coarse: float
+    image: NDArray[np.uint8],
+    x0: float,
+    y0: float,
+    g: float,
+    rows: Array,
+    seed: int,
+    fine: float,
+    coarse: float,
 ) -> None:
     """Blend each quad by its exact coverage; two opposite half planes give thin bands their true weight."""
     height, width = image.shape[0], image.shape[1]
@@ -163,8 +178,16 @@ def _paint_kernel(
             j_to = min(int(np.ceil((high - x0) / g)) + 1, width)
             for j in range(j_from, j_to):
                 x = x0 + (j + 0.5) * g
-                c0 = _edge(row[0] * x + row[1] * y + row[2], g) + _edge(row[6] * x + row[7] * y + row[8], g) - 1.0
-                c1 = _edge(row[3] * x + row[4] * y + row[5], g) + _edge(row[9] * x + row[10] * y + row[11], g) - 1.0
+                c0 = (
+                    _edge(row[0] * x + row[1] * y + row[2], g)
+                    + _edge(row[6] * x + row[7] * y + row[8], g)
+                    - 1.0
+                )
+                c1 = (
+                    _edge(row[3] * x + row[4] * y + row[5], g)
+                    + _edge(row[9] * x + row[10] * y + row[11], g)
+                    - 1.0
+                )
                 if c0 <= 0.0 or c1 <= 0.0:
                     continue
                 cover = c0 * c1 * row[20]
@@ -172,7 +195,9 @@ def _paint_kernel(
                 t = (x - ox) * dy - (y - oy) * dx
                 tone = 1.0
                 if kind == 1:
-                    cover *= 0.90 - row[25] * (0.10 + 0.10 * _smooth(x, y, 2.1, seed) + 0.08 * _smooth(x, y, 31.0, seed + 1))
+                    cover *= 0.90 - row[25] * (
+                        0.10 + 0.10 * _smooth(x, y, 2.1, seed) + 0.08 * _smooth(x, y, 31.0, seed + 1)
+                    )
                 elif kind == 2:
                     tone = _asphalt(s, t, x, y, g, seed, fine, coarse, row[25])
                 elif kind == 3:

@@ -1,6 +1,7 @@
 """Long straight things around an airport that are no runways: motorways, roads, railways and canals."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,9 @@ PIECE_M = 312.5
 """Lines are painted in pieces of this length, so that pieces in lakes can be left out."""
 
 
-def road_quads(strips: list[Strip], area: BaseGeometry, palette: Palette, rng: np.random.Generator) -> list[Quad]:
+def road_quads(
+    strips: list[Strip], area: BaseGeometry, palette: Palette, rng: np.random.Generator
+) -> list[Quad]:
     """Return a few long lines that keep outside the fence; the first runs beside the longest runway."""
     longest = max(strips, key=lambda strip: strip.near.length_m)
     axis = math.atan2(longest.frame[3], longest.frame[2])
@@ -41,7 +44,7 @@ def road_quads(strips: list[Strip], area: BaseGeometry, palette: Palette, rng: n
 
 
 def _line_outside(area: BaseGeometry, angle: float, side: float, rng: np.random.Generator) -> Array | None:
-    """Return a gently bending polyline (n, 2) that passes the fence at 100 m or more, or None if none was found."""
+    """A gently bending polyline (n, 2) that passes the fence at 100 m or more, or None if none was found."""
     ahead = np.array([math.cos(angle), math.sin(angle)])
     across = np.array([-ahead[1], ahead[0]]) * side
     centre = np.array(area.centroid.coords[0])
@@ -57,7 +60,11 @@ def _line_outside(area: BaseGeometry, angle: float, side: float, rng: np.random.
             heading, here = 0.0, start
             branch = []
             for bend in part:
-                here = here + direction * ahead * 2500.0 * math.cos(heading) + across * 2500.0 * math.sin(abs(heading)) * 0.7
+                here = (
+                    here
+                    + direction * ahead * 2500.0 * math.cos(heading)
+                    + across * 2500.0 * math.sin(abs(heading)) * 0.7
+                )
                 branch.append(here)
                 heading += bend
             points = points + branch if direction > 0 else branch[::-1] + points
@@ -83,10 +90,10 @@ def _along(line: Array, kind: str, palette: Palette, rng: np.random.Generator) -
     else:
         parts = [(0.0, 7.0, Surface.PLAIN, palette.pasture), (0.0, 3.6, Surface.ASPHALT, tone)]
     share = np.arange(0.0, 1.0, PIECE_M / 2500.0)[:, None]
-    pieces = np.concatenate([a + (b - a) * share for a, b in zip(line[:-1], line[1:], strict=True)] + [line[-1:]])
+    pieces = np.concatenate([a + (b - a) * share for a, b in pairwise(line)] + [line[-1:]])
     out = []
     for offset, half, surface, colour in parts:
-        for a, b in zip(pieces[:-1], pieces[1:], strict=True):
+        for a, b in pairwise(pieces):
             d = (b - a) / np.hypot(*(b - a))
             n = np.array([-d[1], d[0]])
             # Pieces overlap a little so that a bend leaves no notch.

@@ -1,4 +1,5 @@
-"""The airport as quadrilaterals: pavements, taxiways, apron, buildings and runways with markings, in drawing order."""
+"""The airport as quadrilaterals: pavements, taxiways, apron, buildings and runways with markings, in drawing
+order."""
 
 from dataclasses import dataclass
 
@@ -9,8 +10,8 @@ from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from lard.imagery.ground.markings import RunwayEnd, strip_markings
-from lard.imagery.ground.procedural_palette import Palette
 from lard.imagery.ground.procedural_paint import Quad, Surface
+from lard.imagery.ground.procedural_palette import Palette
 
 Array = NDArray[np.float64]
 PAVED = ("asphalt", "concrete", "mixed")
@@ -18,7 +19,8 @@ PAVED = ("asphalt", "concrete", "mixed")
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A runway strip in the ortho plane; corners (4, 2) TL, TR, BR, BL in metres between landing thresholds."""
+    """A runway strip in the ortho plane; corners (4, 2) TL, TR, BR, BL in metres between landing
+    thresholds."""
 
     corners: Array
     near: RunwayEnd
@@ -26,7 +28,7 @@ class Strip:
     surface: str
 
     def at(self, st: Array) -> Array:
-        """Return plane coordinates (n, 2) of (s, t): bilinear in the four corners, so edges follow the labels."""
+        """Plane coordinates (n, 2) of (s, t): bilinear in the four corners, so edges follow the labels."""
         tl, tr, br, bl = self.corners
         u = (st[:, :1]) / self.near.length_m
         v = st[:, 1:] / self.near.width_m + 0.5
@@ -58,7 +60,7 @@ def grey(value: float, warm: float = 0.0) -> tuple[float, float, float]:
 
 
 def runway_quads(strips: list[Strip], rng: np.random.Generator) -> list[Quad]:
-    """Return shoulders and pads, then each runway with its markings; the longest strip comes last and wins."""
+    """Return shoulders and pads, then each runway with its markings; the longest comes last and wins."""
     shoulders: list[Quad] = []
     runways: list[Quad] = []
     for strip in sorted(strips, key=lambda s: (s.near.length_m, s.near.ident)):
@@ -67,8 +69,8 @@ def runway_quads(strips: list[Strip], rng: np.random.Generator) -> list[Quad]:
         wide = strip.near.width_m >= 40
         frame = strip.frame
         if not paved:
-            tone = (148.0, 140.0, 100.0) if "gr" in strip.surface.lower() else (160.0, 146.0, 118.0)
-            runways.append(Quad(strip.pavement(), Surface.PLAIN, tone, 0.75, frame))
+            earth = (148.0, 140.0, 100.0) if "grass" in strip.surface.lower() else (160.0, 146.0, 118.0)
+            runways.append(Quad(strip.pavement(), Surface.PLAIN, earth, 0.75, frame))
             continue
         side = (7.5 if wide else 3.0) if rng.random() < 0.85 else 1.5
         tone = float(rng.uniform(84, 122))
@@ -84,15 +86,21 @@ def runway_quads(strips: list[Strip], rng: np.random.Generator) -> list[Quad]:
             base = grey(float(rng.uniform(150, 182)), rng.uniform(1, 4))
             runways.append(Quad(strip.pavement(), Surface.CONCRETE, base, 1.0, frame))
         else:
-            runways.append(Quad(strip.pavement(), Surface.ASPHALT, grey(tone, rng.uniform(-1, 2)), 1.0, frame))
+            runways.append(
+                Quad(strip.pavement(), Surface.ASPHALT, grey(tone, rng.uniform(-1, 2)), 1.0, frame)
+            )
             if wide and rng.random() < 0.5:
                 # Ends are often concrete on an asphalt runway.
                 base = grey(float(rng.uniform(140, 165)), rng.uniform(1, 3))
                 for a, b in ((s0, s0 + 150 + strip.near.displaced_m), (s1 - 150 - strip.far.displaced_m, s1)):
-                    runways.append(Quad(strip.rectangle(a, b, -half, half), Surface.CONCRETE, base, 1.0, frame))
+                    runways.append(
+                        Quad(strip.rectangle(a, b, -half, half), Surface.CONCRETE, base, 1.0, frame)
+                    )
         wear = float(rng.uniform(0.4, 1.4))
         for marking in strip_markings(strip.near, strip.far):
-            runways.append(Quad(strip.at(marking.corners_st), Surface.PAINT, marking.colour, 1.0, frame, wear))
+            runways.append(
+                Quad(strip.at(marking.corners_st), Surface.PAINT, marking.colour, 1.0, frame, wear)
+            )
         runways += _rubber(strip, rng)
     return shoulders + runways
 
@@ -138,14 +146,20 @@ def build_scene(strips: list[Strip], palette: Palette, rng: np.random.Generator)
     airfield, sites = airfield_quads(strips, palette, rng)
     runways = runway_quads(strips, rng)
     parts = [
-        polygon(strip.pavement(150.0 if strip.near.width_m >= 40 else 70.0, 240.0 if strip.near.width_m >= 40 else 90.0))
+        polygon(
+            strip.pavement(
+                150.0 if strip.near.width_m >= 40 else 70.0, 240.0 if strip.near.width_m >= 40 else 90.0
+            )
+        )
         for strip in strips
     ]
     parts += [site.buffer(45.0, join_style="mitre") for site in sites]
     # Runways that cross or nearly meet share one field; the fence keeps within 600 m of pavement.
     fields = [
         shapely.union_all([a, b]).convex_hull.intersection(shapely.union_all([a, b]).buffer(600.0))
-        for k, a in enumerate(parts) for b in parts[:k] if a.intersects(b)
+        for k, a in enumerate(parts)
+        for b in parts[:k]
+        if a.intersects(b)
     ]
     # Closing joins neighbouring runways; the fence then runs in long straight pieces.
     area = shapely.union_all(parts + fields)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.transform import from_origin
+from rasterio.transform import Affine
 
 from lard.errors import SourceError
 from lard.tables import atomic_path, read_json, sha256_file
@@ -36,8 +36,10 @@ class LevelGrid:
         return self.y_max_m - self.height_px * self.gsd_m
 
 
-def level_grids(box: tuple[float, float, float, float], gsd_m: float, margins_m: tuple[float, ...]) -> list[LevelGrid]:
-    """Return one grid per margin, finest first, each twice as coarse; edges of a level lie on edges of the next.
+def level_grids(
+    box: tuple[float, float, float, float], gsd_m: float, margins_m: tuple[float, ...]
+) -> list[LevelGrid]:
+    """One grid per margin, finest first, each twice as coarse; a level's edges lie on edges of the next.
 
     box = x_min, y_min, x_max, y_max of what the finest level must show, in metres.
     """
@@ -57,20 +59,36 @@ def ortho_crs(lat0_deg: float, lon0_deg: float) -> str:
     return f"+proj=ortho +lat_0={lat0_deg:.9f} +lon_0={lon0_deg:.9f} +ellps=WGS84 +units=m +no_defs"
 
 
-def write_tile(path: Path, image: NDArray[np.uint8], x_min_m: float, y_max_m: float, gsd_m: float, crs: str) -> str:
+def write_tile(
+    path: Path, image: NDArray[np.uint8], x_min_m: float, y_max_m: float, gsd_m: float, crs: str
+) -> str:
     """Write an image (h, w, 3) as a tiled JPEG GeoTIFF, atomically, and return its SHA-256."""
     height, width = image.shape[:2]
     try:
         with atomic_path(path) as temporary:
             with rasterio.open(
-                temporary, "w", driver="GTiff", width=width, height=height, count=3, dtype="uint8", crs=crs,
-                transform=from_origin(x_min_m, y_max_m, gsd_m, gsd_m), compress="JPEG", photometric="YCBCR",
-                jpeg_quality=JPEG_QUALITY, tiled=True, blockxsize=256, blockysize=256,
+                temporary,
+                "w",
+                driver="GTiff",
+                width=width,
+                height=height,
+                count=3,
+                dtype="uint8",
+                crs=crs,
+                transform=Affine(gsd_m, 0.0, x_min_m, 0.0, -gsd_m, y_max_m),
+                compress="JPEG",
+                photometric="YCBCR",
+                jpeg_quality=JPEG_QUALITY,
+                tiled=True,
+                blockxsize=256,
+                blockysize=256,
             ) as target:
                 target.write(np.moveaxis(image, -1, 0))
             return sha256_file(temporary)
     except (OSError, rasterio.errors.RasterioError) as error:
-        raise SourceError(f"{path}: the tile could not be written ({error}); free space or mend the folder") from error
+        raise SourceError(
+            f"{path}: the tile could not be written ({error}); free space or mend the folder"
+        ) from error
 
 
 def manifest_holds(folder: Path, key: str) -> dict[str, Any] | None:
@@ -85,7 +103,11 @@ def manifest_holds(folder: Path, key: str) -> dict[str, Any] | None:
             return None
         for tile in tiles:
             file = folder / tile["file"]
-            if not file.is_file() or file.stat().st_size != tile["size_bytes"] or sha256_file(file) != tile["sha256"]:
+            if (
+                not file.is_file()
+                or file.stat().st_size != tile["size_bytes"]
+                or sha256_file(file) != tile["sha256"]
+            ):
                 return None
     except (KeyError, TypeError, ValueError, SourceError, OSError):
         return None

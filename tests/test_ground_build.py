@@ -1,0 +1,204 @@
+"""The procedural ortho-photo on disk: places, edges, averages, bytes."""
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import Transformer
+
+from lard.airports import Airport, Runway
+from lard.errors import AirportError
+from lard.geodesy import geodesic_direct
+from lard.imagery.ground.procedural import build_ground, halve, paint_window, prepare
+from lard.imagery.ground.procedural_paint import Quad, Surface, pack, paint
+from lard.imagery.ground.procedural_palette import REGIONS, region_of
+from lard.imagery.ground.tiles import LevelGrid, level_grids
+
+MARGINS_M = (60.0, 130.0, 400.0)
+
+
+def an_airport(heading_deg: float = 90.0, length_m: float = 640.0) -> Airport:
+    lat, lon = 48.0, 2.0
+    half = length_m / 2
+    start = geodesic_direct(lat, lon, heading_deg + 180, half)
+    end = geodesic_direct(lat, lon, heading_deg, half)
+    ident = f"{round(heading_deg / 10) or 36:02d}"
+    other = f"{(round(heading_deg / 10) + 18 - 1) % 36 + 1:02d}"
+    ends = [(float(p[0]), float(p[1]), 100.0) for p in (start, end)]
+    runways = tuple(
+        Runway.from_thresholds("TEST", a, b, near, far, 30.0, marking="nonprecision")
+        for a, b, near, far in ((ident, other, *ends), (other, ident, *ends[::-1]))
+    )
+    return Airport("TEST", "Test field", "FR", lat, lon, 100.0, runways)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("ground")
+    build_ground(an_airport(), root, seed=3, gsd_m=0.5, margins_m=MARGINS_M)
+    return root / "TEST"
+
+
+def read_level(folder: Path, number: int) -> tuple[np.ndarray, dict]:
+    level = json.loads((folder / "manifest.json").read_text())["levels"][number]
+    out = np.zeros((level["height_px"], level["width_px"], 3), np.uint8)
+    for tile in level["tiles"]:
+        with rasterio.open(folder / tile["file"]) as source:
+            part = np.moveaxis(source.read(), 0, -1)
+            assert source.bounds.left == level["x_min_m"] + tile["col_px"] * level["gsd_m"]
+            assert source.bounds.top == level["y_max_m"] - tile["row_px"] * level["gsd_m"]
+        out[tile["row_px"] :, tile["col_px"] :][: part.shape[0], : part.shape[1]] = part
+    return out, level
+
+
+def test_runway_lies_where_its_corners_say(built: Path) -> None:
+    """Sample the picture along the threshold by latitude and longitude: stripes inside, none outside."""
+    image, level = read_level(built, 0)
+    with rasterio.open(built / "l0_r00_c00.tif") as source:
+        to_plane = Transformer.from_crs("EPSG:4979", source.crs, always_xy=True)
+    runway = an_airport().runway("09")
+    bl, br = runway.corners[3], runway.corners[2]
+    x, y = to_plane.transform([bl[1], br[1]], [bl[0], br[0]])
+    column = round((min(x) + 21 - level["x_min_m"]) / 0.5)  # 21 m beyond the threshold, through the stripes
+    rows = (level["y_max_m"] - np.array(y)) / 0.5
+    profile = image[:, column - 20 : column + 24].mean(axis=(1, 2))
+    north, south = round(rows[0]), round(rows[1])
+    inside = profile[north + 1 : south - 1]
+    bright = inside > 180
+    assert np.count_nonzero(np.diff(bright.astype(int)) == 1) == 8
+    assert (profile[north - 40 : north - 2] < 180).all()
+    assert (profile[south + 2 : south + 40] < 180).all()
+    # the outermost stripes' outer edges, at half height, lie evenly about the centreline
+    level_at = (np.median(inside[bright]) + np.median(inside[~bright])) / 2
+    rise = np.flatnonzero((inside[:-1] < level_at) & (inside[1:] >= level_at))[0]
+    fall = np.flatnonzero((inside[:-1] >= level_at) & (inside[1:] < level_at))[-1]
+    cross = [k + (level_at - inside[k]) / (inside[k + 1] - inside[k]) + north + 1.5 for k in (rise, fall)]
+    assert abs(np.mean(cross) - rows.mean()) * 0.5 < 0.06
+    assert (cross[1] - cross[0]) * 0.5 == pytest.approx(2 * 8 * (15 - 0.9) / 8, abs=0.15)
+
+
+@settings(max_examples=25, deadline=None)
+@given(angle=st.floats(0, 6.28), offset_m=st.floats(-1, 1), gsd_m=st.sampled_from([0.25, 0.5, 1.0]))
+def test_edges_are_exact_to_centimetres(angle: float, offset_m: float, gsd_m: float) -> None:
+    """A white half plane's edge, found by the covered area in a round window, is where the corner says."""
+    ahead = np.array([np.cos(angle), np.sin(angle)])
+    side = np.array([-ahead[1], ahead[0]])
+    corners = (
+        np.array([-60 * ahead, 60 * ahead, 60 * ahead + 90 * side, -60 * ahead + 90 * side]) + offset_m * side
+    )
+    image = np.zeros((160, 160, 3), np.uint8)
+    half = 80 * gsd_m
+    quad = Quad(corners, Surface.PLAIN, (250.0, 250.0, 250.0), 1.0, (0.0, 0.0, 1.0, 0.0), 0.0)
+    paint(image, -half, half, gsd_m, pack([quad]), 1)
+    centre = (np.arange(160) + 0.5) * gsd_m - half
+    x, y = np.meshgrid(centre, -centre)
+    along, across = x * ahead[0] + y * ahead[1], x * side[0] + y * side[1]
+    cut = half * 0.6
+    window = (np.abs(along) < cut) & (np.abs(across) < cut)
+    covered = image[..., 0][window].astype(float).sum() / 250.0
+    # share of the window that is white times its extent, from the far side back to the edge
+    edge = cut - covered / np.count_nonzero(window) * 2 * cut
+    assert abs(edge - offset_m) < 0.05 + 0.02 * gsd_m
+
+
+def test_thin_lines_keep_their_weight() -> None:
+    line = np.array([[-40.0, 3.1], [40.0, 3.1], [40.0, 3.3], [-40.0, 3.3]])
+    image = np.zeros((64, 64, 3), np.uint8)
+    paint(image, -16.0, 16.0, 0.5, pack([Quad(line, Surface.PLAIN, (250.0,) * 3, grain=0.0)]), 1)
+    assert image[:, 32, 0].sum() / 250.0 * 0.5 == pytest.approx(0.2, abs=0.01)
+
+
+def test_coarser_levels_are_averages_of_finer(built: Path) -> None:
+    for number in (1, 2):
+        fine, grid = read_level(built, number - 1)
+        coarse, outer = read_level(built, number)
+        row = round((outer["y_max_m"] - grid["y_max_m"]) / outer["gsd_m"])
+        column = round((grid["x_min_m"] - outer["x_min_m"]) / outer["gsd_m"])
+        average = halve(fine).astype(int)
+        same = coarse[row : row + average.shape[0], column : column + average.shape[1]].astype(int)
+        assert np.abs(average - same).mean() < 1.5  # JPEG
+        assert np.abs((average - same).mean(axis=(0, 1))).max() < 0.3
+
+
+def test_levels_share_pixel_edges() -> None:
+    grids = level_grids((-1234.5, -333.3, 987.6, 444.4), 0.3, (250.0, 600.0, 2000.0, 6000.0))
+    for fine, coarse in itertools.pairwise(grids):
+        for low, high in ((coarse.x_min_m, fine.x_min_m), (fine.y_max_m, coarse.y_max_m)):
+            steps = (high - low) / coarse.gsd_m
+            assert steps == pytest.approx(round(steps), abs=1e-6)
+        assert fine.x_min_m >= coarse.x_min_m
+        assert fine.x_max_m <= coarse.x_max_m
+        assert fine.y_min_m >= coarse.y_min_m
+        assert fine.width_px % 2 == fine.height_px % 2 == 0
+
+
+def test_windows_join_without_seams() -> None:
+    ground = prepare(an_airport(35.0), 5, 1.0, (100.0,))
+    grid = LevelGrid(1.0, -256.0, 256.0, 512, 512)
+    whole = paint_window(ground, grid, 0, 0, 512, 512, None, None)
+    parts = np.hstack([paint_window(ground, grid, 0, c, 512, 256, None, None) for c in (0, 256)])
+    assert np.abs(whole.astype(int) - parts).max() <= 1
+
+
+@pytest.mark.parametrize("heading_deg", [20.0, 200.0])
+def test_levels_agree_in_colour_where_they_meet(heading_deg: float) -> None:
+    """Ground painted at 4 m per pixel has the colour of the average of the same ground painted at 1 m."""
+    ground = prepare(an_airport(heading_deg), 11, 1.0, (100.0,))
+    fine = paint_window(ground, LevelGrid(1.0, 600.0, 1624.0, 1024, 1024), 0, 0, 1024, 1024, None, None)
+    coarse = paint_window(ground, LevelGrid(4.0, 600.0, 1624.0, 256, 256), 0, 0, 256, 256, None, None)
+    difference = halve(halve(fine)).astype(float) - coarse
+    assert np.abs(difference.mean(axis=(0, 1))).max() < 3.0
+    assert np.abs(difference).mean() < 9.0
+
+
+def test_same_inputs_same_bytes_and_a_damaged_folder_is_mended(built: Path, tmp_path: Path) -> None:
+    airport = an_airport()
+    first = json.loads((built / "manifest.json").read_text())
+    build_ground(airport, tmp_path, seed=3, gsd_m=0.5, margins_m=MARGINS_M)
+    folder = tmp_path / "TEST"
+    assert json.loads((folder / "manifest.json").read_text()) == first
+    # intact: nothing is written again
+    stamp = (folder / "manifest.json").stat().st_mtime_ns
+    build_ground(airport, tmp_path, seed=3, gsd_m=0.5, margins_m=MARGINS_M)
+    assert (folder / "manifest.json").stat().st_mtime_ns == stamp
+    # killed half-way: no manifest, a truncated tile, a stray temporary
+    (folder / "manifest.json").unlink()
+    (folder / "l0_r00_c00.tif").write_bytes(b"half")
+    (folder / ".l1.abc.tmp.tif").write_bytes(b"")
+    build_ground(airport, tmp_path, seed=3, gsd_m=0.5, margins_m=MARGINS_M)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == {
+        p.name: p.read_bytes() for p in built.iterdir()
+    }
+
+
+def test_a_changed_tile_or_input_builds_again(built: Path, tmp_path: Path) -> None:
+    build_ground(an_airport(), tmp_path, seed=3, gsd_m=0.5, margins_m=MARGINS_M)
+    tile = tmp_path / "TEST" / "l1_r00_c00.tif"
+    good = tile.read_bytes()
+    tile.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    build_ground(an_airport(), tmp_path, seed=3, gsd_m=0.5, margins_m=MARGINS_M)
+    assert tile.read_bytes() == good
+    manifest = build_ground(an_airport(), tmp_path, seed=4, gsd_m=0.5, margins_m=MARGINS_M)
+    assert manifest["seed"] == 4
+    assert tile.read_bytes() != good
+
+
+def test_bad_inputs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(AirportError, match="XXXX"):
+        build_ground("XXXX", tmp_path)
+    with pytest.raises(AirportError, match="no runways"):
+        build_ground(replace(an_airport(), runways=()), tmp_path)
+    with pytest.raises(AirportError, match="gsd_m"):
+        build_ground(an_airport(), tmp_path, gsd_m=0.0)
+    assert not (tmp_path / "TEST" / "manifest.json").exists()
+
+
+@given(lat=st.floats(-90, 90), lon=st.floats(-180, 180))
+def test_every_place_has_a_region(lat: float, lon: float) -> None:
+    assert region_of(lat, lon) in REGIONS
