@@ -43,6 +43,9 @@ class Difference:
     pairs: tuple[Pair, ...]
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
+    """Landing directions without a match at airports that both have."""
+    airports_only_first: tuple[str, ...] = ()
+    airports_only_second: tuple[str, ...] = ()
 
     def quantiles(self) -> dict[str, float]:
         """Median, p75, p90, p95 and maximum of the threshold distances in metres; empty without pairs."""
@@ -63,12 +66,13 @@ def diff_databases(
     """Match the landing directions of two databases; each is used once, the closest pairs first.
 
     A pair has thresholds within the distance and headings within 20 degrees. Parallel runways are told apart
-    by their across-track offset, which weighs more than a moved threshold. A runway of the second database
-    counts as missing from the first only near an airport of the first.
+    by their across-track offset, which weighs more than a moved threshold.
     """
-    ours, theirs = _runways(first.airports.values()), _runways(_near(first, second))
+    shared_first, lone_first = _shared(first, second)
+    shared_second, lone_second = _shared(second, first)
+    ours, theirs = _runways(shared_first), _runways(shared_second)
     if not ours or not theirs:
-        return Difference((), tuple(_label(r) for r in ours), tuple(_label(r) for r in theirs))
+        return Difference((), _labels(ours), _labels(theirs), lone_first, lone_second)
     starts, others = _ground_ecef(ours), _ground_ecef(theirs)
     rows = cKDTree(others).query_ball_point(starts, max_distance_m)
     i = np.repeat(np.arange(len(ours)), [len(row) for row in rows])
@@ -87,32 +91,33 @@ def diff_databases(
             used.add(other)
     return Difference(
         tuple(pairs[k] for k in sorted(pairs)),
-        tuple(_label(runway) for k, runway in enumerate(ours) if k not in pairs),
-        tuple(_label(runway) for k, runway in enumerate(theirs) if k not in used),
+        _labels(runway for k, runway in enumerate(ours) if k not in pairs),
+        _labels(runway for k, runway in enumerate(theirs) if k not in used),
+        lone_first,
+        lone_second,
     )
 
 
-def _near(first: RunwayDatabase, second: RunwayDatabase) -> list[Airport]:
-    """Airports of the second database at an airport of the first: same code or reference points close by."""
-    mine, others = list(first.airports.values()), list(second.airports.values())
+def _shared(database: RunwayDatabase, other: RunwayDatabase) -> tuple[list[Airport], tuple[str, ...]]:
+    """Airports that the other database has too, by code or by place, and the codes of the others."""
+    mine, others = list(database.airports.values()), list(other.airports.values())
     if not mine or not others:
-        return []
-    here = ecef_of(np.array([(a.lat_deg, a.lon_deg, 0.0) for a in mine]), "wgs84")
-    there = ecef_of(np.array([(a.lat_deg, a.lon_deg, 0.0) for a in others]), "wgs84")
-    distance_m, _ = cKDTree(here).query(there)
-    return [
-        airport
-        for airport, d in zip(others, distance_m, strict=True)
-        if d <= _SAME_AIRPORT_M or airport.icao in first.airports
-    ]
+        return [], tuple(sorted(database.airports))
+    here, there = (
+        ecef_of(np.array([(a.lat_deg, a.lon_deg, 0.0) for a in x]), "wgs84") for x in (mine, others)
+    )
+    distance_m, _ = cKDTree(there).query(here)
+    near = {a.icao for a, d in zip(mine, distance_m, strict=True) if d <= _SAME_AIRPORT_M}
+    shared = [airport for airport in mine if airport.icao in near or airport.icao in other.airports]
+    return shared, tuple(sorted(set(database.airports) - {airport.icao for airport in shared}))
 
 
 def _runways(airports: Iterable[Airport]) -> list[Runway]:
     return [runway for airport in sorted(airports, key=lambda a: a.icao) for runway in airport.runways]
 
 
-def _label(runway: Runway) -> str:
-    return f"{runway.airport} {runway.ident}"
+def _labels(runways: Iterable[Runway]) -> tuple[str, ...]:
+    return tuple(f"{runway.airport} {runway.ident}" for runway in runways)
 
 
 def _headings(runways: list[Runway]) -> Array:

@@ -193,19 +193,26 @@ def _note_position(entry: LardEntry, label: str, report: ImportReport) -> None:
 
 def _link(members: list[Runway], report: ImportReport) -> list[Runway]:
     """Link reciprocals by geometry; an end without one gets it from its own corners."""
-    ltps = np.array([runway.ltp for runway in members])
-    fpaps = np.array([runway.fpap for runway in members])
-    starts, ends = ecef_of(ltps * [1, 1, 0], "wgs84"), ecef_of(fpaps * [1, 1, 0], "wgs84")
+    ground = np.array([1.0, 1.0, 0.0])
+    starts = ecef_of(np.array([runway.ltp for runway in members]) * ground, "wgs84")
+    ends = ecef_of(np.array([runway.fpap for runway in members]) * ground, "wgs84")
     apart = np.linalg.norm(starts[:, None] - ends, axis=-1)
     gap = np.maximum(apart, apart.T)
     linked = []
     for k, runway in enumerate(members):
         partner = int(np.argmin(gap[k]))
-        if gap[k, partner] <= _SAME_STRIP_M and partner != k:
-            linked.append(replace(runway, reciprocal=members[partner].ident))
-        else:
+        label = f"{runway.airport} {runway.ident}"
+        if partner == k or gap[k, partner] > _SAME_STRIP_M:
             linked += [runway, opposite(runway)]
-            report.notes.append(f"{runway.airport} {runway.ident}: reciprocal {runway.reciprocal} added")
+            report.notes.append(f"{label}: reciprocal {runway.reciprocal} added")
+            continue
+        other = members[partner]
+        linked.append(replace(runway, reciprocal=other.ident))
+        split_m = np.linalg.norm(
+            runway.corners_ecef() - np.roll(other.corners_ecef(), 2, axis=0), axis=-1
+        ).max()
+        if k < partner and split_m > 0.01:
+            report.notes.append(f"{label}: corners up to {split_m:.2f} m from those stated for {other.ident}")
     return linked
 
 

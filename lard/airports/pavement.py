@@ -142,10 +142,14 @@ def _strip(
 def filled_elevations(points: Array, codes: NDArray[np.str_]) -> Array:
     """Ends (n, 2, 3) whose missing altitudes are those of the nearest end of the same airport, if any."""
     filled = points.copy()
-    flat, owner = filled.reshape(-1, 3), np.repeat(codes, 2)
-    stated = points.reshape(-1, 3)
-    for k in np.flatnonzero(np.isnan(stated[:, 2]) & ~np.isnan(stated[:, 0])):
-        known = np.flatnonzero((owner == owner[k]) & ~np.isnan(stated).any(-1))
+    flat, stated = filled.reshape(-1, 3), points.reshape(-1, 3)
+    complete = ~np.isnan(stated).any(-1)
+    ends_of: dict[str, list[int]] = {}
+    for k, code in enumerate(np.repeat(codes, 2).tolist()):
+        ends_of.setdefault(code, []).append(k)
+    for k in np.flatnonzero(np.isnan(stated[:, 2]) & ~np.isnan(stated[:, 0])).tolist():
+        siblings = np.array(ends_of[str(codes[k // 2])])
+        known = siblings[complete[siblings]]
         if known.size:
             lat, lon = stated[known, 0], stated[known, 1]
             _, _, distance_m = geodesic_inverse(stated[k, 0], stated[k, 1], lat, lon)

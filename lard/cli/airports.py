@@ -354,6 +354,8 @@ def diff_command(
                 "medians": difference.medians(),
                 "only_first": list(difference.only_first),
                 "only_second": list(difference.only_second),
+                "airports_only_first": list(difference.airports_only_first),
+                "airports_only_second": list(difference.airports_only_second),
                 "pairs": [asdict(pair) for pair in difference.pairs],
             }
         )
@@ -384,9 +386,12 @@ def _print_difference(difference: Difference, first: str, second: str, worst: in
     columns = [first, second, "distance_m", "along_m", "across_m", "up_m", "width_m", "heading_deg"]
     if rows:
         _print_table("farthest", columns, rows, set(columns[2:]))
-    for label, names in (
-        (f"only in {first}", difference.only_first),
-        (f"only in {second}", difference.only_second),
+    for name, ends, codes in (
+        (first, difference.only_first, difference.airports_only_first),
+        (second, difference.only_second, difference.airports_only_second),
     ):
-        if names:
-            click.echo(f"{label} ({len(names)}): {', '.join(names)}")
+        if ends:
+            click.echo(f"only in {name}, {len(ends)} landing directions: {', '.join(ends)}")
+        if codes:
+            more = f" and {len(codes) - 20} more" if len(codes) > 20 else ""
+            click.echo(f"only in {name}, {len(codes)} airports: {', '.join(codes[:20])}{more}")
