@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from lard.detect.checkpoint import facts
 from lard.detect.config import read_params
 from lard.detect.score import score
 from pipelines.stage import run
@@ -15,7 +16,10 @@ def main(model: str) -> None:
     plan = params.predict
     truth = Path("data") / plan.source / "coco" / f"{plan.split}.json"
     results = Path("results")
-    overall = score(truth, results / f"{model}.json", results / f"{model}.score.json", model)["overall"]
+    known = facts(Path("models") / model / "checkpoint.pt")
+    overall = score(truth, results / f"{model}.json", results / f"{model}.score.json", model, known)[
+        "overall"
+    ]
     print(f"{model}: " + ", ".join(f"{key} {overall[key]}" for key in ("AP", "AP50", "AP75", "AR100")))
 
 

@@ -16,7 +16,18 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from lard.cli import main
-from lard.detect.score import Evaluation, read_results, read_truth, score, slices, submission_faults
+from lard.detect.score import (
+    AREAS_PX2,
+    Evaluation,
+    airport_draws,
+    bootstrap,
+    paired_difference,
+    read_results,
+    read_truth,
+    score,
+    slices,
+    submission_faults,
+)
 from lard.errors import DataError
 
 
@@ -45,13 +56,19 @@ def noisy_results(truth: dict[str, Any], seed: int = 0) -> list[dict[str, Any]]:
     return rows
 
 
-def plain_pycocotools(truth: dict[str, Any], rows: list[dict[str, Any]], images: list[int]) -> np.ndarray:
+def plain_pycocotools(
+    truth: dict[str, Any],
+    rows: list[dict[str, Any]],
+    images: list[int],
+    area: tuple[float, float] = (0, 1e10),
+) -> np.ndarray:
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         coco.dataset = json.loads(json.dumps(truth))
         coco.createIndex()
         judge = COCOeval(coco, coco.loadRes(rows), "bbox")
         judge.params.imgIds = images
+        judge.params.areaRng[0] = list(area)
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
@@ -67,6 +84,40 @@ def test_numbers_equal_pycocotools_whole_and_by_slice(truth_path: Path) -> None:
         mine, theirs = evaluation.metrics(images), plain_pycocotools(truth, rows, images)
         for key, place in {"AP": 0, "AP50": 1, "AP75": 2, "AR1": 6, "AR10": 7, "AR100": 8}.items():
             assert mine[key] == pytest.approx(theirs[place], abs=1e-9)
+
+
+def test_areas_equal_pycocotools(truth_path: Path) -> None:
+    truth = read_truth(truth_path)
+    rows = noisy_results(truth, 1)
+    evaluation = Evaluation(truth, rows)
+    everything = sorted(evaluation.images)
+    for name in ("16-32 px", "under 16 px"):
+        mine, theirs = (
+            evaluation.metrics(area=name),
+            plain_pycocotools(truth, rows, everything, AREAS_PX2[name]),
+        )
+        assert mine["AP"] == pytest.approx(theirs[0], abs=1e-9)
+    assert (
+        sum(evaluation.metrics(area=name)["boxes"] for name in AREAS_PX2) == 2 * evaluation.metrics()["boxes"]
+    )
+
+
+def test_intervals_resample_whole_airports(truth_path: Path) -> None:
+    truth = read_truth(truth_path)
+    good, bad = Evaluation(truth, noisy_results(truth)), Evaluation(truth, noisy_results(truth)[:3])
+    airports = slices(truth)["airport"]
+    assert airport_draws(["A"], 10) == [] and len(airport_draws(["A", "B"], 10)) == 10
+    report = bootstrap(good, airports)
+    low, high = report["AP50"]
+    assert low <= good.metrics()["AP50"] <= high
+    difference = paired_difference(good, bad, airports)
+    assert (
+        difference["difference"] < 0 and difference["interval"][1] < 0 and difference["share_positive"] == 0
+    )
+    twice = good.metrics([image for image in good.images for _ in range(2)])
+    assert twice["AP"] == pytest.approx(good.metrics()["AP"], abs=0.02) and twice["images"] == 2 * len(
+        good.images
+    )
 
 
 def test_ignorable_runways_neither_reward_nor_punish(truth_path: Path) -> None:

@@ -63,9 +63,17 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def save_detector(net: Detector, name: str, spec: ModelSpec, extra: dict[str, Any], path: str | Path) -> None:
     """Write an exported detector; a Lipschitz one is audited first and carries its constant."""
     meta = {"format": FORMAT, "name": name, "spec": spec.model_dump(mode="json"), **extra}
+    meta["parameters"] = sum(parameter.numel() for parameter in net.parameters())
     if isinstance(net, LipschitzFcos):
         meta["lipschitz"] = audit(net).to_json()
     write_tensors(net.state_dict(), meta, path)
+
+
+def facts(path: str | Path) -> dict[str, Any]:
+    """What a leaderboard says about a checkpoint: parameters, and the Lipschitz constant where there is one."""
+    meta = read_tensors(path)[1]
+    found = {"parameters": meta["parameters"], "family": meta["spec"]["family"]}
+    return found | ({"lipschitz_constant": meta["lipschitz"]["L"]} if "lipschitz" in meta else {})
 
 
 def load_detector(path: str | Path, name: str | None = None) -> Checkpoint:

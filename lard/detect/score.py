@@ -14,10 +14,19 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from lard.errors import DataError
-from lard.tables import read_json, write_json
+from lard.tables import read_json, sha256_file, write_json
 
 MAX_DETECTIONS = (1, 10, 100)
-METRICS = ("AP", "AP50", "AP75", "AR1", "AR10", "AR100")
+EVERYTHING_PX2 = 1e10
+AREAS_PX2 = {
+    "all": (0.0, EVERYTHING_PX2),
+    "under 16 px": (0.0, 16.0**2),
+    "16-32 px": (16.0**2, 32.0**2),
+    "32-64 px": (32.0**2, 64.0**2),
+    "over 64 px": (64.0**2, EVERYTHING_PX2),
+}
+"""Box areas, named by the side of the square of that area; runways on approach are small."""
+DISTANCES_M = (1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
 
 
 class Evaluation:
@@ -31,9 +40,10 @@ class Evaluation:
             note["iscrowd"] = 0 if all_required else int(note.get("iscrowd", 0))
             note.setdefault("area", note["bbox"][2] * note["bbox"][3])
         self.images = {int(image["id"]): image for image in document["images"]}
-        self.required = dict.fromkeys(self.images, 0)
+        self.required: dict[int, list[float]] = {image_id: [] for image_id in self.images}
         for note in document["annotations"]:
-            self.required[int(note["image_id"])] += 1 - note["iscrowd"]
+            if not note["iscrowd"]:
+                self.required[int(note["image_id"])].append(float(note["area"]))
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its timings
             coco = COCO()
             coco.dataset = document
@@ -41,32 +51,38 @@ class Evaluation:
             detections = coco.loadRes([dict(row) for row in results]) if results else _no_results(document)
             self._eval = COCOeval(coco, detections, "bbox")
             self._eval.params.maxDets = list(MAX_DETECTIONS)
-            self._eval.params.areaRng = [[0, 1e10]]
-            self._eval.params.areaRngLbl = ["all"]
+            self._eval.params.areaRng = [list(limits) for limits in AREAS_PX2.values()]
+            self._eval.params.areaRngLbl = list(AREAS_PX2)
             self._eval.evaluate()
         self._order = {int(image_id): place for place, image_id in enumerate(self._eval.params.imgIds)}
         self._matches = list(self._eval.evalImgs)
         self._params = deepcopy(self._eval.params)
 
-    def metrics(self, images: Sequence[int] | None = None) -> dict[str, Any]:
-        """AP, AP50, AP75, AR at 1, 10, 100 detections; None where no box is required."""
-        chosen = sorted(self.images if images is None else set(images))
-        precision, recall = self.curves(chosen)
+    def metrics(self, images: Sequence[int] | None = None, area: str = "all") -> dict[str, Any]:
+        """AP, AP50, AP75, AR at 1, 10, 100 detections; None where no box is required.
+
+        An image may be listed more than once, as resampling does.
+        """
+        chosen = sorted(self.images if images is None else images)
+        precision, recall = self.curves(chosen, area)
         found: dict[str, Any] = {
             "AP": _mean(precision),
             "AP50": _mean(precision[0]),
             "AP75": _mean(precision[5]),
             **{f"AR{count}": _mean(recall[:, place]) for place, count in enumerate(MAX_DETECTIONS)},
         }
-        boxes = sum(self.required[image_id] for image_id in chosen)
+        low, high = AREAS_PX2[area]
+        boxes = sum(low <= size < high for image_id in chosen for size in self.required[image_id])
         return {**found, "images": len(chosen), "boxes": boxes}
 
-    def curves(self, images: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    def curves(self, images: Sequence[int], area: str = "all") -> tuple[np.ndarray, np.ndarray]:
         """Precision (10 IoUs, 101 recalls) at 100 detections and recall (10 IoUs, 3 limits) of a subset."""
         params = deepcopy(self._params)
         params.imgIds = list(images)
+        params.areaRng, params.areaRngLbl = [list(AREAS_PX2[area])], [area]
+        shift = list(AREAS_PX2).index(area) * len(self._order)
         self._eval.params = self._eval._paramsEval = params
-        self._eval.evalImgs = [self._matches[self._order[image_id]] for image_id in images]
+        self._eval.evalImgs = [self._matches[shift + self._order[image_id]] for image_id in images]
         with contextlib.redirect_stdout(io.StringIO()):
             self._eval.accumulate()
         return self._eval.eval["precision"][:, :, 0, 0, -1], self._eval.eval["recall"][:, 0, 0, :]
@@ -153,44 +169,116 @@ def _number(value: Any) -> bool:
 
 
 def slices(truth: Mapping[str, Any]) -> dict[str, dict[str, list[int]]]:
-    """Image ids by zone, airport and number of required runways in view."""
-    found: dict[str, dict[str, list[int]]] = {"zone": {}, "airport": {}, "runways": {}}
-    required: dict[int, int] = {}
+    """Image ids by zone, airport, number of required runways in view and distance of the nearest one."""
+    found: dict[str, dict[str, list[int]]] = {"zone": {}, "airport": {}, "runways": {}, "distance": {}}
+    required: dict[int, list[Any]] = {}
     for note in truth["annotations"]:
-        required[int(note["image_id"])] = (
-            required.get(int(note["image_id"]), 0) + 1 - int(note.get("iscrowd", 0))
-        )
+        if not note.get("iscrowd", 0):
+            required.setdefault(int(note["image_id"]), []).append(note.get("slant_m"))
     for image in truth["images"]:
+        image_id = int(image["id"])
         for key in ("zone", "airport"):
             if image.get(key) is not None:
-                found[key].setdefault(str(image[key]), []).append(int(image["id"]))
-        count = required.get(int(image["id"]), 0)
-        found["runways"].setdefault("3+" if count >= 3 else str(count), []).append(int(image["id"]))
+                found[key].setdefault(str(image[key]), []).append(image_id)
+        slants_m = required.get(image_id, [])
+        found["runways"].setdefault("3+" if len(slants_m) >= 3 else str(len(slants_m)), []).append(image_id)
+        if slants_m and None not in slants_m:
+            found["distance"].setdefault(_distance_bin(min(slants_m)), []).append(image_id)
     return {key: groups for key, groups in found.items() if groups}
 
 
-def score(truth_path: str | Path, results_path: str | Path, out: str | Path, model: str) -> dict[str, Any]:
-    """Score a results file and write the metrics as JSON; returns what was written."""
+def _distance_bin(slant_m: float) -> str:
+    place = int(np.searchsorted(DISTANCES_M, slant_m, side="right"))
+    if place == len(DISTANCES_M):
+        return f"over {DISTANCES_M[-1] / 1000:g} km"
+    low = DISTANCES_M[place - 1] if place else 0.0
+    return f"{low / 1000:g}-{DISTANCES_M[place] / 1000:g} km"
+
+
+def score(
+    truth_path: str | Path,
+    results_path: str | Path,
+    out: str | Path,
+    model: str,
+    facts: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Score a results file and write the metrics as JSON, with `facts` about the model; returns them."""
     truth = read_truth(truth_path)
     rows = read_results(results_path, truth)
     evaluation = Evaluation(truth, rows)
+    groups = slices(truth)
+    parts = {
+        key: {name: evaluation.metrics(images) for name, images in sorted(parts.items())}
+        for key, parts in groups.items()
+    }
+    parts["size"] = {area: evaluation.metrics(area=area) for area in AREAS_PX2 if area != "all"}
+    parts["protocol"] = {
+        "every visible runway required": Evaluation(truth, rows, all_required=True).metrics()
+    }
     report = {
+        **(facts or {}),
         "model": model,
         "detections": len(rows),
         "overall": evaluation.metrics(),
-        "all_required": Evaluation(truth, rows, all_required=True).metrics(),
-        "slices": {
-            key: {group: evaluation.metrics(images) for group, images in sorted(groups.items())}
-            for key, groups in slices(truth).items()
-        },
+        "intervals": bootstrap(evaluation, groups.get("airport", {})),
+        "slices": parts,
+        "truth_sha256": sha256_file(truth_path),
+        "results_sha256": sha256_file(results_path),
     }
     report = _rounded(report)
     write_json(report, out)
     return report
 
 
+def bootstrap(
+    evaluation: Evaluation, airports: Mapping[str, Sequence[int]], draws: int = 400, level: float = 0.95
+) -> dict[str, Any]:
+    """Percentile intervals of AP and AP50 over airports drawn anew; frames of one are not independent."""
+    samples = airport_draws(sorted(airports), draws)
+    seen: dict[tuple[str, ...], dict[str, Any]] = {}
+    for sample in samples:
+        if sample not in seen:
+            seen[sample] = evaluation.metrics([image for name in sample for image in airports[name]])
+    tail = (1 - level) / 2
+    found: dict[str, Any] = {"airports": len(airports), "draws": len(samples), "level": level}
+    for key in ("AP", "AP50"):
+        values = [seen[sample][key] for sample in samples if seen[sample][key] is not None]
+        found[key] = [float(np.quantile(values, q)) for q in (tail, 1 - tail)] if values else None
+    return found
+
+
+def airport_draws(airports: Sequence[str], draws: int) -> list[tuple[str, ...]]:
+    """Samples of the airports with replacement, each sorted; none when there are fewer than two."""
+    if len(airports) < 2:
+        return []
+    rng = np.random.default_rng([0, len(airports)])
+    return [tuple(sorted(rng.choice(airports, len(airports)).tolist())) for _ in range(draws)]
+
+
+def paired_difference(
+    first: Evaluation, second: Evaluation, airports: Mapping[str, Sequence[int]], metric: str = "AP50"
+) -> dict[str, Any]:
+    """Difference second - first of a metric, with its interval over the same draws of airports."""
+    samples = airport_draws(sorted(airports), 400)
+    seen: dict[tuple[str, ...], float] = {}
+    for sample in set(samples):
+        images = [image for name in sample for image in airports[name]]
+        pair = first.metrics(images)[metric], second.metrics(images)[metric]
+        if None not in pair:
+            seen[sample] = pair[1] - pair[0]
+    values = [seen[sample] for sample in samples if sample in seen]
+    whole = [evaluation.metrics()[metric] for evaluation in (first, second)]
+    return {
+        "difference": None if None in whole else whole[1] - whole[0],
+        "interval": [float(np.quantile(values, q)) for q in (0.025, 0.975)] if values else None,
+        "share_positive": float(np.mean(np.array(values) > 0)) if values else None,
+    }
+
+
 def _rounded(value: Any) -> Any:
     """Floats to 6 decimals, so that the last bits of a sum do not change a file."""
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
     return round(value, 6) if isinstance(value, float) else value
