@@ -335,6 +335,16 @@ def test_aptdat_surface_codes() -> None:
     )
 
 
+FLIGHTGEAR = Path("/usr/share/games/flightgear/Airports/apt.dat.gz")
+
+
+@pytest.mark.skipif(not FLIGHTGEAR.exists(), reason="FlightGear's airports are not installed")
+def test_flightgears_own_file_is_read() -> None:
+    database, report = read_aptdat(FLIGHTGEAR, Selection(airports=frozenset({"KATL", "EHAM"})))
+    assert report.kept + sum(report.excluded.values()) == report.rows
+    assert len(database.airport("EHAM").strips) >= 6
+
+
 @pytest.mark.skipif(not OURAIRPORTS.exists(), reason="no copy of OurAirports beside the checkout")
 def test_the_whole_world_is_read_in_seconds() -> None:
     database, report = read_ourairports(OURAIRPORTS, Selection(airports=frozenset({"KATL", "LFPG", "PHNL"})))

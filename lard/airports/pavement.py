@@ -143,7 +143,7 @@ def filled_elevations(points: Array, codes: NDArray[np.str_]) -> Array:
     """Ends (n, 2, 3) whose missing altitudes are those of the nearest end of the same airport, if any."""
     filled = points.copy()
     flat, stated = filled.reshape(-1, 3), points.reshape(-1, 3)
-    complete = ~np.isnan(stated).any(-1)
+    complete = np.asarray(~np.isnan(stated).any(-1))
     ends_of: dict[str, list[int]] = {}
     for k, code in enumerate(np.repeat(codes, 2).tolist()):
         ends_of.setdefault(code, []).append(k)
@@ -153,5 +153,5 @@ def filled_elevations(points: Array, codes: NDArray[np.str_]) -> Array:
         if known.size:
             lat, lon = stated[known, 0], stated[known, 1]
             _, _, distance_m = geodesic_inverse(stated[k, 0], stated[k, 1], lat, lon)
-            flat[k, 2] = stated[known[np.argmin(distance_m)], 2]
+            flat[k, 2] = stated[known[int(np.argmin(distance_m))], 2]
     return filled

@@ -115,7 +115,7 @@ def list_command(runways: str, country: str | None, parallel: bool, crossing: bo
     _print_table(title, columns, rows, {"elevation_m", "longest_m", "parallel", "crossing"})
 
 
-@airports.command("show")
+@airports.command("show", short_help="Show the landing directions of an airport.")
 @click.argument("icao")
 @runways_option
 @json_option
@@ -163,7 +163,7 @@ def show_command(icao: str, runways: str, as_json: bool) -> None:
     _print_table(title, columns, [[str(row[c]) for c in columns] for row in rows], right)
 
 
-@airports.command("check")
+@airports.command("check", short_help="Check a database for implausible runways.")
 @click.argument("runways", default="shipped")
 @json_option
 def check_command(runways: str, as_json: bool) -> None:
@@ -195,7 +195,7 @@ def check_command(runways: str, as_json: bool) -> None:
         sys.exit(1)
 
 
-@airports.command("import")
+@airports.command("import", short_help="Read a database into our table.")
 @click.argument("source")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the table to write.")
 @click.option(
@@ -287,7 +287,7 @@ def _print_report(report: ImportReport, database: RunwayDatabase, out: Path) -> 
     click.echo(f"{out}: {len(database.airports)} airports")
 
 
-@airports.command("export")
+@airports.command("export", short_help="Write LARD JSON, GeoJSON or a table.")
 @click.argument("out", type=click.Path(path_type=Path))
 @runways_option
 @click.option("--format", "fmt", required=True, type=click.Choice(["table", "lard-v1", "lard-v2", "geojson"]))
@@ -317,7 +317,7 @@ def export_command(
     click.echo(f"{out}: {len(database.airports)} airports")
 
 
-@airports.command("diff")
+@airports.command("diff", short_help="Compare two databases by geometry.")
 @click.argument("first")
 @click.argument("second")
 @click.option("--max-distance", default=1500.0, show_default=True, help="Farthest match, metres.")
