@@ -1,0 +1,226 @@
+"""`lard label` and `lard inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from lard.export.conventions import Labelled
+    from lard.scenario.formats_model import Scenario
+
+CONVENTIONS = ("exact", "lard-v1", "lard-v2")
+
+
+@click.command()
+@click.argument("scenario", type=click.Path(path_type=Path))
+@click.option(
+    "--runways",
+    default="shipped",
+    show_default=True,
+    help="Runway database: shipped, a table folder, a LARD JSON, runways.csv or apt.dat.",
+)
+@click.option(
+    "--convention",
+    default="exact",
+    show_default=True,
+    type=click.Choice(CONVENTIONS),
+    help="exact: sub-pixel on the true earth; lard-v1, lard-v2: what the published tools write.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Labels to write: .parquet (our table) or .csv (LARD's).",
+)
+@click.option(
+    "--odd",
+    "odd_path",
+    default="odd_specs/lard_v2.yaml",
+    show_default=True,
+    help="Domain that verdicts are given by (exact only).",
+)
+@click.option(
+    "--earth",
+    type=click.Choice(("wgs84", "sphere6371010")),
+    help="Earth model of the pictures (exact only); a sphere for Google Earth Studio. "
+    "Default: as the frames table says, the sphere for .json and .esp, else wgs84.",
+)
+@click.option(
+    "--csv-version",
+    type=click.Choice(("v1", "v2")),
+    help="Columns of a .csv. Default: v1 for lard-v1, else v2.",
+)
+@click.option(
+    "--swap/--no-swap",
+    default=True,
+    show_default=True,
+    help="lard-v2: keep its exchange of width and height (matters for oblong pictures only).",
+)
+@click.option("--all-rows", is_flag=True, help="lard-v1: also the pictures it would leave out.")
+@click.option(
+    "--camera",
+    type=click.Path(path_type=Path),
+    help="lard-v1: Earth Studio's camera JSON. Default: the .json beside the .yaml, if any.",
+)
+@click.option("--airport", default="", help="Target where the file names none (.json, .esp).")
+@click.option("--runway", default="", help="Target where the file names none (.json, .esp).")
+@click.option(
+    "--timezone",
+    default="solar",
+    show_default=True,
+    help="Zone of the scenario's times: solar, UTC or a name such as Europe/Paris.",
+)
+@click.option(
+    "--type", "image_type", default="earth_studio", show_default=True, help="Column `type` of a .csv."
+)
+def label(scenario: Path, runways: str, convention: str, out: Path, **options: Any) -> None:  # fmt: skip
+    """Label every runway in view of each pose of SCENARIO.
+
+    SCENARIO is a frames table (.parquet), a LARD V1 or V2 scenario (.yaml) or an Earth Studio file
+    (.json camera track, .esp project).
+
+    \b
+    Examples:
+      lard label data/frames.parquet --out labels.parquet
+      lard label KATL/KATL.yaml --runways runways_db_V2_ArcGIS.json --convention lard-v2 --out KATL.csv
+      lard label LFPO_24/LFPO_24.yaml --runways runways_database.json --convention lard-v1 --out d.csv
+    """
+    from lard.errors import DataError
+    from lard.export.conventions import find_footage
+    from lard.scenario.formats import read_scenario
+
+    if out.suffix.lower() not in (".parquet", ".csv"):
+        raise DataError(f"--out {out}: expected a name that ends in .parquet or .csv")
+    if scenario.suffix.lower() == ".parquet" and convention == "exact" and out.suffix.lower() == ".parquet":
+        _label_frames(scenario, runways, options["odd_path"], out)
+        return
+    zone = options["timezone"]
+    read = read_scenario(scenario, airport=options["airport"], runway=options["runway"], timezone=zone)
+    unnamed = read.poses.filter((read.poses["airport"] == "") | (read.poses["runway"] == ""))
+    if len(unnamed):
+        raise DataError(f"{scenario}: {len(unnamed)} poses name no target; give --airport and --runway")
+    images = find_footage(scenario, read)
+    labelled = _by_convention(read, scenario, runways, convention, images, options)
+    _write(labelled, read, convention, out, options)
+    for note in labelled.notes:
+        click.echo(f"note: {note}", err=True)
+
+
+def _label_frames(path: Path, runways: str, odd: str, out: Path) -> None:
+    from lard.airports.files import open_database
+    from lard.labels import label_frames
+    from lard.odd import load_spec
+    from lard.tables import FRAMES, LABELS, read_table, write_table
+
+    labels = label_frames(read_table(path, FRAMES), open_database(runways), load_spec(odd))
+    write_table(labels, out, LABELS)
+    click.echo(f"{len(labels)} labels of {labels['frame_id'].n_unique()} frames in {out}")
+
+
+def _by_convention(
+    read: Scenario, path: Path, runways: str, convention: str, images: list[str], options: dict[str, Any]
+) -> Labelled:
+    from lard.airports.files import open_database
+    from lard.export.conventions import label_as_v1, label_as_v2, label_exact
+    from lard.odd import load_spec
+    from lard.scenario.formats_esp import read_studio_camera
+
+    if convention == "lard-v2":
+        return label_as_v2(read, runways, swap=options["swap"], images=images)
+    if convention == "lard-v1":
+        beside = path if path.suffix.lower() == ".json" else path.with_suffix(".json")
+        camera = options["camera"] or (beside if beside.is_file() else None)
+        track = read_studio_camera(camera) if camera else None
+        return label_as_v1(read, runways, camera=track, images=images, all_rows=options["all_rows"])
+    earth = options["earth"] or ("sphere6371010" if read.layout in ("ges", "esp") else "wgs84")
+    db, spec = open_database(runways), load_spec(options["odd_path"])
+    return label_exact(read, db, spec, earth=earth, timezone=options["timezone"], images=images)
+
+
+def _write(labelled: Labelled, read: Scenario, convention: str, out: Path, options: dict[str, Any]) -> None:
+    from lard.export.lard_csv import lard_table, write_lard_csv
+    from lard.tables import LABELS, write_table
+
+    labels = labelled.labels
+    if out.suffix.lower() == ".parquet":
+        write_table(labels, out, LABELS)
+        click.echo(f"{len(labels)} labels of {labels['frame_id'].n_unique()} frames in {out}")
+        return
+    version = options["csv_version"] or ("v1" if convention == "lard-v1" else "v2")
+    table, left_out = lard_table(
+        labels,
+        read,
+        labelled.size_px,
+        version,
+        image_type=options["image_type"],
+        scenario_name=read.name if version == "v1" else "",
+        lateral_apex_m=None if convention == "lard-v1" else 0.0,
+    )
+    write_lard_csv(table, out)
+    click.echo(f"{len(table)} labels in {out}")
+    if left_out:
+        click.echo(
+            f"note: {left_out} runways partly behind the camera have no place in LARD's table", err=True
+        )
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Picture to write (.jpg or .png)."
+)
+@click.option("--frame", help="Draw this one frame at full size.")
+@click.option("--n", default=24, show_default=True, type=click.IntRange(1, 400), help="Frames on the sheet.")
+@click.option("--columns", default=4, show_default=True, type=click.IntRange(1, 20))
+@click.option("--tile-px", default=480, show_default=True, type=click.IntRange(64, 4096))
+@click.option("--airport", multiple=True, help="Only these airports.")
+@click.option("--zone", multiple=True, help="Only these zones.")
+@click.option("--verdict", multiple=True, help="Only frames with a label of these verdicts.")
+@click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Label table of a LARD folder.")
+def inspect(
+    dataset: Path,
+    out: Path,
+    frame: str | None,
+    n: int,
+    columns: int,
+    tile_px: int,
+    airport: tuple[str, ...],
+    zone: tuple[str, ...],
+    verdict: tuple[str, ...],
+    csv_path: Path | None,
+) -> None:
+    """Draw labels on the images of DATASET: a contact sheet, or one frame.
+
+    DATASET is one of our folders, or a LARD V1 or V2 folder with a label table (.csv) in it.
+
+    \b
+    Examples:
+      lard inspect data/ortho --out sheet.jpg
+      lard inspect data/ortho --zone far --airport KATL --n 12 --out far.jpg
+      lard inspect data/ortho --frame KATL_26L_far_0007 --out frame.png
+      lard inspect LARD_test_synth --csv LARD_test_synth/dataset.csv --out sheet.jpg
+    """
+    from lard.errors import DataError
+    from lard.export.inspect import open_for_inspection, sheet_or_frame
+    from lard.tables import atomic_path
+
+    formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+    if out.suffix.lower() not in formats:
+        raise DataError(f"--out {out}: expected a name that ends in .jpg or .png")
+    view = open_for_inspection(dataset, csv_path)
+    picture = sheet_or_frame(
+        view,
+        frame=frame,
+        n=n,
+        columns=columns,
+        tile_px=tile_px,
+        airports=airport,
+        zones=zone,
+        verdicts=verdict,
+    )
+    with atomic_path(out) as temporary:
+        picture.save(temporary, format=formats[out.suffix.lower()], quality=90)
+    click.echo(f"{picture.width} x {picture.height} px in {out}")
