@@ -105,12 +105,11 @@ def approach_values(
 
 
 def horizon_pixels(
-    pose: Mapping[str, Array], camera: Mapping[str, Array], earth: str, bearings_deg: Array
+    pose: Mapping[str, Array], camera: Mapping[str, Array], height_m: Array, bearings_deg: Array
 ) -> Array:
-    """Pixels (n, k, 2) of the sea-level horizon at k bearings relative to the yaw of n cameras."""
+    """Pixels (n, k, 2) of the horizon of level ground `height_m` below n cameras, at k bearings from the yaw."""
     radius = 6_371_000.0  # the dip of the horizon needs no better radius
-    alt = np.maximum(np.asarray(pose["alt_m"], np.float64), 0.0)
-    dip = np.arccos(radius / (radius + alt))[:, None]
+    dip = np.arccos(radius / (radius + np.maximum(height_m, 0.0)))[:, None]
     bearing = np.radians(np.asarray(pose["yaw_deg"])[:, None] + np.asarray(bearings_deg)[None, :])
     ned = np.stack(
         [

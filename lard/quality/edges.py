@@ -1,0 +1,184 @@
+"""Where painted edges and the horizon lie in a picture, to a fraction of a pixel.
+
+A painted line is found as the ridge of the brightness across it, the median of many places along it, so that
+other markings and texture do not matter; the threshold as the row of bars behind it. What is estimated is by
+how much the label would have to be moved, and widened, to fit the paint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Grey = NDArray[np.float32]
+
+REACH_PX = 6.0
+STEP_PX = 0.25
+STRIPE_INSET_M = 0.45  # centre of a 0.9 m side stripe inside the runway's edge
+BARS_M = (6.0, 36.0)  # threshold bars: start and end behind the threshold
+PLACES = 60
+MIN_PROMINENCE = 4.0  # grey levels
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """How far the paint lies from the label: shift of the whole (x, y) and of each side outwards, pixels."""
+
+    shift_px: tuple[float, float]
+    widen_px: float
+
+    @property
+    def distance_px(self) -> float:
+        """Length of the shift."""
+        return float(np.hypot(*self.shift_px))
+
+
+def align(grey: Grey, corners_px: Array, width_m: float, length_m: float) -> Alignment | None:
+    """Shift of the paint against the label's corners TL, TR, BR, BL (4, 2); None where too little is seen."""
+    ground = np.array(
+        [[-width_m / 2, length_m], [width_m / 2, length_m], [width_m / 2, 0.0], [-width_m / 2, 0.0]],
+        np.float32,
+    )
+    to_px = cv2.getPerspectiveTransform(ground, corners_px.astype(np.float32)).astype(np.float64)
+    rows, offsets = [], []
+    inner = width_m / 2 - STRIPE_INSET_M
+    for side in (-1.0, 1.0):
+        line = _line(
+            to_px, np.full(400, side * inner), np.linspace(0.0, min(length_m, 1500.0), 400), grey.shape
+        )
+        if line is None:
+            return None
+        points, normal = line
+        outwards = (
+            _project(to_px, np.array([[side * (inner + 1.0), 100.0]]))[0]
+            - _project(to_px, np.array([[side * inner, 100.0]]))[0]
+        )
+        normal = normal if normal @ outwards > 0 else -normal
+        offset = _ridge(_profile(grey, points, normal))
+        if offset is None:
+            return None
+        rows.append([normal[0], normal[1], 1.0])
+        offsets.append(offset)
+    middle = sum(BARS_M) / 2
+    line = _line(to_px, np.linspace(-0.42, 0.42, 200) * width_m, np.full(200, middle), grey.shape)
+    if line is None:
+        return None
+    points, normal = line
+    bars_px = np.linalg.norm(
+        _project(to_px, np.array([[0.0, BARS_M[0]]])) - _project(to_px, np.array([[0.0, BARS_M[1]]]))
+    )
+    offset = _ridge(np.mean(_samples(grey, points, normal), axis=0), float(bars_px))
+    if offset is None:
+        return None
+    rows.append([normal[0], normal[1], 0.0])
+    offsets.append(offset)
+    matrix = np.array(rows)
+    if np.linalg.cond(matrix) > 30.0:
+        return None
+    dx, dy, widen = np.linalg.solve(matrix, np.array(offsets))
+    return Alignment((float(dx), float(dy)), float(widen))
+
+
+def _project(to_px: Array, ground: Array) -> Array:
+    """Pixels (n, 2) of ground positions (n, 2): across and along the runway, metres."""
+    homogeneous = np.column_stack([ground, np.ones(len(ground))]) @ to_px.T
+    return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:])
+
+
+def _line(to_px: Array, across: Array, along: Array, shape: tuple[int, ...]) -> tuple[Array, Array] | None:
+    """Points (k, 2) evenly spaced in the picture on a ground line, and its unit normal; None when too short."""
+    pixels = _project(to_px, np.column_stack([across, along]))
+    margin = REACH_PX + 1
+    inside = (
+        (pixels[:, 0] > margin)
+        & (pixels[:, 0] < shape[1] - margin)
+        & (pixels[:, 1] > margin)
+        & (pixels[:, 1] < shape[0] - margin)
+    )
+    if inside.sum() < 10:
+        return None
+    # where the runway is narrower than the reach, one stripe would be taken for the other
+    centre = _project(to_px, np.column_stack([np.zeros_like(along), along]))
+    if not np.allclose(across, 0) and np.ptp(along) > 0:
+        inside &= np.linalg.norm(pixels - centre, axis=1) > REACH_PX + 1.0
+    kept = pixels[inside]
+    if len(kept) < 5 or np.linalg.norm(kept[-1] - kept[0]) < 8.0:
+        return None
+    direction = (kept[-1] - kept[0]) / np.linalg.norm(kept[-1] - kept[0])
+    places = np.linspace(0.0, 1.0, PLACES)[:, None]
+    return kept[0] + places * (kept[-1] - kept[0]), np.array([-direction[1], direction[0]])
+
+
+def _samples(grey: Grey, points: Array, normal: Array) -> Array:
+    """Brightness (k, m) across a line at each of its points, bilinear."""
+    steps = np.arange(-REACH_PX, REACH_PX + STEP_PX / 2, STEP_PX)
+    where = points[:, None, :] + steps[None, :, None] * normal - 0.5  # pixel centres are at +0.5
+    x, y = where[..., 0].astype(np.float32), where[..., 1].astype(np.float32)
+    return np.asarray(cv2.remap(grey, x, y, cv2.INTER_LINEAR), np.float64)
+
+
+def _profile(grey: Grey, points: Array, normal: Array) -> Array:
+    return np.asarray(np.median(_samples(grey, points, normal), axis=0))
+
+
+def _ridge(profile: Array, width_px: float = 1.0) -> float | None:
+    """Offset of the brightest ridge of a profile from its middle; None when nothing stands out."""
+    sigma = max(0.5, width_px / 3) / STEP_PX
+    smooth = cv2.GaussianBlur(
+        profile.astype(np.float32)[None, :], (0, 0), sigma, borderType=cv2.BORDER_REPLICATE
+    )[0]
+    best = int(np.argmax(smooth))
+    if not 1 <= best < len(smooth) - 1:
+        return None
+    prominence = float(smooth[best]) - max(float(smooth[: best + 1].min()), float(smooth[best:].min()))
+    if prominence < MIN_PROMINENCE:
+        return None
+    a, b, c = (float(v) for v in smooth[best - 1 : best + 2])
+    peak = best + 0.5 * (a - c) / (a - 2 * b + c) if a - 2 * b + c < 0 else float(best)
+    return float(peak * STEP_PX - REACH_PX)
+
+
+def horizon_offset(grey: Grey, line_px: Array) -> float | None:
+    """Distance in pixels, downwards positive, from an expected horizon (k, 2) to the lower edge of the sky.
+
+    The sky's brightness changes evenly towards the horizon; its edge is where the median profile across the
+    expected line first leaves the straight line through what lies above. None when the horizon is hardly in
+    the picture or nothing breaks the profile.
+    """
+    height, width = grey.shape
+    reach = 0.12 * height
+    line = line_px[np.isfinite(line_px).all(axis=1)]
+    margin = reach + 2
+    ok = (line[:, 0] > 2) & (line[:, 0] < width - 2) & (line[:, 1] > margin) & (line[:, 1] < height - margin)
+    line = line[ok]
+    if len(line) < 8:
+        return None
+    direction = (line[-1] - line[0]) / np.linalg.norm(line[-1] - line[0])
+    down = np.array([-direction[1], direction[0]])
+    down = down if down[1] > 0 else -down
+    steps = np.arange(-reach, reach + 1.0, max(height / 1024, 0.5))
+    where = line[:, None, :] + steps[None, :, None] * down - 0.5
+    samples = cv2.remap(
+        grey, where[..., 0].astype(np.float32), where[..., 1].astype(np.float32), cv2.INTER_LINEAR
+    )
+    place = _first_break(np.median(samples, axis=0).astype(np.float64))
+    return None if place is None else float(steps[place])
+
+
+def _first_break(profile: Array, window: int = 24, gap: int = 3, run: int = 4) -> int | None:
+    """First place from which a profile leaves the straight line through the window above it for good."""
+    x = np.arange(window, dtype=np.float64)
+    x -= x.mean()
+    for j in range(window + gap, len(profile) - run):
+        before = profile[j - gap - window : j - gap]
+        slope = float(x @ before / (x @ x))
+        noise = float(np.std(before - before.mean() - slope * x))
+        ahead = np.arange(run) + gap + (window + 1) / 2
+        misfit = np.abs(profile[j : j + run] - before.mean() - slope * ahead)
+        if (misfit > max(2.5, 5.0 * noise)).all():
+            return j
+    return None
