@@ -211,3 +211,55 @@ def fill_command(
             f"  {new.zone}: {t}-way coverage {old.ways[t].fraction(at_least):.2%} -> "
             f"{new.ways[t].fraction(at_least):.2%}{note}"
         )
+
+
+@scenario.command("sequence")
+@click.option("--odd", "odd_path", required=True, help="ODD spec: camera, reference points, zone names.")
+@click.option("--airport", required=True, help="ICAO code.")
+@click.option("--runway", required=True, help="Landing direction, for example 26L.")
+@click.option("--runways-db", help="Runway database to use instead of the shipped one.")
+@click.option(
+    "--kind", default="landing", show_default=True, type=click.Choice(["landing", "go-around", "offset"])
+)
+@click.option("--start-m", default=6000.0, show_default=True, help="First frame, before the threshold.")
+@click.option("--airspeed-m-s", default=70.0, show_default=True)
+@click.option("--frame-rate-hz", default=5.0, show_default=True)
+@click.option("--headwind-m-s", default=5.0, show_default=True, help="Negative: from behind.")
+@click.option("--crosswind-m-s", default=4.0, show_default=True, help="From the right; negative: the left.")
+@click.option("--no-turbulence", is_flag=True, help="Without Dryden gusts.")
+@click.option("--localizer-deg", default=0.12, show_default=True, help="Lateral guidance error, 1 sd.")
+@click.option("--glideslope-deg", default=0.08, show_default=True, help="Vertical guidance error, 1 sd.")
+@click.option("--local-time-h", default=12.0, show_default=True, help="Mean solar time at the start.")
+@click.option("--day-of-year", default=172, show_default=True)
+@click.option("--visibility-m", default=20_000.0, show_default=True)
+@click.option("--split", default="test", show_default=True, type=click.Choice(["train", "val", "test"]))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Same seed, same bytes.")
+@click.option("--out", required=True, help="Frames table to write (parquet).")
+def sequence_command(
+    odd_path: str,
+    airport: str,
+    runway: str,
+    runways_db: str | None,
+    split: str,
+    seed: int,
+    no_turbulence: bool,
+    out: str,
+    **settings: Any,
+) -> None:
+    """Fly one approach as a sequence of frames: landing to the flare, go-around, or offset.
+
+    \b
+    Examples:
+      lard scenario sequence --odd odd_specs/lard_v2.yaml --airport LFPO --runway 24 --out landing.parquet
+      lard scenario sequence --odd odd_specs/lard_v2.yaml --airport KATL --runway 26L --kind go-around \\
+          --crosswind-m-s -8 --frame-rate-hz 10 --seed 3 --out around.parquet
+    """
+    from lard.odd import load_spec
+    from lard.scenario.sequences import Flight, sequence
+    from lard.tables import FRAMES, write_table
+
+    flight = Flight(turbulence=not no_turbulence, **settings)
+    frames = sequence(load_spec(odd_path), runway_database(runways_db), airport, runway, flight, seed, split)
+    write_table(frames, out, FRAMES)
+    zones = ", ".join(f"{name} {count}" for name, count in frames["zone"].value_counts(sort=True).iter_rows())
+    click.echo(f"{out}: {len(frames)} frames over {frames['time_s'][-1]:.1f} s ({zones})")

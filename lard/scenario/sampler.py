@@ -206,31 +206,45 @@ def frames_of(
         pose[rows] = np.column_stack([p.lat_deg, p.lon_deg, p.alt_m, p.yaw_deg, p.pitch_deg, p.roll_deg])
     airports = [chosen.airports[k].icao for k in points.runway]
     runways = [chosen.runways[k].ident for k in points.runway]
-    camera, drawn = spec.camera, dict(points.environment)
-    visibility = drawn.pop("visibility_m")
-    stamps = time_utc(drawn["day_of_year"], drawn["local_time_h"], pose[:, 1])
-    names = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
+    drawn = dict(points.environment)
+    drawn["time_utc"] = np.array(time_utc(drawn["day_of_year"], drawn["local_time_h"], pose[:, 1]))
+    identity = {
+        "frame_id": _identifiers(airports, runways, zone, first or {}),
+        "airport": airports,
+        "runway": runways,
+        "zone": [zone] * n,
+        "split": [splits[code] for code in airports],
+    }
+    return assemble(spec, db, identity, pose, points.approaches, drawn, seed)
+
+
+def assemble(
+    spec: OddSpec,
+    db: RunwayDatabase,
+    identity: Mapping[str, list[str]],
+    pose: Array,
+    approaches: Approaches,
+    environment: Mapping[str, NDArray[Any]],
+    seed: int,
+) -> pl.DataFrame:
+    """A frames table of its parts; pose (n, 6) is latitude, longitude, altitude, yaw, pitch, roll."""
+    n = len(pose)
+    camera, names = spec.camera, ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
     table = pl.DataFrame(
         {
-            "frame_id": _identifiers(airports, runways, zone, first or {}),
-            "airport": airports,
-            "runway": runways,
-            "zone": [zone] * n,
-            "split": [splits[code] for code in airports],
+            **identity,
             **{name: pose[:, k] for k, name in enumerate(names)},
-            **{name: getattr(points.approaches, name) for name in APPROACH[:4]},
+            **{name: getattr(approaches, name) for name in APPROACH[:4]},
             "width_px": np.full(n, camera.width_px),
             "height_px": np.full(n, camera.height_px),
             **{name: np.full(n, getattr(camera, name)) for name in ("fx_px", "fy_px", "cx_px", "cy_px")},
             "earth_model": [db.earth] * n,
             "altitude_datum": [db.altitude_datum] * n,
-            "visibility_m": visibility,
-            "time_utc": stamps,
             "seed": np.full(n, seed),
-            **drawn,
+            **environment,
         }
     )
-    return check_schema(table, FRAMES, "sample")
+    return check_schema(table, FRAMES, "frames")
 
 
 def _identifiers(
