@@ -179,7 +179,7 @@ def fly(runway: Runway, flight: Flight, vertical_apex_m: float, seed: int) -> Tr
     )
     slope = np.tan(np.radians(flight.glide_deg) + glideslope)
     up = np.maximum(along + vertical_apex_m, 0) * slope
-    # the beam narrows towards the threshold and is no longer followed beyond it; softly, for a kink would bank
+    # the beam narrows up to the threshold and not beyond it; softly, for a kink would be a jerk in bank
     reach = np.logaddexp(along / 300, 0) * 300 + runway.length_m + 300
     cross = reach * np.tan(localizer)
     if flight.kind == "offset":
@@ -226,9 +226,10 @@ def _vertical(
         phase[start:] = "go-around"
         return up, pitch, phase, min(start + int(flight.after_s / STEP_S), n - 1)
     # the sink rate decays with the height above ground to that of touchdown
-    decay_s = flight.flare_m / max(sink - _TOUCHDOWN_SINK_M_S, 0.1)
+    wheels_m = guided_m[start] - flight.eye_m
+    decay_s = wheels_m / max(sink - _TOUCHDOWN_SINK_M_S, 0.1)
     below = _TOUCHDOWN_SINK_M_S * decay_s
-    wheels = (flight.flare_m + below) * np.exp(-after / decay_s) - below
+    wheels = (wheels_m + below) * np.exp(-after / decay_s) - below
     up[start:] = np.maximum(wheels, 0.0) + flight.eye_m
     pitch[start:] = _FLARE_PITCH_DEG * _smooth_step(after / (2 * decay_s))
     phase[start:] = "flare"
