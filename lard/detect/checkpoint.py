@@ -70,7 +70,7 @@ def save_detector(net: Detector, name: str, spec: ModelSpec, extra: dict[str, An
 
 
 def facts(path: str | Path) -> dict[str, Any]:
-    """What a leaderboard says about a checkpoint: parameters, and the Lipschitz constant where there is one."""
+    """What a leaderboard says about a checkpoint: parameters, and the Lipschitz constant if there is one."""
     meta = read_tensors(path)[1]
     found = {"parameters": meta["parameters"], "family": meta["spec"]["family"]}
     return found | ({"lipschitz_constant": meta["lipschitz"]["L"]} if "lipschitz" in meta else {})

@@ -1,0 +1,109 @@
+"""Certificates of a Lipschitz detector: how large a perturbation must be before a runway can vanish.
+
+A runway fires while one of its locations has a logit z above the threshold. All logits together are
+L-Lipschitz in the pixels (L2, pixels in [0, 1]), so silencing a set of locations costs a perturbation of at
+least the norm of their logits above the threshold, divided by L. Boxes are not certified, firing is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lard.detect.boxes import iou_matrix
+from lard.detect.checkpoint import Checkpoint
+from lard.detect.data import Picture, load_image
+from lard.detect.loss import flatten, locations_px
+from lard.detect.predict import to_input
+from lard.errors import ModelError
+
+SLACK = 1e-4
+"""Share of a radius given up for float32 arithmetic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One picture's required runways: squared logit displacement that silences each, 0 if missed."""
+
+    costs: NDArray[np.float64]  # (runways,)
+    all_fired: float  # squared displacement that silences the whole picture
+    owners: NDArray[np.int64]  # (locations,) runway whose clean box a fired location gives, -1 for none
+
+
+def logit_threshold(score: float, temperature: float) -> float:
+    """The logit at which a detection has this score."""
+    if not 0 < score < 1:
+        raise ModelError(f"score threshold {score}: expected a number between 0 and 1")
+    return math.log(score / (1 - score)) / temperature
+
+
+@torch.inference_mode()
+def firing(checkpoint: Checkpoint, picture: Picture, score: float, iou: float = 0.5) -> Firing:
+    """What fires on a clean picture at a score threshold; a location serves its best runway only."""
+    net = checkpoint.net
+    pixels = to_input(load_image(picture), net.spec.strides_px[-1])
+    logits, distances, _ = flatten(net(pixels))
+    above = logits[0].double().numpy() - logit_threshold(score, net.spec.temperature)
+    fired = np.flatnonzero(above > 0)
+    points = np.concatenate(
+        [locations_px(pixels.shape[2], pixels.shape[3], stride) for stride in net.spec.strides_px]
+    )[fired]
+    sides = distances[0].double().numpy()[fired]
+    boxes = np.concatenate((points - sides[:, :2], points + sides[:, 2:]), axis=1).astype(np.float64)
+    wanted = picture.boxes[~picture.ignored]
+    owners = np.full(len(above), -1)
+    if len(wanted) and len(fired):
+        overlap = iou_matrix(boxes, wanted)
+        good = overlap.max(axis=1) >= iou
+        owners[fired[good]] = overlap.argmax(axis=1)[good]
+    costs = np.array([float((above[owners == runway] ** 2).sum()) for runway in range(len(wanted))])
+    return Firing(costs, float((above[fired] ** 2).sum()), owners)
+
+
+def certified_recall(firings: Sequence[Firing], constant: float, eps: float) -> float:
+    """Share of required runways that fire under any perturbation of norm eps per picture.
+
+    The attacker of a picture spends (L eps)² of squared logit displacement on the cheapest runways first.
+    """
+    budget = (constant * eps * (1 + SLACK)) ** 2
+    total = sum(len(item.costs) for item in firings)
+    kept = 0
+    for item in firings:
+        costs = np.sort(item.costs)
+        affordable = (np.cumsum(costs) <= budget) | (costs == 0)
+        kept += len(costs) - int(affordable.sum())
+    return kept / total if total else math.nan
+
+
+def certificates(
+    checkpoint: Checkpoint, pictures: Iterable[Picture], score: float, radii: Sequence[float]
+) -> dict[str, Any]:
+    """Certified recall and share of pictures that cannot fall silent at each radius, and the median."""
+    if checkpoint.bound is None:
+        raise ModelError(
+            f"{checkpoint.name}: has no Lipschitz constant to certify with; use a lip-fcos model"
+        )
+    constant = checkpoint.bound.constant
+    firings = [firing(checkpoint, picture, score) for picture in pictures]
+    silent = np.array([math.sqrt(item.all_fired) / constant for item in firings if len(item.costs)])
+    single = np.concatenate([np.sqrt(item.costs) / constant for item in firings] or [np.empty(0)])
+    return {
+        "L": constant,
+        "score_threshold": score,
+        "norm": "L2 over the whole picture, pixels in [0, 1]",
+        "runways": len(single),
+        "median_radius": round(float(np.median(single)), 4) if len(single) else None,
+        "recall": round(certified_recall(firings, constant, 0.0), 6) if len(single) else None,
+        "certified_recall": {f"{eps:g}": round(certified_recall(firings, constant, eps), 6) for eps in radii}
+        if len(single)
+        else {},
+        "never_silent": {f"{eps:g}": round(float((silent >= eps * (1 + SLACK)).mean()), 6) for eps in radii}
+        if len(silent)
+        else {},
+    }

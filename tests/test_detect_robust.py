@@ -1,0 +1,188 @@
+"""Certificates against attacks, conformal coverage, and the leaderboard's door."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from detect_support import write_toy
+
+from lard.cli.detect import certify as certify_command
+from lard.cli.detect import conform as conform_command
+from lard.detect.attack import project, vanish
+from lard.detect.certify import Firing, certificates, certified_recall, firing, logit_threshold
+from lard.detect.checkpoint import Checkpoint, load_detector, save_detector
+from lard.detect.config import ModelSpec
+from lard.detect.conform import calibrate, conformal_quantile, coverage, matched_pairs
+from lard.detect.data import Picture, load_image, read_pictures
+from lard.detect.fcos import LipschitzFcos, build
+from lard.detect.predict import to_input
+from lard.detect.submission import add, read_card, verify
+from lard.detect.train import exported
+from lard.errors import DataError, ModelError
+from lard.tables import sha256_file
+
+LIP = ModelSpec(
+    family="lip-fcos",
+    widths=(8, 16, 16),
+    depths=(1, 1, 1),
+    pyramid=8,
+    towers=1,
+    side_limits_px=(32,),
+    temperature=4,
+)
+SCORE = 0.5
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy(tmp_path_factory.mktemp("toy") / "data")
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """An untrained Lipschitz detector whose prior is raised so that many locations fire."""
+    torch.manual_seed(3)
+    torch.set_num_threads(1)
+    net = exported(build(LIP), LIP)
+    assert isinstance(net, LipschitzFcos)
+    with torch.no_grad():
+        net.prior.fill_(0.3)
+    path = tmp_path_factory.mktemp("model") / "checkpoint.pt"
+    save_detector(net, "lip", LIP, {}, path)
+    return load_detector(path)
+
+
+def owned(detector: Checkpoint, pictures: list[Picture]) -> tuple[Picture, Firing]:
+    for picture in pictures:
+        found = firing(detector, picture, SCORE, iou=0.05)
+        if (found.costs > 0).any():
+            return picture, found
+    raise AssertionError("no runway fires in the toy pictures")
+
+
+def test_no_attack_beats_a_certificate(detector: Checkpoint, toy: Path) -> None:
+    """An attack of a certified radius leaves a location of the runway above the threshold."""
+    assert detector.bound is not None
+    picture, found = owned(detector, read_pictures(toy, "test"))
+    runway = int(found.costs.argmax())
+    radius = math.sqrt(found.costs[runway]) / detector.bound.constant
+    targets = found.owners == runway
+    threshold = logit_threshold(SCORE, LIP.temperature)
+    pixels = to_input(load_image(picture), 8)
+    held = vanish(detector.net, pixels, torch.from_numpy(targets), threshold, 0.999 * radius)
+    assert held.logits[targets].max() > threshold
+    assert (
+        float((held.pixels - pixels).norm()) <= radius and held.pixels.min() >= 0 and held.pixels.max() <= 1
+    )
+    silent = vanish(detector.net, pixels, torch.from_numpy(targets), threshold, 30 * radius, steps=40)
+    assert silent.logits[targets].sum() < held.logits[targets].sum(), "a larger budget gets further"
+
+
+def test_certified_recall_falls_with_the_radius(detector: Checkpoint, toy: Path) -> None:
+    items = [
+        Firing(np.array([4.0, 1.0]), 5.0, np.empty(0, dtype=np.int64)),
+        Firing(np.array([0.0]), 0.0, np.empty(0, dtype=np.int64)),
+    ]
+    assert certified_recall(items, 1.0, 0.0) == pytest.approx(2 / 3)
+    assert certified_recall(items, 1.0, 0.99) == pytest.approx(2 / 3)
+    assert certified_recall(items, 1.0, 1.0) == pytest.approx(1 / 3)
+    assert certified_recall(items, 2.0, 0.5) == pytest.approx(1 / 3), "L eps is the budget"
+    assert certified_recall(items, 1.0, 2.3) == 0
+    report = certificates(detector, read_pictures(toy, "test"), SCORE, [0.1, 1.0])
+    assert report["recall"] >= report["certified_recall"]["0.1"] >= report["certified_recall"]["1"]
+    with pytest.raises(ModelError, match="between 0 and 1"):
+        logit_threshold(1.0, 1.0)
+    with pytest.raises(ModelError, match="no Lipschitz constant"):
+        certificates(Checkpoint(detector.net, "plain", {}, None), [], SCORE, [1.0])
+
+
+def test_projection_keeps_norm_and_range() -> None:
+    clean = torch.rand(1, 3, 8, 8)
+    change = project(torch.randn_like(clean) * 5, clean, 0.7)
+    assert float(change.norm()) <= 0.7 + 1e-5
+    assert float((clean + change).min()) >= 0 and float((clean + change).max()) <= 1
+
+
+@pytest.mark.parametrize("method", ["additive", "multiplicative"])
+@pytest.mark.parametrize("joint", [True, False])
+def test_conformal_boxes_cover_as_promised(method: str, joint: bool) -> None:
+    rng = np.random.default_rng(5)
+    low = rng.uniform(0, 500, (4000, 2))
+    wanted = np.concatenate((low, low + rng.uniform(8, 80, (4000, 2))), axis=1)
+    size = np.tile(wanted[:, 2:] - wanted[:, :2], 2)
+    predicted = wanted + rng.normal(0, 0.06, (4000, 4)) * size
+    kind = "additive" if method == "additive" else "multiplicative"
+    margins = calibrate(predicted[:2000], wanted[:2000], 0.2, kind, joint)
+    report = coverage(margins, predicted[2000:], wanted[2000:])
+    assert 0.77 < report["coverage"] < 0.9 and report["stretch"] > 1
+
+
+def test_conformal_refuses_too_few_pairs() -> None:
+    assert conformal_quantile(np.arange(9.0), 0.1) == 8.0
+    assert conformal_quantile(np.arange(8.0), 0.1) == math.inf
+    boxes = np.array([[0.0, 0.0, 5.0, 5.0]] * 3)
+    with pytest.raises(DataError, match="at least 9 are needed"):
+        calibrate(boxes, boxes, 0.1)
+    with pytest.raises(DataError, match="between 0 and 1"):
+        calibrate(boxes, boxes, 2.0)
+
+
+def perfect(toy: Path, path: Path, split: str = "test") -> Path:
+    truth = json.loads((toy / "coco" / f"{split}.json").read_text())
+    rows = [
+        {"image_id": note["image_id"], "category_id": 1, "bbox": note["bbox"], "score": 0.9}
+        for note in truth["annotations"]
+    ]
+    path.write_text(json.dumps(rows))
+    return path
+
+
+def test_pairs_leave_out_ignorable_runways(toy: Path, tmp_path: Path) -> None:
+    truth = json.loads((toy / "coco" / "test.json").read_text())
+    rows = json.loads(perfect(toy, tmp_path / "p.json").read_text())
+    predicted, wanted = matched_pairs(truth, rows, 0.5)
+    assert len(wanted) == sum(not note["iscrowd"] for note in truth["annotations"])
+    assert np.array_equal(predicted, wanted) and len(matched_pairs(truth, rows, 0.95)[0]) == 0
+
+
+def test_entering_the_leaderboard(toy: Path, tmp_path: Path) -> None:
+    truth, board = toy / "coco" / "test.json", tmp_path / "board"
+    results, card = perfect(toy, tmp_path / "p.json"), tmp_path / "card.yaml"
+    card.write_text(f"name: perfect\nauthors: someone\ndataset_sha256: {sha256_file(truth)}\n")
+    report = add(results, card, truth, board)
+    assert report["overall"]["AP"] == pytest.approx(1) and report["authors"] == "someone"
+    assert verify(truth, board) == [board / "perfect" / "score.json"]
+    (board / "perfect" / "results.json").write_text("[]")
+    with pytest.raises(DataError, match="not the file that was scored"):
+        verify(truth, board)
+    with pytest.raises(DataError, match="no submissions"):
+        verify(truth, tmp_path / "empty")
+    card.write_text("name: perfect\nauthors: someone\ndataset_sha256: abc\n")
+    with pytest.raises(DataError, match="another dataset"):
+        add(results, card, truth, board)
+    card.write_text("name: ../x\nauthors: someone\n")
+    with pytest.raises(DataError, match="expected letters"):
+        read_card(card)
+    card.write_text("name: x\nauthor: someone\n")
+    with pytest.raises(DataError, match="authors: Field required"):
+        read_card(card)
+
+
+def test_commands(detector: Checkpoint, toy: Path, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_detector(detector.net, "lip", LIP, {}, path)
+    shown = CliRunner().invoke(
+        certify_command, [str(path), "--data", str(toy), "--eps", "0.1", "--limit", "2"]
+    )
+    assert shown.exit_code == 0 and '"certified_recall"' in shown.output
+    assert CliRunner().invoke(certify_command, [str(path), "--data", str(toy), "--eps", "a"]).exit_code == 2
+    (toy / "coco" / "val.json").write_text((toy / "coco" / "test.json").read_text())
+    results = perfect(toy, tmp_path / "p.json")
+    shown = CliRunner().invoke(conform_command, [str(results)] * 2 + ["--data", str(toy), "--alpha", "0.4"])
+    assert shown.exit_code == 0 and '"coverage": 1.0' in shown.output
