@@ -116,6 +116,7 @@ def render_frame(
         )
     view = view_vector(surface, pose, camera, conditions.visibility_m, quality)
     shape = (camera.height_px, camera.width_px)
+    ground.trim()
     colours = np.empty((*shape, 3), np.float32)
     scene = (
         view, surface.height_m, surface.strips, ground.texels, ground.blocks, ground.table,

@@ -100,18 +100,16 @@ class GroundPyramid:
         self.read_blocks(np.flatnonzero(self.blocks != 1))
         return self
 
-    def read_wanted(self) -> int:
-        """Read the blocks the renderer marked as wanted, and return how many there were."""
-        wanted = np.flatnonzero(self.blocks == 2)
-        if (
-            self.loaded_bytes + len(wanted) * BLOCK_PX * BLOCK_PX * 3 > self.budget_bytes
-            and self.loaded_bytes
-        ):
+    def trim(self) -> None:
+        """Give all pages back when they exceed the budget; only between frames: a frame keeps its own."""
+        if self.loaded_bytes > self.budget_bytes:
             self._mapping.madvise(mmap.MADV_DONTNEED)
-            self.blocks[self.blocks == 1] = 0
+            self.blocks[:] = 0
             self.loaded_bytes = 0
-        self.read_blocks(wanted)
-        return len(wanted)
+
+    def read_wanted(self) -> None:
+        """Read the blocks the renderer marked as wanted."""
+        self.read_blocks(np.flatnonzero(self.blocks == 2))
 
     def read_blocks(self, indices: NDArray[np.int64]) -> None:
         """Read blocks by their place in the block table, each file opened once."""

@@ -87,7 +87,7 @@ def map_polynomial(lat0_deg: float, lon0_deg: float, earth: str) -> Array:
     """Coefficients (7,) from height-0 ENU (E, N) of an earth model to WGS84 map coordinates.
 
     x = E (p0 + p1 N + p2 N^2), y = p3 N + p4 N^2 + p5 E^2 + p6 N E^2; the identity on WGS84. On the sphere
-    it is fitted over 60 km; the residual stays below 5 cm within 30 km (the sphere's latitudes are geodetic ones).
+    it is fitted over 60 km; the residual stays below 5 cm within 30 km.
     """
     if earth == "wgs84":
         return np.array([1.0, 0, 0, 1.0, 0, 0, 0])
