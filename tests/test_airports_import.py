@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from airports_support import OURAIRPORTS, row, write_csv
+from airports_support import HEADER, OURAIRPORTS, row, write_csv
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -209,8 +209,27 @@ def test_duplicate_runways_and_foreign_files_are_refused(tmp_path: Path) -> None
     ):
         read_ourairports(other)
     other.write_bytes(b"")
-    with pytest.raises(AirportError, match="not a readable comma-separated table"):
+    with pytest.raises(AirportError, match="found an empty file"):
         read_ourairports(other)
+
+
+def test_ragged_and_foreign_encoded_files_are_refused(tmp_path: Path) -> None:
+    path = write_csv(
+        tmp_path / "runways.csv", row(), "1,2,3\n", row("XBBB").strip() + ",9\n", "\n", row("XCCC", lat=99)
+    )
+    with pytest.raises(AirportError) as caught:
+        read_ourairports(path)
+    assert [line.split("runways.csv:")[1] for line in str(caught.value).splitlines()] == [
+        "3: found 3 cells, expected 20 cells as in the header",
+        "4: found 21 cells, expected 20 cells as in the header",
+        "6: le_latitude_deg: found '99', expected a number from -90 to 90",
+        "6: he_latitude_deg: found '99', expected a number from -90 to 90",
+    ]
+    path.write_bytes(path.read_bytes() + "é".encode("latin-1"))
+    with pytest.raises(AirportError, match="not a readable UTF-8 CSV table"):
+        read_ourairports(path)
+    path.write_text("\ufeff" + HEADER + row(), encoding="utf-8")
+    assert read_ourairports(path)[1].kept == 1
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """CSV tables of runway data read as text, with every bad cell of a file reported at once."""
 
+import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
-
-import polars as pl
 
 from lard.errors import AirportError
 
@@ -16,20 +15,36 @@ class Cells:
         """Read the file; AirportError when columns are missing or, with `optional` given, unknown."""
         self.path = path
         self.faults: list[str] = []
-        if not path.is_file():
-            raise AirportError(f"{path}: no such file; expected a CSV table with {', '.join(needed)}")
+        header, *lines = self._lines(needed)
+        self.columns = [name.strip() for name in header[1]]
+        self._check_header(self.columns, needed, optional)
+        self.rows: list[dict[str, str]] = []
+        self._line_of: list[int] = []
+        for line, cells in lines:
+            if len(cells) != len(self.columns):
+                expected = f"{len(self.columns)} cells as in the header"
+                self.faults.append(f"{path}:{line}: found {len(cells)} cells, expected {expected}")
+                continue
+            self.rows.append({name: cell.strip() for name, cell in zip(self.columns, cells, strict=True)})
+            self._line_of.append(line)
+
+    def _lines(self, needed: Sequence[str]) -> list[tuple[int, list[str]]]:
+        """Rows with cells and the lines they end on; the first is the header."""
+        if not self.path.is_file():
+            raise AirportError(f"{self.path}: no such file; expected a CSV table with {', '.join(needed)}")
         try:
-            table = pl.read_csv(path, infer_schema=False)
-        except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-            reason = str(error).splitlines()[0]
-            raise AirportError(f"{path}: not a readable comma-separated table ({reason})") from error
-        table.columns = [name.strip().lstrip("\ufeff") for name in table.columns]
-        self._check_header(table.columns, needed, optional)
-        self.columns = table.columns
-        self.rows: list[dict[str, str]] = [
-            {name: (value or "").strip() for name, value in row.items()}
-            for row in table.iter_rows(named=True)
-        ]
+            with self.path.open(encoding="utf-8-sig", newline="") as stream:
+                reader = csv.reader(stream)
+                lines = [(reader.line_num, cells) for cells in reader if cells]
+        except (csv.Error, OSError, UnicodeDecodeError) as error:
+            raise AirportError(f"{self.path}: not a readable UTF-8 CSV table ({error})") from error
+        if not lines:
+            raise AirportError(f"{self.path}:1: found an empty file, expected a CSV table with a header")
+        return lines
+
+    def line(self, index: int) -> int:
+        """Line of the file that a data row, counted from 0, ends on."""
+        return self._line_of[index]
 
     def _check_header(
         self, columns: list[str], needed: Sequence[str], optional: Sequence[str] | None
@@ -47,7 +62,7 @@ class Cells:
 
     def fault(self, index: int, column: str, found: object, expected: str) -> None:
         """Note a bad cell; `index` counts data rows from 0."""
-        self.faults.append(f"{self.path}:{index + 2}: {column}: found {found!r}, expected {expected}")
+        self.faults.append(f"{self.path}:{self.line(index)}: {column}: found {found!r}, expected {expected}")
 
     def number(self, index: int, column: str, low: float = -math.inf, high: float = math.inf) -> float | None:
         """A finite number between bounds, None for an empty cell; anything else is noted as a fault."""

@@ -6,6 +6,7 @@ B = TL, C = BL, D = BR; V1 mixes left and right, even within a runway, so sides 
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,11 +60,9 @@ def read_lard_entries(path: str | Path) -> list[LardEntry]:
 
 def _load(path: Path, faults: list[str]) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        faults.extend(
-            f"{path}: key {key!r} occurs twice in one object"
-            for key in {k for k in keys if keys.count(k) > 1}
-        )
+        counts = Counter(key for key, _ in pairs)
+        twice = sorted(key for key, count in counts.items() if count > 1)
+        faults.extend(f"{path}: key {key!r} occurs twice in one object" for key in twice)
         return dict(pairs)
 
     try:

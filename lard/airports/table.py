@@ -205,7 +205,10 @@ def _pairs(cells: Cells) -> list[tuple[int, int]]:
         key = (row["airport"], row["ident"])
         if key in rows:
             cells.fault(
-                index, "ident", row["ident"], f"an ident once per airport; row {rows[key] + 2} has it too"
+                index,
+                "ident",
+                row["ident"],
+                f"an ident once per airport; line {cells.line(rows[key])} has it too",
             )
         rows[key] = index
     pairs = []
