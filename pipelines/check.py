@@ -1,4 +1,4 @@
-"""Stage: data/ortho -> reports/compliance.html and reports/dqr; fails when a requirement of severity error does."""
+"""Stage: data/ortho -> reports/compliance.html and reports/dqr; an error-level finding fails the stage."""
 
 import sys
 from pathlib import Path

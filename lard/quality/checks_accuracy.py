@@ -48,10 +48,13 @@ def recomputed_approach(data: Dataset) -> tuple[NDArray[np.int64], dict[str, Arr
     found = data.label_geometry
     apexes = (data.odd.lateral_apex_m, data.odd.vertical_apex_m) if data.odd else (0.0, 305.0)
     values: dict[str, Array] = {name: np.full(len(found.rows), np.nan) for name in (*DISTANCES, *ANGLES)}
+    second = data.kind == "lard_v2"
     for earth, mask in found.groups():
         pose = {name: column[mask] for name, column in found.pose.items()}
-        for name, column in geometry.approach_values(found.corners[mask], pose, earth, *apexes).items():
-            values[name][mask] = column
+        anew = geometry.approach_values(found.corners[mask], pose, earth, *apexes, level=not second)
+        for name, column in anew.items():
+            # LARD V2 states the distance without its sign
+            values[name][mask] = np.abs(column) if second and name == "along_track_m" else column
     return found.rows, values | {name: found.pose[name] for name in ("pitch_deg", "roll_deg")}
 
 
@@ -287,6 +290,11 @@ def camera_constant(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         text = ", ".join(f"{name} {row[name]}" for name in columns)
         offences.append(
             Offence(row["frame_id"], float(row["len"]), f"{row['len']} frames with another camera: {text}")
+        )
+    if data.kind.startswith("lard_v"):
+        # what the table lacks was filled in on reading, which is not the same as stated
+        offences.append(
+            Offence("camera", None, f"the CSV does not state the camera: {data.meta.get('camera')}")
         )
     if not len(cameras):
         text = "no frame states its camera model, earth model and altitude datum in full"

@@ -142,47 +142,36 @@ def visibility_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         size, on="frame_id", how="left", maintain_order="left"
     )
     corners = label_corners(data)
-    limit, box_limit, offences, checked, worst = (
-        float(limits["tolerance"]),
-        float(limits["max_box_px"]),
-        [],
-        0,
-        0.0,
-    )
+    limit, box_limit = float(limits["tolerance"]), float(limits["max_box_px"])
     full = np.column_stack([table["width_px"].fill_null(0), table["height_px"].fill_null(0)]).astype(
         np.float64
     )
-    known = np.isfinite(corners).all(axis=(1, 2)) & (full > 0).all(axis=1)
-    inside = known & ((corners >= 0) & (corners <= full[:, None, :])).all(axis=(1, 2))
+    known = np.asarray(np.isfinite(corners).all(axis=(1, 2)) & (full > 0).all(axis=1))
+    inside = np.asarray(known & ((corners >= 0) & (corners <= full[:, None, :])).all(axis=(1, 2)))
     stated = table["visible_fraction"].fill_null(np.nan).to_numpy()
     truncated = table["truncated"].fill_null(False).to_numpy()
     boxes = np.column_stack([table[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in BOX])
-    for k in range(len(table)):
-        checked += 1
-        name = label_name(data, k)
-        if not 0.0 <= stated[k] <= 1.0:
-            offences.append(Offence(name, None, f"visible fraction is {stated[k]}, expected 0 to 1"))
-            continue
-        if not known[k]:
-            if not truncated[k]:
-                offences.append(Offence(name, None, "some corners have no pixel, yet not tagged truncated"))
-            continue
-        if inside[k]:
-            fraction, expected = 1.0, np.concatenate([corners[k].min(axis=0), corners[k].max(axis=0)])
-        else:
-            fraction, expected = _visible(corners[k], full[k])
-        gap = abs(fraction - stated[k])
-        worst = max(worst, gap)
-        if gap > limit:
-            text = f"visible fraction is {stated[k]:.3f}, the corners say {fraction:.3f}"
-            offences.append(Offence(name, gap, text))
-        elif bool(truncated[k]) != (not inside[k]):
-            offences.append(
-                Offence(name, None, f"tagged truncated {bool(truncated[k])}, the corners say otherwise")
-            )
-        elif fraction > 0 and not np.abs(boxes[k] - expected).max() <= box_limit:
-            gap_px = float(np.nanmax(np.abs(boxes[k] - expected), initial=0.0))
-            offences.append(Offence(name, gap_px, f"box is {gap_px:.1f} px from the clipped outline"))
+    fraction = np.where(inside, 1.0, np.nan)
+    expected = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    for row in np.flatnonzero(known & ~inside):
+        fraction[row], expected[row] = _visible(corners[row], full[row])
+    gap, box_gap = np.abs(fraction - stated), np.abs(boxes - expected).max(axis=1)
+    faults = {
+        k: f"visible fraction is {stated[k]}, expected 0 to 1"
+        for k in np.flatnonzero(~((stated >= 0) & (stated <= 1))).tolist()
+    }
+    for k in np.flatnonzero(~known & ~truncated).tolist():
+        faults.setdefault(k, "some corners have no pixel, yet it is not tagged truncated")
+    for k in np.flatnonzero(known & ~(gap <= limit)).tolist():
+        faults.setdefault(k, f"visible fraction is {stated[k]:.3f}, the corners say {fraction[k]:.3f}")
+    for k in np.flatnonzero(known & (truncated == inside)).tolist():
+        faults.setdefault(k, f"tagged truncated {bool(truncated[k])}, the corners say otherwise")
+    for k in np.flatnonzero(known & (fraction > 0) & ~(box_gap <= box_limit)).tolist():
+        faults.setdefault(k, f"box is {box_gap[k]:.1f} px from the clipped outline")
+    offences = [
+        Offence(label_name(data, k), float(gap[k]) if known[k] else None, faults[k]) for k in sorted(faults)
+    ]
+    worst, checked = float(np.nanmax(gap, initial=0.0)), len(table)
     outcome = share_outcome("labels state their visibility truly", checked, offences)
     return Outcome(
         outcome.passed, f"{outcome.message}; largest gap in visible fraction {worst:.2g}", worst, limit,

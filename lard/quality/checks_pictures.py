@@ -68,9 +68,8 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     bad = len({offence.subject for offence in offences})
     message = f"{len(pictures) - bad} of {len(pictures)} pictures are sane"
     if len(good):
-        message += (
-            f"; entropy from {good['entropy_bit'].min():.1f} bit, mean grey from {good['mean'].min():.0f}"
-        )
+        entropy, mean = (float(np.min(good[name].to_numpy())) for name in ("entropy_bit", "mean"))
+        message += f"; entropy from {entropy:.1f} bit, mean grey from {mean:.0f}"
     share = bad / max(len(pictures), 1)
     return Outcome(not offences, message, share, 0.0, tuple(offences), len(pictures))
 
@@ -101,7 +100,7 @@ def _faults(
     "DQR-A02",
     "Labels lie on the runways in the pictures",
     severity="error",
-    rationale="A label may be projected without fault and still be of another picture, pose or field of view.",
+    rationale="A label may be projected without fault and still belong to another picture or field of view.",
     objective="accuracy",
     thresholds={
         "max_median_px": 1.0,
@@ -155,7 +154,8 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     ]  # fmt: skip
     message = (
         f"{len(seen)} runways within {limits['max_along_track_m']:g} m: median distance {median:.2f} px, "
-        f"{far.mean():.0%} beyond {limits['outlier_px']:g} px, common shift ({shift[0]:+.2f}, {shift[1]:+.2f}) px"
+        f"{far.mean():.0%} beyond {limits['outlier_px']:g} px, "
+        f"common shift ({shift[0]:+.2f}, {shift[1]:+.2f}) px"
     )
     return Outcome(passed, message, median, limit, tuple(offences), len(seen))
 
@@ -164,13 +164,13 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     "DQR-I05",
     "The horizon is where the pose says",
     severity="error",
-    rationale="Pitch and roll of another convention, or a frame of another pose, show at the horizon at once.",
+    rationale="Attitude of another convention, or a picture of another pose, shows at the horizon at once.",
     objective="accuracy",
     thresholds={"max_median": 0.01, "outlier": 0.02, "max_outlier_share": 0.05, "max_samples": 300},
     needs=("images", "pose", "camera"),
 )
 def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Distance between the sky's lower edge and the horizon computed from the pose, over the picture's height."""
+    """Distance of the sky's lower edge from the horizon the pose gives, over the picture's height."""
     assert data.frames is not None
     frames = data.frames.drop_nulls([*POSE, *CAMERA]).unique("frame_id", keep="first", maintain_order=True)
     frames = frames[every(np.arange(len(frames)), int(limits["max_samples"])).tolist()]

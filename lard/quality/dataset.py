@@ -187,7 +187,7 @@ class Dataset:
                 found = None
             if found is not None:
                 rows.append((airport, runway, [float(v) for corner in found.corners for v in corner]))
-        schema = {"airport": pl.String, "runway": pl.String, "corners": pl.List(pl.Float64)}
+        schema: dict[str, Any] = {"airport": pl.String, "runway": pl.String, "corners": pl.List(pl.Float64)}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     @cached_property

@@ -90,7 +90,7 @@ def _project(to_px: Array, ground: Array) -> Array:
 
 
 def _line(to_px: Array, across: Array, along: Array, shape: tuple[int, ...]) -> tuple[Array, Array] | None:
-    """Points (k, 2) evenly spaced in the picture on a ground line, and its unit normal; None when too short."""
+    """Points (k, 2) evenly spaced in the picture on a ground line, and its unit normal; None if short."""
     pixels = _project(to_px, np.column_stack([across, along]))
     margin = REACH_PX + 1
     inside = (

@@ -77,9 +77,17 @@ def pixels(points: Array, pose: Mapping[str, Array], camera: Mapping[str, Array]
 
 
 def approach_values(
-    corners: Array, pose: Mapping[str, Array], earth: str, lateral_apex_m: float, vertical_apex_m: float
+    corners: Array,
+    pose: Mapping[str, Array],
+    earth: str,
+    lateral_apex_m: float,
+    vertical_apex_m: float,
+    level: bool = True,
 ) -> dict[str, Array]:
-    """Approach values (n,) of cameras, each relative to its runway's corners (n, 4, 3) geodetic."""
+    """Approach values (n,) of cameras, each relative to its runway's corners (n, 4, 3) geodetic.
+
+    Not `level`: measured in the sloping plane of the runway, as LARD V2 does.
+    """
     points = cart(corners, earth)  # TL, TR, BR, BL
     threshold, far = (points[:, 2] + points[:, 3]) / 2, (points[:, 0] + points[:, 1]) / 2
     at = geodetic(threshold, earth)
@@ -92,6 +100,9 @@ def approach_values(
     right = np.cross(axis, up)
     heading = np.degrees(np.arctan2(_dot(axis, east), _dot(axis, np.cross(up, east))))
     eye = cart(np.column_stack([pose["lat_deg"], pose["lon_deg"], pose["alt_m"]]), earth) - threshold
+    if not level:
+        axis = (far - threshold) / np.linalg.norm(far - threshold, axis=1, keepdims=True)
+        up = np.cross(right, axis)
     before, across, above = -_dot(eye, axis), _dot(eye, right), _dot(eye, up)
     threshold_alt = (corners[:, 2, 2] + corners[:, 3, 2]) / 2
     return {
@@ -107,7 +118,7 @@ def approach_values(
 def horizon_pixels(
     pose: Mapping[str, Array], camera: Mapping[str, Array], height_m: Array, bearings_deg: Array
 ) -> Array:
-    """Pixels (n, k, 2) of the horizon of level ground `height_m` below n cameras, at k bearings from the yaw."""
+    """Pixels (n, k, 2) of the horizon of ground `height_m` below n cameras, k bearings from the yaw."""
     radius = 6_371_000.0  # the dip of the horizon needs no better radius
     dip = np.arccos(radius / (radius + np.maximum(height_m, 0.0)))[:, None]
     bearing = np.radians(np.asarray(pose["yaw_deg"])[:, None] + np.asarray(bearings_deg)[None, :])

@@ -118,7 +118,7 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "entropy_bit": float(-(used * np.log2(used)).sum()),
         "sharpness": float(cv2.meanStdDev(laplacian)[1][0, 0] ** 2),
         "clipped_share": float(share[0] + share[255]),
-        "flat_share": _flat_share(grey[2 * height // 3 :]),
+        "flat_share": _flat_share(np.asarray(grey[2 * height // 3 :], np.uint8)),
     }
 
 

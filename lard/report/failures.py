@@ -76,7 +76,8 @@ def judge(
     best = overlap.max(axis=0)
     # what touches an ignorable runway is no false alarm, as in the scoring
     crowd = [k for k, note in enumerate(notes) if note.get("iscrowd")]
-    touched = (_inside(np.array([notes[k]["bbox"] for k in crowd], np.float64), detected) >= IOU).any(axis=0)
+    covered = _inside(np.array([notes[k]["bbox"] for k in crowd], np.float64), detected)
+    touched: list[bool] = (covered.max(axis=0) >= IOU).tolist()
     alarms = [row for k, row in enumerate(rows) if row["score"] >= 0.5 and best[k] < IOU and not touched[k]]
     missed = [
         note for k, note in enumerate(notes) if not note.get("iscrowd") and overlap[k].max(initial=0.0) < IOU

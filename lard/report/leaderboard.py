@@ -142,7 +142,7 @@ def leaderboard_html(entries: Sequence[Entry], evidence: Evidence | None = None)
         ]
         counts = [_count(entries, kind, name) for name in names]
         kinds.append({"kind": kind, "names": names, "rows": rows, "counts": counts, "best": _best(rows)})
-    table = [
+    table: list[dict[str, Any]] = [
         {
             "model": entry.model,
             "cells": [value(entry, name) for name in HEADLINE],

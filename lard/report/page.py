@@ -19,7 +19,7 @@ INK, SOFT, LINE = "#1c2430", "#5b6675", "#dfe3e8"
 BLUE, ORANGE, GREEN, RED, GREY = "#2f6fb3", "#c4701b", "#2c7a4b", "#b3261e", "#9aa4b0"
 SPLIT_COLOURS = {"train": BLUE, "val": GREY, "test": ORANGE}
 
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: small, searchable, printed sharply
     "svg.hashsalt": "lard",  # ids that do not change from run to run
     "font.family": "sans-serif",

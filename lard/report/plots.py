@@ -88,9 +88,15 @@ def map_svg(data: Dataset) -> str:
         for split in places["split"].unique(maintain_order=True).sort().to_list():
             rows = places.filter(pl.col("split").eq_missing(pl.lit(split)))
             ax.scatter(
-                rows["lon_deg"], rows["lat_deg"], s=26, color=SPLIT_COLOURS.get(split, SOFT), label=split, zorder=3,
-                edgecolor="white", linewidth=0.6,
-            )  # fmt: skip
+                rows["lon_deg"],
+                rows["lat_deg"],
+                s=26,
+                color=SPLIT_COLOURS.get(split, SOFT),
+                label=split,
+                zorder=3,
+                edgecolor="white",
+                linewidth=0.6,
+            )
         if len(places) <= 60:
             taken: list[tuple[float, float]] = []
             for name, lat, lon in places.select("airport", "lat_deg", "lon_deg").iter_rows():
