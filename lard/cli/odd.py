@@ -62,6 +62,29 @@ def show_command(spec_path: str) -> None:
     click.echo(describe(load_spec(spec_path)), nl=False)
 
 
+@odd.command("openodd")
+@click.argument("spec_path", metavar="SPEC")
+@click.option("--out", help="File to write; standard output without it.")
+def openodd_command(spec_path: str, out: str | None) -> None:
+    """Write an ODD spec as ASAM OpenODD-style YAML, with ISO 34503 names where they exist.
+
+    Such a file can be given wherever a spec is expected and means the same.
+
+    \b
+    Examples:
+      lard odd openodd odd_specs/lard_v2.yaml --out lard_v2.openodd.yaml
+    """
+    from lard.odd import load_spec
+    from lard.odd.openodd import openodd_text
+    from lard.tables import write_text
+
+    document = openodd_text(load_spec(spec_path))
+    if out:
+        write_text(document, out)
+    else:
+        click.echo(document, nl=False)
+
+
 @odd.command("schema")
 @click.option("--out", help="File to write; standard output without it.")
 def schema_command(out: str | None) -> None:

@@ -94,6 +94,7 @@ def _sets(data: dict[str, Any], faults: Faults) -> dict[str, Any]:
             pair = _numbers(block, (lo, hi), (str(key),), faults)
             if pair is not None:
                 zones[zone][name] = _signed(pair, sign, (str(key), hi), faults)
+                faults.lines[("zones", zone, name)] = faults.lines.get((str(key), hi), 1)
     return zones
 
 

@@ -1,4 +1,4 @@
-"""Reading an ODD spec: the project's own layout and LARD's, every error of the file at once."""
+"""Reading an ODD spec: the project's own layout, LARD's and OpenODD's, every error of the file at once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lard.errors import SpecError
 from lard.odd.checks import check_spec
 from lard.odd.lard_layout import from_lard, is_lard
 from lard.odd.laws import Law
+from lard.odd.openodd import from_openodd, is_openodd
 from lard.odd.parameters import APPROACH, PARAMETERS, Parameter, resolve
 from lard.odd.spec import (
     DEFAULT_CAMERA,
@@ -39,7 +40,9 @@ SECTIONS = (
 def load_spec(path: str | Path) -> OddSpec:
     """Read and check an ODD spec; SpecError with one line `file:line: field: fault` per fault."""
     data, faults = load_yaml(path)
-    if is_lard(data):
+    if is_openodd(data):
+        data = from_openodd(data, faults, Path(path).stem)
+    elif is_lard(data):
         data = from_lard(data, faults, Path(path).stem)
     spec = parse_spec(data, faults)
     faults.raise_if_any()

@@ -78,6 +78,9 @@ class Flight:
             "guidance_time_s",
             "flare_m",
             "visibility_m",
+            "decision_m",
+            "climb_deg",
+            "after_s",
         ):
             if not getattr(self, name) > 0:
                 faults.append(f"{name} is {getattr(self, name)}; expected a positive number")
@@ -233,7 +236,8 @@ def _vertical(
     up[start:] = np.maximum(wheels, 0.0) + flight.eye_m
     pitch[start:] = _FLARE_PITCH_DEG * _smooth_step(after / (2 * decay_s))
     phase[start:] = "flare"
-    return up, pitch, phase, min(start + int((wheels <= 0).argmax()), n - 1)
+    landed = np.flatnonzero(wheels <= 0)
+    return up, pitch, phase, min(start + int(landed[0]), n - 1) if len(landed) else n - 1
 
 
 def _smooth_step(x: Array) -> Array:
