@@ -15,13 +15,13 @@ DISTRICT_M = 3400.0
 """Side of the districts, each with its own direction of fields."""
 
 
-@nb.njit(cache=True, inline="always")
+@nb.njit(cache=True)
 def _ramp(distance_m: float, gsd_m: float) -> float:
     """Coverage of a pixel whose centre lies this far inside an edge."""
     return min(max(distance_m / gsd_m + 0.5, 0.0), 1.0)
 
 
-@nb.njit(cache=True, inline="always")
+@nb.njit(cache=True)
 def _band(distance_m: float, half_m: float, gsd_m: float) -> float:
     """Coverage of a pixel by a band of given half width about distance 0, exact for thin bands too."""
     return max(_ramp(half_m + distance_m, gsd_m) + _ramp(half_m - distance_m, gsd_m) - 1.0, 0.0)
@@ -177,8 +177,28 @@ def land_kernel(
         8.0,
         True,
     )
+    # Where each column falls in each octave's lattice.
+    cells = np.empty((max(count, 1), width), np.int32)
+    shares = np.empty((max(count, 1), width), np.float32)
+    widest = 1
+    for k in range(count):
+        for j in range(width):
+            lu = (x0 + (j + 0.5) * g) / info[k, 0] - info[k, 1]
+            cells[k, j] = int(lu)
+            fu = lu - int(lu)
+            shares[k, j] = fu * fu * (3.0 - 2.0 * fu)
+        widest = max(widest, starts[k, 1])
+    noise = np.zeros((max(count, 1), widest), np.float32)
     for i in range(height):
         y = y0 - (i + 0.5) * g
+        for k in range(count):
+            lv = y / info[k, 0] - info[k, 2]
+            iv = int(lv)
+            fv = lv - iv
+            fv = fv * fv * (3.0 - 2.0 * fv)
+            at = starts[k, 0] + iv * starts[k, 1]
+            for c in range(starts[k, 1]):
+                noise[k, c] = flat[at + c] + (flat[at + starts[k, 1] + c] - flat[at + c]) * fv
         inside_rows = hole[0] <= i < hole[1]
         fi = (i + 0.5) / COARSE_PX
         ri = int(fi)
@@ -199,20 +219,11 @@ def land_kernel(
             mottle = line[6, rj] + (line[6, rj + 1] - line[6, rj]) * wj
             texture, wiggle, fine = 0.0, 0.0, 0.0
             for k in range(count):
-                wavelength = info[k, 0]
-                lu = x / wavelength - info[k, 1]
-                lv = y / wavelength - info[k, 2]
-                iu, iv = int(lu), int(lv)
-                fu, fv = lu - iu, lv - iv
-                fu, fv = fu * fu * (3.0 - 2.0 * fu), fv * fv * (3.0 - 2.0 * fv)
-                at = starts[k, 0] + iv * starts[k, 1] + iu
-                below = flat[at] + (flat[at + 1] - flat[at]) * fu
-                at += starts[k, 1]
-                above = flat[at] + (flat[at + 1] - flat[at]) * fu
-                n = below + (above - below) * fv
+                at = cells[k, j]
+                n = noise[k, at] + (noise[k, at + 1] - noise[k, at]) * shares[k, j]
                 texture += info[k, 3] * n
                 wiggle += info[k, 4] * n
-                if wavelength < 13.0:
+                if info[k, 0] < 13.0:
                     fine += n * info[k, 3]
             tone = 1.0 + 0.075 * contrast * mottle + 0.085 * texture
             inside = _ramp(outline, g)

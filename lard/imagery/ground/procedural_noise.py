@@ -14,7 +14,7 @@ FADE_END_PX = 4.5
 """An octave whose wavelength is above this many pixels contributes fully."""
 
 
-@nb.njit(cache=True, inline="always")
+@nb.njit(cache=True)
 def hash32(ix: int, iy: int, seed: int) -> int:
     """Return 32 well mixed bits of two integers and a seed."""
     h = (ix * 73856093) ^ (iy * 19349663) ^ (seed * 83492791)
@@ -23,7 +23,7 @@ def hash32(ix: int, iy: int, seed: int) -> int:
     return h ^ (h >> 16)
 
 
-@nb.njit(cache=True, inline="always")
+@nb.njit(cache=True)
 def unit(ix: int, iy: int, seed: int) -> float:
     """Return a hash as a float in [0, 1)."""
     return hash32(ix, iy, seed) * 2.3283064365386963e-10

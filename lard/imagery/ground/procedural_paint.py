@@ -68,7 +68,7 @@ def paint(image: NDArray[np.uint8], x0_m: float, y0_m: float, gsd_m: float, rows
         _paint_kernel(image, x0_m, y0_m, gsd_m, rows[near], seed, fade(1.4, gsd_m), fade(6.0, gsd_m))
 
 
-@nb.njit(cache=True, inline="always")
+@nb.njit(cache=True)
 def _smooth(x: float, y: float, wavelength: float, seed: int) -> float:
     """Value noise in [-1, 1] at one point."""
     u, v = x / wavelength, y / wavelength
@@ -81,12 +81,12 @@ def _smooth(x: float, y: float, wavelength: float, seed: int) -> float:
     return 2.0 * (below + (above - below) * fv) - 1.0
 
 
-@nb.njit(cache=True, inline="always")
+@nb.njit(cache=True)
 def _edge(distance: float, g: float) -> float:
     return min(max(distance / g + 0.5, 0.0), 1.0)
 
 
-@nb.njit(cache=True, inline="always")
+@nb.njit(cache=True)
 def _joint(position: float, pitch: float, half: float, g: float) -> float:
     """Coverage by thin lines at every multiple of the pitch."""
     d = position / pitch
