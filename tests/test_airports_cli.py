@@ -69,6 +69,15 @@ def test_import_report_as_json_and_reimport_is_identical(tmp_path: Path) -> None
     assert (tmp_path / "a" / "runways.csv").read_bytes() == (tmp_path / "b" / "runways.csv").read_bytes()
 
 
+def test_datums_are_named_and_never_mixed_silently(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "runways.csv", row())
+    lard("import", source, "--out", tmp_path / "msl")
+    lard("import", source, "--out", tmp_path / "hae", "--datum", "ellipsoidal")
+    assert "altitudes ellipsoidal" in lard("list", "--runways", tmp_path / "hae").stdout
+    assert "msl against ellipsoidal" in lard("diff", tmp_path / "msl", tmp_path / "hae").stdout
+    assert "against" not in lard("diff", tmp_path / "msl", tmp_path / "msl").stdout
+
+
 def test_corrections_from_diff_are_applied_on_export(tmp_path: Path) -> None:
     write_lard_json(database(strip()), tmp_path / "ours.json")
     write_lard_json(database(strip(first=(10.00003, 20.0, 31.0))), tmp_path / "theirs.json")

@@ -10,7 +10,14 @@ from airports_support import LARD_V1, LARD_V2, corner_gap_m, database, lard_docu
 
 from lard.airports import Runway, RunwayDatabase
 from lard.airports.check import check_database
-from lard.airports.lardjson import SPHERE, left_of_axis, read_lard_entries, read_lard_json, write_lard_json
+from lard.airports.lardjson import (
+    SPHERE,
+    lard_ident,
+    left_of_axis,
+    read_lard_entries,
+    read_lard_json,
+    write_lard_json,
+)
 from lard.errors import AirportError
 from lard.geodesy import ecef_from_geodetic
 
@@ -92,6 +99,12 @@ def test_inverted_idents_are_detected_and_exchanged(sample: RunwayDatabase, tmp_
     assert again.airport("XAAA").runway("09").heading_deg == pytest.approx(90, abs=0.01)
     assert "XAAA 9: named after the opposite direction; read as 27" in report.notes
     assert check_database(again) == []
+
+
+def test_lards_zero_is_north() -> None:
+    assert [lard_ident(ident) for ident in ("00C", "0", "8R", "36L")] == ["36C", "36", "08R", "36L"]
+    with pytest.raises(AirportError):
+        lard_ident("000")
 
 
 def test_a_lone_end_gets_its_reciprocal(sample: RunwayDatabase, tmp_path: Path) -> None:

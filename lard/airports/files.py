@@ -8,6 +8,7 @@ from lard.airports.intake import AirportInfo, ImportReport, Selection
 from lard.airports.model import RunwayDatabase
 from lard.airports.table import load_shipped, read_table_folder, write_table_folder
 from lard.errors import AirportError
+from lard.tables import sha256_file
 
 SHIPPED = "shipped"
 READ_FORMATS = ("table", "ourairports", "aptdat", "lard")
@@ -48,7 +49,10 @@ def import_database(
     date: str = "",
     fixes: Path | None = None,
 ) -> tuple[RunwayDatabase, ImportReport]:
-    """Read a database of any format and say what was kept; an empty format is guessed from the path."""
+    """Read a database of any format and say what was kept; an empty format is guessed from the path.
+
+    Without a version or date it is the file's content that names the version, so that labels can be traced.
+    """
     from lard.airports.aptdat import read_aptdat
     from lard.airports.lardjson import read_lard_json
     from lard.airports.ourairports import read_ourairports
@@ -56,6 +60,8 @@ def import_database(
     fmt = fmt or format_of(path)
     if fixes is not None and fmt != "ourairports":
         raise AirportError(f"{fixes}: fixes are for OurAirports' runways.csv, not for {fmt}; use corrections")
+    if not version and path.is_file():
+        version = date or f"sha256-{sha256_file(path)[:12]}"
     if fmt == "ourairports":
         return read_ourairports(
             path, selection, infos, name=name or path.stem, version=version, date=date, fixes=fixes

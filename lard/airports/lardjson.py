@@ -84,7 +84,7 @@ def _entry(path: Path, airport: str, ident: str, corners: Any, faults: list[str]
     where = f"{path}: {airport} {ident}"
     before = len(faults)
     try:
-        normalise_ident(ident)
+        lard_ident(ident)
     except AirportError as error:
         faults.append(f"{path}: {airport}: {error}")
     missing = [c for c in _CORNERS if not isinstance(corners, Mapping) or c not in corners]
@@ -143,6 +143,12 @@ def read_lard_json(
     return database, report
 
 
+def lard_ident(ident: str) -> str:
+    """Ident of a LARD file, normalised; LARD counts headings modulo 36, so its 00C is 36C."""
+    number = ident.strip().rstrip("LCRlcr")
+    return normalise_ident("36" + ident.strip()[len(number) :] if number in ("0", "00") else ident)
+
+
 def left_of_axis(coordinate: Array) -> Array:
     """Which of the corners A, B, C, D (4, 3) lie left of the axis from mid C-D to mid A-B."""
     origin = coordinate[0]
@@ -165,7 +171,7 @@ def _runway(entry: LardEntry, source: str, date: str, earth: str, report: Import
     points = [_point(row) for row in entry.coordinate]
     far = (points[0], points[1]) if left[0] else (points[1], points[0])
     near = (points[3], points[2]) if left[2] else (points[2], points[3])
-    ident = normalise_ident(entry.ident)
+    ident = lard_ident(entry.ident)
     runway = Runway(
         entry.airport, ident, reciprocal_ident(ident), (*far, *near), source=source, date=date, earth=earth
     )

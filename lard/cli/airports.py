@@ -210,8 +210,13 @@ def check_command(runways: str, as_json: bool) -> None:
 @click.option("--unpaved", is_flag=True, help="Keep grass, gravel, dirt and snow runways too.")
 @click.option("--fill-elevation", is_flag=True, help="Missing elevations: that of the nearest end.")
 @click.option("--name", default="", help="Name of the database; default: the file's.")
-@click.option("--version", default="", help="Version of the database; default: the date.")
+@click.option("--version", default="", help="Version of the database; default: date or content hash.")
 @click.option("--date", default="", help="Day of the source's data, YYYY-MM-DD.")
+@click.option(
+    "--datum",
+    type=click.Choice(["msl", "ellipsoidal"]),
+    help="Datum of the altitudes: a name, nothing is converted.",
+)
 @click.option("--url", help="Where to download OurAirports' runways.csv from.")
 @json_option
 def import_command(
@@ -229,6 +234,7 @@ def import_command(
     name: str,
     version: str,
     date: str,
+    datum: str | None,
     url: str | None,
     as_json: bool,
 ) -> None:
@@ -244,6 +250,7 @@ def import_command(
       lard airports import lard_v1_runways.json --out data/lard_v1
     """
     import tempfile
+    from dataclasses import replace
 
     from lard.airports.corrections import apply_corrections, read_corrections
     from lard.airports.files import import_database
@@ -269,6 +276,8 @@ def import_command(
         database, report = import_database(
             path, fmt or "", selection, infos, name=name, version=version, date=date, fixes=fixes
         )
+    if datum:
+        database = replace(database, altitude_datum=datum)
     if corrections:
         database = apply_corrections(database, read_corrections(corrections))
     write_table_folder(database, out)
@@ -356,10 +365,15 @@ def diff_command(
                 "only_second": list(difference.only_second),
                 "airports_only_first": list(difference.airports_only_first),
                 "airports_only_second": list(difference.airports_only_second),
+                "altitude_datums": [one.altitude_datum, other.altitude_datum],
                 "pairs": [asdict(pair) for pair in difference.pairs],
             }
         )
         return
+    if one.altitude_datum != other.altitude_datum:
+        click.echo(
+            f"altitudes: {one.altitude_datum} against {other.altitude_datum}; up_m holds the geoid's height"
+        )
     _print_difference(difference, one.name, other.name, worst)
 
 
