@@ -125,12 +125,13 @@ def coverage(
             f"the table has the zones {', '.join(strange)}, ODD {spec.name} has "
             f"{', '.join(spec.zone_names)}; use the spec the frames were drawn from"
         )
-    return [_zone_coverage(spec, zone, frames, bins, strengths) for zone in spec.zones]
+    return [zone_coverage(spec, zone, frames, bins, strengths) for zone in spec.zones]
 
 
-def _zone_coverage(
+def zone_coverage(
     spec: OddSpec, zone: Zone, frames: pl.DataFrame, bins: int, strengths: Sequence[int]
 ) -> ZoneCoverage:
+    """Coverage of one zone by the rows of a table that name it."""
     table = frames.filter(pl.col("zone") == zone.name)
     axes = axes_of(spec, zone, bins, frames.columns)
     indices = np.column_stack(

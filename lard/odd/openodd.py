@@ -73,6 +73,7 @@ def to_openodd(spec: OddSpec) -> dict[str, Any]:
             {"name": rule.name, "when": _plain(rule.when), "require": _plain(rule.require)}
             for rule in spec.rules
         ],
+        "dqr": spec.dqr,
     }
     return {
         "TAXONOMY": {"runway_approach": taxonomy},
@@ -153,7 +154,11 @@ def from_openodd(data: Mapping[str, Any], faults: Faults, name: str) -> dict[str
         "version": extension.get("version", "1"),
         "description": top.get("DESCRIPTION", ""),
         "zones": zones,
-        **{key: extension[key] for key in ("reference", "camera", "margins", "rules") if extension.get(key)},
+        **{
+            key: extension[key]
+            for key in ("reference", "camera", "margins", "rules", "dqr")
+            if extension.get(key)
+        },
     }
     for key in ("environment", "runways"):
         if key in modules:

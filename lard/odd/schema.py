@@ -45,6 +45,7 @@ def json_schema() -> dict[str, Any]:
                 "zones": {"type": "object", "minProperties": 1, "additionalProperties": _object(zone)},
                 "environment": _object(_group("environment", "law")),
                 "runways": _object(_group("runway", "law")),
+                "dqr": {"type": "object", "additionalProperties": {"type": "object"}},
                 "rules": {"type": "array", "items": {**_object(rule), "required": ["require"]}},
             }
         ),

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from lard.airports.model import RunwayDatabase
 from lard.errors import SpecError
-from lard.odd.coverage import Axis, ZoneCoverage, coverage
-from lard.odd.filling import fill_plan
+from lard.odd.coverage import Axis, ZoneCoverage, coverage, zone_coverage
+from lard.odd.filling import Plan, fill_plan
 from lard.odd.laws import Law
 from lard.odd.parameters import APPROACH
 from lard.odd.spec import Categories, OddSpec, Zone
@@ -26,11 +26,12 @@ from lard.tables import frame_rng
 Array = NDArray[np.float64]
 
 _TRIES = 64
+_ROUNDS = 8  # a sample placed outside its planned bins leaves other holes open for the next
 
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """New frames, and per zone how many planned samples no feasible point was found for."""
+    """New frames, and per zone how many holes no feasible point was found for."""
 
     frames: pl.DataFrame
     impossible: dict[str, int]
@@ -63,19 +64,27 @@ def fill(
     splits = assign_splits(db, codes, split, seed)
     splits |= dict(frames.select("airport", "split").unique().iter_rows())
     tables, impossible = [frames.clear()], {}
-    for zone, covered in zip(spec.zones, coverage(spec, frames, bins, (t,)), strict=True):
-        plan = fill_plan(covered, t, target, at_least, seed)
-        points, failed = _points_in_cells(spec, zone, covered, plan, chosen, share, seed)
-        impossible[zone.name] = failed
-        if points is not None:
-            first = _next_numbers(frames, zone.name)
-            tables.append(frames_of(spec, db, zone.name, chosen, points, splits, seed, first))
+    coverage(spec, frames.clear(), bins, ())  # the door: what is no frames table is refused here
+    for zone in spec.zones:
+        present, impossible[zone.name] = frames.filter(pl.col("zone") == zone.name), 0
+        for turn in range(_ROUNDS):
+            covered = zone_coverage(spec, zone, present, bins, (t,))
+            plan = fill_plan(covered, t, target, at_least, seed)
+            key = f"fill/{spec.name}/{zone.name}/{turn}/{len(present)}"
+            points, impossible[zone.name] = _points_in_cells(
+                spec, zone, covered, plan, chosen, share, frame_rng(seed, key)
+            )
+            if points is None:
+                break
+            first = _next_numbers(present)
+            table = frames_of(spec, db, zone.name, chosen, points, splits, seed, first)
+            tables.append(table)
+            present = pl.concat([present, table], how="diagonal_relaxed")
     return Fill(pl.concat(tables, how="diagonal_relaxed").sort("frame_id"), impossible)
 
 
-def _next_numbers(frames: pl.DataFrame, zone: str) -> dict[tuple[str, str], int]:
-    """Per airport and runway, the number after the last frame of a zone."""
-    table = frames.filter(pl.col("zone") == zone)
+def _next_numbers(table: pl.DataFrame) -> dict[tuple[str, str], int]:
+    """Per airport and runway, the number after the last frame of one zone's table."""
     number = table["frame_id"].str.split("_").list.last().cast(pl.Int64, strict=False)
     grouped = table.with_columns(number.alias("number")).group_by("airport", "runway").agg(pl.max("number"))
     return {(row[0], row[1]): (-1 if row[2] is None else row[2]) + 1 for row in grouped.iter_rows()}
@@ -85,23 +94,27 @@ def _points_in_cells(
     spec: OddSpec,
     zone: Zone,
     covered: ZoneCoverage,
-    plan: NDArray[np.intp],
+    plan: Plan,
     chosen: Candidates,
     share: Array,
-    seed: int,
+    rng: np.random.Generator,
 ) -> tuple[Points | None, int]:
-    """One feasible point per planned row of bins, and how many rows had none in 64 tries."""
+    """One feasible point per planned sample, and how many samples had none in 64 tries.
+
+    The first half of the tries keeps to all the planned bins, the others only to those of the hole.
+    """
     if not len(plan):
         return None, 0
     rows = np.repeat(np.arange(len(plan)), _TRIES)
-    rng = frame_rng(seed, f"fill/{spec.name}/{zone.name}")
     u = rng.random((len(rows), DIMENSIONS))
     # runways take turns in the order of their weights, whatever the cell
     u[:, 0] = (rows + u[:, 0]) / len(plan)
-    for axis, chosen_bins in zip(covered.axes, plan.T, strict=True):
+    strict = np.arange(len(rows)) % _TRIES < _TRIES // 2
+    for axis, chosen_bins, held in zip(covered.axes, plan.bins.T, plan.held.T, strict=True):
         column = _dimension(axis.name)
         law = zone.laws[axis.name] if axis.name in zone.laws else spec.environment[axis.name]
-        u[:, column] = _within(axis, law, chosen_bins[rows], u[:, column])
+        placed = _within(axis, law, chosen_bins[rows], u[:, column])
+        u[:, column] = np.where(strict | held[rows], placed, u[:, column])
     points, possible = points_of(spec, zone.laws, chosen, share, u)
     good = np.logical_and.reduce([possible, *rules_held(spec, chosen, points)])
     first = np.where(good.reshape(-1, _TRIES).any(axis=1), good.reshape(-1, _TRIES).argmax(axis=1), -1)

@@ -1,0 +1,194 @@
+"""Containment, intersection and difference of domains, against membership of tried points."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lard.approach import Approaches
+from lard.cli import main
+from lard.odd import load_spec
+from lard.odd.algebra import contains, difference, intersection, region
+from lard.odd.membership import zone_of
+from lard.odd.openodd import openodd_text
+from lard.odd.parameters import APPROACH
+from lard.odd.reader import parse_spec
+from lard.odd.spec import OddSpec
+from lard.odd.yamlfile import Faults
+
+SPECS = Path(__file__).parent.parent / "odd_specs"
+V2 = load_spec(SPECS / "lard_v2.yaml")
+BOX = {
+    "along_track_m": [1000, 2000], "lateral_deg": [-2, 2], "vertical_deg": [2, 4], "yaw_offset_deg": [-5, 5],
+    "pitch_deg": [-8, 0], "roll_deg": [-10, 10],
+}  # fmt: skip
+
+
+def spec_of(zones: dict[str, dict[str, Any]], **sections: Any) -> OddSpec:
+    faults = Faults("x")
+    given_zones = {name: {**BOX, **changes} for name, changes in zones.items()}
+    spec = parse_spec({"name": "x", "version": "1", "zones": given_zones, **sections}, faults)
+    faults.raise_if_any()
+    assert spec is not None
+    return spec
+
+
+span = st.tuples(st.integers(0, 6), st.integers(1, 4)).map(lambda p: [p[0] * 500, (p[0] + p[1]) * 500])
+tilt = st.tuples(st.integers(-4, 2), st.integers(1, 4)).map(lambda p: [p[0] * 5, (p[0] + p[1]) * 5])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(span, tilt), min_size=1, max_size=3), st.lists(st.tuples(span, tilt), max_size=3))
+def test_operations_agree_with_membership_of_points(first: list[Any], second: list[Any]) -> None:
+    def spec(parts: list[Any]) -> OddSpec:
+        # overlapping zones may not contradict each other: keep those that are apart
+        zones: dict[str, Any] = {}
+        for along, roll in parts:
+            if all(
+                along[1] <= z["along_track_m"][0] or along[0] >= z["along_track_m"][1] for z in zones.values()
+            ):
+                zones[f"z{len(zones)}"] = {"along_track_m": along, "roll_deg": roll}
+        return spec_of(zones)
+
+    a, b = spec(first), spec(second or first[:1])
+    rng = np.random.default_rng(0)
+    values = {name: rng.uniform(*BOX[name], 4000) for name in APPROACH}
+    values["along_track_m"], values["roll_deg"] = rng.uniform(0, 6000, 4000), rng.uniform(-25, 30, 4000)
+    points = Approaches(*(values[name] for name in APPROACH))
+    in_a, in_b = zone_of(a, points) != "", zone_of(b, points) != ""
+    whole = 6000 * 55 * np.prod([hi - lo for lo, hi in list(BOX.values())[1:5]])
+
+    def share(part: Any) -> float:
+        return part.volume() / whole
+
+    regions = region(a), region(b)
+    assert share(intersection(*regions)) == pytest.approx((in_a & in_b).mean(), abs=0.03)
+    assert share(difference(*regions)) == pytest.approx((in_a & ~in_b).mean(), abs=0.03)
+    assert share(regions[0]) == pytest.approx(share(intersection(*regions)) + share(difference(*regions)))
+    found = contains(regions[1], regions[0])
+    assert found.holds == (share(difference(*regions)) < 1e-12)
+    if found.witness is not None:
+        witness = Approaches(*(np.array([found.witness[name]]) for name in APPROACH))
+        assert zone_of(a, witness)[0] != "" and zone_of(b, witness)[0] == ""
+
+
+def test_margins_nest() -> None:
+    nominal, inner, extended = (region(V2, level) for level in ("nominal", "in", "extended"))
+    for small, large in ((nominal, inner), (inner, extended), (nominal, nominal)):
+        found = contains(large, small)
+        assert found.holds and found.exact and found.witness is None
+    assert not contains(nominal, inner).holds
+
+
+def test_neighbouring_zones_cover_what_spans_them() -> None:
+    split = spec_of({"a": {"along_track_m": [1000, 1500]}, "b": {"along_track_m": [1500, 2000]}})
+    assert contains(region(split), region(spec_of({"z": {}}))).holds
+
+
+def test_environment_and_runways_count() -> None:
+    clear = spec_of({"z": {}}, environment={"visibility_m": [10_000, 20_000], "light": ["day"]})
+    any_light = spec_of({"z": {}}, environment={"visibility_m": [5_000, 20_000]})
+    assert contains(region(any_light), region(clear)).holds
+    found = contains(region(clear), region(any_light))
+    assert not found.holds and found.witness is not None
+    assert found.witness["visibility_m"] < 10_000 or found.witness["light"] != "day"
+    paved = spec_of({"z": {}}, runways={"surface": ["asphalt", "concrete"]})
+    assert contains(region(spec_of({"z": {}})), region(paved)).holds
+    assert not contains(region(paved), region(spec_of({"z": {}}))).holds
+
+
+def test_rules_of_ranges_cut_exactly() -> None:
+    rule = {"name": "bank", "when": {"along_track_m": [1000, 1400]}, "require": {"roll_deg": [-5, 5]}}
+    ruled, free = spec_of({"z": {}}, rules=[rule]), spec_of({"z": {}})
+    assert region(ruled).volume() == pytest.approx(region(free).volume() * (0.6 + 0.4 * 0.5))
+    found = contains(region(ruled), region(free))
+    assert not found.holds and found.witness is not None
+    assert found.witness["along_track_m"] < 1400 and abs(float(found.witness["roll_deg"])) > 5
+    assert contains(region(free), region(ruled)).holds
+
+
+def test_moving_limits_are_tried_on_points_and_said_so() -> None:
+    funnel = {
+        "name": "f",
+        "require": {"roll_deg": {"by": "along_track_m", "points": [[1000, 0, 0], [2000, -10, 10]]}},
+    }
+    ruled, free = spec_of({"z": {}}, rules=[funnel]), spec_of({"z": {}})
+    assert region(ruled).volume() == pytest.approx(region(free).volume() / 2, rel=0.02)
+    inside = contains(region(free), region(ruled))
+    assert inside.holds and not inside.exact
+    outside = contains(region(ruled), region(free))
+    assert not outside.holds and outside.exact
+
+
+def test_rules_that_conflict_leave_nothing() -> None:
+    rules = [
+        {"name": "l", "require": {"lateral_deg": [-2, -1]}},
+        {"name": "r", "require": {"lateral_deg": [1, 2]}},
+    ]
+    assert region(spec_of({"z": {}}, rules=rules)).is_empty()
+
+
+def test_diff_tells_changes_and_witness(tmp_path: Path) -> None:
+    narrow = tmp_path / "narrow.yaml"
+    narrow.write_text((SPECS / "lard_v2.yaml").read_text().replace("[-30, 30]", "[-20, 20]"))
+    result = CliRunner().invoke(main, ["odd", "diff", str(narrow), str(SPECS / "lard_v2.yaml")])
+    assert result.exit_code == 0
+    assert "zones.far.roll_deg: -20..20 -> -30..30" in result.output
+    assert "is not inside lard_v2: witness along_track_m=5250" in result.output
+    assert "lies inside lard_v2 (proven on boxes)" in result.output
+
+
+FULL = {
+    "environment": {
+        "visibility_m": {"range": [800, 20_000], "law": "log_uniform"},
+        "light": {"day": 3, "dusk": 1},
+        "season": ["winter", "summer"],
+        "cloud_okta": [0, 4],
+        "rain_mm_h": {"values": {0: 3, 5: 1}},
+    },
+    "runways": {"surface": ["asphalt", "concrete"], "length_m": [1500, 4000], "lighted": [True]},
+    "rules": [
+        {"name": "bank", "when": {"light": ["dusk"]}, "require": {"roll_deg": [-5, 5]}},
+        {
+            "name": "f",
+            "require": {"roll_deg": {"by": "along_track_m", "points": [[1000, 0, 0], [2000, -9, 9]]}},
+        },
+    ],
+    "margins": {"in": {"roll_deg": 1}, "extended": {"roll_deg": [2, 5]}},
+}
+
+
+@pytest.mark.parametrize("name", ["lard_v2", "lard_v1_cone", "full"])
+def test_openodd_round_trip(tmp_path: Path, name: str) -> None:
+    law = {"range": [-4, 4], "law": "normal", "mean": 0, "sd": 2}
+    spec = (
+        spec_of({"z": {"lateral_deg": law}}, **FULL) if name == "full" else load_spec(SPECS / f"{name}.yaml")
+    )
+    path = tmp_path / "o.yaml"
+    path.write_text(openodd_text(spec))
+    back = load_spec(path)
+    drop = {"file_sha256"}
+    assert back.model_dump(exclude=drop) == spec.model_dump(exclude=drop)
+    text = path.read_text()
+    if name == "full":
+        for word in (
+            "natural_illuminance",
+            "low_ambient",
+            "cloudiness_rate",
+            "cement_concrete",
+            "rainfall_rate",
+        ):
+            assert word in text
+
+
+def test_openodd_faults_name_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "o.yaml"
+    path.write_text(openodd_text(V2).replace("[-30.0 .. 30.0] deg", "[30.0 .. -30.0] deg"))
+    result = CliRunner().invoke(main, ["odd", "check", str(path)])
+    assert result.exit_code == 2
+    line = next(k for k, text in enumerate(path.read_text().splitlines(), 1) if ".. -30.0]" in text)
+    assert f"o.yaml:{line}: zones.far.roll_deg: upper bound -30 is below lower bound 30" in result.output
