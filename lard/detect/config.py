@@ -62,12 +62,13 @@ class TrainSpec(_Params):
     """Schedule and data of a training run; one batch is `batch` crops, spread evenly over `processes`."""
 
     source: str = "ortho"
-    steps: int = Field(default=1500, ge=1)
-    batch: int = Field(default=16, ge=1)
+    steps: int = Field(default=1600, ge=1)
+    batch: int = Field(default=24, ge=1)
     crops_per_image: int = Field(default=4, ge=1)
-    crop_px: int = Field(default=256, ge=64, multiple_of=32)
-    centred_share: float = Field(default=0.5, ge=0, le=1)
-    near_share: float = Field(default=0.25, ge=0, le=1)
+    crop_px: int = Field(default=192, ge=64, multiple_of=32)
+    centred_share: float = Field(default=0.7, ge=0, le=1)
+    near_share: float = Field(default=0.15, ge=0, le=1)
+    positives: Literal["required", "visible"] = "visible"
     zoom: float = Field(default=1.0, ge=1, le=2)
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)

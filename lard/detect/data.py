@@ -17,6 +17,9 @@ from lard.tables import read_json
 MIN_VISIBLE = 0.25
 """A runway cut by a crop counts when this share of its polygon stays in the crop; else it is ignored."""
 MIN_SIDE_PX = 3.0
+MIN_EXTRA_SIDE_PX, MIN_EXTRA_ASPECT = 6.0, 0.4
+"""Runways that need not be found are taught all the same when they look like those that must be: at least this
+large and, as seen on an approach, at least this high for their width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,16 @@ def pictures_of_step(step: int, count: int, total: int, seed: int) -> list[tuple
     return chosen
 
 
+def taught(picture: Picture, spec: TrainSpec) -> NDArray[np.bool_]:
+    """Which runways of a picture are positives in training; the others are ignored: (n,)."""
+    if spec.positives == "required" or not len(picture.boxes):
+        return ~picture.ignored
+    width, height = (picture.boxes[:, 2:] - picture.boxes[:, :2]).T
+    alike = (np.minimum(width, height) >= MIN_EXTRA_SIDE_PX) & (height >= MIN_EXTRA_ASPECT * width)
+    extra: NDArray[np.bool_] = ~picture.ignored | alike
+    return extra
+
+
 def crops_of(picture: Picture, serial: int, spec: TrainSpec) -> list[Crop]:
     """The crops one visit of a picture gives: around runways, near them and anywhere."""
     rng = np.random.default_rng([spec.seed, 2, serial])
@@ -139,7 +152,7 @@ def _crop(picture: Picture, image: NDArray[np.uint8], rng: np.random.Generator, 
         pixels = cv2.resize(pixels, (spec.crop_px, spec.crop_px), interpolation=shrink).astype(np.uint8)
     boxes: list[NDArray[np.float64]] = []
     ignored: list[NDArray[np.float64]] = []
-    for box, polygon, skip in zip(picture.boxes, picture.polygons, picture.ignored, strict=True):
+    for box, polygon, teach in zip(picture.boxes, picture.polygons, taught(picture, spec), strict=True):
         if box[2] <= x or box[3] <= y or box[0] >= x + side or box[1] >= y + side:
             continue
         whole = (polygon - (x, y)) * scale
@@ -148,8 +161,8 @@ def _crop(picture: Picture, image: NDArray[np.uint8], rng: np.random.Generator, 
             continue
         low, high = part.min(axis=0), part.max(axis=0)
         seen = polygon_area(part) / max(polygon_area(whole), 1e-9)
-        usable = seen >= MIN_VISIBLE and (high - low).min() >= MIN_SIDE_PX and not skip
-        if seen > 0.999 and not skip:  # an untouched runway keeps its label, however small
+        usable = seen >= MIN_VISIBLE and (high - low).min() >= MIN_SIDE_PX and teach
+        if seen > 0.999 and teach:  # an untouched runway keeps its label, however small
             usable = True
         (boxes if usable else ignored).append(np.concatenate((low, high)))
     found = np.array(boxes).reshape(-1, 4)
@@ -163,7 +176,7 @@ def _crop(picture: Picture, image: NDArray[np.uint8], rng: np.random.Generator, 
 def _corner(picture: Picture, side: int, rng: np.random.Generator, spec: TrainSpec) -> tuple[int, int]:
     """Top-left corner of a crop: holding a runway, beside one, or anywhere."""
     room_x, room_y = max(picture.width_px - side, 0), max(picture.height_px - side, 0)
-    wanted = np.flatnonzero(~picture.ignored)
+    wanted = np.flatnonzero(taught(picture, spec))
     kind = rng.random()
     if len(wanted) == 0 or kind >= spec.centred_share + spec.near_share:
         return int(rng.integers(0, room_x + 1)), int(rng.integers(0, room_y + 1))

@@ -75,7 +75,7 @@ def add(
 
 
 def verify(truth_path: str | Path, board: str | Path) -> list[Path]:
-    """The score files of a board, after checking that results and dataset are still those that were scored."""
+    """The score files of a board whose results and dataset are still those that were scored."""
     truth_hash = sha256_file(truth_path)
     found, faults = sorted(Path(board).glob("*/score.json")), []
     for path in found:
