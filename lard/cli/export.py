@@ -1,0 +1,168 @@
+"""`lard export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+VERDICTS = ("IN_ODD", "IN_EXTENDED_ODD", "OUT_OF_ODD")
+_DATASET = click.argument("dataset", type=click.Path(path_type=Path))
+_OUT = click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder to write; must be new."
+)
+
+
+@click.group()
+def export() -> None:
+    """Write DATASET, a labelled dataset folder, in other formats.
+
+    \b
+    Examples:
+      lard export coco data/ortho --out out/coco
+      lard export yolo data/ortho --task pose --out out/yolo
+      lard export huggingface data/ortho --out out/hf
+    """
+
+
+@export.command()
+@_DATASET
+@_OUT
+@click.option("--segmentation", default="polygon", show_default=True, type=click.Choice(("polygon", "rle")))
+def coco(dataset: Path, out: Path, segmentation: str) -> None:
+    """COCO train.json, val.json and test.json with boxes, masks and keypoints.
+
+    File names are relative to DATASET. Runways that need not be found are marked iscrowd.
+
+    \b
+    Examples:
+      lard export coco data/ortho --out out/coco
+      lard export coco data/ortho --segmentation rle --out out/coco_rle
+    """
+    from lard.export.coco import write_coco
+    from lard.export.common import open_dataset, staged_folder
+
+    opened = open_dataset(dataset, images=False)
+    with staged_folder(out) as folder:
+        counts = write_coco(opened.frames, opened.labels, folder, opened.info, segmentation=segmentation)
+    click.echo(", ".join(f"{count} {split} frames" for split, count in counts.items()) + f" in {out}")
+
+
+@export.command()
+@_DATASET
+@_OUT
+@click.option("--task", default="detect", show_default=True, type=click.Choice(("detect", "segment", "pose")))
+@click.option(
+    "--verdict",
+    multiple=True,
+    type=click.Choice(VERDICTS),
+    help="Only runways of these verdicts; the others are then taught as background.",
+)
+def yolo(dataset: Path, out: Path, task: str, verdict: tuple[str, ...]) -> None:  # fmt: skip
+    """YOLO images/, labels/ and data.yaml.
+
+    \b
+    Examples:
+      lard export yolo data/ortho --out out/yolo
+      lard export yolo data/ortho --task segment --verdict IN_ODD --out out/yolo_seg
+    """
+    from lard.export.common import open_dataset
+    from lard.export.yolo import write_yolo
+
+    count = write_yolo(open_dataset(dataset), out, task, verdict)
+    click.echo(f"{count} objects in {out}")
+
+
+@export.command("lard")
+@_DATASET
+@_OUT
+@click.option("--version", default="v2", show_default=True, type=click.Choice(("v1", "v2")))
+@click.option("--type", "image_type", default="flight_simulator", show_default=True, help="Column `type`.")
+@click.option(
+    "--timezone", default="solar", show_default=True, help="Zone of the local times: solar, UTC or a name."
+)
+@click.option(
+    "--lateral-apex-m",
+    default=0.0,
+    show_default=True,
+    help="Where the dataset's lateral angles are seen from, beyond the threshold; V1 uses 3050.",
+)
+def lard_command(
+    dataset: Path, out: Path, version: str, image_type: str, timezone: str, lateral_apex_m: float
+) -> None:  # fmt: skip
+    """LARD's own layout: images/ and a label table, columns of V1 or V2.
+
+    \b
+    Examples:
+      lard export lard data/ortho --out out/lard_v2
+      lard export lard data/ortho --version v1 --timezone UTC --out out/lard_v1
+    """
+    from lard.export.common import open_dataset
+    from lard.export.lard_folder import write_lard_folder
+
+    rows, left_out = write_lard_folder(
+        open_dataset(dataset),
+        out,
+        version,
+        image_type=image_type,
+        timezone=timezone,
+        lateral_apex_m=lateral_apex_m,
+    )
+    click.echo(f"{rows} labels in {out}")
+    if left_out:
+        click.echo(
+            f"note: {left_out} runways partly behind the camera have no place in LARD's table", err=True
+        )
+
+
+@export.command()
+@_DATASET
+@_OUT
+def huggingface(dataset: Path, out: Path) -> None:
+    """Hugging Face image folder with metadata.jsonl, data card and Croissant description.
+
+    \b
+    Examples:
+      lard export huggingface data/ortho --out out/hf
+    """
+    from lard.export.common import open_dataset
+    from lard.export.huggingface import write_huggingface
+
+    counts = write_huggingface(open_dataset(dataset), out)
+    click.echo(", ".join(f"{count} {split} frames" for split, count in counts.items()) + f" in {out}")
+
+
+@export.command()
+@_DATASET
+@_OUT
+@click.option(
+    "--shard-size", default=1000, show_default=True, type=click.IntRange(min=1), help="Frames per tar."
+)
+def webdataset(dataset: Path, out: Path, shard_size: int) -> None:
+    """WebDataset tar shards: KEY.jpg and KEY.json per frame.
+
+    \b
+    Examples:
+      lard export webdataset data/ortho --shard-size 500 --out out/wds
+    """
+    from lard.export.common import open_dataset
+    from lard.export.webdataset import write_webdataset
+
+    click.echo(f"{len(write_webdataset(open_dataset(dataset), out, shard_size))} shards in {out}")
+
+
+@export.command()
+@_DATASET
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Markdown file to write.")
+def card(dataset: Path, out: Path) -> None:
+    """Data card filled from the data.
+
+    \b
+    Examples:
+      lard export card data/ortho --out data/ortho/README.md
+    """
+    from lard.export.card import write_card
+    from lard.export.common import open_dataset
+
+    write_card(open_dataset(dataset, images=False), out)
+    click.echo(f"data card in {out}")

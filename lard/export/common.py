@@ -1,0 +1,99 @@
+"""What every exporter shares: the dataset, its images, and a folder that appears only when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lard.errors import DataError
+from lard.labels.dataset import read_dataset
+from lard.tables import MANIFEST, read_table
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A labelled dataset folder in memory; image paths are relative to the folder."""
+
+    folder: Path
+    frames: pl.DataFrame
+    labels: pl.DataFrame
+    info: Mapping[str, Any]
+    manifest: pl.DataFrame | None
+
+    def image_path(self, frame_id: str) -> Path:
+        """Path of a frame's picture."""
+        return self.folder / "images" / f"{frame_id}.jpg"
+
+    @property
+    def splits(self) -> dict[str, pl.DataFrame]:
+        """Frames of each split that has any, sorted by frame_id."""
+        parts = {name: self.frames.filter(pl.col("split") == name).sort("frame_id") for name in SPLITS}
+        return {name: part for name, part in parts.items() if len(part)}
+
+    def visible(self, verdicts: tuple[str, ...] = ()) -> dict[str, list[dict[str, Any]]]:
+        """Label rows of runways in the picture, by frame_id; of the given verdicts when there are any."""
+        seen = self.labels.filter(pl.col("visible_fraction") > 0).sort("frame_id", "runway")
+        if verdicts:
+            seen = seen.filter(pl.col("verdict").is_in(list(verdicts)))
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.frames["frame_id"]}
+        for row in seen.iter_rows(named=True):
+            rows[row["frame_id"]].append(row)
+        return rows
+
+
+def open_dataset(folder: str | Path, *, images: bool = True) -> Dataset:
+    """Read a dataset folder; DataError lists missing parts and, when asked for, missing images."""
+    folder = Path(folder)
+    frames, labels, info = read_dataset(folder)
+    unknown = sorted(set(frames["split"].unique()) - set(SPLITS))
+    if unknown:
+        raise DataError(
+            f"{folder / 'frames.parquet'}: split {', '.join(unknown)}; expected {', '.join(SPLITS)}"
+        )
+    path = folder / "manifest.parquet"
+    manifest = read_table(path, MANIFEST) if path.is_file() else None
+    dataset = Dataset(folder, frames, labels, info, manifest)
+    absent = [name for name in frames["frame_id"] if images and not dataset.image_path(name).is_file()]
+    if absent:
+        raise DataError(
+            f"{folder}: {len(absent)} of {len(frames)} images are missing, the first is "
+            f"{dataset.image_path(absent[0])}; render them first"
+        )
+    return dataset
+
+
+@contextlib.contextmanager
+def staged_folder(out: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling of a folder that becomes it on success and vanishes on failure."""
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out}: exists and is not an empty folder; remove it or choose another --out")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    try:
+        yield staging
+        staging.chmod(0o755)
+        if out.exists():
+            out.rmdir()
+        staging.replace(out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def place_image(source: Path, target: Path) -> None:
+    """Put a picture at a new place: as a hard link where the file system can, else as a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)

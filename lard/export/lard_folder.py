@@ -1,0 +1,41 @@
+"""A dataset in LARD's own layout: images/ and a label table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lard.errors import DataError
+from lard.export.common import Dataset, place_image, staged_folder
+from lard.export.lard_csv import lard_table, write_lard_csv
+from lard.scenario.formats import scenario_of_frames
+
+
+def write_lard_folder(
+    dataset: Dataset,
+    out: str | Path,
+    version: str,
+    *,
+    image_type: str,
+    timezone: str = "solar",
+    lateral_apex_m: float = 0.0,
+) -> tuple[int, int]:
+    """Write images/ and dataset.csv; return its number of rows and of labels it cannot hold."""
+    if dataset.frames.select("width_px", "height_px").n_unique() > 1:
+        raise DataError(f"{dataset.folder}: pictures of several sizes; export each size by itself")
+    scenario = scenario_of_frames(dataset.frames, dataset.folder.name, timezone)
+    size = (scenario.image.width_px, scenario.image.height_px)
+    table, left_out = lard_table(
+        dataset.labels,
+        scenario,
+        size,
+        version,
+        frame_ids=dataset.frames["frame_id"].to_list(),
+        image_type=image_type,
+        scenario_name=scenario.name,
+        lateral_apex_m=lateral_apex_m,
+    )
+    with staged_folder(out) as folder:
+        for name in dataset.frames["frame_id"]:
+            place_image(dataset.image_path(name), folder / "images" / f"{name}.jpg")
+        write_lard_csv(table, folder / "dataset.csv")
+    return len(table), left_out
