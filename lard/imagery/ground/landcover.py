@@ -1,5 +1,4 @@
-"""Land cover around an airport painted pixel by pixel: parcels, forests, settlements, water, the airport's
-grass."""
+"""Land cover around an airport: its slow fields, its water, and the call that paints one window."""
 
 import math
 from dataclasses import dataclass, replace
@@ -98,8 +97,7 @@ def texture_gain(wavelength_m: float) -> float:
 def coarse_fields(
     setting: LandSetting, x0_m: float, y0_m: float, step_m: float, shape: tuple[int, int]
 ) -> NDArray:
-    """The slow fields (8, rows, columns) on a grid: bend x, y, forest, urban, river, water, mottling,
-    outline."""
+    """Slow fields (8, rows, columns): bend x, y, forest, urban, river, water, mottling, outline."""
     s, p = setting.seed * 64, setting.palette
 
     def noise(longest: float, shortest: float, k: int, roughness: float = 0.5) -> NDArray[np.float32]:

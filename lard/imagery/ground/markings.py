@@ -1,10 +1,7 @@
-"""Runway markings at true scale in the runway's own metres: s from the landing threshold onwards, t to the
-right.
+"""Runway markings at true scale in the runway's metres: s onwards from the landing threshold, t to the right.
 
-Dimensions follow ICAO Annex 14 volume I (8th edition, chapter 5.2) and, where the runway lies in a country
-that
-paints after the United States, FAA AC 150/5340-1M (chapter 2). Every figure names its source where it is
-used.
+Dimensions follow ICAO Annex 14 volume I (chapter 5.2) and, where the runway lies in a country that paints
+after the United States, FAA AC 150/5340-1M (chapter 2). Each function names its sources.
 """
 
 from dataclasses import dataclass
@@ -80,10 +77,8 @@ def designator(end: RunwayEnd, start_m: float) -> tuple[list[Marking], float]:
     """Return the designator whose lower line starts at s = start, and the s where it ends.
 
     Characters are 60 ft by 20 ft (FAA 2.3) or, on runways of at least 40 m, 18 m by 6 m, else 9 m by 3 m
-    (ICAO
-    5.2.2.4 gives the least size); the letter stands nearer the threshold, so that the pilot reads the number
-    above it.
-    The United States leave out the leading zero.
+    (ICAO 5.2.2.4 gives the least size). The letter stands nearer the threshold, so that the pilot reads
+    the number above it. The United States leave out the leading zero.
     """
     number, letter = end.ident[:2], end.ident[2:]
     if end.faa:
@@ -192,8 +187,7 @@ def displaced_markings(end: RunwayEnd) -> list[Marking]:
     """The threshold bar, arrow heads and arrows before a displaced threshold, and the blast pad's chevrons.
 
     FAA 2.6-2.7 and 2.13, ICAO 5.2.4.9-10: bar 10 ft (1.8 m) wide; heads 45 ft by 15 ft just before the bar;
-    arrows
-    of 120 ft on the centreline each 200 ft; yellow chevrons 3 ft wide at 45 degrees each 100 ft (30 m).
+    arrows of 120 ft on the centreline each 200 ft; yellow chevrons 3 ft wide each 100 ft (30 m).
     """
     out: list[Marking] = []
     half = end.width_m / 2
@@ -217,7 +211,7 @@ def displaced_markings(end: RunwayEnd) -> list[Marking]:
         while tip > edge - end.pad_m - half:
             for side in (-1.0, 1.0):
                 # An arm runs back at 45 degrees from its tip, cut at the pad's end.
-                back = min(half, end.pad_m + edge - edge + (tip - edge))
+                back = min(half, end.pad_m + tip - edge)
                 if back > 1.0:
                     arm = [
                         [tip, 0.0],

@@ -1,5 +1,4 @@
-"""The embedded default imagery: a procedural ortho-photo of an airport, written as a pyramid of GeoTIFF
-tiles."""
+"""The embedded default imagery: a procedural ortho-photo of an airport as a pyramid of GeoTIFF tiles."""
 
 import json
 import math
@@ -28,8 +27,7 @@ Array = NDArray[np.float64]
 GENERATOR = "lard-procedural-1"
 """Changes whenever the same inputs would give other pixels."""
 MARGINS_M = (250.0, 600.0, 2800.0, 6500.0, 12000.0, 22000.0, 42000.0, 70000.0)
-"""How far each level reaches beyond the runways, finest first; each level is twice as coarse as the one
-before."""
+"""How far each level reaches beyond the runways, finest first; each is twice as coarse as the last."""
 LICENCE = "CC0-1.0"
 ATTRIBUTION = "Procedural ground imagery by lard; runway positions from the shipped runway table"
 
@@ -48,8 +46,7 @@ class Ground:
 
 
 def plane_corners(runway: Runway, lat0_deg: float, lon0_deg: float) -> Array:
-    """The corners (4, 2) TL, TR, BR, BL in the orthographic plane: east and north of the points at height
-    0."""
+    """Corners (4, 2) TL, TR, BR, BL in the orthographic plane: east, north of the points at height 0."""
     lat, lon, _ = np.array(runway.corners).T
     flat = ecef_from_geodetic(lat, lon, np.zeros(4))
     return np.asarray(to_enu(flat, lat0_deg, lon0_deg, 0.0)[:, :2])
@@ -78,8 +75,7 @@ def plane_strip(
 
 
 def marked_like_faa(icao: str) -> bool:
-    """Tell whether an airport's country paints its runways after the FAA: United States, Canada, Mexico and
-    islands."""
+    """Whether an airport's country paints runways after the FAA: United States, Canada, Mexico, islands."""
     return icao[:1] in ("K", "C") or icao[:2] in ("PA", "PH", "PG", "PO", "TJ", "MM")
 
 
@@ -164,8 +160,7 @@ def build_ground(
     margins_m: tuple[float, ...] = MARGINS_M,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Write an airport's ground folder out_dir/<ICAO> and return its manifest; a folder that still fits is
-    kept.
+    """Write an airport's ground folder out_dir/<ICAO> and return its manifest; a fitting folder is kept.
 
     Tiles are written one by one and the manifest last, so a folder without a manifest is unfinished.
     """
@@ -266,8 +261,7 @@ def paint_window(
     finer: NDArray[np.uint8] | None,
     finer_grid: LevelGrid | None,
 ) -> NDArray[np.uint8]:
-    """One window (height, width, 3) of a level: the finer level's average where there is one, else
-    painted."""
+    """One window (height, width, 3) of a level: the finer level's average, else painted."""
     image = np.zeros((height, width, 3), np.uint8)
     x0, y0 = grid.x_min_m + column * grid.gsd_m, grid.y_max_m - row * grid.gsd_m
     hole = (0, 0, 0, 0)

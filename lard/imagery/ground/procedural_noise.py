@@ -1,5 +1,4 @@
-"""Repeatable value noise over the plane: integer hashes, lattices in world metres, octaves faded by pixel
-size."""
+"""Repeatable value noise over the plane: integer hashes, lattices in metres, octaves faded by pixel size."""
 
 import math
 
@@ -40,8 +39,7 @@ def lattice(i0: int, j0: int, rows: int, columns: int, seed: int) -> NDArray[np.
 
 
 def fade(wavelength_m: float, gsd_m: float) -> float:
-    """The weight in [0, 1] of an octave on a grid of this pixel size, so that fine detail fades, not
-    aliases."""
+    """Weight in [0, 1] of an octave at a pixel size, so that fine detail fades instead of aliasing."""
     t = (wavelength_m / gsd_m - FADE_START_PX) / (FADE_END_PX - FADE_START_PX)
     t = min(max(t, 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)
@@ -58,8 +56,7 @@ def add_octave(
     gain: float,
     turn_rad: float = 0.6,
 ) -> None:
-    """Add one octave of rotated value noise to a grid whose node (r, c) lies at (x0 + c step, y0 - r
-    step)."""
+    """Add one octave of rotated value noise to a grid whose node (r, c) is (x0 + c step, y0 - r step)."""
     # A rotation per octave hides the lattice's axes.
     angle = turn_rad * (1 + seed % 997)
     ca = math.cos(angle) / wavelength_m

@@ -1,5 +1,4 @@
-"""Painting convex quadrilaterals of real surfaces into a georeferenced image with exact, antialiased
-edges."""
+"""Painting convex quadrilaterals of real surfaces into a georeferenced image with exact edges."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -130,8 +129,7 @@ def _concrete(
 
 @nb.njit(cache=True)
 def _rubber(s: float, t: float, x: float, y: float, reach: float, seed: int) -> float:
-    """Opacity of tyre rubber: two broad wheel tracks, strongest a third of the way along the touchdown
-    zone."""
+    """Opacity of tyre rubber: two broad wheel tracks, strongest a third of the way along."""
     if s < 0.0 or s > reach:
         return 0.0
     u = s / reach

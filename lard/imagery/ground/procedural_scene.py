@@ -1,5 +1,4 @@
-"""The airport as quadrilaterals: pavements, taxiways, apron, buildings and runways with markings, in drawing
-order."""
+"""The airport as quadrilaterals in drawing order: pavements, taxiways, buildings, runways with markings."""
 
 from dataclasses import dataclass
 
@@ -19,8 +18,7 @@ PAVED = ("asphalt", "concrete", "mixed")
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A runway strip in the ortho plane; corners (4, 2) TL, TR, BR, BL in metres between landing
-    thresholds."""
+    """A runway strip in the ortho plane; corners (4, 2) TL, TR, BR, BL between landing thresholds."""
 
     corners: Array
     near: RunwayEnd
