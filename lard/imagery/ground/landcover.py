@@ -238,7 +238,7 @@ def paint_land(
         np.array(hole, np.int64),
         fade(24.0, gsd_m),
         fade(6.0, gsd_m),
-        fade(7.0, gsd_m),
+        fade(6.0, gsd_m),
     )
 
 

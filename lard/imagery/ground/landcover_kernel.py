@@ -310,7 +310,7 @@ def land_kernel(
                 if trees > 0.0:
                     canopy = 1.0 + 0.20 * fine + 0.36 * texture + 0.12 * mottle
                     if crowns > 0.0:
-                        canopy += crowns * _crown(x + 0.9 * wiggle, y - 1.3 * wiggle + 2.0 * fine, seed)
+                        canopy += 0.8 * crowns * _crown(x + 0.9 * wiggle, y - 1.3 * wiggle + 2.0 * fine, seed)
                     r += trees * (forest[0] * canopy - r)
                     gr += trees * (forest[1] * canopy - gr)
                     b += trees * (forest[2] * canopy - b)

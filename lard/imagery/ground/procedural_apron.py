@@ -19,7 +19,7 @@ def airfield_quads(
     """Return everything paved or built beside the runways, and the sites built on."""
     paved = [strip for strip in strips if strip.near.marking != "none" and strip.near.length_m > 500]
     centre = np.mean([strip.at(np.array([[strip.near.length_m / 2, 0.0]]))[0] for strip in strips], axis=0)
-    safety = unary_union([polygon(strip.pavement(40.0, 90.0)) for strip in strips])
+    safety = unary_union([polygon(strip.pavement(70.0, 700.0)) for strip in strips])
     shoulders: list[Quad] = []
     surfaces: list[Quad] = []
     lines: list[Quad] = []
@@ -138,6 +138,7 @@ def _apron(
     """The apron beyond a taxiway with buildings and aircraft, shrunk until it keeps clear of all runways."""
     length = strip.near.length_m
     wide = strip.near.width_m >= 40
+    # Clear of all runways and of the ground before and behind them.
     for shrink in (1.0, 0.8, 0.6, 0.45, 0.3):
         for centre in (0.5, 0.35, 0.65, 0.2, 0.8):
             extent = min((0.42 if wide else 0.25) * length, 1500.0) * shrink

@@ -139,6 +139,7 @@ class Scene:
 def build_scene(strips: list[Strip], palette: Palette, rng: np.random.Generator) -> Scene:
     """Return the whole airport: roads around it, taxiways and apron, buildings, runways and markings."""
     from lard.imagery.ground.procedural_apron import airfield_quads
+    from lard.imagery.ground.procedural_lights import light_quads
     from lard.imagery.ground.procedural_roads import road_quads
 
     airfield, sites = airfield_quads(strips, palette, rng)
@@ -167,4 +168,4 @@ def build_scene(strips: list[Strip], palette: Palette, rng: np.random.Generator)
         area = area.convex_hull
     area = shapely.union_all([shapely.Polygon(part.exterior) for part in getattr(area, "geoms", [area])])
     roads = road_quads(strips, area, palette, rng)
-    return Scene(roads, airfield + runways, area)
+    return Scene(roads, airfield + light_quads(strips) + runways, area)
