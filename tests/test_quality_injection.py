@@ -1,0 +1,83 @@
+"""Every requirement finds the defects it claims to find, and has no finding on clean data."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from quality_defects import DEFECTS, Defect, planted
+from quality_support import opened, write_clean, write_close_ups
+
+from lard.quality import Dataset, all_checks, run_checks
+from lard.quality.model import FAIL
+
+DOCS = Path(__file__).parents[1] / "docs" / "dqr.md"
+# requirements that ask for the whole ODD, which a few close-ups cannot give
+WHOLE_ODD = {"DQR-C01", "DQR-C02", "DQR-C04", "DQR-R01", "DQR-R03", "DQR-I02", "DQR-N01"}
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    root = tmp_path_factory.mktemp("clean")
+    write_clean(root)
+    return opened(root)
+
+
+@pytest.fixture(scope="module")
+def close_ups(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    root = tmp_path_factory.mktemp("close")
+    write_close_ups(root)
+    return opened(root)
+
+
+def test_clean_data_have_no_finding(clean: Dataset) -> None:
+    run = run_checks(clean)
+    assert {r.id: r.outcome.offences[:3] for r in run.results if r.status == FAIL} == {}
+
+
+def test_clean_close_ups_have_no_finding(close_ups: Dataset) -> None:
+    run = run_checks(close_ups)
+    failed = {r.id: r.outcome.message for r in run.results if r.status == FAIL}
+    assert set(failed) <= WHOLE_ODD, failed
+    applied = {r.id for r in run.results if r.outcome.passed}
+    assert {"DQR-A02", "DQR-I05", "DQR-A04"} <= applied
+
+
+def test_every_requirement_has_a_defect() -> None:
+    assert {item.owner for item in DEFECTS} == {item.id for item in all_checks()}
+
+
+@pytest.mark.parametrize("item", DEFECTS, ids=lambda item: f"{item.owner}-{item.name.replace(' ', '_')}")
+def test_owner_finds_its_defect(item: Defect, clean: Dataset, close_ups: Dataset, tmp_path: Path) -> None:
+    data = planted(item, tmp_path / "d", close_ups if item.close else clean)
+    only = [item.owner, "DQR-C01"] if item.waivers else [item.owner]
+    run = run_checks(data, only, item.waivers)
+    result = next(r for r in run.results if r.id == item.owner)
+    assert result.status == FAIL, result.outcome.message
+    assert result.outcome.offences
+    assert "could not be evaluated" not in result.outcome.message
+
+
+def matrix_text(clean: Dataset, close_ups: Dataset, folder: Path) -> str:
+    """The matrix of defects and the requirements that find them, as a table for the docs."""
+    rows = defaultdict(list)
+    for k, item in enumerate(DEFECTS):
+        data = planted(item, folder / str(k), close_ups if item.close else clean)
+        run = run_checks(data, (), item.waivers)
+        ignored = WHOLE_ODD if item.close else set()
+        found = [r.id for r in run.results if r.status == FAIL and r.id not in ignored]
+        assert item.owner in found, item
+        crashed = [r for r in run.results if "could not be evaluated" in r.outcome.message]
+        assert not crashed, (item, crashed)
+        others = ", ".join(id.removeprefix("DQR-") for id in found if id != item.owner)
+        rows[item.owner].append(f"| {item.name} | {item.owner.removeprefix('DQR-')} | {others or '–'} |")
+    lines = ["| defect | found by its owner | also found by |", "|---|---|---|"]
+    return "\n".join([*lines, *(row for owner in rows for row in rows[owner])])
+
+
+@pytest.mark.e2e
+def test_matrix_is_the_one_of_the_docs(clean: Dataset, close_ups: Dataset, tmp_path: Path) -> None:
+    text = matrix_text(clean, close_ups, tmp_path)
+    print(f"\n{text}")
+    assert text in DOCS.read_text(encoding="utf-8"), "paste the printed matrix into docs/dqr.md"
