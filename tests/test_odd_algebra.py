@@ -129,7 +129,11 @@ def test_rules_that_conflict_leave_nothing() -> None:
         {"name": "l", "require": {"lateral_deg": [-2, -1]}},
         {"name": "r", "require": {"lateral_deg": [1, 2]}},
     ]
-    assert region(spec_of({"z": {}}, rules=rules)).is_empty()
+    free = spec_of({"z": {}})
+    both = free.model_copy(update={"rules": spec_of({"z": {}}, rules=rules[:1]).rules})
+    assert not region(both).is_empty()
+    second = spec_of({"z": {}}, rules=rules[1:]).rules
+    assert region(both.model_copy(update={"rules": (*both.rules, *second)})).is_empty()
 
 
 def test_diff_tells_changes_and_witness(tmp_path: Path) -> None:

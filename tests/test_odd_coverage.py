@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -66,6 +66,7 @@ def test_counts_are_those_of_a_plain_loop() -> None:
     assert zone.ways[2].total == 15 * 9 and zone.ways[3].total == 20 * 27
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=20))
 def test_bins_hold_their_values(values: list[float]) -> None:
     axis = Axis("x", edges=np.linspace(-2, 3, 6))
@@ -162,6 +163,7 @@ def test_impossible_targets_are_explained(target: float) -> None:
         fill(plain_spec(), load_shipped(), ["KATL"], table_of(plain_spec(), 3), target=target)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(1, 300), st.floats(0.5, 0.999))
 def test_clopper_pearson_is_the_exact_interval(failures: int, samples: int, confidence: float) -> None:
     failures = min(failures, samples)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lard.approach import Approaches
@@ -34,6 +34,7 @@ def plain_verdict(spec: OddSpec, values: list[float]) -> str:
     return "OUT_OF_ODD"
 
 
+@settings(deadline=None)
 @given(
     st.tuples(
         st.floats(-500, 9000), st.floats(-12, 12), st.floats(-12, 12), st.floats(-60, 60), st.floats(-40, 30),

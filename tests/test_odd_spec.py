@@ -226,3 +226,28 @@ def test_discrete_law_draws_its_values_by_weight() -> None:
     law = Law.model_validate({"values": {0: 1, 5: 3}})
     assert np.unique(law.ppf((np.arange(400) + 0.5) / 400), return_counts=True)[1].tolist() == [100, 300]
     assert law.cdf(np.array([-1.0, 0, 3, 5])).tolist() == [0, 0.25, 0.25, 1]
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (
+            "rules:\n"
+            "- {name: lit, when: {light: [night]}, require: {lighted: [true]}}\n"
+            "- {name: left, require: {lateral_deg: [-3, -1]}}\n"
+            "- {name: right, require: {lateral_deg: [1, 3]}}\n",
+            "17: rules.1: rules 'left' and 'right' conflict: nothing of zone far satisfies them",
+        ),
+        (
+            "rules:\n- {name: steep, require: {vertical_deg: [6, 8]}}\n",
+            "16: rules.0: rules 'steep' contradicts the zone: nothing of zone far",
+        ),
+        (
+            "rules:\n"
+            "- {name: f, require: {roll_deg: {by: along_track_m, points: [[0, 40, 50], [9000, 40, 50]]}}}\n",
+            "16: rules.0: rules 'f' contradicts the zone: nothing of zone far",
+        ),
+    ],
+)
+def test_rules_that_leave_nothing_are_named(tmp_path: Path, rules: str, message: str) -> None:
+    assert faults_of(tmp_path, GOOD + rules)[0].startswith(message)

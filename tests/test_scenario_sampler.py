@@ -195,13 +195,13 @@ def test_executed_lard_sample_leaves_most_of_the_domain_empty(db: RunwayDatabase
         ({"runways": {"surface": ["snow"]}}, r"runways\.surface: snow admits 0 of"),
         (
             {
+                "environment": {"light": ["night"]},
                 "rules": [
-                    {"name": "left", "require": {"lateral_deg": [-3, -1]}},
-                    {"name": "right", "require": {"lateral_deg": [1, 3]}},
+                    {"name": "dark", "when": {"light": ["night"]}, "require": {"lighted": [False]}},
                     {"name": "level", "require": {"roll_deg": [-5, 5]}},
-                ]
+                ],
             },
-            r"rules 'left' \(holds for 3\d\.\d+%\) and 'right' \(holds for 3\d\.\d+%\) conflict",
+            r"rules 'dark' \(holds for 0\.00%\) admits almost nothing",
         ),
         ({"environment": {"sun_elevation_deg": [89.9, 90], "day_of_year": 1}}, "the sun never stands"),
     ],

@@ -1,7 +1,7 @@
 """Splits by airport: neighbours together, lists and fractions, seeded and independent of order."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lard.airports import Airport, Runway, RunwayDatabase
@@ -35,6 +35,7 @@ def test_neighbours_are_grouped_through_others_and_over_the_date_line() -> None:
     assert ("AAAA",) in neighbour_groups(DB, ["AAAA", "CCCC"])
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.permutations(sorted(PLACES)), st.integers(0, 5))
 def test_order_does_not_matter_and_groups_stay_together(order: list[str], seed: int) -> None:
     split = {"val": 0.2, "test": 0.3}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lard.cli.airports import runways_option
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -60,6 +62,33 @@ def show_command(spec_path: str) -> None:
     from lard.odd.show import describe
 
     click.echo(describe(load_spec(spec_path)), nl=False)
+
+
+@odd.command("preview")
+@click.argument("spec_path", metavar="SPEC")
+@click.option("--out", required=True, help="File to write: .html, .png or .svg.")
+@click.option("--airports", default="LFPO,KATL,EHAM", show_default=True, help="ICAO codes, by commas.")
+@runways_option
+@click.option("--n", default=1500, show_default=True, type=int, help="Frames to draw.")
+@click.option("--seed", default=0, show_default=True, type=int)
+@click.option("--method", default="sobol", show_default=True, help="See `lard scenario sample`.")
+def preview_command(
+    spec_path: str, out: str, airports: str, runways: str, n: int, seed: int, method: str
+) -> None:
+    """Draw an ODD: approach cone, laws against a sample, where runways fall in the picture, box sizes.
+
+    \b
+    Examples:
+      lard odd preview odd_specs/lard_v2.yaml --out lard_v2.html
+      lard odd preview odd_specs/lard_v2.yaml --method lard-v2-executed --out executed.png
+    """
+    from lard.airports.files import open_database
+    from lard.odd import load_spec
+    from lard.scenario.preview import write_preview
+
+    codes = [code.strip() for code in airports.split(",") if code.strip()]
+    write_preview(load_spec(spec_path), open_database(runways), codes, out, n, seed, method)
+    click.echo(f"{out}: written")
 
 
 @odd.command("openodd")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import click
 
-if TYPE_CHECKING:
-    from lard.airports import RunwayDatabase
+from lard.cli.airports import runways_option
 
 METHODS = ("sobol", "lhs", "mc", "normal", "lard-v1", "lard-v2", "lard-v2-executed")
 
@@ -45,21 +43,7 @@ def scenario() -> None:
     """
 
 
-def runway_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that choose runways: --airports and --runways-db."""
-    for option in (
-        click.option("--runways-db", help="Runway database to use instead of the shipped one."),
-        click.option("--airports", required=True, help="ICAO codes, separated by commas."),
-    ):
-        command = option(command)
-    return command
-
-
-def runway_database(path: str | None) -> RunwayDatabase:
-    """The database at a path, or the shipped one."""
-    from lard import airports
-
-    return airports.load_database(path) if path else airports.load_shipped()
+airports_option = click.option("--airports", required=True, help="ICAO codes, separated by commas.")
 
 
 def codes_of(text: str) -> list[str]:
@@ -85,7 +69,8 @@ def split_of(texts: tuple[str, ...]) -> dict[str, Any] | None:
 
 @scenario.command("sample")
 @click.option("--odd", "odd_path", required=True, help="ODD spec (YAML; LARD's layouts are read too).")
-@runway_options
+@airports_option
+@runways_option
 @click.option("--n", required=True, type=int, help="Frames in all, spread over the zones as the spec says.")
 @click.option("--seed", default=0, show_default=True, type=int, help="Same seed, same bytes.")
 @click.option("--method", default="sobol", show_default=True, type=click.Choice(METHODS))
@@ -95,7 +80,7 @@ def split_of(texts: tuple[str, ...]) -> dict[str, Any] | None:
 def sample_command(
     odd_path: str,
     airports: str,
-    runways_db: str | None,
+    runways: str,
     n: int,
     seed: int,
     method: str,
@@ -111,13 +96,14 @@ def sample_command(
       lard scenario sample --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM,KATL,RJTT,EDDF --n 900 \\
           --split val=EHAM --split test=0.2 --method lhs --out f.parquet
     """
+    from lard.airports.files import open_database
     from lard.odd import load_spec
     from lard.scenario import draw
     from lard.tables import FRAMES, write_table
 
     drawn = draw(
         load_spec(odd_path),
-        runway_database(runways_db),
+        open_database(runways),
         codes_of(airports),
         n,
         seed,
@@ -145,7 +131,8 @@ def shard_of(text: str) -> tuple[int, int]:
 @scenario.command("fill")
 @click.argument("dataset")
 @click.option("--odd", "odd_path", required=True, help="ODD spec the frames were drawn from.")
-@runway_options
+@airports_option
+@runways_option
 @click.option(
     "--t", default=2, show_default=True, type=click.IntRange(1, 3), help="Parameters per combination."
 )
@@ -160,7 +147,7 @@ def fill_command(
     dataset: str,
     odd_path: str,
     airports: str,
-    runways_db: str | None,
+    runways: str,
     t: int,
     bins: int,
     target: float,
@@ -181,6 +168,7 @@ def fill_command(
     """
     import polars as pl
 
+    from lard.airports.files import open_database
     from lard.cli.odd import frames_at
     from lard.odd import load_spec
     from lard.odd.coverage import coverage
@@ -190,7 +178,7 @@ def fill_command(
     spec, frames = load_spec(odd_path), frames_at(dataset)
     found = fill(
         spec,
-        runway_database(runways_db),
+        open_database(runways),
         codes_of(airports),
         frames,
         t=t,
@@ -217,7 +205,7 @@ def fill_command(
 @click.option("--odd", "odd_path", required=True, help="ODD spec: camera, reference points, zone names.")
 @click.option("--airport", required=True, help="ICAO code.")
 @click.option("--runway", required=True, help="Landing direction, for example 26L.")
-@click.option("--runways-db", help="Runway database to use instead of the shipped one.")
+@runways_option
 @click.option(
     "--kind", default="landing", show_default=True, type=click.Choice(["landing", "go-around", "offset"])
 )
@@ -239,7 +227,7 @@ def sequence_command(
     odd_path: str,
     airport: str,
     runway: str,
-    runways_db: str | None,
+    runways: str,
     split: str,
     seed: int,
     no_turbulence: bool,
@@ -254,12 +242,13 @@ def sequence_command(
       lard scenario sequence --odd odd_specs/lard_v2.yaml --airport KATL --runway 26L --kind go-around \\
           --crosswind-m-s -8 --frame-rate-hz 10 --seed 3 --out around.parquet
     """
+    from lard.airports.files import open_database
     from lard.odd import load_spec
     from lard.scenario.sequences import Flight, sequence
     from lard.tables import FRAMES, write_table
 
     flight = Flight(turbulence=not no_turbulence, **settings)
-    frames = sequence(load_spec(odd_path), runway_database(runways_db), airport, runway, flight, seed, split)
+    frames = sequence(load_spec(odd_path), open_database(runways), airport, runway, flight, seed, split)
     write_table(frames, out, FRAMES)
     zones = ", ".join(f"{name} {count}" for name, count in frames["zone"].value_counts(sort=True).iter_rows())
     click.echo(f"{out}: {len(frames)} frames over {frames['time_s'][-1]:.1f} s ({zones})")

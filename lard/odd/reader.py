@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from lard.errors import SpecError
 from lard.odd.checks import check_spec
+from lard.odd.feasible import check_feasible
 from lard.odd.lard_layout import from_lard, is_lard
 from lard.odd.laws import Law
 from lard.odd.openodd import from_openodd, is_openodd
@@ -73,7 +74,7 @@ def parse_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
     check_spec(zones, margins, environment, runways, rules, faults)
     if faults.found or reference is None or camera is None:
         return None
-    return OddSpec(
+    spec = OddSpec(
         name=data["name"],
         version=data["version"],
         description=str(data.get("description") or ""),
@@ -86,6 +87,8 @@ def parse_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
         rules=tuple(rules),
         dqr=dqr,
     )
+    check_feasible(spec, faults)
+    return spec
 
 
 def _dqr(data: Mapping[str, Any], faults: Faults) -> dict[str, dict[str, Any]]:
