@@ -18,8 +18,8 @@ MIN_VISIBLE = 0.25
 """A runway cut by a crop counts when this share of its polygon stays in the crop; else it is ignored."""
 MIN_SIDE_PX = 3.0
 MIN_EXTRA_SIDE_PX, MIN_EXTRA_ASPECT = 6.0, 0.4
-"""Runways that need not be found are taught all the same when they look like those that must be: at least this
-large and, as seen on an approach, at least this high for their width."""
+"""Runways that need not be found are taught all the same when they look like those that must be: at least so
+large and, as seen on an approach, at least so high for their width."""
 
 
 @dataclass(frozen=True, slots=True)
