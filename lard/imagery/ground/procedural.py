@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from lard.tables import folder_lock, frame_rng, stable_hash, write_json
 
 Array = NDArray[np.float64]
 GENERATOR = "lard-procedural-1"
-"""Changes whenever the same inputs would give other pixels."""
+"""Name of the generator in manifests; the folder's key also holds a digest of its source."""
 MARGINS_M = (250.0, 600.0, 2800.0, 6500.0, 12000.0, 22000.0, 42000.0, 70000.0)
 """How far each level reaches beyond the runways, finest first; each is twice as coarse as the last."""
 LICENCE = "CC0-1.0"
@@ -133,6 +134,16 @@ def _coast(airport: Airport, points: Array, rng: np.random.Generator) -> tuple[f
     return float(normal[0]), float(normal[1]), float((points @ normal).max() + gap)
 
 
+@cache
+def _source_digest() -> str:
+    """Digest of the modules that decide pixels, so that tiles of older code are never kept."""
+    here = Path(__file__).parent
+    names = sorted(
+        p for stem in ("landcover", "markings", "procedural", "tiles") for p in here.glob(f"{stem}*.py")
+    )
+    return sha256(b"\0".join(path.read_bytes() for path in names)).hexdigest()
+
+
 def input_key(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float, ...]) -> str:
     """Return a hash of everything the pixels depend on."""
     runways = [
@@ -140,6 +151,7 @@ def input_key(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float,
     ]
     inputs = [
         GENERATOR,
+        _source_digest(),
         airport.icao,
         airport.lat_deg,
         airport.lon_deg,

@@ -6,6 +6,7 @@ from shapely.geometry import Polygon
 from shapely.ops import unary_union
 
 from lard.imagery.ground.markings import YELLOW
+from lard.imagery.ground.procedural_buildings import aircraft, building
 from lard.imagery.ground.procedural_paint import Quad, Surface
 from lard.imagery.ground.procedural_palette import Palette
 from lard.imagery.ground.procedural_scene import Strip, grey, polygon
@@ -29,6 +30,7 @@ def airfield_quads(
     edge = grey(tone + 14, rng.uniform(0, 4))
     order = sorted(paved, key=lambda s: (-s.near.length_m, s.near.ident))
     apron_done = False
+    bare: list[tuple[Strip, float, float, float]] = []  # sides without a taxiway: strip, t, side, half width
     for strip in order:
         wide = strip.near.width_m >= 40
         offset = float(rng.uniform(150, 190) if wide else rng.uniform(85, 115))
@@ -41,6 +43,7 @@ def airfield_quads(
             first = 1.0 if rng.random() < 0.5 else -1.0
         for side in (first, -first):
             t = side * offset
+            bare.append((strip, -t, -side, half))
             track = polygon(strip.rectangle(-20, strip.near.length_m + 20, t - 45, t + 45))
             clashes = [
                 other
@@ -62,6 +65,15 @@ def airfield_quads(
                 sites += area
                 apron_done = bool(area)  # one apron, beside the longest runway that has room
             break
+    for strip, t, side, half in bare:
+        if apron_done:
+            break
+        apron, area = _apron(strip, t, side, safety, palette, rng)
+        if area:
+            part = _taxiway(strip, t, half, colour, edge, rng)
+            shoulders, surfaces, lines = shoulders + part[0], apron + surfaces + part[1], lines + part[2]
+            sites += [*area, polygon(strip.rectangle(-20, strip.near.length_m + 20, t - 45, t + 45))]
+            apron_done = True
     buildings = [quad for quad in surfaces if quad.surface in (Surface.PLAIN, Surface.SHADOW)]
     ground = [quad for quad in surfaces if quad.surface not in (Surface.PLAIN, Surface.SHADOW)]
     return shoulders + ground + lines + buildings, sites
@@ -228,75 +240,3 @@ def _furnish(
                 strip, (float(s), inner + side * 70), (0.0, -side), float(rng.uniform(26, 40)), rng
             )
     return out
-
-
-def building(
-    corners: Array,
-    height_m: float,
-    roof: tuple[float, float, float],
-    frame: tuple[float, float, float, float],
-) -> list[Quad]:
-    """A roof and the shadow it throws to the north-west (sun in the south-east, about 50 degrees high)."""
-    reach = height_m * 0.8
-    out = [
-        Quad(corners + np.array([-0.62, 0.62]) * reach * k, Surface.SHADOW, (0.5, 0.52, 0.58), 0.8, frame)
-        for k in (1.0,)
-    ]
-    centre = corners.mean(axis=0)
-    out.append(Quad(corners, Surface.PLAIN, roof, 1.0, frame, 0.6))
-    out.append(
-        Quad(
-            centre + (corners - centre) * 0.9,
-            Surface.PLAIN,
-            (0.95 * roof[0], 0.95 * roof[1], 0.95 * roof[2]),
-            1.0,
-            frame,
-            1.0,
-        )
-    )
-    return out
-
-
-def aircraft(
-    strip: Strip, nose: tuple[float, float], ahead: tuple[float, float], span: float, rng: np.random.Generator
-) -> list[Quad]:
-    """A parked airliner from four quads; nose at (s, t), tail against the direction ahead away from it."""
-    a = np.array(ahead)
-    n = np.array([-a[1], a[0]])
-    origin = np.array(nose)
-    white = grey(float(rng.uniform(215, 240)))
-    frame = strip.frame
-
-    def shape(points: list[tuple[float, float]]) -> Quad:
-        st = np.array([origin + a * p * span + n * q * span for p, q in points])
-        return Quad(strip.at(st), Surface.PLAIN, white, 1.0, frame, 0.2)
-
-    red, green, blue = rng.uniform(40, 220, 3)
-    tail = (float(red), float(green), float(blue))
-    body = shape([(0, -0.055), (1.0, -0.04), (1.0, 0.04), (0, 0.055)])
-    wings = [shape([(0.36, 0), (0.54, 0), (0.70, side * 0.48), (0.64, side * 0.48)]) for side in (-1, 1)]
-    stabiliser = shape([(0.93, -0.16), (1.0, -0.16), (1.0, 0.16), (0.93, 0.16)])
-    fin = Quad(
-        shape([(0.86, -0.02), (1.0, -0.02), (1.0, 0.02), (0.86, 0.02)]).corners,
-        Surface.PLAIN,
-        tail,
-        1.0,
-        frame,
-        0.0,
-    )
-    shadow = Quad(
-        strip.at(
-            np.array(
-                [
-                    origin + a * p * span + n * q * span
-                    for p, q in [(0.0, -0.06), (1.0, -0.06), (1.0, 0.06), (0.0, 0.06)]
-                ]
-            )
-        )
-        + np.array([-2.5, 2.5]),
-        Surface.SHADOW,
-        (0.55, 0.57, 0.62),
-        0.8,
-        frame,
-    )
-    return [shadow, body, *wings, stabiliser, fin]

@@ -164,7 +164,7 @@ def build_scene(strips: list[Strip], palette: Palette, rng: np.random.Generator)
     area = shapely.union_all(parts + fields)
     reach = float(rng.uniform(300, 520))
     area = area.buffer(reach, join_style="mitre").buffer(-reach, join_style="mitre").simplify(25.0)
-    if area.convex_hull.area < 1.9 * area.area:
+    if area.convex_hull.area < min(1.9 * area.area, 15.0e6):
         area = area.convex_hull
     area = shapely.union_all([shapely.Polygon(part.exterior) for part in getattr(area, "geoms", [area])])
     roads = road_quads(strips, area, palette, rng)

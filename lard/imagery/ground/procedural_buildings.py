@@ -1,0 +1,78 @@
+"""Things that stand on the apron: buildings with their shadows, parked aircraft."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lard.imagery.ground.procedural_paint import Quad, Surface
+from lard.imagery.ground.procedural_scene import Strip, grey
+
+Array = NDArray[np.float64]
+
+
+def building(
+    corners: Array,
+    height_m: float,
+    roof: tuple[float, float, float],
+    frame: tuple[float, float, float, float],
+) -> list[Quad]:
+    """A roof and the shadow it throws to the north-west (sun in the south-east, about 50 degrees high)."""
+    away = np.array([-0.62, 0.62]) * height_m * 0.8
+    out = [Quad(corners + away, Surface.SHADOW, (0.5, 0.52, 0.58), 0.8, frame)]
+    centre = corners.mean(axis=0)
+    out.append(Quad(corners, Surface.PLAIN, roof, 1.0, frame, 0.6))
+    out.append(
+        Quad(
+            centre + (corners - centre) * 0.9,
+            Surface.PLAIN,
+            (0.95 * roof[0], 0.95 * roof[1], 0.95 * roof[2]),
+            1.0,
+            frame,
+            1.0,
+        )
+    )
+    return out
+
+
+def aircraft(
+    strip: Strip, nose: tuple[float, float], ahead: tuple[float, float], span: float, rng: np.random.Generator
+) -> list[Quad]:
+    """A parked airliner from four quads; nose at (s, t), tail against the direction ahead away from it."""
+    a = np.array(ahead)
+    n = np.array([-a[1], a[0]])
+    origin = np.array(nose)
+    white = grey(float(rng.uniform(215, 240)))
+    frame = strip.frame
+
+    def shape(points: list[tuple[float, float]]) -> Quad:
+        st = np.array([origin + a * p * span + n * q * span for p, q in points])
+        return Quad(strip.at(st), Surface.PLAIN, white, 1.0, frame, 0.2)
+
+    red, green, blue = rng.uniform(40, 220, 3)
+    tail = (float(red), float(green), float(blue))
+    body = shape([(0, -0.055), (1.0, -0.04), (1.0, 0.04), (0, 0.055)])
+    wings = [shape([(0.36, 0), (0.54, 0), (0.70, side * 0.48), (0.64, side * 0.48)]) for side in (-1, 1)]
+    stabiliser = shape([(0.93, -0.16), (1.0, -0.16), (1.0, 0.16), (0.93, 0.16)])
+    fin = Quad(
+        shape([(0.86, -0.02), (1.0, -0.02), (1.0, 0.02), (0.86, 0.02)]).corners,
+        Surface.PLAIN,
+        tail,
+        1.0,
+        frame,
+        0.0,
+    )
+    shadow = Quad(
+        strip.at(
+            np.array(
+                [
+                    origin + a * p * span + n * q * span
+                    for p, q in [(0.0, -0.06), (1.0, -0.06), (1.0, 0.06), (0.0, 0.06)]
+                ]
+            )
+        )
+        + np.array([-2.5, 2.5]),
+        Surface.SHADOW,
+        (0.55, 0.57, 0.62),
+        0.8,
+        frame,
+    )
+    return [shadow, body, *wings, stabiliser, fin]
