@@ -178,7 +178,7 @@ def test_score_command(truth_path: Path, tmp_path: Path) -> None:
     assert missing.exit_code == 2 and "no such file" in missing.output
 
 
-@pytest.mark.parametrize("command", ["train", "predict", "score"])
+@pytest.mark.parametrize("command", ["train", "predict", "score", "certify", "conform", "leaderboard"])
 def test_help_has_examples(command: str) -> None:
     shown = CliRunner().invoke(main, [command, "--help"])
     assert shown.exit_code == 0 and "Examples:" in shown.output and f"lard {command} " in shown.output

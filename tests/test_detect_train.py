@@ -105,6 +105,17 @@ def test_a_loss_that_is_not_finite_names_the_batch(
     assert not (tmp_path / "out" / "checkpoint.pt").exists()
 
 
+def test_lack_of_memory_names_a_batch_to_try(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(run: train_module._Run, number: int) -> dict[str, float]:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(train_module._Run, "_step", greedy)
+    with pytest.raises(ModelError, match=r"batch 4; set train\.batch to 2"):
+        train("m", PLAIN, PLAN, toy, tmp_path / "out", tmp_path / "work")
+
+
 def test_checkpoint_states_its_constant_and_loading_measures_it(trained: Path, tmp_path: Path) -> None:
     loaded = load_detector(trained, "lip")
     assert loaded.bound is not None and loaded.bound.constant == pytest.approx(1, abs=1e-4)

@@ -22,6 +22,8 @@ COMMANDS = {
     "train": ("detect", "Train a detector."),
     "predict": ("detect", "Detect runways and write COCO results."),
     "score": ("detect", "Score a COCO results file."),
+    "certify": ("detect", "Certified recall of a Lipschitz detector."),
+    "conform": ("detect", "Boxes grown to contain the runway with a stated chance."),
     "leaderboard": ("detect", "Add results to the leaderboard and build it."),
 }
 

@@ -138,7 +138,7 @@ class _Run:
         meter = Meter(f"train {self.name}", (self.plan.steps - start) * self.plan.batch, "crops")
         with meter if self.rank == 0 else contextlib.nullcontext():
             for step in range(start, self.plan.steps):
-                row = self._step(step)
+                row = self._guarded_step(step)
                 if step % LOG_EVERY == 0 or step == self.plan.steps - 1:
                     self.rows.append(row)
                 if self.rank == 0:
@@ -151,6 +151,20 @@ class _Run:
             self._write(checkpoint)
             self.state_path.unlink(missing_ok=True)
         return checkpoint
+
+    def _guarded_step(self, step: int) -> dict[str, float]:
+        """A step whose lack of memory is told with a batch to try."""
+        try:
+            return self._step(step)
+        except RuntimeError as error:
+            if not isinstance(error, torch.OutOfMemoryError) and "allocate" not in str(error):
+                raise
+            unit = self.plan.crops_per_image * self.plan.processes
+            smaller = self.plan.batch // 2 // unit * unit
+            remedy = f"set train.batch to {smaller}" if smaller else "lower train.crop_px"
+            raise ModelError(
+                f"{self.name}: out of memory at step {step}, batch {self.plan.batch}; {remedy}"
+            ) from error
 
     def _step(self, step: int) -> dict[str, float]:
         """One optimiser step; returns its log row, the same on every rank."""
