@@ -39,7 +39,7 @@ def subject_of(data: Dataset, image: str) -> str:
         "min_mean": 15.0,
         "max_mean": 240.0,
         "max_clipped": 0.5,
-        "max_flat": 0.5,
+        "max_flat": 0.6,
         "min_sharpness": 1.0,
     },
     needs=("images",),
