@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,12 @@ def label(scenario: Path, runways: str, convention: str, out: Path, **options: A
     unnamed = read.poses.filter((read.poses["airport"] == "") | (read.poses["runway"] == ""))
     if len(unnamed):
         raise DataError(f"{scenario}: {len(unnamed)} poses name no target; give --airport and --runway")
-    images = find_footage(scenario, read)
+    # a table names its pictures relative to itself
+    base = out.resolve().parent
+    images = [
+        Path(os.path.relpath(scenario.resolve().parent / name, base)).as_posix()
+        for name in find_footage(scenario, read)
+    ]
     labelled = _by_convention(read, scenario, runways, convention, images, options)
     _write(labelled, read, convention, out, options)
     for note in labelled.notes:

@@ -39,7 +39,7 @@ def open_for_inspection(folder: str | Path, csv_path: str | Path | None = None) 
         found = ", ".join(table.name for table in tables) or "none"
         raise DataError(
             f"{folder}: neither labels.parquet nor exactly one .csv with LARD's labels (found: {found}); "
-            "name one with --csv"
+            "name one with --csv, or write one with `lard label`"
         )
     table = read_lard_csv(tables[0])
     unseen = table.filter(pl.col("image") == "")

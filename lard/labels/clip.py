@@ -17,8 +17,24 @@ def clip_halfspace(vertices: Array, counts: Counts, inside: Array) -> tuple[Arra
     An edge that crosses is cut from its inner towards its outer end, so that polygons that share an
     edge get the same vertex to the last bit.
     """
-    if len(vertices) == 0:
+    cut = np.flatnonzero((inside < 0).any(axis=1))
+    if not len(cut):
         return vertices, counts
+    clipped, clipped_counts = _clip_crossing(vertices[cut], counts[cut], inside[cut])
+    result = padded(vertices, clipped.shape[1])
+    result[cut] = padded(clipped, result.shape[1])
+    new_counts = counts.copy()
+    new_counts[cut] = clipped_counts
+    return result, new_counts
+
+
+def padded(polygons: Array, width: int) -> Array:
+    """A copy of polygons (n, m, d) as (n, max(m, width), d), filled with their first vertex."""
+    filler = np.repeat(polygons[:, :1], max(width - polygons.shape[1], 0), axis=1)
+    return np.concatenate([polygons, filler], axis=1)
+
+
+def _clip_crossing(vertices: Array, counts: Counts, inside: Array) -> tuple[Array, Counts]:
     n, m, d = vertices.shape
     column = np.arange(m)
     valid = column < counts[:, None]

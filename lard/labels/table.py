@@ -13,7 +13,7 @@ from lard.airports import Airport, Runway, RunwayDatabase, normalise_ident
 from lard.approach import approach_of, height_m, slant_m
 from lard.camera import Camera, Poses, cam_from_ecef, camera_of, project
 from lard.errors import AirportError, DataError
-from lard.labels.clip import Counts, clip_halfspace, clip_to_image, polygon_areas
+from lard.labels.clip import Counts, clip_halfspace, clip_to_image, padded, polygon_areas
 from lard.odd import OddSpec, verdicts
 from lard.odd.parameters import APPROACH, PARAMETERS
 from lard.tables import LABELS
@@ -36,19 +36,9 @@ class View:
     corners_px: Array  # (n, 4, 2) TL, TR, BR, BL, unclipped, NaN behind the near plane
     polygons_px: Array  # (n, m, 2) clipped to the picture, padded with the first vertex
     counts: Counts  # (n,) vertices of each polygon, 0 = not in the picture
-    projected_px2: Array  # (n,) area of the part in front of the near plane, in and out of the picture
-
-    @property
-    def in_front(self) -> NDArray[np.bool_]:
-        """Whether some part (n,) lies in front of the near plane."""
-        return ~np.isnan(self.projected_px2)
-
-    @property
-    def visible_fraction(self) -> Array:
-        """Share (n,) of the projected area that lies in the picture."""
-        area = np.where(self.counts > 0, polygon_areas(self.polygons_px), 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(area > 0, np.minimum(area / self.projected_px2, 1.0), 0.0)
+    visible_fraction: (
+        Array  # (n,) share of the area projected from beyond the near plane that is in the picture
+    )
 
 
 def view_runway(corners_cam: Array, camera: Camera) -> View:
@@ -62,26 +52,25 @@ def view_runway(corners_cam: Array, camera: Camera) -> View:
     near, near_counts = clip_halfspace(corners_cam[cut], counts[cut], depth[cut] - NEAR_PLANE_M)
     # cuts lie on the near plane; keep rounding from putting them a hair behind it
     near = np.concatenate([near[..., :2], np.maximum(near[..., 2:], NEAR_PLANE_M)], axis=-1)
-    polygons = _padded(corners_px, near.shape[1])
-    polygons[cut] = _padded(project(near, camera), polygons.shape[1])
+    polygons = padded(corners_px, near.shape[1])
+    polygons[cut] = padded(project(near, camera), polygons.shape[1])
     counts[cut] = near_counts
-    projected = np.where(counts > 0, polygon_areas(polygons), np.nan)
+    projected = polygon_areas(polygons)
     size = np.array([camera.width_px, camera.height_px], np.float64)
     crossing = np.flatnonzero((counts > 0) & ~((polygons >= 0) & (polygons <= size)).all(axis=(1, 2)))
     clipped, clipped_counts = clip_to_image(
         polygons[crossing], counts[crossing], camera.width_px, camera.height_px
     )
-    polygons = _padded(polygons, max(polygons.shape[1], clipped.shape[1]))
-    polygons[crossing] = _padded(clipped, polygons.shape[1])
+    polygons = padded(polygons, clipped.shape[1])
+    polygons[crossing] = padded(clipped, polygons.shape[1])
     counts[crossing] = clipped_counts
-    counts[(counts < 3) | (polygon_areas(polygons) == 0)] = 0
-    return View(corners_px, polygons, counts, projected)
-
-
-def _padded(polygons: Array, width: int) -> Array:
-    """Polygons (n, m, 2) as (n, width, 2), filled with their first vertex."""
-    filler = np.repeat(polygons[:, :1], max(width - polygons.shape[1], 0), axis=1)
-    return np.concatenate([polygons, filler], axis=1)
+    area = projected.copy()
+    area[crossing] = polygon_areas(clipped)
+    seen = (counts >= 3) & (area > 0)
+    counts[~seen] = 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fraction = np.where(seen, np.minimum(area / projected, 1.0), 0.0)
+    return View(corners_px, polygons, counts, fraction)
 
 
 def label_frames(frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec) -> pl.DataFrame:
