@@ -27,6 +27,8 @@ def main() -> None:
         split=settings.get("split"),
     )
     write_table(drawn.frames, OUT, FRAMES)
+    if drawn.left_out:
+        print(f"left out, no runway fits the ODD's runway selection: {', '.join(drawn.left_out)}")
     rates = ", ".join(f"{zone} {rate:.0%}" for zone, rate in drawn.acceptance.items())
     count = drawn.frames["airport"].n_unique()
     print(f"{len(drawn.frames)} frames of {count} airports in {OUT}; points accepted: {rates}")

@@ -263,3 +263,19 @@ def test_cli_bad_input_is_one_message_and_writes_nothing(tmp_path: Path, options
     result = CliRunner().invoke(main, ["scenario", "sample", *(x for pair in given.items() for x in pair)])
     assert result.exit_code == 2 and result.output.startswith("lard: ")
     assert not list(tmp_path.iterdir())
+
+
+def test_airports_without_a_fit_runway_are_told(db: RunwayDatabase) -> None:
+    drawn = draw(spec_with(runways={"length_m": [3000, 6000]}), db, ["KATL", "BIRK"], 10)
+    assert drawn.left_out == ("BIRK",) and set(drawn.frames["airport"]) == {"KATL"}
+
+
+def test_the_example_of_everything_can_be_sampled_and_covered(db: RunwayDatabase) -> None:
+    spec = load_spec(SPECS / "all_weather.yaml")
+    table = sample(spec, db, ["KATL", "YSSY"], 300, seed=2)
+    assert dict(table["zone"].value_counts().iter_rows()) == {"long_final": 200, "short_final": 100}
+    assert table.filter(pl.col("rain_mm_h") > 1)["cloud_fraction"].min() >= 0.5
+    assert table.filter(pl.col("rain_mm_h") > 5)["visibility_m"].max() <= 10_000
+    assert set(table["light"]) == {"day", "dusk", "night"} and table["season"].n_unique() == 4
+    for zone in coverage(spec, table, bins=3, strengths=(1,)):
+        assert zone.ways[1].fraction() == 1

@@ -113,6 +113,8 @@ def sample_command(
     )
     write_table(drawn.frames, out, FRAMES)
     click.echo(f"{out}: {len(drawn.frames)} frames of {drawn.frames['airport'].n_unique()} airports")
+    if drawn.left_out:
+        click.echo(f"  left out, no runway fits the ODD's runway selection: {', '.join(drawn.left_out)}")
     for zone, rate in drawn.acceptance.items():
         count = (drawn.frames["zone"] == zone).sum()
         click.echo(f"  {zone}: {count} frames, {rate:.1%} of the points accepted")

@@ -47,6 +47,7 @@ def _zone(spec: OddSpec, zone: ZoneCoverage, limit: int, at_least: int) -> dict[
             }
             for t, ways in zone.ways.items()
         },
+        "rules": len(spec.rules),
         "discrepancy": zone.discrepancy,
         "discrepancy_monte_carlo": zone.monte_carlo,
         "discrepancy_points": zone.discrepancy_points,
@@ -90,6 +91,7 @@ def text(summary_of_zones: dict[str, Any], at_least: int = 1) -> str:
             lines.append(
                 f"  centred L2 discrepancy {np.sqrt(zone['discrepancy']):.2e}, {ratio:.2f} of Monte Carlo's "
                 f"at the same {zone['discrepancy_points']} points"
+                + ("; rules cut the box, so that it cannot be low" if zone["rules"] else "")
             )
         lines.append(
             f"  no failure in {zone['frames']} frames would show a failure rate below "

@@ -179,7 +179,7 @@ def _sizes(axes: Axes, spec: OddSpec, frames: pl.DataFrame, boxes: Array) -> Non
     axes.set_xscale("log")
     axes.set_xlabel("shorter side of the box (px); dotted: 8 px")
     axes.set_title("Box sizes", fontsize=10)
-    axes.legend()
+    axes.legend(loc="upper right")
 
 
 def _headings(axes: Any, frames: pl.DataFrame) -> None:

@@ -28,15 +28,16 @@ from lard.tables import FRAMES, check_schema
 Array = NDArray[np.float64]
 
 DIMENSIONS = 1 + len(APPROACH) + env.DIMENSIONS  # the runway, the approach, the environment
-_MAX_TRIES = 2**20
+_MAX_TRIES = 2**17
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Frames and, per zone, the share of drawn points that rules and the sun's course let pass."""
+    """Frames; per zone the share of points that rules and the sun let pass; airports without a fit runway."""
 
     frames: pl.DataFrame
     acceptance: dict[str, float]
+    left_out: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,9 @@ def draw(
             acceptance[zone.name] = points.acceptance
             tables.append(frames_of(spec, db, zone.name, chosen, points, splits, seed))
     frames = pl.concat(tables).sort("frame_id")
-    return Sample(frames.gather_every(shard[1], shard[0]), acceptance)
+    fit = {airport.icao for airport in chosen.airports}
+    left_out = tuple(sorted(code for code in splits if code not in fit))
+    return Sample(frames.gather_every(shard[1], shard[0]), acceptance, left_out)
 
 
 def _check_arguments(n: int, seed: int, method: str, shard: tuple[int, int]) -> None:
