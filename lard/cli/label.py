@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from lard.export.conventions import Labelled
+    from lard.labels.occlusion import Terrain
     from lard.scenario.formats_model import Scenario
 
 CONVENTIONS = ("exact", "lard-v1", "lard-v2")
@@ -42,6 +44,12 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
     default="odd_specs/lard_v2.yaml",
     show_default=True,
     help="Domain that verdicts are given by (exact only).",
+)
+@click.option(
+    "--terrain",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="GeoTIFF terrain tile in latitude and longitude (exact only): adds hidden_fraction.",
 )
 @click.option(
     "--earth",
@@ -96,7 +104,7 @@ def label(scenario: Path, runways: str, convention: str, out: Path, **options: A
     if out.suffix.lower() not in (".parquet", ".csv"):
         raise DataError(f"--out {out}: expected a name that ends in .parquet or .csv")
     if scenario.suffix.lower() == ".parquet" and convention == "exact" and out.suffix.lower() == ".parquet":
-        _label_frames(scenario, runways, options["odd_path"], out)
+        _label_frames(scenario, runways, options["odd_path"], out, options["terrain"])
         return
     zone = options["timezone"]
     read = read_scenario(scenario, airport=options["airport"], runway=options["runway"], timezone=zone)
@@ -115,13 +123,22 @@ def label(scenario: Path, runways: str, convention: str, out: Path, **options: A
         click.echo(f"note: {note}", err=True)
 
 
-def _label_frames(path: Path, runways: str, odd: str, out: Path) -> None:
+def _terrain(tiles: tuple[Path, ...]) -> Terrain | None:
+    from lard.quality.terrain import read_tile, terrain_heights
+
+    for tile in tiles:
+        read_tile(tile)  # a bad tile is named before the work begins
+    return partial(terrain_heights, tiles) if tiles else None
+
+
+def _label_frames(path: Path, runways: str, odd: str, out: Path, tiles: tuple[Path, ...]) -> None:
     from lard.airports.files import open_database
     from lard.labels import label_frames
     from lard.odd import load_spec
     from lard.tables import FRAMES, LABELS, read_table, write_table
 
-    labels = label_frames(read_table(path, FRAMES), open_database(runways), load_spec(odd))
+    frames = read_table(path, FRAMES)
+    labels = label_frames(frames, open_database(runways), load_spec(odd), _terrain(tiles))
     write_table(labels, out, LABELS)
     click.echo(f"{len(labels)} labels of {labels['frame_id'].n_unique()} frames in {out}")
 
@@ -143,7 +160,9 @@ def _by_convention(
         return label_as_v1(read, runways, camera=track, images=images, all_rows=options["all_rows"])
     earth = options["earth"] or ("sphere6371010" if read.layout in ("ges", "esp") else "wgs84")
     db, spec = open_database(runways), load_spec(options["odd_path"])
-    return label_exact(read, db, spec, earth=earth, timezone=options["timezone"], images=images)
+    terrain = _terrain(options["terrain"])
+    zone = options["timezone"]
+    return label_exact(read, db, spec, earth=earth, timezone=zone, images=images, terrain=terrain)
 
 
 def _write(labelled: Labelled, read: Scenario, convention: str, out: Path, options: dict[str, Any]) -> None:

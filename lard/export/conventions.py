@@ -17,6 +17,7 @@ from lard.errors import AirportError, DataError
 from lard.labels import label_frames
 from lard.labels.lard_v1 import SphereCameras, label_v1
 from lard.labels.lard_v2 import label_v2
+from lard.labels.occlusion import Terrain
 from lard.labels.pixels import labels_of_pixels
 from lard.odd import OddSpec
 from lard.scenario.formats import frames_of_scenario
@@ -44,10 +45,11 @@ def label_exact(
     earth: str,
     timezone: str = "solar",
     images: Sequence[str] = (),
+    terrain: Terrain | None = None,
 ) -> Labelled:
     """Label a scenario rigorously; the picture is the rendered one, watermark bands included."""
     frames = frames_of_scenario(scenario, db, spec=spec, earth=earth, timezone=timezone)
-    labels = label_frames(frames, db, spec)
+    labels = label_frames(frames, db, spec, terrain)
     named = dict(zip(scenario.frame_ids, images or [""] * len(frames), strict=True))
     labels = labels.with_columns(image=pl.col("frame_id").replace_strict(named, return_dtype=pl.String))
     return Labelled(labels, (scenario.image.width_px, scenario.image.rendered_height_px))

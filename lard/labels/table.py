@@ -14,6 +14,7 @@ from lard.approach import approach_of, height_m, slant_m
 from lard.camera import Camera, Poses, cam_from_ecef, camera_of, project
 from lard.errors import AirportError, DataError
 from lard.labels.clip import Counts, clip_halfspace, clip_to_image, padded, polygon_areas
+from lard.labels.occlusion import Terrain, hidden_fraction
 from lard.odd import OddSpec, verdicts
 from lard.odd.parameters import APPROACH, PARAMETERS
 from lard.tables import LABELS
@@ -73,24 +74,33 @@ def view_runway(corners_cam: Array, camera: Camera) -> View:
     return View(corners_px, polygons, counts, fraction)
 
 
-def label_frames(frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec) -> pl.DataFrame:
+def label_frames(
+    frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec, terrain: Terrain | None = None
+) -> pl.DataFrame:
     """LABELS table of frames: one row per frame and runway strip with some part in front of the camera.
 
     Of each strip the landing direction that faces the camera is labelled: the one whose heading is nearer to
-    the yaw. Raises DataError that lists every frame that cannot be labelled.
+    the yaw. With a terrain a column hidden_fraction follows: the share of the runway behind land or horizon.
+    Raises DataError that lists every frame that cannot be labelled.
     """
     check_frames(frames, db)
+    schema = dict(LABELS) if terrain is None else {**LABELS, "hidden_fraction": pl.Float64}
     parts = [
-        _label_strip(group, db.airport(group["airport"][0]), strip, db, spec)
+        _label_strip(group, db.airport(group["airport"][0]), strip, db, spec, terrain)
         for group in frames.partition_by(["airport", "earth_model", *_CAMERA], maintain_order=True)
         for strip in db.airport(group["airport"][0]).strips
     ]
-    table = pl.concat([pl.DataFrame(schema=dict(LABELS)), *parts])
+    table = pl.concat([pl.DataFrame(schema=schema), *(part for part in parts if len(part))])
     return table.sort("frame_id", "runway")
 
 
 def _label_strip(
-    frames: pl.DataFrame, airport: Airport, strip: Runway, db: RunwayDatabase, spec: OddSpec
+    frames: pl.DataFrame,
+    airport: Airport,
+    strip: Runway,
+    db: RunwayDatabase,
+    spec: OddSpec,
+    terrain: Terrain | None,
 ) -> pl.DataFrame:
     """Label rows of one strip in frames that share airport, camera and earth model."""
     poses, camera = Poses.from_frames(frames), camera_of(frames)
@@ -110,8 +120,12 @@ def _label_strip(
         rows = rows[ahead]
         if len(rows):
             view = view_runway(corners_cam[ahead], camera)
-            parts.append(_rows(frames[rows], end, poses[rows], view, db, spec))
-    return pl.concat([pl.DataFrame(schema=dict(LABELS)), *parts])
+            part = _rows(frames[rows], end, poses[rows], view, db, spec)
+            if terrain is not None:
+                hidden = hidden_fraction(end, poses[rows], terrain)
+                part = part.with_columns(pl.Series("hidden_fraction", hidden))
+            parts.append(part)
+    return pl.concat(parts) if parts else pl.DataFrame(schema=dict(LABELS))
 
 
 def facing_end(yaw_deg: Array, heading_a_deg: float, heading_b_deg: float) -> NDArray[np.int64]:
