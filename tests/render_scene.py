@@ -76,10 +76,13 @@ def halve(level: LevelImage) -> LevelImage:
 def make_scene(
     folder: Path, airport: Airport, size: tuple[int, int] = (1536, 2560), gsd_m: float = 1.0, levels: int = 6,
     texture: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    retouch: Callable[[np.ndarray, LevelImage, np.ndarray], None] | None = None,
 ) -> tuple[GroundPyramid, Surface]:  # fmt: skip
     """A pyramid around the airport's first strip, and its surface."""
     surface = surface_of(airport)
     image = paint(surface, gsd_m, (surface.strips[0, 0], surface.strips[0, 1]), size, texture)
+    if retouch is not None:
+        retouch(image.pixels, image, surface.strips[0])
     images = [image]
     while len(images) < levels:
         images.append(halve(images[-1]))

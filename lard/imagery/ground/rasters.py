@@ -1,4 +1,7 @@
-"""Writes ground imagery folders: GeoTIFF tiles of levels of halving resolution with a manifest."""
+"""Writes ground imagery folders: GeoTIFF tiles of levels of halving resolution with a manifest.
+
+Also from rasters of any CRS that GDAL reads, warped into the local map.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +11,10 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
 from rasterio.transform import Affine
+from rasterio.vrt import WarpedVRT
 
 from lard.errors import SourceError
 from lard.tables import atomic_path, sha256_file, write_json
@@ -82,6 +88,72 @@ def write_ground(
     }  # fmt: skip
     write_json(manifest, folder / "manifest.json")
     return folder
+
+
+def ground_from_rasters(
+    paths: Iterable[str | Path],
+    folder: str | Path,
+    airport: str,
+    lat0_deg: float,
+    lon0_deg: float,
+    reaches: Iterable[tuple[float, float]] = ((0.5, 3000.0), (1.0, 4000.0), (2.0, 6000.0), (4.0, 10000.0)),
+    *,
+    licence: str,
+    attribution: str,
+) -> Path:
+    """Write ground imagery from georeferenced RGB rasters (GeoTIFF, COG, VRT) of any CRS.
+
+    reaches: ground sampling distance and half side (m) of each level, finest first, each twice as coarse. Later rasters fill what earlier ones leave; a hole in the finest level is an error.
+    """
+    files = [Path(path) for path in paths]
+    if not files:
+        raise SourceError(f"ground imagery of {airport}: no raster given; name at least one")
+    levels: list[LevelImage] = []
+    for gsd_m, reach_m in reaches:
+        side = 2 * round(reach_m / gsd_m)
+        top_left = (-side / 2 * gsd_m, side / 2 * gsd_m)
+        pixels, filled = _warped(files, local_crs(lat0_deg, lon0_deg), gsd_m, top_left, side)
+        if not filled.all():
+            if not levels:
+                raise SourceError(
+                    f"ground imagery of {airport}: the rasters leave {1 - filled.mean():.1%} of the square "
+                    f"of {reach_m:g} m around {lat0_deg}, {lon0_deg} empty; add rasters or ask for a smaller one"
+                )
+            pixels[~filled] = pixels[filled].mean(axis=0) if filled.any() else 0
+        levels.append(LevelImage(gsd_m, *top_left, pixels))
+    return write_ground(
+        folder, airport, lat0_deg, lon0_deg, levels,
+        generator="rasters", licence=licence, attribution=attribution,
+    )  # fmt: skip
+
+
+def _warped(
+    paths: list[Path], crs: str, gsd_m: float, top_left: tuple[float, float], side: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Pixels (side, side, 3) of a square of the map, and where (side, side) some raster covers it."""
+    pixels, filled = np.zeros((side, side, 3), np.uint8), np.zeros((side, side), bool)
+    transform = Affine(gsd_m, 0, top_left[0], 0, -gsd_m, top_left[1])
+    for path in paths:
+        try:
+            with rasterio.open(path) as source:
+                if source.crs is None or source.transform.is_identity:
+                    raise SourceError(
+                        f"{path}: no CRS or no transform; georeference it first (gdal_translate)"
+                    )
+                if source.count < 3 or source.dtypes[0] != "uint8":
+                    raise SourceError(
+                        f"{path}: {source.count} bands of {source.dtypes[0]}; expected three of uint8"
+                    )
+                with WarpedVRT(
+                    source, crs=crs, transform=transform, width=side, height=side,
+                    resampling=Resampling.average, add_alpha=source.nodata is None and source.count == 3,
+                ) as warped:  # fmt: skip
+                    covers = (warped.dataset_mask() > 0) & ~filled
+                    pixels[covers] = np.moveaxis(warped.read((1, 2, 3)), 0, -1)[covers]
+                    filled |= covers
+        except RasterioError as error:
+            raise SourceError(f"{path}: cannot be read ({error}); expected a georeferenced raster") from error
+    return pixels, filled
 
 
 def _write_tile(
