@@ -18,6 +18,7 @@ from lard.quality.model import Offence, Outcome, check
 Array = NDArray[np.float64]
 
 NEAR_M = 1.0  # corners nearer than this to the camera plane need no pixel: they would be astronomical
+LOST = 10.0  # error of a pose that could not be found at all, in ranges
 DISTANCES = ("along_track_m", "slant_m", "height_m")
 ANGLES = ("lateral_deg", "vertical_deg", "yaw_offset_deg")
 
@@ -244,13 +245,13 @@ def _pnp_error(data: Dataset, k: int, stated_px: Array) -> float:
     )
     true_eye = axes @ (eye - centre)
     reach = float(np.linalg.norm(eye - points[2:].mean(axis=0)))
-    best = np.inf
+    best = LOST
     try:
         solutions = cv2.solvePnPGeneric(
             model, stated_px.astype(np.float64), matrix, None, flags=cv2.SOLVEPNP_IPPE
         )
     except cv2.error:
-        return np.inf
+        return LOST
     for rotation_vector, translation in zip(solutions[1], solutions[2], strict=True):
         # a plane seen from afar has two mirrored solutions; polish both, take the nearer
         rotation_vector, translation = cv2.solvePnPRefineLM(
@@ -258,7 +259,8 @@ def _pnp_error(data: Dataset, k: int, stated_px: Array) -> float:
         )
         rotation = cv2.Rodrigues(rotation_vector)[0]
         eye_found = -(np.asarray(rotation).T @ np.asarray(translation)).ravel()
-        best = min(best, float(np.linalg.norm(eye_found - true_eye)) / reach)
+        error = float(np.linalg.norm(eye_found - true_eye)) / reach
+        best = min(best, error) if np.isfinite(error) else best
     return best
 
 

@@ -268,7 +268,7 @@ def environment_covered(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
 def _environment_values(data: Dataset, name: str) -> list[Any] | None:
     """The frames' values of an environment parameter: a column, or derived from time and place."""
     assert data.frames is not None
-    if name in data.frames.columns:
+    if name in data.frames.columns and data.frames[name].null_count() < len(data.frames):
         return data.frames[name].to_list()
     if not {"time", "pose"} <= data.parts:
         return None

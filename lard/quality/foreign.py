@@ -175,14 +175,15 @@ def _frame_ids(table: pl.DataFrame) -> pl.Series:
 
 
 def _corner_columns(table: pl.DataFrame, second: bool, problems: list[Offence]) -> list[pl.Series]:
-    """Corner pixels; LARD cuts the fraction off, so half a pixel is the best guess of what was lost."""
+    """Corner pixels; LARD cuts off towards zero, so half a pixel is the best guess of what was lost."""
     letters = CORNER_COLUMNS if second else {"A": "a", "B": "b", "C": "c", "D": "d"}
     found = []
     for letter, name in letters.items():
         for axis in "xy":
             values = _number(table, f"{axis}_{letter}", 1.0, problems)
             whole = bool((values.drop_nulls() % 1 == 0).all())
-            found.append((values + (0.5 if whole else 0.0)).alias(f"{axis}_{name}_px"))
+            lost = pl.select(pl.when(values < 0).then(-0.5).otherwise(0.5)).to_series() if whole else 0.0
+            found.append((values + lost).alias(f"{axis}_{name}_px"))
     return found
 
 

@@ -206,7 +206,8 @@ def curves_svg(entries: Sequence[Entry], evidence: Evidence) -> str:
         for ax, place, iou in ((axes[0], 0, 0.5), (axes[1], 5, 0.75)):
             for (model, precision), colour in zip(found.items(), COLOURS * 9, strict=False):
                 recall = [k / 100 for k in range(101)]
-                kept = [(r, p) for r, p in zip(recall, precision[place], strict=True) if p >= 0]
+                # beyond the largest recall reached precision is 0 by definition: nothing to draw
+                kept = [(r, p) for r, p in zip(recall, precision[place], strict=True) if p > 0]
                 if kept:
                     ax.plot(*zip(*kept, strict=True), color=colour, lw=1.6, label=model)
             ax.set_title(f"IoU {iou:g}")
