@@ -103,7 +103,8 @@ def ground_from_rasters(
 ) -> Path:
     """Write ground imagery from georeferenced RGB rasters (GeoTIFF, COG, VRT) of any CRS.
 
-    reaches: ground sampling distance and half side (m) of each level, finest first, each twice as coarse. Later rasters fill what earlier ones leave; a hole in the finest level is an error.
+    reaches: ground sampling distance and half side (m) of each level, finest first, each twice as coarse.
+    Later rasters fill what earlier ones leave; a hole in the finest level is an error.
     """
     files = [Path(path) for path in paths]
     if not files:
@@ -117,7 +118,7 @@ def ground_from_rasters(
             if not levels:
                 raise SourceError(
                     f"ground imagery of {airport}: the rasters leave {1 - filled.mean():.1%} of the square "
-                    f"of {reach_m:g} m around {lat0_deg}, {lon0_deg} empty; add rasters or ask for a smaller one"
+                    f"of {reach_m:g} m around {lat0_deg}, {lon0_deg} empty; add rasters or ask for less"
                 )
             pixels[~filled] = pixels[filled].mean(axis=0) if filled.any() else 0
         levels.append(LevelImage(gsd_m, *top_left, pixels))
