@@ -37,7 +37,8 @@ def main() -> None:
 def _setting(settings: Any, name: str, kind: type) -> Any:
     value = settings.get(name) if isinstance(settings, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise SpecError(f"params.yaml: sample.{name}: expected a {kind.__name__}, found {value!r}")
+        expected = {str: "text", list: "a list", int: "a whole number"}[kind]
+        raise SpecError(f"params.yaml: sample.{name}: expected {expected}, found {value!r}")
     return value
 
 

@@ -65,7 +65,8 @@ def from_lard(data: dict[str, Any], faults: Faults, name: str) -> dict[str, Any]
             block = {}
         v2 = "use_ODD" in block or "alpha_h_distrib" in block
         # LARD V1 draws distance and both angles from its aiming point
-        apex = 305.0 if v2 else float(block.get("dist_ap_m", 300.0))
+        aim = _numbers({"dist_ap_m": 300.0, **block}, ("dist_ap_m",), where, faults)
+        apex = 305.0 if v2 or aim is None else aim[0]
         reference = {"lateral_apex_m": 0.0 if v2 else apex, "vertical_apex_m": apex}
         zones, version = {"cone": _cone(block, where, 0.0 if v2 else apex, faults)}, "2" if v2 else "1"
     return {
@@ -120,7 +121,7 @@ def _cone(block: dict[str, Any], where: tuple[str, ...], apex_m: float, faults: 
 
 
 def _numbers(
-    block: dict[str, Any], keys: tuple[str, str], where: tuple[str, ...], faults: Faults
+    block: dict[str, Any], keys: tuple[str, ...], where: tuple[str, ...], faults: Faults
 ) -> list[float] | None:
     values = []
     for key in keys:

@@ -136,18 +136,16 @@ def is_openodd(data: Mapping[str, Any]) -> bool:
 
 def from_openodd(data: Mapping[str, Any], faults: Faults, name: str) -> dict[str, Any]:
     """The project's layout of an OpenODD-style document; the lines of faults follow the translation."""
-    modules = data["MODULES"] if isinstance(data["MODULES"], dict) else {}
-    outer = data.get("EXTENSION")
-    inner = outer.get("lard") if isinstance(outer, dict) else None
-    extension: dict[str, Any] = inner if isinstance(inner, dict) else {}
-    laws = extension.get("laws") or {}
-    shares = extension.get("shares") or {}
-    top = modules.get("odd") or {}
+    modules = _mapping(data["MODULES"])
+    extension = _mapping(_mapping(data.get("EXTENSION")).get("lard"))
+    laws, shares, top = (
+        _mapping(part) for part in (extension.get("laws"), extension.get("shares"), modules.get("odd"))
+    )
     zones = {}
     for key, module in modules.items():
         if str(key).startswith("zone_"):
             zone = str(key).removeprefix("zone_")
-            given = _given(module, str(key), ("zones", zone), laws.get(zone) or {}, faults)
+            given = _given(module, str(key), ("zones", zone), _mapping(laws.get(zone)), faults)
             zones[zone] = {**given, "share": shares.get(zone, 1.0)}
     result: dict[str, Any] = {
         "name": top.get("TITLE", name),
@@ -162,8 +160,12 @@ def from_openodd(data: Mapping[str, Any], faults: Faults, name: str) -> dict[str
     }
     for key in ("environment", "runways"):
         if key in modules:
-            result[key] = _given(modules[key], key, (key,), laws.get(key) or {}, faults)
+            result[key] = _given(modules[key], key, (key,), _mapping(laws.get(key)), faults)
     return result
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _given(
