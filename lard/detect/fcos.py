@@ -17,6 +17,7 @@ from lard.detect.config import ModelSpec
 from lard.detect.ortho import HalfUpsample, MaxMin, OrthoConv2d
 
 PRIOR = 0.01
+REGRESSION_GAIN = 4.0
 
 
 class Level(NamedTuple):
@@ -50,12 +51,6 @@ class Detector(nn.Module):
 def conv_unit(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     """3x3 convolution, batch normalisation, ReLU."""
     conv = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
-
-
-def pointwise_unit(inputs: int, outputs: int) -> nn.Sequential:
-    """1x1 convolution, batch normalisation, ReLU."""
-    conv = nn.Conv2d(inputs, outputs, 1, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
@@ -188,29 +183,25 @@ class LipschitzFcos(Detector):
         self.up = HalfUpsample()
         self.tower = nn.Sequential(*units(pyramid, spec.towers), conv(pyramid, 1, 1))
         self.prior = nn.Parameter(torch.full((len(strides),), -math.log(1 / PRIOR - 1) / spec.temperature))
-        # boxes carry no certificate, so that their branch may read whole stages once more
-        self.readers = nn.ModuleList(pointwise_unit(pyramid + width, pyramid) for width in widths[1:])
         self.regression = Regression(pyramid, spec.towers, strides, centerness=False)
 
     def forward(self, images: Tensor) -> list[Level]:
         """See Detector."""
-        pyramid, stages = self.features(images)
+        pyramid = self.features(images)
         answers = []
-        for index, (feature, stage, reader) in enumerate(zip(pyramid, stages, self.readers, strict=True)):
-            distances, centerness = self.regression(reader(torch.cat((feature, stage), dim=1)), index)
+        for index, feature in enumerate(pyramid):
+            distances, centerness = self.regression(feature * REGRESSION_GAIN, index)
             answers.append(Level(self.tower(feature) + self.prior[index], distances, centerness))
         return answers
 
-    def features(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Pyramid and stage features, finest first; the pyramid is jointly 1-Lipschitz in the pixels."""
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Pyramid features, finest first; jointly 1-Lipschitz in the pixels."""
         x = self.stem(images - 0.5)
-        laterals, stages = [], []
+        laterals = []
         for stage in self.stages[:-1]:
-            stages.append(stage(x))
-            lateral, x = stages[-1].chunk(2, dim=1)
+            lateral, x = stage(x).chunk(2, dim=1)
             laterals.append(lateral)
-        stages.append(self.stages[-1](x))
-        keep, down = self.merges[-1](stages[-1]).chunk(2, dim=1)
+        keep, down = self.merges[-1](self.stages[-1](x)).chunk(2, dim=1)
         pyramid = [keep]
         for index in range(len(laterals) - 1, -1, -1):
             merged = self.merges[index](torch.cat((laterals[index], self.up(down)), dim=1))
@@ -219,7 +210,7 @@ class LipschitzFcos(Detector):
             else:
                 keep = merged
             pyramid.insert(0, keep)
-        return pyramid, stages
+        return pyramid
 
 
 def channels_last(net: Detector) -> Detector:
