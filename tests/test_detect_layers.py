@@ -13,7 +13,7 @@ from lard.detect.audit import audit, bound_of, conv_bound, polyphase
 from lard.detect.boxes import giou_loss, iou_matrix, nms
 from lard.detect.config import ModelSpec
 from lard.detect.fcos import LipschitzFcos, build
-from lard.detect.loss import assign, centerness_of, locations_px
+from lard.detect.loss import assign, centerness_of, focal, hinge_kr, locations_px
 from lard.detect.ortho import HalfUpsample, MaxMin, OrthoConv2d, newton_schulz, orthonormal, retract_all
 from lard.detect.train import exported
 from lard.errors import ModelError
@@ -204,6 +204,16 @@ def test_ignored_regions_are_neither_positive_nor_negative() -> None:
     assert (objectness == -1).sum() == 16 + 4 and (objectness == 1).sum() == 0
     objectness, _ = assign(np.array([[2.0, 2.0, 14.0, 14.0]]), ignored, 32, 32, PLAIN)
     assert (objectness == 1).sum() > 0, "a runway inside an ignored region still counts"
+
+
+def test_losses_prefer_right_answers_and_skip_ignored_ones() -> None:
+    objectness = torch.tensor([[1.0, 0.0, -1.0]])
+    right, wrong = torch.tensor([[2.0, -2.0, 5.0]]), torch.tensor([[-2.0, 2.0, 5.0]])
+    positive, known = (objectness == 1).float(), objectness >= 0
+    assert focal(right, positive, known) < 0.1 * focal(wrong, positive, known)
+    assert torch.equal(focal(right, positive, known), focal(right + 9 * ~known, positive, known))
+    assert hinge_kr(right, objectness, 0.5) < 0 < hinge_kr(wrong, objectness, 0.5)
+    assert torch.equal(hinge_kr(right, objectness, 0.5), hinge_kr(right + 9 * ~known, objectness, 0.5))
 
 
 def test_centerness_is_one_at_the_centre() -> None:
