@@ -3,12 +3,11 @@
 import sys
 from pathlib import Path
 
-from lard.airports import load_shipped
 from lard.odd import load_spec
 from lard.quality import Odd, load_dataset, run_checks, verdict, write_outputs
 from lard.quality.model import FAIL
 from lard.report import write_compliance
-from pipelines.stage import params, run
+from pipelines.stage import params, run, runway_database
 
 FOLDER, REPORT, OUT = Path("data/ortho"), Path("reports/compliance.html"), Path("reports/dqr")
 
@@ -18,7 +17,7 @@ def main() -> int:
     path = Path(params("sample", "odd"))
     data = load_dataset(FOLDER)
     data.odd = Odd.from_spec(load_spec(path), path.name)
-    data.database = load_shipped()
+    data.database = runway_database()
     data.cache = OUT.parent / f".{OUT.name}.pictures"
     result = run_checks(data)
     write_outputs(result, OUT)

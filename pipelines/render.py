@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from lard.airports import load_shipped
 from lard.imagery.render import RenderSettings, render_frames
 from lard.tables import FRAMES, read_table
 from lard.workers import default_workers
-from pipelines.stage import params, run
+from pipelines.stage import params, run, runway_database
 
 FRAMES_TABLE = Path("data/frames.parquet")
 GROUND = Path("data/ground")
@@ -17,7 +16,7 @@ def main() -> None:
     """Render every frame, keeping finished ones; the worker count is the machine's (LARD_WORKERS)."""
     settings = RenderSettings.of_params(params("render"))
     frames = read_table(FRAMES_TABLE, FRAMES)
-    manifest = render_frames(frames, GROUND, FOLDER, default_workers(), load_shipped(), settings=settings)
+    manifest = render_frames(frames, GROUND, FOLDER, default_workers(), runway_database(), settings=settings)
     print(f"{len(manifest)} pictures in {FOLDER / 'images'}")
 
 

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from lard.airports import load_shipped
 from lard.errors import SpecError
 from lard.odd import load_spec
 from lard.scenario import draw
 from lard.tables import FRAMES, write_table
-from pipelines.stage import params, run
+from pipelines.stage import params, run, runway_database
 
 OUT = Path("data/frames.parquet")
 
@@ -19,7 +18,7 @@ def main() -> None:
     odd, airports = _setting(settings, "odd", str), _setting(settings, "airports", list)
     drawn = draw(
         load_spec(odd),
-        load_shipped(),
+        runway_database(),
         [str(code) for code in airports],
         _setting(settings, "n", int),
         _setting(settings, "seed", int),

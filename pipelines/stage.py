@@ -1,4 +1,4 @@
-"""What every stage shares: its section of params.yaml and the way it ends."""
+"""What every stage shares: its parameters, its runways and the way it ends."""
 
 import sys
 from collections.abc import Callable
@@ -8,6 +8,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from lard.airports import RunwayDatabase
+from lard.airports.files import open_database
 from lard.errors import LardError, SpecError
 
 PARAMS = Path("params.yaml")
@@ -26,6 +28,11 @@ def params(*path: str) -> Any:
             raise SpecError(f"{PARAMS}: {'.'.join(path[:depth])} is missing; see the shipped params.yaml")
         value = value[key]
     return value
+
+
+def runway_database() -> RunwayDatabase:
+    """The runway database that params.yaml names: `shipped`, or a folder or file."""
+    return open_database(str(params("runways")))
 
 
 def run(stage: Callable[[], int | None]) -> None:

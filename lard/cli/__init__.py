@@ -13,6 +13,7 @@ COMMANDS = {
     "airports": ("airports", "List, check, import, export and compare runway databases."),
     "odd": ("odd", "Check, show, preview and compare operational design domains."),
     "scenario": ("scenario", "Sample approaches from an ODD; convert scenario files."),
+    "ground": ("ground", "Paint procedural ground imagery around airports."),
     "render": ("render", "Render the frames of a table from ground imagery."),
     "preview": ("render", "Render one view of a runway from a few numbers."),
     "label": ("label", "Label every runway in view of each frame."),

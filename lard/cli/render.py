@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from lard.cli.airports import runways_option
+
 
 @click.command()
 @click.argument("frames_path", metavar="FRAMES")
@@ -25,7 +27,7 @@ import click
 @click.option(
     "--supersample", default=2, show_default=True, type=int, help="Samples per side of a fine pixel."
 )
-@click.option("--runways-db", help="Runway database to use instead of the shipped one.")
+@runways_option
 def render(
     frames_path: str,
     source: str,
@@ -36,7 +38,7 @@ def render(
     shard: str,
     jpeg_quality: int,
     supersample: int,
-    runways_db: str | None,
+    runways: str,
 ) -> None:
     """Render the frames of a table (parquet) into a dataset folder.
 
@@ -48,7 +50,7 @@ def render(
       lard render frames.parquet --out data/ortho --workers tcp://scheduler:8786
       lard render frames.parquet --out data/ortho --shard 3/8    # and at last once without --shard
     """
-    from lard.cli.scenario import runway_database
+    from lard.airports.files import open_database
     from lard.imagery.render import RenderSettings, render_frames
     from lard.imagery.renderer import Quality
     from lard.tables import FRAMES, read_table
@@ -60,7 +62,7 @@ def render(
         ground,
         out,
         workers or default_workers(),
-        runway_database(runways_db),
+        open_database(runways),
         settings=RenderSettings(jpeg_quality, Quality(supersample=supersample)),
         resume=resume,
         shard=part,
@@ -90,7 +92,7 @@ def render(
 )
 @click.option("--size", default="1024x1024", show_default=True, help="Width x height in pixels.")
 @click.option("--ground", default="data/ground", show_default=True, help="Folder with a folder per airport.")
-@click.option("--runways-db", help="Runway database to use instead of the shipped one.")
+@runways_option
 @click.option("--out", default="preview.jpg", show_default=True, help="Picture to write (.jpg or .png).")
 def preview(
     airport: str,
@@ -105,7 +107,7 @@ def preview(
     fov_deg: float,
     size: str,
     ground: str,
-    runways_db: str | None,
+    runways: str,
     out: str,
 ) -> None:
     """Render one view of a runway from a few numbers.
@@ -120,9 +122,9 @@ def preview(
     import numpy as np
     from PIL import Image
 
+    from lard.airports.files import open_database
     from lard.approach import Approaches, pose_of
     from lard.camera import Camera
-    from lard.cli.scenario import runway_database
     from lard.errors import DataError
     from lard.imagery.ground.pyramid import load_ground
     from lard.imagery.ground.terrain import surface_of
@@ -134,7 +136,7 @@ def preview(
     width, _, height = size.lower().partition("x")
     if not (width.isdigit() and height.isdigit()):
         raise DataError(f"--size {size!r}: expected width x height, for example 1024x1024")
-    place = runway_database(runways_db).airport(airport)
+    place = open_database(runways).airport(airport)
     end = place.runway(runway)
     camera = Camera.from_fov(int(width), int(height), fov_deg)
     imagery = load_ground(Path(ground) / place.icao)

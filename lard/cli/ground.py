@@ -1,0 +1,41 @@
+"""`lard ground`: procedural ground imagery around airports."""
+
+from pathlib import Path
+
+import click
+
+from lard.cli.airports import runways_option
+
+
+@click.command()
+@click.argument("airports", nargs=-1, required=True)
+@runways_option
+@click.option("--out", default="data/ground", show_default=True, type=click.Path(path_type=Path))
+@click.option("--gsd", "gsd_m", default=0.5, show_default=True, help="Finest pixel, metres.")
+@click.option("--seed", default=1, show_default=True, help="Same seed, same bytes.")
+@click.option(
+    "--workers", help="Processes, or a Dask scheduler's address.  [default: LARD_WORKERS, else all]"
+)
+def ground(
+    airports: tuple[str, ...], runways: str, out: Path, gsd_m: float, seed: int, workers: str | None
+) -> None:
+    """Paint a procedural ortho-photo around AIRPORTS as GeoTIFF tiles.
+
+    An airport that is already there, from the same runways and settings, is kept.
+
+    \b
+    Examples:
+      lard ground LFPO KATL
+      lard ground LSGG --runways my_airports --out my_ground --gsd 0.3
+    """
+    from lard.airports.files import open_database
+    from lard.errors import SpecError
+    from lard.imagery.ground.build import build_grounds
+    from lard.workers import default_workers
+
+    if not 0.05 <= gsd_m <= 8:
+        raise SpecError(f"--gsd {gsd_m:g}: expected 0.05 to 8 metres")
+    db = open_database(runways)
+    places = [db.airport(icao) for icao in sorted(set(airports))]
+    build_grounds(places, out, seed, gsd_m, workers or default_workers())
+    click.echo(f"{len(places)} airports in {out}")
