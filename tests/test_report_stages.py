@@ -25,7 +25,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # sixty frames cannot fill the bins of the shipped spec
     soft = "".join(f"  {k}: {{severity: warning}}\n" for k in ("C01", "C02", "S02", "A04", "A02", "T02"))
     (root / "spec.yaml").write_text(f"{text[:start]}\ndqr:\n{soft}")
-    (root / "params.yaml").write_text("sample: {odd: spec.yaml}\n")
+    (root / "params.yaml").write_text("runways: shipped\nsample: {odd: spec.yaml}\n")
     return root
 
 
