@@ -171,7 +171,7 @@ class RunwayDatabase:
         found = self.airports.get(icao.strip().upper())
         if found is None:
             near = difflib.get_close_matches(icao.strip().upper(), self.airports, n=4, cutoff=0.5)
-            hint = f"; did you mean {', '.join(near)}?" if near else ""
+            hint = f"; did you mean {', '.join(near)}?" if near else "."
             raise AirportError(
                 f"airport {icao!r} is not in the runway database {self.name} "
                 f"({len(self.airports)} airports){hint} List them with `lard airports list`."

@@ -159,7 +159,7 @@ def _ground_manifests(frames: pl.DataFrame, root: Path, db: RunwayDatabase) -> d
         else:
             faults.append(f"{path}: no ground imagery for {icao}")
     if faults:
-        raise SourceError("\n".join([*faults, "Make it first: run the ground stage, or `lard tiles`."]))
+        raise SourceError("\n".join([*faults, "Make it first: run the ground stage, or `lard ground`."]))
     return manifests
 
 

@@ -190,7 +190,7 @@ def load_ground(folder: str | Path, budget_bytes: int = DEFAULT_BUDGET_BYTES) ->
         text = path.read_bytes()
     except OSError as error:
         raise SourceError(
-            f"{path}: no ground imagery here; make it with the ground stage or `lard tiles`"
+            f"{path}: no ground imagery here; make it with the ground stage or `lard ground`"
         ) from error
     try:
         manifest = json.loads(text)

@@ -40,7 +40,6 @@ class Surface:
     step_m: float
     height_m: Array  # (rows northwards, columns eastwards), posts at x_min + i step
     strips: Array  # (k, 6): centre x, y, unit axis x, y, half length, half width, metres on the map
-    rough: bool = False  # terrain that may hide what lies behind it: rays are marched
 
     @property
     def radii_m(self) -> tuple[float, float]:
