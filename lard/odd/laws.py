@@ -57,7 +57,9 @@ class Law(BaseModel):
         elif isinstance(given, list | tuple):
             given = {"range": given}
         if not isinstance(given, dict):
-            raise ValueError("expected a number, a range [low, high] or {range: ..., law: ...}")
+            raise ValueError(
+                f"expected a number, a range [low, high] or {{range: ..., law: ...}}, found {given!r}"
+            )
         if "values" in given and isinstance(given["values"], dict | list) and given["values"]:
             values = given["values"]
             if isinstance(values, list):
