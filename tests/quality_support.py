@@ -40,6 +40,9 @@ SMALL_DQR = {
     "I01": {"min_side_px": 2.0, "min_area_px2": 20.0},
     "I02": {"min_area": 0.00002},
     "N01": {"failure_rate": 0.05, "min_test_airports": 5},
+    "A02": {"max_samples": 20},
+    "A04": {"max_samples": 200},
+    "I05": {"max_samples": 40},
 }
 
 

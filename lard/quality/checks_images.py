@@ -68,7 +68,7 @@ def smallest_instances(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     )
     return Outcome(
         share <= allowed, message, share, allowed, tuple(offences) if share > allowed else (), len(side),
-        {"sides": _quantiles(side), "areas": _quantiles(area)},
+        {"sides": _quantiles(side), "areas": _quantiles(area)}, small_is_bad=True,
     )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ class Outcome:
     offences: tuple[Offence, ...] = ()
     checked: int = 0
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    small_is_bad: bool = False  # which of its offences are the worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ def all_checks() -> tuple[Check, ...]:
         checks_runways,
         checks_sets,
         checks_statistics,
+        checks_trace,
         runner,
     )
 

@@ -20,7 +20,7 @@ from lard.report.thumbs import thumbnail
 from lard.tables import write_text
 
 SHOWN_FINDINGS = 20
-SHOWN_SAMPLES = 12
+SHOWN_SAMPLES = 10
 RED_BGR, GREEN_BGR = (38, 38, 214), (90, 200, 60)
 STATUS_TEXT = {PASS: "pass", FAIL: "fail", WAIVED: "waived", NOT_APPLICABLE: "not applicable"}
 
@@ -194,7 +194,10 @@ def _samples(run: Run) -> list[dict[str, str]]:
     chosen: list[tuple[str, str, Offence | None]] = []
     for result in run.results:
         if result.status == FAIL:
-            worst = sorted(result.outcome.offences, key=lambda o: (-(finite(o.measured) or 0.0), o.subject))
+            sign = 1.0 if result.outcome.small_is_bad else -1.0
+            worst = sorted(
+                result.outcome.offences, key=lambda o: (sign * (finite(o.measured) or 0.0), o.subject)
+            )
             known = [o for o in worst if o.subject.split(":")[0] in data.image_of]
             chosen += [(o.subject, result.id, o) for o in known[:4]]
     chosen = chosen[:SHOWN_SAMPLES]
