@@ -64,13 +64,16 @@ def matrix_text(clean: Dataset, close_ups: Dataset, folder: Path) -> str:
     rows = defaultdict(list)
     for k, item in enumerate(DEFECTS):
         data = planted(item, folder / str(k), close_ups if item.close else clean)
-        run = run_checks(data, (), item.waivers)
+        # fitting edges in pictures takes long and is left to the defects of pictures
+        skipped = set() if item.close else {"DQR-A02", "DQR-I05"} - {item.owner}
+        run = run_checks(data, [c.id for c in all_checks() if c.id not in skipped], item.waivers)
         ignored = WHOLE_ODD if item.close else set()
         found = [r.id for r in run.results if r.status == FAIL and r.id not in ignored]
         assert item.owner in found, item
         crashed = [r for r in run.results if "could not be evaluated" in r.outcome.message]
         assert not crashed, (item, crashed)
         others = ", ".join(id.removeprefix("DQR-") for id in found if id != item.owner)
+        print(item.name, found, flush=True)
         rows[item.owner].append(f"| {item.name} | {item.owner.removeprefix('DQR-')} | {others or '–'} |")
     lines = ["| defect | found by its owner | also found by |", "|---|---|---|"]
     return "\n".join([*lines, *(row for owner in rows for row in rows[owner])])

@@ -15,7 +15,7 @@ from lard.progress import track
 from lard.quality import geometry
 from lard.quality.checks_accuracy import label_corners
 from lard.quality.checks_coverage import label_name
-from lard.quality.dataset import CAMERA, POSE, Dataset
+from lard.quality.dataset import CAMERA, POSE, Dataset, posed
 from lard.quality.edges import Alignment, align, horizon_offset
 from lard.quality.model import Offence, Outcome, check
 
@@ -172,7 +172,11 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
 def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Distance of the sky's lower edge from the horizon the pose gives, over the picture's height."""
     assert data.frames is not None
-    frames = data.frames.drop_nulls([*POSE, *CAMERA]).unique("frame_id", keep="first", maintain_order=True)
+    frames = (
+        data.frames.drop_nulls(list(CAMERA))
+        .filter(posed())
+        .unique("frame_id", keep="first", maintain_order=True)
+    )
     frames = frames[every(np.arange(len(frames)), int(limits["max_samples"])).tolist()]
     pose = {name: frames[name].to_numpy().astype(np.float64) for name in POSE}
     camera = {name: frames[name].to_numpy().astype(np.float64) for name in CAMERA}

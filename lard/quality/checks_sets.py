@@ -14,7 +14,7 @@ from scipy import stats
 from lard.quality import geometry
 from lard.quality.checks_coverage import zone_rows
 from lard.quality.checks_pictures import subject_of
-from lard.quality.dataset import POSE, Dataset
+from lard.quality.dataset import POSE, Dataset, posed
 from lard.quality.model import Offence, Outcome, check
 from lard.quality.odd import PARAMETERS
 
@@ -89,7 +89,7 @@ def _repeated_poses(data: Dataset, position_m: float, attitude_deg: float) -> li
     if "pose" not in data.parts:
         return []
     assert data.frames is not None
-    frames = data.frames.drop_nulls(list(POSE)).unique("frame_id", keep="first", maintain_order=True)
+    frames = data.frames.filter(posed()).unique("frame_id", keep="first", maintain_order=True)
     if data.manifest is not None:
         source = data.manifest.select("frame_id", "source").unique("frame_id", keep="first")
         frames = frames.join(source, on="frame_id", how="left", maintain_order="left")

@@ -165,7 +165,7 @@ class Dataset:
         joined = labels.join(frames, on="frame_id", how="inner").join(
             self.runway_corners, on=["airport", "runway"], how="inner"
         )
-        joined = joined.drop_nulls(list(POSE)).sort("row")
+        joined = joined.filter(posed()).sort("row")
         corners = np.array(joined["corners"].to_list(), np.float64).reshape(-1, 4, 3)
         return LabelGeometry(
             rows=joined["row"].to_numpy().astype(np.int64),
@@ -198,6 +198,12 @@ class Dataset:
             if table is not None:
                 pairs |= set(table.select("airport", "runway").drop_nulls().unique().iter_rows())
         return sorted(pairs)
+
+
+def posed() -> pl.Expr:
+    """Whether a row has a complete and finite pose; DQR-T02 reports those that have not."""
+    known = (pl.col(name).is_not_null() & pl.col(name).is_finite().fill_null(False) for name in POSE)
+    return pl.all_horizontal(known)
 
 
 def _filled(table: pl.DataFrame, columns: Iterable[str]) -> bool:
