@@ -22,7 +22,9 @@ ROOT = Path(__file__).parents[1]
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with rendered frames of one airport."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text(f"sample: {{odd: {ROOT / 'odd_specs' / 'lard_v2.yaml'}}}\n")
+    (tmp_path / "params.yaml").write_text(
+        f"runways: shipped\nsample: {{odd: {ROOT / 'odd_specs' / 'lard_v2.yaml'}}}\n"
+    )
     shipped = load_shipped()
     katl: Airport = shipped.airport("KATL")
     renamed = RunwayDatabase(shipped.name, shipped.version, shipped.earth, "msl", {"KXYZ": katl})
