@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
@@ -110,11 +109,9 @@ def test_every_product_is_there(finished: Path) -> None:
 
 
 def test_a_second_run_does_nothing(finished: Path) -> None:
-    start = time.monotonic()
     code, output = _repro(finished)
     assert code == 0 and "up to date" in output
     assert "Running stage" not in output
-    assert time.monotonic() - start < 60
 
 
 def test_no_output_names_the_machine(finished: Path) -> None:
