@@ -151,7 +151,7 @@ def test_the_gate_shuts_on_a_broken_dataset(finished: Path, tmp_path: Path) -> N
     )  # fmt: skip
     assert result.returncode == 1, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
-    assert "A01" in result.stdout and "T0" in result.stdout
+    assert "DQR-A01 fails (error)" in result.stdout and "DQR-I04 fails (error)" in result.stdout
     findings = pl.read_parquet(folder / "reports/dqr/findings.parquet")
     assert lost.stem in " ".join(findings["subject"].to_list() + findings["message"].to_list())
 
