@@ -118,7 +118,8 @@ def map_svg(data: Dataset) -> str:
         )
         ax.grid(color=LINE, lw=0.6)
         ax.tick_params(length=0, labelsize=7)
-        ax.legend(frameon=False, fontsize=7.5, loc="lower left", ncols=3, handletextpad=0.2)
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(frameon=False, fontsize=7.5, loc="lower left", ncols=3, handletextpad=0.2)
         return to_svg(fig, "Airports by set")
 
 
