@@ -81,10 +81,13 @@ def slow_v2(pose: dict, entry: LardEntry, image: dict, trajectory: dict, swap: b
     px, py, pz = (sum(p * q for p, q in zip(camera, e, strict=True)) for e in (ex, ey, ez))
     lateral = math.degrees(math.acos(max(-1.0, min(1.0, -px / math.hypot(px, py)))))
     lateral = -lateral if py > 0 else lateral
-    across = math.hypot(px - 305, py)
-    vertical = math.degrees(math.atan2(pz, across))
-    heading, _, _ = GEOD.inv(d[1], d[0], a[1], a[0])
-    relative = (pose["yaw_deg"] - heading + 180) % 360 - 180
+    seen = [p - 305 * q for p, q in zip(camera, ex, strict=True)]
+    vx, vy, vz = (sum(p * q for p, q in zip(seen, e, strict=True)) for e in (ex, ey, ez))
+    flat_part = math.hypot(vx, vy)
+    cosine = flat_part / math.sqrt(vx * vx + vy * vy + vz * vz)
+    vertical = math.copysign(math.degrees(math.acos(cosine)), vz)
+    heading, _, _ = GEOD.inv(a[1], a[0], d[1], d[0])
+    relative = (pose["yaw_deg"] - heading) % 360 - 180
     return {
         "pixels": pixels,
         "slant": math.sqrt(sum(k * k for k in camera)),

@@ -135,9 +135,12 @@ def _label_runway(
     local = camera @ frame.axes.T  # coordinates along the sloped axes
     lateral = np.degrees(np.arctan2(np.abs(local[:, 1]), -local[:, 0]))
     lateral = np.where(local[:, 1] > 0, -lateral, lateral)
-    vertical = np.degrees(np.arctan2(local[:, 2], np.hypot(local[:, 0] - VERTICAL_APEX_M, local[:, 1])))
+    # the axes are not square to each other: the apex has a share in each of them
+    aimed = (camera - VERTICAL_APEX_M * frame.axes[0]) @ frame.axes.T
+    vertical = np.degrees(np.arctan2(aimed[:, 2], np.hypot(aimed[:, 0], aimed[:, 1])))
     a, d = entry.coordinate[0], entry.coordinate[3]
-    heading = float(geodesic_inverse(d[0], d[1], a[0], a[1])[0])
+    # the azimuth at A towards D, turned round: the meridians of A and D differ by some 0.01 degrees
+    heading = float(geodesic_inverse(a[0], a[1], d[0], d[1])[0]) + 180.0
     values = {
         "slant_m": np.linalg.norm(camera, axis=1),
         "along_m": np.abs(local[:, 0]),
