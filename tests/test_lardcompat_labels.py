@@ -78,7 +78,7 @@ def slow_v2(pose: dict, entry: LardEntry, image: dict, trajectory: dict, swap: b
     norm = math.sqrt(sum(k * k for k in side))
     ey = [k / norm for k in side]
     ez = [ex[1] * ey[2] - ex[2] * ey[1], ex[2] * ey[0] - ex[0] * ey[2], ex[0] * ey[1] - ex[1] * ey[0]]
-    px, py, pz = (sum(p * q for p, q in zip(camera, e, strict=True)) for e in (ex, ey, ez))
+    px, py, _ = (sum(p * q for p, q in zip(camera, e, strict=True)) for e in (ex, ey, ez))
     lateral = math.degrees(math.acos(max(-1.0, min(1.0, -px / math.hypot(px, py)))))
     lateral = -lateral if py > 0 else lateral
     seen = [p - 305 * q for p, q in zip(camera, ex, strict=True)]
