@@ -28,7 +28,7 @@ from lard.scenario.formats import (
 from lard.scenario.formats_esp import read_studio_camera
 from lard.scenario.formats_model import CLOCK, POSE_NUMBERS, Scenario, ScenarioImage, poses_table
 
-SHARED = Path("/work/shared/data/lard")
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "lard"
 V1 = """\
 airport: LFPO
 image: {fov: 33.50717983885091, height: 2048, watermark_height: 300, width: 2448}

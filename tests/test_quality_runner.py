@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
@@ -19,6 +20,8 @@ from lard.quality.checks_accuracy import metadata_true
 from lard.quality.model import FAIL, NOT_APPLICABLE, OBJECTIVES, PASS, WAIVED, find_check, settings_of
 from lard.quality.pictures import measure_all
 from lard.quality.terrain import terrain_heights
+
+SRTM = Path(__file__).parents[2] / "shared" / "data" / "dem" / "mcmillan_elevation.tif"
 from lard.tables import FINDINGS, read_table
 
 CATALOGUE = (
@@ -230,8 +233,6 @@ def test_terrain_of_a_geotiff(tmp_path: Path) -> None:
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     path = tmp_path / "t.tif"
-    import numpy as np
-
     rows, columns = np.mgrid[0:11, 0:11]
     tags = ImageFileDirectory_v2()
     tags[33550] = (0.1, 0.1, 0.0)
@@ -247,3 +248,11 @@ def test_terrain_of_a_geotiff(tmp_path: Path) -> None:
     (tmp_path / "bad.tif").write_bytes(b"II*\0")
     with pytest.raises(DataError, match=r"bad\.tif"):
         terrain_heights([tmp_path / "bad.tif"], np.array([50.0]), np.array([8.0]))
+
+
+@pytest.mark.skipif(not SRTM.is_file(), reason="the SRTM tile does not ship")
+def test_a_real_airfield_lies_on_its_terrain() -> None:
+    """CA62 10/28, ends and elevations (904 and 876 ft) as OurAirports states them, on an SRTM tile."""
+    heights = terrain_heights([SRTM], np.array([35.7214, 35.7169]), np.array([-120.7730, -120.7630]))
+    np.testing.assert_allclose(heights, np.array([904, 876]) * 0.3048, atol=10.0)
+    assert heights[0] - heights[1] == pytest.approx((904 - 876) * 0.3048, abs=5.0)
