@@ -22,7 +22,7 @@ from lard.scenario.formats import read_scenario, scenario_of_frames
 from lard.scenario.formats_esp import read_studio_camera
 from lard.scenario.formats_model import Scenario
 
-SHARED = Path("/work/shared/data/lard")
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "lard"
 GEOD = Geod(ellps="WGS84")
 R = 6371010.0
 

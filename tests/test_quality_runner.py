@@ -20,9 +20,9 @@ from lard.quality.checks_accuracy import metadata_true
 from lard.quality.model import FAIL, NOT_APPLICABLE, OBJECTIVES, PASS, WAIVED, find_check, settings_of
 from lard.quality.pictures import measure_all
 from lard.quality.terrain import terrain_heights
+from lard.tables import FINDINGS, read_table
 
 SRTM = Path(__file__).parents[2] / "shared" / "data" / "dem" / "mcmillan_elevation.tif"
-from lard.tables import FINDINGS, read_table
 
 CATALOGUE = (
     *(f"C0{k}" for k in range(1, 8)), *(f"R0{k}" for k in range(1, 6)), *(f"A0{k}" for k in range(1, 8)),

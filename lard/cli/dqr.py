@@ -66,8 +66,8 @@ def run(
     \b
     Examples:
       lard dqr run data/ortho --odd odd_specs/lard_v2.yaml --out reports/dqr
-      lard dqr run annotations.json --out /tmp/dqr --only U01 --only I04
-      lard dqr run LARD_V2/ --odd odd_specs/lard_v2.yaml --waivers waivers.yaml --out /tmp/dqr
+      lard dqr run annotations.json --out dqr --only U01 --only I04
+      lard dqr run LARD_V2/ --odd odd_specs/lard_v2.yaml --waivers waivers.yaml --out dqr
     """
     from lard.airports import load_shipped
     from lard.odd import load_spec
