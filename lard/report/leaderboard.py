@@ -217,7 +217,8 @@ def curves_svg(entries: Sequence[Entry], evidence: Evidence) -> str:
             ax.grid(color=LINE, lw=0.6)
             ax.tick_params(length=2)
         axes[0].set_ylabel("precision")
-        axes[0].legend(frameon=False, loc="lower left")
+        if axes[0].get_legend_handles_labels()[0]:
+            axes[0].legend(frameon=False, loc="lower left")
         return to_svg(fig, "Precision over recall")
 
 
