@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from lard.airports import RunwayDatabase
+from lard.cli.airports import runways_option
 
 
 @click.group()
@@ -30,7 +28,7 @@ def dqr() -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results.")
 @click.option("--only", multiple=True, metavar="ID", help="Run only this requirement; may be repeated.")
 @click.option("--waivers", type=click.Path(path_type=Path), help="Accepted findings (YAML).")
-@click.option("--runways", type=click.Path(path_type=Path), help="Runway database; default: the shipped one.")
+@runways_option
 @click.option("--reference", type=click.Path(path_type=Path), help="OurAirports runways.csv for A06.")
 @click.option(
     "--terrain",
@@ -52,7 +50,7 @@ def run(
     out: Path,
     only: tuple[str, ...],
     waivers: Path | None,
-    runways: Path | None,
+    runways: str,
     reference: Path | None,
     terrain: tuple[Path, ...],
     workers: int,
@@ -69,7 +67,7 @@ def run(
       lard dqr run annotations.json --out dqr --only U01 --only I04
       lard dqr run LARD_V2/ --odd odd_specs/lard_v2.yaml --waivers waivers.yaml --out dqr
     """
-    from lard.airports import load_shipped
+    from lard.airports.files import open_database
     from lard.odd import load_spec
     from lard.quality import Odd, load_dataset, read_waivers, run_checks, verdict, write_outputs
     from lard.quality.model import FAIL, find_check
@@ -81,7 +79,7 @@ def run(
     spec = load_spec(odd) if odd else None
     data = load_dataset(dataset)
     data.odd = Odd.from_spec(spec, odd.name) if spec is not None and odd is not None else None
-    data.database = _runways(runways) if runways else load_shipped()
+    data.database = open_database(runways)
     data.reference_runways, data.terrain, data.workers = reference, terrain, workers
     data.cache = out.parent / f".{out.name}.pictures"
     result = run_checks(data, only, given)
@@ -134,14 +132,3 @@ def explain(id: str) -> None:
     if item.thresholds:
         values = ", ".join(f"{name}: {value}" for name, value in item.thresholds.items())
         click.echo(f"in a spec  dqr: {{{item.id.removeprefix('DQR-')}: {{{values}}}}}")
-
-
-def _runways(path: Path) -> RunwayDatabase:
-    """A runway database: our table folder, or a LARD V1 or V2 JSON file."""
-    from lard.airports.table import read_table_folder
-
-    if path.is_dir():
-        return read_table_folder(path)
-    from lard.airports.lardjson import read_lard_json
-
-    return read_lard_json(path)[0]

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.errors import DataError
+from lard.labels.lard_v1 import reading_order
 from lard.labels.pixels import labels_of_pixels, ordered_around
 from lard.labels.table import CORNERS
 from lard.scenario.formats_model import CLOCK, Scenario
@@ -124,7 +125,7 @@ def lard_table(
         return pl.DataFrame(columns).select(V2_COLUMNS), len(labels) - len(whole)
     if lateral_apex_m is not None:
         columns["lateral_path_angle"] = _seen_from(rows, lateral_apex_m, V1_LATERAL_APEX_M)
-    order = np.argsort(corners[..., 1] * size_px[0] + corners[..., 0], axis=1, kind="stable")
+    order = reading_order(corners, size_px[0])
     read = np.take_along_axis(corners, order[..., None], axis=1).reshape(-1, 8)
     columns |= {name: read[:, k] for k, name in enumerate(_pixels(_LETTERS))}
     table = pl.DataFrame(columns).select(V1_COLUMNS)
