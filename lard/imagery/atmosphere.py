@@ -7,7 +7,7 @@ the functions on arrays are its differential reference.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +40,23 @@ _ZENITH_CLEAR = np.array([82.0, 128.0, 186.0])
 _ZENITH_THICK = np.array([176.0, 184.0, 192.0])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Atmosphere:
+    """What the renderer needs besides geometry: air (AIR_SIZE,), sky (SKY_ROWS, 3), shade of the ground.
+
+    shade: uint8, 255 = sunlit, rows from north to south, shape (0, 0) = no shadows; shade_frame: map
+    coordinates of its upper left corner and its cell size (x_min_m, y_max_m, gsd_m).
+    """
+
+    air: Array
+    sky: Array
+    shade: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
+    shade_frame: Array = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer of fog or cloud: heights in the surface's datum, extinction per metre, colour in grey levels."""
+    """A layer of fog or cloud: heights in the surface's datum, extinction 1/m, colour in grey levels."""
 
     bottom_m: float
     top_m: float
@@ -115,8 +129,8 @@ def ground_through_air(
 ) -> Array:
     """Lit ground colours (n, 3) of heights (n,) seen over distances (n,) against haze colours (n, 3).
 
-    A straight ray crosses up to three parts, the layer's and those above and below; each adds its own light and
-    dims what lies behind. The last half of the way to the horizon fades into the sky there.
+    A straight ray crosses up to three parts, the layer's and those above and below; each adds its own light
+    and dims what lies behind. The last half of the way to the horizon fades into the sky there.
     """
     fade = np.clip(2 * distance_m / horizon_m - 1, 0, 1)
     fade = (fade * fade * (3 - 2 * fade))[:, None]
