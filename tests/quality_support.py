@@ -16,7 +16,8 @@ from lard.quality import Dataset, Odd, load_dataset
 from lard.scenario import draw
 from lard.tables import FRAMES, LABELS, MANIFEST, frame_rng, sha256_file, write_json, write_table
 
-SPEC = Path(__file__).parents[1] / "odd_specs" / "lard_v2.yaml"
+SPECS = Path(__file__).parents[1] / "odd_specs"
+SPEC = SPECS / "lard_v2.yaml"
 AIRPORTS = (
     "KATL", "LFPO", "EHAM", "EDDF", "YSSY", "FAOR", "OMDB", "BIKF",
     "PHTO", "LFBO", "SBGR", "RJTT", "EGLL", "PHNL", "LFPG", "BIRK",
@@ -187,3 +188,25 @@ def opened(root: Path) -> Dataset:
     data.odd = odd()
     data.database = load_shipped()
     return data
+
+
+def weather_spec() -> OddSpec:
+    """The shipped spec with conditional rules, with a camera of few pixels."""
+    spec = load_spec(SPECS / "all_weather.yaml")
+    camera = spec.camera_spec.model_copy(update={"width_px": SIZE_PX, "height_px": SIZE_PX})
+    return spec.model_copy(update={"camera_spec": camera})
+
+
+def weather_odd(spec: OddSpec | None = None) -> Odd:
+    """The spec with conditional rules as the checks see it."""
+    dqr = SMALL_DQR | {"C01": {"min_per_bin": 5}, "C06": {"min_share": 0.02}}
+    return Odd.from_spec((spec or weather_spec()).model_copy(update={"dqr": dqr}), "all_weather.yaml")
+
+
+def write_weather(root: Path, n: int = 1500, drawn_by: OddSpec | None = None) -> None:
+    """Write a dataset of the spec with rules, without pictures; `drawn_by` when another spec drew it."""
+    spec, db = weather_spec(), load_shipped()
+    frames = draw(drawn_by or spec, db, AIRPORTS, n, 5, split=SPLIT).frames
+    write_table(frames, root / "frames.parquet", FRAMES)
+    write_table(label_frames(frames, db, spec), root / "labels.parquet", LABELS)
+    write_json(describe("drawn", frames, db, spec, "odd_specs/all_weather.yaml"), root / "dataset.json")

@@ -187,6 +187,7 @@ def context_of(frames: pl.DataFrame, end: Runway) -> dict[str, NDArray[Any]]:
         context[name] = np.full(len(frames), value)
     for name in ("surface", "marking"):
         context[name] = np.full(len(frames), getattr(end, name))
+    context["lighted"] = np.full(len(frames), "true" if end.lighted else "false")
     return context
 
 

@@ -9,16 +9,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from lard.errors import AirportError
-from lard.odd.laws import Law
 from lard.quality.dataset import Dataset
+from lard.quality.domain import bin_index, bins_of, row_context
 from lard.quality.model import Offence, Outcome, check
 from lard.quality.odd import PARAMETERS, UNITS, VERDICTS, Zone
-from lard.quality.sun import solar_clock, sun_elevation_deg
-
-Array = NDArray[np.float64]
 
 
 def zone_rows(data: Dataset) -> Iterator[tuple[Zone, pl.DataFrame]]:
@@ -28,12 +23,13 @@ def zone_rows(data: Dataset) -> Iterator[tuple[Zone, pl.DataFrame]]:
         yield zone, data.targets.filter(pl.col("zone") == zone.name)
 
 
-def bin_index(values: Array, low: float, high: float, bins: int) -> NDArray[np.int64]:
-    """Bin number (n,) of values in [low, high], -1 outside by more than a millionth of the range."""
-    position = (np.asarray(values, np.float64) - low) / (high - low)
-    index = np.clip(np.floor(position * bins), 0, bins - 1)
-    index[~((position >= -1e-6) & (position <= 1 + 1e-6))] = -1
-    return index.astype(np.int64)
+def kept_rows(data: Dataset) -> Iterator[tuple[Zone, pl.DataFrame]]:
+    """Each zone with those of its frames that break none of the spec's rules: others cover nothing."""
+    assert data.odd is not None
+    lost = [mask for name, mask in data.frame_faults.items() if name.startswith("rule: ")]
+    kept = ~np.any(lost, axis=0) if lost else np.ones(len(data.targets), bool)
+    for zone in data.odd.zones:
+        yield zone, data.targets.filter(pl.Series(kept) & (pl.col("zone") == zone.name))
 
 
 @check(
@@ -47,35 +43,45 @@ def bin_index(values: Array, low: float, high: float, bins: int) -> NDArray[np.i
     parameters=PARAMETERS,
 )
 def ranges_covered(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Count frames in equal bins of each parameter's range per zone."""
-    bins, offences, counts = int(limits["bins"]), [], {}
-    smallest, checked = np.inf, 0
-    for zone, rows in zone_rows(data):
+    """Count frames in equal bins of each parameter's range per zone, less what rules exclude."""
+    bins, offences, table = int(limits["bins"]), [], {}
+    least, floor = float(limits["min_per_bin"]), float(limits["min_share_of_mean"])
+    smallest, checked, left_out = np.inf, 0, 0
+    for zone, rows in kept_rows(data):
+        domain = data.domains[zone.name]
         for name, (low, high) in zone.bounds.items():
-            index = bin_index(rows[name].to_numpy(), low, high, bins)
-            count = np.bincount(index[index >= 0], minlength=bins)
-            counts[f"{zone.name}/{name}"] = {"low": low, "high": high, "counts": count.tolist()}
-            needed = max(float(limits["min_per_bin"]), float(limits["min_share_of_mean"]) * count.mean())
-            smallest, checked = min(smallest, float(count.min())), checked + bins
+            size = bins_of((low, high), bins)
+            index = bin_index(rows[name].to_numpy(), low, high, size)
+            count = np.bincount(index[index >= 0], minlength=size)
+            allowed = domain.allowed_shares((name,), bins)
+            expected = floor * domain.expected_shares(name, bins) * count.sum()
+            needed = np.where(allowed > 0, np.ceil(np.maximum(least * allowed, expected) - 1e-6), 0.0)
+            table[f"{zone.name}/{name}"] = {
+                "low": low, "high": high, "counts": count.tolist(), "needed": needed.tolist(),
+                "allowed": allowed.tolist(),
+            }  # fmt: skip
+            checked, left_out = checked + int((allowed > 0).sum()), left_out + int((allowed == 0).sum())
+            fill = np.divide(count, needed, out=np.full(size, np.inf), where=needed > 0)
+            smallest = min(smallest, float(fill.min()))
             for k in np.flatnonzero(count < needed):
-                a, b = low + (high - low) * k / bins, low + (high - low) * (k + 1) / bins
+                a, b = low + (high - low) * k / size, low + (high - low) * (k + 1) / size
+                part = f" ({allowed[k]:.0%} of it is allowed by the rules)" if allowed[k] < 0.995 else ""
                 offences.append(
                     Offence(
                         f"{zone.name}/{name}[{k}]",
-                        float(count[k]),
-                        f"{count[k]} frames from {a:g} to {b:g} {UNITS[name]}, {needed:g} needed: "
+                        float(fill[k]),
+                        f"{count[k]} frames from {a:g} to {b:g} {UNITS[name]}{part}, {needed[k]:g} needed: "
                         "draw more approaches there or narrow the ODD",
                     )
                 )
+    full = checked - len(offences)
+    message = f"{full} of {checked} bins hold enough frames; the emptiest holds {smallest:.2g} times its need"
+    if left_out:
+        message += f"; {left_out} bins lie outside the ODD by its rules or laws"
     return Outcome(
-        not offences,
-        f"{checked - len(offences)} of {checked} bins hold enough frames; the emptiest holds {smallest:g}",
-        smallest,
-        float(limits["min_per_bin"]),
-        tuple(offences),
-        checked,
-        {"coverage": counts},
-    )
+        not offences, message, smallest, 1.0, tuple(offences), checked, {"coverage": table},
+        small_is_bad=True,
+    )  # fmt: skip
 
 
 @check(
@@ -89,26 +95,34 @@ def ranges_covered(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     parameters=PARAMETERS,
 )
 def pairs_covered(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Share of non-empty cells in the grid of each pair of parameters, per zone."""
+    """Share of the allowed volume that lies in non-empty cells of the grid of each pair, per zone."""
     bins, floor = int(limits["bins"]), float(limits["min_share"])
     offences, table, worst = [], {}, 1.0
-    for zone, rows in zone_rows(data):
+    for zone, rows in kept_rows(data):
+        domain = data.domains[zone.name]
+        sizes = {name: bins_of(bounds, bins) for name, bounds in zone.bounds.items()}
         index = {
-            name: bin_index(rows[name].to_numpy(), low, high, bins)
+            name: bin_index(rows[name].to_numpy(), low, high, sizes[name])
             for name, (low, high) in zone.bounds.items()
         }
         for a, b in combinations(index, 2):
             both = (index[a] >= 0) & (index[b] >= 0)
-            cells = np.bincount(index[a][both] * bins + index[b][both], minlength=bins * bins)
-            share = float(np.mean(cells > 0))
+            flat = index[a][both] * sizes[b] + index[b][both]
+            filled = np.bincount(flat, minlength=sizes[a] * sizes[b]) > 0
+            allowed = domain.allowed_shares((a, b), bins).ravel()
+            share = float(allowed[filled].sum() / allowed.sum()) if allowed.any() else 1.0
             table[f"{zone.name}/{a} x {b}"] = share
             worst = min(worst, share)
             if share < floor:
-                empty = ", ".join(f"({k // bins},{k % bins})" for k in np.flatnonzero(cells == 0)[:8])
-                text = f"{share:.0%} of {bins}x{bins} cells hold a frame, {floor:.0%} needed; empty: {empty}"
+                holes = np.flatnonzero(~filled & (allowed > 0))
+                empty = ", ".join(f"({k // sizes[b]},{k % sizes[b]})" for k in holes[:8])
+                what = "the allowed volume" if (allowed < 1).any() else f"{sizes[a]}x{sizes[b]} cells"
+                text = f"{share:.0%} of {what} hold a frame, {floor:.0%} needed; empty: {empty}"
                 offences.append(Offence(f"{zone.name}/{a} x {b}", share, text))
-    message = f"the least covered of {len(table)} pairs has {worst:.1%} of its cells filled"
-    return Outcome(not offences, message, worst, floor, tuple(offences), len(table), {"pairs": table})
+    message = f"the least covered of {len(table)} pairs has {worst:.1%} of its allowed volume filled"
+    return Outcome(
+        not offences, message, worst, floor, tuple(offences), len(table), {"pairs": table}, small_is_bad=True
+    )
 
 
 @check(
@@ -129,7 +143,8 @@ def verdicts_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     rows, values = recomputed_approach(data)
     stated = data.labels["verdict"].to_list()
     slack = float(limits["slack"])  # values on a bound may fall to either side of it
-    loose, tight = data.odd.verdicts(values, slack), data.odd.verdicts(values, -slack)
+    context = {name: column[rows] for name, column in row_context(data, data.labels).items()}
+    loose, tight = (data.odd.verdicts(values, hair, context) for hair in (slack, -slack))
     offences, judged = [], 0
     for k, row in enumerate(rows.tolist()):
         verdict = stated[row]
@@ -166,12 +181,12 @@ def share_outcome(what: str, checked: int, offences: list[Offence], allowed: flo
     severity="error",
     rationale="Scores over all frames mean what the spec says only when the zones are mixed as it says.",
     objective="completeness",
-    thresholds={"relative_tolerance": 0.2},
+    thresholds={"relative_tolerance": 0.2, "max_outside": 0.0},
     needs=("approach", "odd"),
     parameters=("along_track_m",),
 )
 def zone_shares(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Share of frames per zone against the share the spec declares."""
+    """Share of frames per zone against the declared one; frames must keep limits and rules of their zone."""
     assert data.odd is not None
     total, tolerance = len(data.targets), float(limits["relative_tolerance"])
     if not total:
@@ -191,154 +206,20 @@ def zone_shares(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             worst = max(worst, 1.0)
             subject = str(name or "(no zone)")
             offences.append(Offence(subject, count / total, f"{count} frames of a zone not in the ODD"))
+    worst = max(worst, _outside(data, float(limits["max_outside"]), offences))
     shares = ", ".join(f"{name} {row['share']:.1%}" for name, row in table.items())
     return Outcome(not offences, shares, worst, tolerance, tuple(offences), total, {"zones": table})
 
 
-@check(
-    "DQR-C05",
-    "Every source shows every airport",
-    severity="warning",
-    rationale="When one imagery source shows only some airports, source and place cannot be told apart.",
-    objective="completeness",
-    thresholds={"max_ratio": 3.0},
-    needs=("airports", "manifest"),
-)
-def sources_complete(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Pictures per source and airport: no empty cell, none much fuller than another."""
-    assert data.frames is not None and data.manifest is not None
-    rows = data.manifest.select("frame_id", "source").join(
-        data.frames.select("frame_id", "airport").unique("frame_id"), on="frame_id", how="inner"
-    )
-    sources = sorted(rows["source"].drop_nulls().unique().to_list())
-    if len(sources) < 2:
-        return Outcome(None, f"one imagery source only ({', '.join(sources) or 'none named'})")
-    airports = sorted(rows["airport"].drop_nulls().unique().to_list())
-    count = Counter(rows.select("source", "airport").iter_rows())
-    offences = [
-        Offence(f"{source}/{airport}", 0.0, "no picture of this airport from this source")
-        for source in sources
-        for airport in airports
-        if not count[source, airport]
-    ]
-    full = [count[source, airport] for source in sources for airport in airports]
-    ratio = max(full) / max(min(full), 1)
-    limit = float(limits["max_ratio"])
-    if ratio > limit and not offences:
-        offences.append(Offence("crosstab", ratio, f"fullest cell holds {ratio:.1f} times the emptiest"))
-    message = f"{len(sources)} sources x {len(airports)} airports, fullest to emptiest {ratio:.1f}"
-    return Outcome(not offences, message, ratio, limit, tuple(offences), len(full))
-
-
-@check(
-    "DQR-C06",
-    "Time of day, sun and visibility cover what the spec declares",
-    severity="warning",
-    rationale="Light and haze change a picture more than a degree of attitude does.",
-    objective="completeness",
-    thresholds={"min_share": 0.05, "bins": 4},
-    needs=("frames", "odd"),
-    parameters=("visibility_m", "sun_elevation_deg"),
-)
-def environment_covered(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Share of frames in each declared category, or in equal bins of each declared range."""
-    assert data.frames is not None and data.odd is not None
-    if not data.odd.environment:
-        return Outcome(None, "the ODD spec declares no environment")
-    frames, floor, bins = data.frames, float(limits["min_share"]), int(limits["bins"])
-    offences, table, checked, worst = [], {}, 0, 1.0
-    for name, declared in data.odd.environment.items():
-        values = _environment_values(data, name)
-        if values is None:
-            offences.append(Offence(name, None, "declared in the spec, but the frames have no such column"))
-            continue
-        cells = _cells(values, declared, bins)
-        table[name] = cells
-        for cell, count in cells.items():
-            share = count / max(len(frames), 1)
-            checked, worst = checked + 1, min(worst, share)
-            if share < floor:
-                offences.append(
-                    Offence(f"{name}={cell}", share, f"{share:.1%} of the frames, {floor:.0%} needed")
-                )
-    message = f"{checked} declared conditions, the rarest in {worst:.1%} of the frames"
-    return Outcome(not offences, message, worst, floor, tuple(offences), len(frames), {"environment": table})
-
-
-def _environment_values(data: Dataset, name: str) -> list[Any] | None:
-    """The frames' values of an environment parameter: a column, or derived from time and place."""
-    assert data.frames is not None
-    if name in data.frames.columns and data.frames[name].null_count() < len(data.frames):
-        return data.frames[name].to_list()
-    if not {"time", "pose"} <= data.parts:
-        return None
-    times = data.frames["time_utc"].to_list()
-    lon = data.frames["lon_deg"].to_numpy()
-    if name == "sun_elevation_deg":
-        return sun_elevation_deg(times, data.frames["lat_deg"].to_numpy(), lon).tolist()
-    hours, days = solar_clock(times, lon)
-    derived = {"local_time_h": hours, "day_of_year": days}
-    return derived[name].tolist() if name in derived else None
-
-
-def _cells(values: list[Any], declared: Law | tuple[str, ...], bins: int) -> dict[str, int]:
-    """Frames per declared category, or per bin that the declared law fills equally."""
-    if isinstance(declared, tuple):
-        count = Counter(str(v).lower() if isinstance(v, bool) else str(v) for v in values)
-        return {name: count[name] for name in declared}
-    if declared.lo == declared.hi:
-        return {f"{declared.lo:g}": sum(v is not None and abs(v - declared.lo) < 1e-9 for v in values)}
-    if declared.law == "discrete":
-        return {f"{x:g}": sum(v == x for v in values) for x in sorted(declared.values or {})}
-    numbers = np.array([np.nan if v is None else float(v) for v in values])
-    index = bin_index(declared.cdf(numbers), 0.0, 1.0, bins)
-    span = declared.hi - declared.lo
-    index[~((numbers >= declared.lo - 1e-6 * span) & (numbers <= declared.hi + 1e-6 * span))] = -1
-    edges = declared.ppf(np.linspace(0.0, 1.0, bins + 1))
-    return {f"{edges[k]:.4g}..{edges[k + 1]:.4g}": int(np.sum(index == k)) for k in range(bins)}
-
-
-WIDTH_EDGES_M = (0.0, 30.0, 40.0, 50.0, 1e9)
-LENGTH_EDGES_M = (0.0, 1500.0, 2500.0, 3500.0, 1e9)
-
-
-@check(
-    "DQR-C07",
-    "Runways differ in heading, width and length",
-    severity="warning",
-    rationale="A detector that has seen runways of one width learns that width as a range finder.",
-    objective="representativeness",
-    thresholds={"min_sectors": 8, "min_width_classes": 3, "min_length_classes": 3},
-    needs=("frames", "runways"),
-)
-def runway_variety(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Heading sectors of 30 degrees, width and length classes among the target runways."""
-    assert data.frames is not None and data.database is not None
-    targets = []
-    for airport, runway in sorted(set(data.frames.select("airport", "runway").drop_nulls().iter_rows())):
-        try:
-            targets.append(data.database.airport(airport).runway(runway))
-        except AirportError:
-            continue  # DQR-A05 reports runways that the database does not know
-    if not targets:
-        return Outcome(None, "no target runway is in the runway database")
-    found = {
-        "min_sectors": Counter(int(r.heading_deg // 30) for r in targets),
-        "min_width_classes": Counter(int(np.searchsorted(WIDTH_EDGES_M, r.width_m)) for r in targets),
-        "min_length_classes": Counter(int(np.searchsorted(LENGTH_EDGES_M, r.length_m)) for r in targets),
-    }
-    offences = [
-        Offence(name.removeprefix("min_"), float(len(count)), f"{len(count)} present, {limits[name]} needed")
-        for name, count in found.items()
-        if len(count) < float(limits[name])
-    ]
-    message = ", ".join(f"{len(count)} {name[4:].replace('_', ' ')}" for name, count in found.items())
-    return Outcome(
-        not offences,
-        f"{len(targets)} runway ends: {message}",
-        float(len(found["min_sectors"])),
-        float(limits["min_sectors"]),
-        tuple(offences),
-        len(targets),
-        {"variety": {name: {str(k): v for k, v in sorted(c.items())} for name, c in found.items()}},
-    )
+def _outside(data: Dataset, allowed: float, offences: list[Offence]) -> float:
+    """Note the frames that break a limit or rule of the zone they were drawn for; 1 when too many do."""
+    if data.kind != "lard":
+        return 0.0  # others name no zone: theirs is the one whose distances hold the frame
+    total, ids = len(data.targets), data.targets["frame_id"].to_list()
+    bad = np.any([np.zeros(total, bool), *data.frame_faults.values()], axis=0)
+    if not bad.mean() > allowed:
+        return 0.0
+    for name, mask in data.frame_faults.items():
+        text = f"breaks the {name}" if name.startswith("rule: ") else f"lies outside the limits of {name}"
+        offences += [Offence(str(ids[k]), None, text) for k in np.flatnonzero(mask)]
+    return 1.0

@@ -28,10 +28,11 @@ from lard.quality.odd import PARAMETERS
     parameters=PARAMETERS,
 )
 def distributions(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Kolmogorov-Smirnov distance to the declared law; fails when large and not explained by chance."""
+    """Kolmogorov-Smirnov distance to the declared law, as rules leave it; large and not chance fails."""
     assert data.odd is not None
     offences, table, worst, skipped = [], {}, 0.0, []
     for zone, rows in zone_rows(data):
+        domain = data.domains[zone.name]
         for name, (low, high) in zone.bounds.items():
             law = zone.laws.get(name)
             if law is not None and law.law == "discrete":
@@ -39,14 +40,13 @@ def distributions(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
                 continue
             if len(rows) < 2 or high <= low:
                 continue
-            values = rows[name].to_numpy()
-            uniform = stats.uniform(low, high - low).cdf
-            test = stats.kstest(values, uniform if law is None else law.cdf)
+            test = stats.kstest(rows[name].to_numpy(), domain.cdf(name))
             distance, p = float(test.statistic), float(test.pvalue)
             table[f"{zone.name}/{name}"] = {"distance": distance, "p": p}
             worst = max(worst, distance)
             if distance > float(limits["max_distance"]) and p < float(limits["min_p"]):
-                kind = law.law if law is not None else "uniform"
+                kind: str = law.law if law is not None else "uniform"
+                kind += " under the rules" if domain.ruled else ""
                 text = f"differs from {kind} on {low:g}..{high:g}: D = {distance:.3f}, p = {p:.2g}"
                 offences.append(Offence(f"{zone.name}/{name}", distance, text))
     message = f"largest Kolmogorov-Smirnov distance of {len(table)} is {worst:.3f}"
@@ -76,14 +76,17 @@ def distributions(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     parameters=PARAMETERS,
 )
 def correlations(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Largest absolute Spearman rank correlation of each pair of parameters, per zone."""
+    """Largest Spearman rank correlation of each pair per zone, less what the spec's rules bring."""
     limit, offences, table, worst = float(limits["max_correlation"]), [], {}, 0.0
     for zone, rows in zone_rows(data):
         if len(rows) < 30:
             continue
+        domain = data.domains[zone.name]
         varying = [name for name in PARAMETERS if rows[name].n_unique() > 1]
         for a, b in combinations(varying, 2):
             rho = float(stats.spearmanr(rows[a].to_numpy(), rows[b].to_numpy()).statistic)
+            if domain.ruled and a in domain.drawn and b in domain.drawn:  # what the rules bring is design
+                rho -= float(np.nan_to_num(stats.spearmanr(domain.drawn[a], domain.drawn[b]).statistic))
             # three standard errors of chance are no finding in a small zone
             allowed = max(limit, 3.0 / np.sqrt(len(rows) - 1))
             table[f"{zone.name}/{a} x {b}"] = rho

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,9 @@ from lard.errors import AirportError, DataError
 from lard.quality.model import Offence
 from lard.quality.odd import PARAMETERS, Odd
 from lard.tables import FRAMES, LABELS, MANIFEST, Schema, read_json, read_table
+
+if TYPE_CHECKING:
+    from lard.quality.domain import Domain
 
 Array = NDArray[np.float64]
 
@@ -154,6 +157,20 @@ class Dataset:
             values = {name: table[name].to_numpy() for name in PARAMETERS}
             table = table.with_columns(pl.Series("zone", self.odd.zone_names(values), dtype=pl.String))
         return table
+
+    @cached_property
+    def domains(self) -> Mapping[str, Domain]:
+        """What the ODD allows of each zone, by name."""
+        from lard.quality.domain import domains
+
+        return domains(self)
+
+    @cached_property
+    def frame_faults(self) -> Mapping[str, NDArray[np.bool_]]:
+        """Why rows of `targets` are no part of the zone they name (see lard.quality.domain)."""
+        from lard.quality.domain import frame_faults
+
+        return frame_faults(self)
 
     @cached_property
     def label_geometry(self) -> LabelGeometry:

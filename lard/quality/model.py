@@ -126,6 +126,7 @@ def all_checks() -> tuple[Check, ...]:
         checks_sets,
         checks_statistics,
         checks_trace,
+        checks_variety,
         runner,
     )
 

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.approach import Approaches
 from lard.odd import OddSpec
 from lard.odd.laws import Law
-from lard.odd.rules import approach_rules, rule_excess
+from lard.quality.rules import breaks, hair, judged_rules
 
 Array = NDArray[np.float64]
 Bounds = Mapping[str, tuple[float, float]]
@@ -90,11 +89,17 @@ class Odd:
             names[(along >= low) & (along <= high)] = zone.name
         return names.tolist()
 
-    def verdicts(self, values: Mapping[str, Array], slack: float = 0.0) -> NDArray[np.int64]:
+    def verdicts(
+        self,
+        values: Mapping[str, Array],
+        slack: float = 0.0,
+        context: Mapping[str, NDArray[Any]] | None = None,
+    ) -> NDArray[np.int64]:
         """Verdict index into VERDICTS (n,) of rows of PARAMETERS; `slack` widens every bound by a hair.
 
         NaN is outside every bound. `slack` is in the parameter's unit for angles and 100 times that for
-        distances, so that one number serves for both.
+        distances, so that one number serves for both. `context` holds environment and runway values (n,)
+        by parameter; rules that look at one it lacks are not judged.
         """
         count = len(np.asarray(values["along_track_m"]))
         verdict = np.full(count, 2, np.int64)
@@ -103,22 +108,20 @@ class Odd:
             for zone in self.zones:
                 ok = np.ones(count, bool)
                 for name, (low, high) in getattr(zone, attribute).items():
-                    hair = slack * (100.0 if name.endswith("_m") else 1.0)
+                    room = hair(name, slack)
                     value = np.asarray(values[name], np.float64)
-                    ok &= (value >= low - hair) & (value <= high + hair)
+                    ok &= (value >= low - room) & (value <= high + room)
                 inside |= ok
-            inside &= ~self._broken(values, "extended" if index else "in", slack)
+            inside &= ~self._broken({**(context or {}), **values}, "extended" if index else "in", slack)
             verdict[inside] = index
         return verdict
 
-    def _broken(self, values: Mapping[str, Array], level: str, slack: float) -> NDArray[np.bool_]:
-        """Rows (n,) that break a conditional rule of the spec; rules have one implementation, the spec's."""
-        approaches = Approaches(*(np.asarray(values[name], np.float64) for name in PARAMETERS))
-        broken = np.zeros(len(approaches), bool)
-        for rule in approach_rules(self.spec, None) if self.spec is not None else ():
+    def _broken(self, values: Mapping[str, NDArray[Any]], level: str, slack: float) -> NDArray[np.bool_]:
+        """Rows (n,) that break a conditional rule of the spec, its limits widened by a level's margins."""
+        broken = np.zeros(len(values["along_track_m"]), bool)
+        for rule in judged_rules(self.spec, values):
             assert self.spec is not None
-            excess, _ = rule_excess(rule, approaches, None, self.spec.margins.get(level, {}))
-            broken |= excess > slack
+            broken |= breaks(rule, values, self.spec.margins.get(level, {}), slack)
         return broken
 
 

@@ -29,22 +29,25 @@ def coverage_svg(run: Run) -> str:
         return ""
     zones = list(dict.fromkeys(key.split("/")[0] for key in table))
     names = list(dict.fromkeys(key.split("/")[1] for key in table))
-    least = float(result.thresholds["min_per_bin"])
-    share = float(result.thresholds["min_share_of_mean"])
     with figure(11.2, 0.5 + 1.35 * len(zones)) as fig:
         axes = fig.subplots(len(zones), len(names), squeeze=False, sharey="row")
         for i, zone in enumerate(zones):
             for j, name in enumerate(names):
                 row, ax = table[f"{zone}/{name}"], axes[i][j]
                 counts = np.array(row["counts"])
-                edges = np.linspace(row["low"], row["high"], len(counts) + 1)
-                needed = max(least, share * counts.mean())
-                colours = [RED if c < needed else BLUE for c in counts]
+                low, high = row["low"], row["high"]
+                if high <= low:  # a parameter held fixed has one bin of no width
+                    low, high = low - 0.5, high + 0.5
+                edges = np.linspace(low, high, len(counts) + 1)
+                needed = np.array(row["needed"])
+                colours = [RED if c < n else BLUE for c, n in zip(counts, needed, strict=True)]
                 ax.bar(
                     edges[:-1], counts, np.diff(edges), align="edge", color=colours, edgecolor="white", lw=0.5
                 )
-                ax.axhline(needed, color=ORANGE, lw=1)
-                ax.set_xlim(row["low"], row["high"])
+                ax.stairs(needed, edges, color=ORANGE, lw=1, baseline=None)
+                for k in np.flatnonzero(np.array(row["allowed"]) == 0):
+                    ax.axvspan(edges[k], edges[k + 1], color=LINE, lw=0)
+                ax.set_xlim(low, high)
                 ax.tick_params(length=2, labelsize=7)
                 if i == 0:
                     ax.set_title(NAMES.get(name, name))

@@ -1,0 +1,194 @@
+"""What a spec allows of each zone: points spread over it, less the regions that its rules exclude."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lard.errors import AirportError
+from lard.odd.laws import Law
+from lard.odd.parameters import PARAMETERS as KNOWN
+from lard.odd.spec import Categories, OddSpec
+from lard.quality.dataset import Dataset
+from lard.quality.odd import PARAMETERS, Zone
+from lard.quality.rules import broken_rules
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+POINTS = 2**16
+SLIVER = 0.01  # of a bin or cell: rules that leave less of it exclude it
+RUNWAY_VALUES = ("length_m", "width_m", "elevation_m", "surface", "marking", "lighted")
+
+
+def bin_index(values: Array, low: float, high: float, bins: int) -> NDArray[np.int64]:
+    """Bin number (n,) of values in [low, high], -1 outside by more than a millionth of the range."""
+    values = np.asarray(values, np.float64)
+    if high <= low:  # a parameter held fixed has one value
+        return np.where(np.abs(values - low) <= 1e-6 * max(1.0, abs(low)), 0, -1)
+    position = (values - low) / (high - low)
+    inside = (position >= -1e-6) & (position <= 1 + 1e-6)
+    index = np.clip(np.floor(np.where(inside, position, 0.0) * bins), 0, bins - 1)
+    return np.where(inside, index, -1).astype(np.int64)
+
+
+def bins_of(bounds: tuple[float, float], bins: int) -> int:
+    """Number of bins of a range: one where it is a single value."""
+    return bins if bounds[1] > bounds[0] else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One zone as its rules leave it."""
+
+    zone: Zone
+    even: Mapping[str, Array]  # points (n,) spread evenly over the zone's ranges
+    allowed: Mask  # (n,) which of them break no rule
+    drawn: Mapping[str, Array]  # points (m,) by the declared laws that break no rule
+    ruled: bool  # whether rules exclude anything of it
+
+    def allowed_shares(self, names: tuple[str, ...], bins: int) -> Array:
+        """Share (bins, ...) of each bin, or cell of several parameters, that is part of the domain.
+
+        Bins that hold no value of a discrete law and those of which rules leave a sliver have none.
+        """
+        shape = tuple(bins_of(self.zone.bounds[name], bins) for name in names)
+        flat = np.zeros(len(self.allowed), np.int64)
+        for name, size in zip(names, shape, strict=True):
+            flat = flat * size + bin_index(self.even[name], *self.zone.bounds[name], size)
+        there = np.bincount(flat, minlength=int(np.prod(shape))).astype(np.float64)
+        left = np.bincount(flat[self.allowed], minlength=int(np.prod(shape)))
+        share = np.divide(left, there, out=np.zeros_like(there), where=there > 0)
+        return np.where(share < SLIVER, 0.0, share).reshape(shape)
+
+    def expected_shares(self, name: str, bins: int) -> Array:
+        """Share (bins,) of the frames that the declared law and the rules put into each bin."""
+        low, high = self.zone.bounds[name]
+        size, law = bins_of((low, high), bins), self.zone.laws.get(name)
+        if self.ruled or (law is not None and law.law == "discrete"):
+            index = bin_index(self.drawn[name], low, high, size)
+            return np.bincount(index[index >= 0], minlength=size) / max(len(index), 1)
+        edges = np.linspace(low, high, size + 1)
+        return np.full(size, 1 / size) if law is None or size == 1 else np.diff(law.cdf(edges))
+
+    def cdf(self, name: str) -> Any:
+        """Distribution function of a parameter, rules included."""
+        low, high = self.zone.bounds[name]
+        if self.ruled:
+            order = np.sort(self.drawn[name])
+            return lambda x: np.searchsorted(order, x, side="right") / len(order)
+        law = self.zone.laws.get(name)
+        return law.cdf if law is not None else lambda x: np.clip((x - low) / (high - low), 0.0, 1.0)
+
+
+def domains(data: Dataset) -> dict[str, Domain]:
+    """The domain of each zone of the dataset's ODD, by name."""
+    assert data.odd is not None
+    return {zone.name: _domain(data, zone, k) for k, zone in enumerate(data.odd.zones)}
+
+
+def _domain(data: Dataset, zone: Zone, number: int) -> Domain:
+    assert data.odd is not None
+    spec, rng = data.odd.spec, np.random.default_rng([7, number])
+    laws = {name: zone.laws.get(name) or Law(range=bounds) for name, bounds in zone.bounds.items()}
+    even = {name: _even(law, rng.random(POINTS)) for name, law in laws.items()}
+    lawful: dict[str, NDArray[Any]] = {name: law.ppf(rng.random(POINTS)) for name, law in laws.items()}
+    context = _context(data, spec, rng)
+    allowed = _kept(spec, {**context, **even})
+    kept = _kept(spec, {**context, **lawful})
+    drawn = {name: values[kept] for name, values in lawful.items()}
+    return Domain(zone, even, allowed, drawn, bool(not kept.all() or not allowed.all()))
+
+
+def _even(law: Law, u: Array) -> Array:
+    if law.values is not None:
+        values = np.array(sorted(law.values))
+        return values[np.minimum((u * len(values)).astype(np.int64), len(values) - 1)]
+    return law.lo + u * (law.hi - law.lo)
+
+
+def _context(data: Dataset, spec: OddSpec | None, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+    """Values (POINTS,) of the other parameters that rules look at: as declared, else as in the frames."""
+    if spec is None or not spec.rules:
+        return {}
+    wanted = {name for rule in spec.rules for name in rule.parameters} - set(PARAMETERS)
+    context: dict[str, NDArray[Any]] = {}
+    for name in sorted(wanted & set(spec.environment)):
+        law = spec.environment[name]
+        context[name] = np.asarray(law.ppf(rng.random(POINTS)) if isinstance(law, Law) else _names(law, rng))
+    if data.frames is not None and len(data.frames) and wanted - set(context):
+        rows = rng.integers(0, len(data.frames), POINTS)
+        known = row_context(data, data.frames)
+        context |= {name: known[name][rows] for name in sorted((wanted - set(context)) & set(known))}
+    return context
+
+
+def _names(law: Categories, rng: np.random.Generator) -> NDArray[Any]:
+    return np.asarray(law.ppf(rng.random(POINTS)))
+
+
+def _kept(spec: OddSpec | None, values: Mapping[str, NDArray[Any]]) -> Mask:
+    kept = np.ones(POINTS, bool)
+    for broken in broken_rules(spec, values).values():
+        kept &= ~broken
+    return kept
+
+
+def row_context(data: Dataset, table: pl.DataFrame) -> dict[str, NDArray[Any]]:
+    """Environment and runway values (n,) of rows that name a frame, an airport and a runway.
+
+    Parameters that are known of no row are left out.
+    """
+    assert data.frames is not None
+    names = [n for n in data.frames.columns if n in KNOWN and KNOWN[n].group == "environment"]
+    frames = data.frames.select("frame_id", *names).unique("frame_id", keep="first")
+    rows = table.select("frame_id", "airport", "runway").join(
+        frames, on="frame_id", how="left", maintain_order="left"
+    )
+    rows = rows.join(runway_values(data), on=["airport", "runway"], how="left", maintain_order="left")
+    known = [name for name in (*names, *RUNWAY_VALUES) if rows[name].null_count() < len(rows)]
+    return {name: rows[name].to_numpy() for name in known}
+
+
+def runway_values(data: Dataset) -> pl.DataFrame:
+    """The runway parameters a rule may look at, of every landing direction the dataset names."""
+    rows = []
+    for airport, name in data.named_runways if data.database is not None else []:
+        try:
+            runway = data.database.airport(airport).runway(name)  # type: ignore[union-attr]
+        except AirportError:
+            continue  # DQR-A05 reports runways that the database does not know
+        lighted = "true" if runway.lighted else "false"
+        sizes = (runway.length_m, runway.width_m, float(runway.ltp[2]))
+        rows.append((airport, name, *sizes, runway.surface, runway.marking, lighted))
+    numbers = dict.fromkeys(RUNWAY_VALUES[:3], pl.Float64)
+    texts = dict.fromkeys(("airport", "runway", *RUNWAY_VALUES[3:]), pl.String)
+    order = ("airport", "runway", *RUNWAY_VALUES)
+    schema: dict[str, Any] = {name: (numbers | texts)[name] for name in order}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def frame_faults(data: Dataset, slack: float = 1e-6) -> Mapping[str, Mask]:
+    """Why rows (n,) of `data.targets` are no part of the zone they name: a limit, or a rule by its name."""
+    assert data.odd is not None
+    table = data.targets
+    values: dict[str, NDArray[Any]] = {name: table[name].to_numpy() for name in PARAMETERS}
+    values |= row_context(data, table)
+    faults: dict[str, Mask] = {}
+    zones = table["zone"].to_numpy()
+    for zone in data.odd.zones:
+        here = zones == zone.name
+        for name, (low, high) in zone.bounds.items():
+            room = slack * max(1.0, high - low)
+            outside = here & ~((values[name] >= low - room) & (values[name] <= high + room))
+            if outside.any():
+                faults[f"{zone.name}/{name}"] = outside
+    for rule, broken in broken_rules(data.odd.spec, values, slack).items():
+        if broken.any():
+            faults[f"rule: {rule}"] = broken
+    return faults
