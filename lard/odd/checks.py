@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from lard.odd.laws import Law
-from lard.odd.parameters import APPROACH
+from lard.odd.parameters import APPROACH, CONDITIONS
 from lard.odd.spec import Categories, Rule, Zone
 from lard.odd.yamlfile import Faults
+
+RAIN_CLOUD_FRACTION = 0.5
+"""Least cloud that rain falls from."""
 
 
 def check_spec(
@@ -37,6 +40,26 @@ def check_spec(
         )
     if {"day_of_year", "season"} <= set(environment):
         faults.add(("environment", "season"), "the day is given twice, also by day_of_year; keep one")
+    _check_weather(environment, faults)
+    for index, rule in enumerate(rules):
+        for name in sorted(rule.parameters & set(CONDITIONS) - set(environment)):
+            text = f"rule {rule.name!r} looks at {name}, which the environment does not declare; add it there"
+            faults.add(("rules", index), text)
+
+
+def _check_weather(environment: Mapping[str, Law | Categories], faults: Faults) -> None:
+    """Rain falls from clouds, and a fog has its top above its base."""
+    rain, cloud = environment.get("rain_mm_h"), environment.get("cloud_fraction")
+    thickest = cloud.hi if isinstance(cloud, Law) else 0.0
+    if isinstance(rain, Law) and rain.lo > 0 and thickest < RAIN_CLOUD_FRACTION:
+        text = f"it always rains, but cloud_fraction is never above {thickest:g}"
+        faults.add(("environment", "rain_mm_h"), f"{text}; let it reach {RAIN_CLOUD_FRACTION:g}")
+    base, top = environment.get("fog_base_m"), environment.get("fog_top_m")
+    if isinstance(base, Law) and not isinstance(top, Law):
+        faults.add(("environment", "fog_base_m"), "a fog needs fog_top_m as well; add it")
+    if isinstance(base, Law) and isinstance(top, Law) and 0 < top.hi <= base.lo:
+        text = f"the fog's base, {base.lo:g} m or more, is never below its top, {top.hi:g} m at most"
+        faults.add(("environment", "fog_base_m"), f"{text}; lower the base")
 
 
 def _check_overlap(first: Zone, second: Zone, faults: Faults) -> None:

@@ -17,6 +17,7 @@ class Parameter:
     hi: float = 0.0
     categories: tuple[str, ...] = ()  # ("*",) = any text
     iso34503: str = ""
+    whole: bool = False  # drawn as a whole number
 
     @property
     def stem(self) -> str:
@@ -30,6 +31,11 @@ UNITS = {
     "h": {"h": 1.0, "min": 1 / 60},
     "mm_h": {"mm_h": 1.0},
     "fraction": {"fraction": 1.0, "okta": 0.125, "percent": 0.01},
+    "deg_s": {"deg_s": 1.0, "rad_s": 57.29577951308232},
+    "ms": {"ms": 1.0, "s": 1000.0, "us": 0.001},
+    "ev": {"ev": 1.0},
+    "grey": {"grey": 1.0},
+    "px": {"px": 1.0},
     "": {},
 }
 """Per canonical unit, the units a spec may use as a suffix and their factor to the canonical one."""
@@ -60,6 +66,23 @@ PARAMETERS = {
             "light", _ENVIRONMENT, "", categories=("day", "dusk", "night"), iso34503="natural_illuminance"
         ),
         Parameter("season", _ENVIRONMENT, "", categories=("winter", "spring", "summer", "autumn")),
+        Parameter("fog_base_m", _ENVIRONMENT, "m", 0, 5_000),
+        Parameter("fog_top_m", _ENVIRONMENT, "m", 0, 5_000),
+        Parameter("fog_visibility_m", _ENVIRONMENT, "m", 10, 100_000),
+        Parameter("cloud_base_m", _ENVIRONMENT, "m", 0, 12_000),
+        Parameter("wetness_fraction", _ENVIRONMENT, "fraction", 0, 1),
+        Parameter("lights_fraction", _ENVIRONMENT, "fraction", 0, 1),
+        Parameter("lens_drops", _ENVIRONMENT, "", 0, 500, whole=True),
+        Parameter("exposure_ev", _ENVIRONMENT, "ev", -6, 6),
+        Parameter("shutter_ms", _ENVIRONMENT, "ms", 0, 1_000),
+        Parameter("yaw_rate_deg_s", _ENVIRONMENT, "deg_s", -90, 90),
+        Parameter("pitch_rate_deg_s", _ENVIRONMENT, "deg_s", -90, 90),
+        Parameter("roll_rate_deg_s", _ENVIRONMENT, "deg_s", -90, 90),
+        Parameter("defocus_px", _ENVIRONMENT, "px", 0, 30),
+        Parameter("vignette_fraction", _ENVIRONMENT, "fraction", 0, 1),
+        Parameter("noise_grey", _ENVIRONMENT, "grey", 0, 60),
+        Parameter("jpeg_quality", _ENVIRONMENT, "", 1, 100, whole=True),
+        Parameter("watermark_px", _ENVIRONMENT, "px", 0, 1_000, whole=True),
         Parameter("length_m", "runway", "m", 0, 10_000),
         Parameter("width_m", "runway", "m", 0, 200),
         Parameter("elevation_m", "runway", "m", -500, 6_000),
@@ -71,7 +94,15 @@ PARAMETERS = {
     )
 }
 
-_STEMS = {p.stem: p for p in PARAMETERS.values() if p.unit}
+CONDITIONS = (
+    "fog_base_m", "fog_top_m", "fog_visibility_m", "cloud_base_m", "wetness_fraction", "lights_fraction",
+    "lens_drops", "exposure_ev", "shutter_ms", "yaw_rate_deg_s", "pitch_rate_deg_s", "roll_rate_deg_s",
+    "defocus_px", "vignette_fraction", "noise_grey", "jpeg_quality", "watermark_px",
+)  # fmt: skip
+"""Environment parameters that frames carry where their spec declares them, in the order of coordinates."""
+
+# the longest first: roll_rate_rad_s is a rate, not a roll in the unit rate_rad_s
+_STEMS = dict(sorted(((p.stem, p) for p in PARAMETERS.values() if p.unit), key=lambda item: -len(item[0])))
 
 
 def resolve(key: str) -> tuple[Parameter, float] | str:

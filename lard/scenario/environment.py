@@ -1,4 +1,4 @@
-"""Environment of frames from unit points: visibility, day, hour and sun, cloud and rain."""
+"""Environment of frames from unit points: light and air, weather, lights, sensor."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.odd.laws import Law
+from lard.odd.parameters import CONDITIONS, PARAMETERS
 from lard.odd.spec import Categories, OddSpec
 from lard.scenario import sun
 
@@ -25,6 +26,7 @@ COORDINATE = {
     "light": _KIND,
     "cloud_fraction": _CLOUD,
     "rain_mm_h": _RAIN,
+    **{name: DIMENSIONS + k for k, name in enumerate(CONDITIONS)},
 }
 """The coordinate that each parameter is drawn from."""
 
@@ -41,7 +43,10 @@ DEFAULTS = {
 def draw_environment(
     spec: OddSpec, u: Array, lat_deg: Array
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
-    """Environment columns (n,) of unit points (n, DIMENSIONS), and where the sun can stand as asked."""
+    """Environment columns (n,) of unit points (n, DIMENSIONS), and where the sun can stand as asked.
+
+    Where the spec declares some of CONDITIONS, the points have len(CONDITIONS) further coordinates.
+    """
     season, light = spec.environment.get("season"), spec.environment.get("light")
     kind = u[:, _KIND]
     if isinstance(season, Categories):
@@ -69,12 +74,23 @@ def draw_environment(
         "local_time_h": time,
         "day_of_year": np.floor(day),
         "sun_elevation_deg": elevation,
+        "sun_azimuth_deg": sun.azimuth_deg(day, time, lat_deg),
         "light": sun.light_of(elevation),
         "season": sun.season_of(day, lat_deg),
         "cloud_fraction": _quantiles(spec, "cloud_fraction", u[:, _CLOUD]),
         "rain_mm_h": _quantiles(spec, "rain_mm_h", u[:, _RAIN]),
     }
+    for name in declared_conditions(spec):
+        law = spec.environment[name]
+        assert isinstance(law, Law)
+        values = law.ppf(u[:, COORDINATE[name]])
+        columns[name] = np.rint(values).astype(np.int64) if PARAMETERS[name].whole else values
     return columns, possible
+
+
+def declared_conditions(spec: OddSpec) -> tuple[str, ...]:
+    """Those of CONDITIONS that a spec has a law for: the others get no column."""
+    return tuple(name for name in CONDITIONS if name in spec.environment)
 
 
 def _quantiles(spec: OddSpec, name: str, u: Array) -> Array:

@@ -15,7 +15,7 @@ from lard.errors import SpecError
 from lard.odd.coverage import Axis, ZoneCoverage, coverage, zone_coverage
 from lard.odd.filling import Plan, fill_plan
 from lard.odd.laws import Law
-from lard.odd.parameters import APPROACH
+from lard.odd.parameters import APPROACH, CONDITIONS
 from lard.odd.spec import Categories, OddSpec, Zone
 from lard.scenario import environment as env
 from lard.scenario.sampler import DIMENSIONS, Points, frames_of, points_of, rules_held
@@ -107,6 +107,8 @@ def _points_in_cells(
         return None, 0
     rows = np.repeat(np.arange(len(plan)), _TRIES)
     u = rng.random((len(rows), DIMENSIONS))
+    if env.declared_conditions(spec):
+        u = np.hstack([u, rng.random((len(rows), len(CONDITIONS)))])
     # runways take turns in the order of their weights, whatever the cell
     u[:, 0] = (rows + u[:, 0]) / len(plan)
     strict = np.arange(len(rows)) % _TRIES < _TRIES // 2

@@ -14,7 +14,7 @@ from lard.airports.model import RunwayDatabase
 from lard.approach import Approaches, pose_of
 from lard.errors import SpecError
 from lard.odd.laws import Law
-from lard.odd.parameters import APPROACH
+from lard.odd.parameters import APPROACH, CONDITIONS
 from lard.odd.rules import rule_excess
 from lard.odd.spec import OddSpec, Zone
 from lard.scenario import environment as env
@@ -131,7 +131,7 @@ def zone_points(
     laws, share = laws_of(zone, method), weights(chosen)
     tries = n
     while True:
-        u = unit_points(design_of(method), tries, DIMENSIONS, seed, f"{spec.name}/{zone.name}")
+        u = _design(spec, design_of(method), tries, seed, f"{spec.name}/{zone.name}")
         points, possible = points_of(spec, laws, chosen, share, u)
         held = {rule.name: ok for rule, ok in zip(spec.rules, rules_held(spec, chosen, points), strict=True)}
         accepted = np.logical_and.reduce([possible, *held.values()])
@@ -145,10 +145,22 @@ def zone_points(
     return replace(points[index], acceptance=float(rate))
 
 
+def _design(spec: OddSpec, design: str, n: int, seed: int, key: str) -> Array:
+    """Unit points (n, DIMENSIONS), with the coordinates of the conditions where the spec declares some.
+
+    Those are the later dimensions of a design of their own, so declaring one moves no other parameter.
+    """
+    u = unit_points(design, n, DIMENSIONS, seed, key)
+    if not env.declared_conditions(spec):
+        return u
+    more = unit_points(design, n, DIMENSIONS + len(CONDITIONS), seed, f"{key}/conditions")
+    return np.hstack([u, more[:, DIMENSIONS:]])
+
+
 def points_of(
     spec: OddSpec, laws: Mapping[str, Law], chosen: Candidates, share: Array, u: Array
 ) -> tuple[Points, NDArray[np.bool_]]:
-    """Points of unit coordinates (n, DIMENSIONS) by inversion, and where the sun can stand as asked."""
+    """Points of unit coordinates (n, DIMENSIONS or more), and where the sun can stand as asked."""
     edges = np.cumsum(share)
     runway = np.minimum(np.searchsorted(edges / edges[-1], u[:, 0], side="right"), len(chosen) - 1)
     approaches = Approaches(*(laws[name].ppf(u[:, 1 + k]) for k, name in enumerate(APPROACH)))

@@ -23,7 +23,7 @@ from lard.odd.membership import zone_of
 from lard.odd.spec import OddSpec
 from lard.scenario.environment import DEFAULTS
 from lard.scenario.sampler import assemble
-from lard.scenario.sun import elevation_deg, light_of, season_of, time_utc
+from lard.scenario.sun import azimuth_deg, elevation_deg, light_of, season_of, time_utc
 from lard.scenario.turbulence import dryden_gusts, smooth_error
 from lard.tables import frame_rng
 
@@ -148,6 +148,7 @@ def sequence(
         "local_time_h": local,
         "day_of_year": day,
         "sun_elevation_deg": sun,
+        "sun_azimuth_deg": azimuth_deg(day, local, poses.lat_deg),
         "light": light_of(sun),
         "season": season_of(day, poses.lat_deg),
         "cloud_fraction": np.full(n, DEFAULTS["cloud_fraction"]),

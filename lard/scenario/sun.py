@@ -44,6 +44,15 @@ def elevation_deg(day_of_year: Array, local_time_h: Array, lat_deg: Array) -> Ar
     return np.degrees(np.arcsin(np.clip(sine, -1, 1)))
 
 
+def azimuth_deg(day_of_year: Array, local_time_h: Array, lat_deg: Array) -> Array:
+    """Sun azimuth, clockwise from true north in [0, 360), at mean solar times in hours."""
+    hour_angle = np.radians((local_time_h + equation_of_time_h(day_of_year) - 12) * 15)
+    lat, dec = np.radians(lat_deg), np.radians(declination_deg(day_of_year))
+    east = -np.cos(dec) * np.sin(hour_angle)
+    north = np.cos(lat) * np.sin(dec) - np.sin(lat) * np.cos(dec) * np.cos(hour_angle)
+    return np.degrees(np.arctan2(east, north)) % 360.0
+
+
 def hour_angle_deg(day_of_year: Array, sun_deg: Array, lat_deg: Array) -> Array:
     """Hour angle in [0, 180] at which the sun stands at an elevation; NaN where it never does that day."""
     lat, dec = np.radians(lat_deg), np.radians(declination_deg(day_of_year))
