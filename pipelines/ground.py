@@ -13,14 +13,15 @@ FOLDER = Path("data/ground")
 def main() -> None:
     """Paint the ground of every airport that is not there yet."""
     gsd_m, seed = params("ground", "gsd_m"), params("ground", "seed")
-    if not isinstance(gsd_m, (int, float)) or not isinstance(seed, int):
+    season = params("ground").get("season", "summer")
+    if not isinstance(gsd_m, (int, float)) or not isinstance(seed, int) or not isinstance(season, str):
         raise SpecError(
-            "params.yaml: ground.gsd_m must be a number of metres and ground.seed an integer; "
-            f"found {gsd_m!r} and {seed!r}"
+            "params.yaml: ground.gsd_m must be a number of metres, ground.seed an integer and ground.season "
+            f"a word; found {gsd_m!r}, {seed!r} and {season!r}"
         )
     db = runway_database()
     airports = [db.airport(icao) for icao in sorted(set(params("sample", "airports")))]
-    manifests = build_grounds(airports, FOLDER, seed, float(gsd_m), default_workers())
+    manifests = build_grounds(airports, FOLDER, seed, float(gsd_m), season, default_workers())
     tiles = sum(len(level["tiles"]) for manifest in manifests for level in manifest["levels"])
     print(f"{len(manifests)} airports, {tiles} tiles in {FOLDER}")
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,20 @@ from pyproj import Transformer
 from lard.airports import Airport, Runway
 from lard.errors import AirportError
 from lard.geodesy import geodesic_direct
-from lard.imagery.ground.procedural import build_ground, halve, paint_window, prepare
+from lard.imagery.ground.procedural import build_ground, prepare
+from lard.imagery.ground.procedural_levels import (
+    Averages,
+    Reach,
+    halve,
+    paint_window,
+    reaches_for,
+)
 from lard.imagery.ground.procedural_paint import Quad, Surface, pack, paint
 from lard.imagery.ground.procedural_palette import REGIONS, region_of
-from lard.imagery.ground.tiles import LevelGrid, level_grids
+from lard.imagery.ground.tiles import BLOCK_PX, LevelGrid
 
-MARGINS_M = (60.0, 130.0, 400.0)
+REACHES = (Reach(60.0), Reach(130.0), Reach(400.0))
+SPARSE = (Reach(20.0, True), Reach(60.0, True, 500.0, 50.0, 0.1), Reach(200.0, True), Reach(500.0))
 
 
 def an_airport(heading_deg: float = 90.0, length_m: float = 640.0) -> Airport:
@@ -41,7 +50,7 @@ def an_airport(heading_deg: float = 90.0, length_m: float = 640.0) -> Airport:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("ground")
-    build_ground(an_airport(), root, seed=3, gsd_m=0.5, margins_m=MARGINS_M)
+    build_ground(an_airport(), root, seed=3, gsd_m=0.5, reaches=REACHES)
     return root / "TEST"
 
 
@@ -60,7 +69,7 @@ def read_level(folder: Path, number: int) -> tuple[np.ndarray, dict]:
 def test_runway_lies_where_its_corners_say(built: Path) -> None:
     """Sample the picture along the threshold by latitude and longitude: stripes inside, none outside."""
     image, level = read_level(built, 0)
-    with rasterio.open(built / "l0_r00_c00.tif") as source:
+    with rasterio.open(built / "l0_r000_c000.tif") as source:
         to_plane = Transformer.from_crs("EPSG:4979", source.crs, always_xy=True)
     runway = an_airport().runway("09")
     bl, br = runway.corners[3], runway.corners[2]
@@ -92,10 +101,10 @@ def test_edges_are_exact_to_centimetres(angle: float, offset_m: float, gsd_m: fl
     corners = (
         np.array([-60 * ahead, 60 * ahead, 60 * ahead + 90 * side, -60 * ahead + 90 * side]) + offset_m * side
     )
-    image = np.zeros((160, 160, 3), np.uint8)
+    image = np.zeros((160, 160, 4), np.uint8)
     half = 80 * gsd_m
     quad = Quad(corners, Surface.PLAIN, (250.0, 250.0, 250.0), 1.0, (0.0, 0.0, 1.0, 0.0), 0.0)
-    paint(image, -half, half, gsd_m, pack([quad]), 1)
+    paint(image, np.zeros((160, 160), np.uint8), -half, half, gsd_m, pack([quad]), 1)
     centre = (np.arange(160) + 0.5) * gsd_m - half
     x, y = np.meshgrid(centre, -centre)
     along, across = x * ahead[0] + y * ahead[1], x * side[0] + y * side[1]
@@ -109,8 +118,16 @@ def test_edges_are_exact_to_centimetres(angle: float, offset_m: float, gsd_m: fl
 
 def test_thin_lines_keep_their_weight() -> None:
     line = np.array([[-40.0, 3.1], [40.0, 3.1], [40.0, 3.3], [-40.0, 3.3]])
-    image = np.zeros((64, 64, 3), np.uint8)
-    paint(image, -16.0, 16.0, 0.5, pack([Quad(line, Surface.PLAIN, (250.0,) * 3, grain=0.0)]), 1)
+    image = np.zeros((64, 64, 4), np.uint8)
+    paint(
+        image,
+        np.zeros((64, 64), np.uint8),
+        -16.0,
+        16.0,
+        0.5,
+        pack([Quad(line, Surface.PLAIN, (250.0,) * 3, grain=0.0)]),
+        1,
+    )
     assert image[:, 32, 0].sum() / 250.0 * 0.5 == pytest.approx(0.2, abs=0.01)
 
 
@@ -126,65 +143,139 @@ def test_coarser_levels_are_averages_of_finer(built: Path) -> None:
         assert np.abs((average - same).mean(axis=(0, 1))).max() < 0.3
 
 
-def test_levels_share_pixel_edges() -> None:
-    grids = level_grids((-1234.5, -333.3, 987.6, 444.4), 0.3, (250.0, 600.0, 2000.0, 6000.0))
+@pytest.mark.parametrize("reaches", [REACHES, SPARSE, reaches_for(0.25)])
+@pytest.mark.parametrize("gsd_m", [0.25, 0.3])
+def test_levels_share_pixel_edges(reaches: tuple[Reach, ...], gsd_m: float) -> None:
+    grids = prepare(an_airport(35.0), 5, gsd_m, reaches).grids
     for fine, coarse in itertools.pairwise(grids):
         for low, high in ((coarse.x_min_m, fine.x_min_m), (fine.y_max_m, coarse.y_max_m)):
             steps = (high - low) / coarse.gsd_m
             assert steps == pytest.approx(round(steps), abs=1e-6)
-        assert fine.x_min_m >= coarse.x_min_m
-        assert fine.x_max_m <= coarse.x_max_m
-        assert fine.y_min_m >= coarse.y_min_m
+        assert fine.x_min_m >= coarse.x_min_m - 1e-6
+        assert fine.x_max_m <= coarse.x_max_m + 1e-6
+        assert fine.y_min_m >= coarse.y_min_m - 1e-6
         assert fine.width_px % 2 == fine.height_px % 2 == 0
 
 
+def test_sparse_levels_hold_whole_blocks_around_the_runways() -> None:
+    grid = prepare(an_airport(35.0), 5, 0.25, SPARSE).grids[0]
+    assert grid.cover is not None
+    assert 0.0 < grid.cover.mean() < 0.7
+    held = np.zeros((grid.height_px, grid.width_px), int)
+    for row, column, height, width in grid.windows():
+        assert all(value % BLOCK_PX == 0 for value in (row, column, height, width))
+        held[row : row + height, column : column + width] += 1
+    assert held.max() == 1
+    assert (held[::BLOCK_PX, ::BLOCK_PX] >= grid.cover).all()
+    rows, columns = np.nonzero(held == 0)
+    x, y = grid.x_min_m + (columns + 0.5) * 0.25, grid.y_max_m - (rows + 0.5) * 0.25
+    ahead = np.array([np.sin(np.radians(35.0)), np.cos(np.radians(35.0))])
+    along, across = x * ahead[0] + y * ahead[1], x * ahead[1] - y * ahead[0]
+    assert not ((np.abs(along) < 320.0) & (np.abs(across) < 15.0 + 19.0)).any()
+
+
+def test_sparse_and_dense_levels_show_the_same_ground() -> None:
+    """Ground under a sparse finer level is its average; beside it, it is what a dense level would show."""
+    ground = prepare(an_airport(35.0), 5, 0.5, (Reach(20.0, True), Reach(300.0)))
+    fine, coarse = ground.grids
+    pieces = [
+        (row // 2, column // 2, halve(paint_window(ground, fine, (row, column, height, width))))
+        for row, column, height, width in fine.windows()
+    ]
+    window = (0, 0, coarse.height_px, coarse.width_px)
+    mixed = paint_window(ground, coarse, window, Averages(fine, pieces)).astype(int)
+    alone = paint_window(ground, coarse, window).astype(int)
+    same = (mixed == alone).all(axis=-1)
+    covered = sum(piece.shape[0] * piece.shape[1] for *_, piece in pieces)
+    assert (~same).sum() <= covered
+    assert np.abs((mixed - alone)[~same].mean(axis=0))[:3].max() < 3.0
+
+
 def test_windows_join_without_seams() -> None:
-    ground = prepare(an_airport(35.0), 5, 1.0, (100.0,))
+    ground = prepare(an_airport(35.0), 5, 1.0, REACHES)
     grid = LevelGrid(1.0, -256.0, 256.0, 512, 512)
-    whole = paint_window(ground, grid, 0, 0, 512, 512, None, None)
-    parts = np.hstack([paint_window(ground, grid, 0, c, 512, 256, None, None) for c in (0, 256)])
+    whole = paint_window(ground, grid, (0, 0, 512, 512))
+    parts = np.hstack([paint_window(ground, grid, (0, c, 512, 256)) for c in (0, 256)])
     assert np.abs(whole.astype(int) - parts).max() <= 1
 
 
 @pytest.mark.parametrize("heading_deg", [20.0, 200.0])
 def test_levels_agree_in_colour_where_they_meet(heading_deg: float) -> None:
     """Ground painted at 4 m per pixel has the colour of the average of the same ground painted at 1 m."""
-    ground = prepare(an_airport(heading_deg), 11, 1.0, (100.0,))
-    fine = paint_window(ground, LevelGrid(1.0, 600.0, 1624.0, 1024, 1024), 0, 0, 1024, 1024, None, None)
-    coarse = paint_window(ground, LevelGrid(4.0, 600.0, 1624.0, 256, 256), 0, 0, 256, 256, None, None)
+    ground = prepare(an_airport(heading_deg), 11, 1.0, REACHES)
+    fine = paint_window(ground, LevelGrid(1.0, 600.0, 1624.0, 1024, 1024), (0, 0, 1024, 1024))
+    coarse = paint_window(ground, LevelGrid(4.0, 600.0, 1624.0, 256, 256), (0, 0, 256, 256))
     difference = halve(halve(fine)).astype(float) - coarse
     assert np.abs(difference.mean(axis=(0, 1))).max() < 3.0
-    assert np.abs(difference).mean() < 9.0
+    assert np.abs(difference[..., :3]).mean() < 9.0
+
+
+def test_tiles_are_cloud_optimised(built: Path) -> None:
+    """Tiled, the directory before the pixels, and marked as such by GDAL."""
+    files = sorted(built.glob("*.tif"))
+    assert built / "objects.tif" in files
+    for path in files:
+        with rasterio.open(path) as source:
+            assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+            assert source.block_shapes[0] == (256, 256)
+        data = path.read_bytes()
+        order = "<" if data[:2] == b"II" else ">"
+        assert struct.unpack(order + "H", data[2:4]) == (42,)
+        (directory,) = struct.unpack(order + "I", data[4:8])
+        assert directory < 300
+        with rasterio.open(path) as source:
+            first = int(source.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
+        assert first > directory
+
+
+def test_heights_lie_over_what_stands(tmp_path: Path) -> None:
+    """objects.tif has the 2 m level's cells; runways are flat, woods and houses are not."""
+    manifest = build_ground(an_airport(), tmp_path, seed=3, gsd_m=1.0, reaches=(*SPARSE[:1], Reach(1200.0)))
+    entry, level = manifest["objects"], manifest["levels"][1]
+    place = ("gsd_m", "x_min_m", "y_max_m", "width_px", "height_px")
+    assert [entry[name] for name in place] == [level[name] for name in place]
+    assert entry["gsd_m"] == 2.0
+    assert entry["unit_m"] == 0.5
+    with rasterio.open(tmp_path / "TEST" / entry["file"]) as source:
+        heights = source.read(1)
+        assert source.nodata is None
+        assert (source.width, source.height) == (entry["width_px"], entry["height_px"])
+    y, x = np.mgrid[: heights.shape[0], : heights.shape[1]] * 2.0 + 1.0
+    x, y = entry["x_min_m"] + x, entry["y_max_m"] - y
+    runway = (np.abs(x) < 320.0) & (np.abs(y) < 15.0)
+    assert (heights[runway] == 0).all()
+    assert heights.max() * 0.5 > 4.0
+    assert heights.max() * 0.5 < 80.0
 
 
 def test_same_inputs_same_bytes_and_a_damaged_folder_is_mended(built: Path, tmp_path: Path) -> None:
     airport = an_airport()
     first = json.loads((built / "manifest.json").read_text())
-    build_ground(airport, tmp_path, seed=3, gsd_m=0.5, margins_m=MARGINS_M)
+    build_ground(airport, tmp_path, seed=3, gsd_m=0.5, reaches=REACHES)
     folder = tmp_path / "TEST"
     assert json.loads((folder / "manifest.json").read_text()) == first
     # intact: nothing is written again
     stamp = (folder / "manifest.json").stat().st_mtime_ns
-    build_ground(airport, tmp_path, seed=3, gsd_m=0.5, margins_m=MARGINS_M)
+    build_ground(airport, tmp_path, seed=3, gsd_m=0.5, reaches=REACHES)
     assert (folder / "manifest.json").stat().st_mtime_ns == stamp
     # killed half-way: no manifest, a truncated tile, a stray temporary
     (folder / "manifest.json").unlink()
-    (folder / "l0_r00_c00.tif").write_bytes(b"half")
+    (folder / "l0_r000_c000.tif").write_bytes(b"half")
     (folder / ".l1.abc.tmp.tif").write_bytes(b"")
-    build_ground(airport, tmp_path, seed=3, gsd_m=0.5, margins_m=MARGINS_M)
+    build_ground(airport, tmp_path, seed=3, gsd_m=0.5, reaches=REACHES)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == {
         p.name: p.read_bytes() for p in built.iterdir()
     }
 
 
 def test_a_changed_tile_or_input_builds_again(built: Path, tmp_path: Path) -> None:
-    build_ground(an_airport(), tmp_path, seed=3, gsd_m=0.5, margins_m=MARGINS_M)
-    tile = tmp_path / "TEST" / "l1_r00_c00.tif"
+    build_ground(an_airport(), tmp_path, seed=3, gsd_m=0.5, reaches=REACHES)
+    tile = tmp_path / "TEST" / "l1_r000_c000.tif"
     good = tile.read_bytes()
     tile.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-    build_ground(an_airport(), tmp_path, seed=3, gsd_m=0.5, margins_m=MARGINS_M)
+    build_ground(an_airport(), tmp_path, seed=3, gsd_m=0.5, reaches=REACHES)
     assert tile.read_bytes() == good
-    manifest = build_ground(an_airport(), tmp_path, seed=4, gsd_m=0.5, margins_m=MARGINS_M)
+    manifest = build_ground(an_airport(), tmp_path, seed=4, gsd_m=0.5, reaches=REACHES)
     assert manifest["seed"] == 4
     assert tile.read_bytes() != good
 
@@ -194,6 +285,8 @@ def test_bad_inputs_are_refused(tmp_path: Path) -> None:
         build_ground("XXXX", tmp_path)
     with pytest.raises(AirportError, match="no runways"):
         build_ground(replace(an_airport(), runways=()), tmp_path)
+    with pytest.raises(AirportError, match=r"monsoon.*summer"):
+        build_ground(an_airport(), tmp_path, season="monsoon")
     with pytest.raises(AirportError, match="gsd_m"):
         build_ground(an_airport(), tmp_path, gsd_m=0.0)
     assert not (tmp_path / "TEST" / "manifest.json").exists()

@@ -12,14 +12,27 @@ from lard.cli.airports import runways_option
 @runways_option
 @click.option("--out", default="data/ground", show_default=True, type=click.Path(path_type=Path))
 @click.option("--gsd", "gsd_m", default=0.5, show_default=True, help="Finest pixel, metres.")
+@click.option(
+    "--season",
+    default="summer",
+    show_default=True,
+    type=click.Choice(["summer", "autumn", "winter", "spring"]),
+    help="Crops, leaves and snow; winters are white at high latitudes.",
+)
 @click.option("--seed", default=1, show_default=True, help="Same seed, same bytes.")
 @click.option(
     "--workers", help="Processes, or a Dask scheduler's address.  [default: LARD_WORKERS, else all]"
 )
 def ground(
-    airports: tuple[str, ...], runways: str, out: Path, gsd_m: float, seed: int, workers: str | None
+    airports: tuple[str, ...],
+    runways: str,
+    out: Path,
+    gsd_m: float,
+    season: str,
+    seed: int,
+    workers: str | None,
 ) -> None:
-    """Paint a procedural ortho-photo around AIRPORTS as GeoTIFF tiles.
+    """Paint a procedural ortho-photo around AIRPORTS as Cloud Optimised GeoTIFF tiles.
 
     An airport that is already there, from the same runways and settings, is kept.
 
@@ -27,6 +40,7 @@ def ground(
     Examples:
       lard ground LFPO KATL
       lard ground LSGG --runways my_airports --out my_ground --gsd 0.3
+      lard ground BIRK --season winter --out data/ground_winter
     """
     from lard.airports.files import open_database
     from lard.errors import SpecError
@@ -37,5 +51,5 @@ def ground(
         raise SpecError(f"--gsd {gsd_m:g}: expected 0.05 to 8 metres")
     db = open_database(runways)
     places = [db.airport(icao) for icao in sorted(set(airports))]
-    build_grounds(places, out, seed, gsd_m, workers or default_workers())
+    build_grounds(places, out, seed, gsd_m, season, workers or default_workers())
     click.echo(f"{len(places)} airports in {out}")

@@ -188,13 +188,16 @@ def pixel_octaves(setting: LandSetting, gsd_m: float) -> list[tuple[float, int, 
 
 def paint_land(
     image: NDArray[np.uint8],
+    done: NDArray[np.uint8],
     x0_m: float,
     y0_m: float,
     gsd_m: float,
     setting: LandSetting,
-    hole: tuple[int, int, int, int],
 ) -> None:
-    """Paint an image (h, w, 3) whose top-left corner lies at (x0, y0); hole = rows and columns left alone."""
+    """Paint an image (h, w, 4), colours and height in half metres, whose top-left corner lies at (x0, y0).
+
+    Pixels marked in done (h, w) are left alone.
+    """
     height, width = image.shape[:2]
     step = COARSE_PX * gsd_m
     shape = (height // COARSE_PX + 2, width // COARSE_PX + 2)
@@ -217,11 +220,22 @@ def paint_land(
         )
     p = setting.palette
     biases = np.array(
-        [p.forest_bias, p.urban_bias, p.hedge_m, p.contrast, p.cell_m, p.splits, setting.mow_rad, p.patch]
+        [
+            p.forest_bias,
+            p.urban_bias,
+            p.hedge_m,
+            p.contrast,
+            p.cell_m,
+            p.splits,
+            setting.mow_rad,
+            p.patch,
+            p.canopy_m,
+        ]
     )
     flat, starts = _pack(grids)
     land_kernel(
         image,
+        done,
         x0_m,
         y0_m,
         gsd_m,
@@ -235,7 +249,6 @@ def paint_land(
         np.array(p.roofs),
         biases,
         setting.seed,
-        np.array(hole, np.int64),
         fade(24.0, gsd_m),
         fade(6.0, gsd_m),
         fade(6.0, gsd_m),

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.imagery.ground.procedural_noise import unit
+from lard.imagery.ground.tiles import HEIGHT_UNIT_M
 
 Array = NDArray[np.float64]
 COARSE_PX = 8
@@ -78,15 +79,13 @@ def _lot(
     key: int,
     seed: int,
     g: float,
-    sun_u: float,
-    sun_v: float,
     roofs: Array,
     lawn: Array,
     road: Array,
     detail: float,
     tree: Array,
-) -> tuple[float, float, float]:
-    """Colour of a built-up place at parcel coordinates: streets, gardens, houses with shadows, trees."""
+) -> tuple[float, float, float, float]:
+    """Colour and height (m) of a built-up place at parcel coordinates: streets, gardens, houses, trees."""
     style = unit(key, 5, seed)
     lot_u, lot_v = (26.0, 34.0) if style < 0.75 else (70.0, 95.0)
     block_u, block_v = lot_u * 4.0 + 8.0, lot_v * 2.0 + 8.0
@@ -99,6 +98,7 @@ def _lot(
     mean_g = 0.26 * roofs[0, 1] + 0.62 * lawn[1] + 0.12 * road[1] * (0.6 + shade)
     mean_b = 0.26 * roofs[0, 2] + 0.62 * lawn[2] + 0.12 * road[2] * (0.6 + shade)
     r, gr, b = mean_r, mean_g, mean_b
+    tall = 1.6 * (1.0 - street)
     if detail > 0.0 and street < 1.0:
         iu, iv = math.floor((fu - 4.0) / lot_u), math.floor((fv - 4.0) / lot_v)
         hu, hv = int(bu * 7 + iu), int(bv * 5 + iv)
@@ -113,24 +113,34 @@ def _lot(
         tr = math.hypot(lu - lot_u * a3, lv - lot_v * (0.15 + 0.7 * a2))
         ct = _ramp(2.2 + 2.5 * a1 - tr, g) * (1.0 if style < 0.75 else 0.3)
         yr, yg, yb = yr + ct * (tree[0] - yr), yg + ct * (tree[1] - yg), yb + ct * (tree[2] - yb)
+        up = ct * (4.0 + 6.0 * a2)
         if a3 < 0.9:
             height = 4.0 + 3.0 * a1 + (5.0 if style >= 0.75 else 0.0)
-            cs = _band(lu - cu - sun_u * height, half_u, g) * _band(lv - cv - sun_v * height, half_v, g)
-            yr, yg, yb = yr * (1.0 - 0.45 * cs), yg * (1.0 - 0.45 * cs), yb * (1.0 - 0.40 * cs)
+            # A dim rim at the walls' feet; shadows are the renderer's.
+            cs = 0.3 * _band(lu - cu, half_u + 1.2, g) * _band(lv - cv, half_v + 1.2, g)
+            yr, yg, yb = yr * (1.0 - cs), yg * (1.0 - cs), yb * (1.0 - cs)
             ch = _band(lu - cu, half_u, g) * _band(lv - cv, half_v, g)
             k = int(a2 * 7919.0) % roofs.shape[0]
-            side = lv - cv
-            light = 1.0 if style >= 0.75 else 1.0 + (0.12 if side * sun_v < 0.0 else -0.12)
+            # The two sides of a pitched roof differ by weathering, not by the sun.
+            light = 1.0 if style >= 0.75 else 1.0 + (0.06 if (lv - cv) * (a1 - 0.5) < 0.0 else -0.06)
             yr += ch * (roofs[k, 0] * light - yr)
             yg += ch * (roofs[k, 1] * light - yg)
             yb += ch * (roofs[k, 2] * light - yb)
+            up += ch * (height - up)
         r, gr, b = r + detail * (yr - r), gr + detail * (yg - gr), b + detail * (yb - b)
-    return r + street * (road[0] - r), gr + street * (road[1] - gr), b + street * (road[2] - b)
+        tall += detail * (up - tall)
+    return (
+        r + street * (road[0] - r),
+        gr + street * (road[1] - gr),
+        b + street * (road[2] - b),
+        tall * (1.0 - street),
+    )
 
 
 @nb.njit(cache=True)
 def land_kernel(
     image: NDArray[np.uint8],
+    done: NDArray[np.uint8],
     x0: float,
     y0: float,
     g: float,
@@ -144,7 +154,6 @@ def land_kernel(
     roofs: Array,
     biases: Array,
     seed: int,
-    hole: NDArray[np.int64],
     detail: float,
     grain: float,
     crowns: float,
@@ -152,7 +161,7 @@ def land_kernel(
     """Fused painting of one tile; see paint_land."""
     height, width = image.shape[0], image.shape[1]
     forest_bias, urban_bias, hedge, contrast = biases[0], biases[1], biases[2], biases[3]
-    cell, splits, mow, patch = biases[4], int(biases[5]), biases[6], biases[7]
+    cell, splits, mow, patch, canopy_m = biases[4], int(biases[5]), biases[6], biases[7], biases[8]
     grass, pasture, forest, water, soil, lawn, road = (
         table[0],
         table[1],
@@ -166,7 +175,7 @@ def land_kernel(
     line = np.empty((8, fields.shape[2]), np.float32)
     u0, u1, v0, v1 = 1.0, 0.0, 1.0, 0.0
     key, district_i, district_j = 0, -(1 << 40), 0
-    ca, sa, sun_u, sun_v = 1.0, 0.0, 0.0, 0.0
+    ca, sa = 1.0, 0.0
     crop_r, crop_g, crop_b, kind, parcel_bias, urban_parcel, row_period, along_u = (
         0.0,
         0.0,
@@ -199,7 +208,6 @@ def land_kernel(
             at = starts[k, 0] + iv * starts[k, 1]
             for c in range(starts[k, 1]):
                 noise[k, c] = flat[at + c] + (flat[at + starts[k, 1] + c] - flat[at + c]) * fv
-        inside_rows = hole[0] <= i < hole[1]
         fi = (i + 0.5) / COARSE_PX
         ri = int(fi)
         wi = fi - ri
@@ -208,8 +216,8 @@ def land_kernel(
                 line[f, c] = fields[f, ri, c] + (fields[f, ri + 1, c] - fields[f, ri, c]) * wi
         j = 0
         while j < width:
-            if inside_rows and hole[2] <= j < hole[3]:
-                j = hole[3]
+            if done[i, j]:
+                j += 1
                 continue
             x = x0 + (j + 0.5) * g
             fj = (j + 0.5) / COARSE_PX
@@ -227,7 +235,7 @@ def land_kernel(
                     fine += n * info[k, 3]
             tone = 1.0 + 0.075 * contrast * mottle + 0.085 * texture
             inside = _ramp(outline, g)
-            r, gr, b = 0.0, 0.0, 0.0
+            r, gr, b, tall = 0.0, 0.0, 0.0, 0.0
             if inside < 1.0:
                 bx = line[0, rj] + (line[0, rj + 1] - line[0, rj]) * wj
                 by = line[1, rj] + (line[1, rj + 1] - line[1, rj]) * wj
@@ -243,7 +251,6 @@ def land_kernel(
                     if cell > 1200.0:
                         angle *= 0.06
                     ca, sa = math.cos(angle), math.sin(angle)
-                    sun_u, sun_v = 0.62 * sa - 0.62 * ca, 0.62 * sa + 0.62 * ca
                     u0, u1 = 1.0, 0.0
                 px, py = x + bx, y + by
                 u, v = px * ca + py * sa, py * ca - px * sa
@@ -279,6 +286,7 @@ def land_kernel(
                 if hedge > 0.0:
                     h = _ramp(hedge + 0.35 * wiggle - edge, g) * _ramp((parcel_bias + 0.25) * 40.0, 1.0)
                     r, gr, b = r + h * (forest[0] - r), gr + h * (forest[1] - gr), b + h * (forest[2] - b)
+                    tall = 3.0 * h
                 # Lanes follow the cells of the parcel pattern and vanish under trees; main roads divide
                 # districts.
                 lane_u, lane_v = u / cell, v / cell
@@ -290,14 +298,12 @@ def land_kernel(
                 town = (urban + 0.5 * urban_parcel - urban_bias) * 260.0 - 40.0
                 built = _ramp(town, max(g, 20.0))
                 if built > 0.5:
-                    r, gr, b = _lot(
+                    r, gr, b, tall = _lot(
                         u - u0,
                         v - v0,
                         key & 0xFFFFF,
                         seed,
                         g,
-                        sun_u,
-                        sun_v,
                         roofs,
                         lawn,
                         road,
@@ -308,21 +314,27 @@ def land_kernel(
                     (wood + 0.9 * parcel_bias - forest_bias) * 160.0 + wiggle * 0.8 - max(town, 0.0), g
                 )
                 if trees > 0.0:
+                    top = canopy_m * (0.85 + 0.3 * parcel_bias)
                     canopy = 1.0 + 0.20 * fine + 0.36 * texture + 0.12 * mottle
                     if crowns > 0.0:
-                        canopy += 0.8 * crowns * _crown(x + 0.9 * wiggle, y - 1.3 * wiggle + 2.0 * fine, seed)
+                        crown = _crown(x + 0.9 * wiggle, y - 1.3 * wiggle + 2.0 * fine, seed)
+                        canopy += 0.8 * crowns * crown
+                        top *= 1.0 + 0.5 * crowns * crown
+                    tall += trees * (top - tall)
                     r += trees * (forest[0] * canopy - r)
                     gr += trees * (forest[1] * canopy - gr)
                     b += trees * (forest[2] * canopy - b)
                 eu, ev = wu - di * DISTRICT_M, wv - dj * DISTRICT_M
                 main = min(min(eu, DISTRICT_M - eu), min(ev, DISTRICT_M - ev))
                 verge, tar = 0.6 * _band(main, 9.0, g), _band(main, 5.0, g)
+                tall *= 1.0 - _band(main, 9.0, g)
                 r, gr, b = r + verge * (soil[0] - r), gr + verge * (soil[1] - gr), b + verge * (soil[2] - b)
                 r, gr, b = r + tar * (road[0] - r), gr + tar * (road[1] - gr), b + tar * (road[2] - b)
                 r, gr, b = r * tone, gr * tone, b * tone
                 wet = max(lake, min(16.0 - abs(river), -outline - 60.0)) + 0.5 * wiggle
                 bank = _ramp(wet + 7.0, max(g, 3.0))
                 if bank > 0.0:
+                    tall *= 1.0 - bank
                     r, gr, b = (
                         r + 0.7 * bank * (soil[0] - r),
                         gr + 0.7 * bank * (soil[1] - gr),
@@ -354,7 +366,9 @@ def land_kernel(
                     ab + track * (soil[2] - ab),
                 )
                 r, gr, b = r + inside * (ar - r), gr + inside * (ag - gr), b + inside * (ab - b)
+                tall *= 1.0 - inside
             image[i, j, 0] = min(max(r + 0.5, 0.0), 255.0)
             image[i, j, 1] = min(max(gr + 0.5, 0.0), 255.0)
             image[i, j, 2] = min(max(b + 0.5, 0.0), 255.0)
+            image[i, j, 3] = min(tall / HEIGHT_UNIT_M + 0.5, 255.0)
             j += 1

@@ -3,47 +3,39 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lard.airports import Airport, Runway, load_shipped
 from lard.errors import AirportError
 from lard.geodesy import ecef_from_geodetic, to_enu
-from lard.imagery.ground.landcover import LandSetting, in_water, outline_of, paint_land, place_water
+from lard.imagery.ground.landcover import LandSetting, in_water, outline_of, place_water
 from lard.imagery.ground.markings import RunwayEnd
-from lard.imagery.ground.procedural_paint import pack, paint
-from lard.imagery.ground.procedural_palette import palette_for
+from lard.imagery.ground.procedural_levels import (
+    REACHES,
+    Ground,
+    Reach,
+    plan_levels,
+    reaches_for,
+    write_levels,
+)
+from lard.imagery.ground.procedural_paint import pack
+from lard.imagery.ground.procedural_palette import SEASONS, in_season, palette_for
 from lard.imagery.ground.procedural_scene import PAVED, Strip, build_scene
-from lard.imagery.ground.tiles import TILE_PX, LevelGrid, level_grids, manifest_holds, ortho_crs, write_tile
+from lard.imagery.ground.tiles import manifest_holds, ortho_crs
 from lard.tables import folder_lock, frame_rng, stable_hash, write_json
 
 Array = NDArray[np.float64]
-GENERATOR = "lard-procedural-1"
+GENERATOR = "lard-procedural-2"
 """Name of the generator in manifests; the folder's key also holds a digest of its source."""
-MARGINS_M = (250.0, 600.0, 2800.0, 6500.0, 12000.0, 22000.0, 42000.0, 70000.0)
-"""How far each level reaches beyond the runways, finest first; each is twice as coarse as the last."""
 LICENCE = "CC0-1.0"
 ATTRIBUTION = "Procedural ground imagery by lard; runway positions from the shipped runway table"
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """One airport ready to be painted."""
-
-    crs: str
-    lat0_deg: float
-    lon0_deg: float
-    grids: list[LevelGrid]
-    setting: LandSetting
-    rows: Array  # packed quads in drawing order
-    seed: int
 
 
 def plane_corners(runway: Runway, lat0_deg: float, lon0_deg: float) -> Array:
@@ -80,14 +72,16 @@ def marked_like_faa(icao: str) -> bool:
     return icao[:1] in ("K", "C") or icao[:2] in ("PA", "PH", "PG", "PO", "TJ", "MM")
 
 
-def prepare(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float, ...] = MARGINS_M) -> Ground:
+def prepare(
+    airport: Airport, seed: int, gsd_m: float, reaches: tuple[Reach, ...] = REACHES, season: str = SEASONS[0]
+) -> Ground:
     """Return everything that is decided before a pixel is painted; raise AirportError without runways."""
+    if season not in SEASONS:
+        raise AirportError(f"ground season is {season!r}; expected one of {', '.join(SEASONS)}")
     if not airport.runways:
         raise AirportError(
             f"airport {airport.icao} has no runways in the table; add them or choose another airport"
         )
-    if not 0.05 <= gsd_m <= 8.0:
-        raise AirportError(f"ground.gsd_m is {gsd_m}, expected 0.05 to 8 metres; set it in params.yaml")
     by_ident = {runway.ident: runway for runway in airport.runways}
     lat0, lon0 = round(airport.lat_deg, 9), round(airport.lon_deg, 9)
     faa = marked_like_faa(airport.icao)
@@ -96,10 +90,9 @@ def prepare(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float, .
         for runway in airport.strips
     ]
     rng = frame_rng(seed, f"ground/{airport.icao}")
-    palette = palette_for(lat0, lon0, rng)
+    palette = in_season(palette_for(lat0, lon0, rng), season, lat0)
     scene = build_scene(strips, palette, rng)
     points = np.concatenate([strip.pavement() for strip in strips])
-    box = (*points.min(axis=0), *points.max(axis=0))
     longest = max(strips, key=lambda strip: strip.near.length_m)
     ground_seed = int((stable_hash(airport.icao) ^ (seed * 2654435761)) % 1_000_003)
     setting = LandSetting(
@@ -118,7 +111,7 @@ def prepare(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float, .
         ortho_crs(lat0, lon0),
         lat0,
         lon0,
-        level_grids(box, gsd_m, margins_m),
+        plan_levels(strips, gsd_m, reaches),
         setting,
         pack(roads + scene.quads),
         ground_seed,
@@ -144,7 +137,7 @@ def _source_digest() -> str:
     return sha256(b"\0".join(path.read_bytes() for path in names)).hexdigest()
 
 
-def input_key(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float, ...]) -> str:
+def input_key(airport: Airport, seed: int, gsd_m: float, reaches: tuple[Reach, ...], season: str) -> str:
     """Return a hash of everything the pixels depend on."""
     runways = [
         [r.ident, r.reciprocal, r.corners, r.displaced_m, r.surface, r.marking] for r in airport.runways
@@ -159,7 +152,8 @@ def input_key(airport: Airport, seed: int, gsd_m: float, margins_m: tuple[float,
         runways,
         seed,
         gsd_m,
-        list(margins_m),
+        [astuple(reach) for reach in reaches],
+        season,
     ]
     return sha256(json.dumps(inputs).encode()).hexdigest()
 
@@ -169,7 +163,8 @@ def build_ground(
     out_dir: str | Path,
     seed: int = 0,
     gsd_m: float = 0.5,
-    margins_m: tuple[float, ...] = MARGINS_M,
+    season: str = SEASONS[0],
+    reaches: tuple[Reach, ...] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Write an airport's ground folder out_dir/<ICAO> and return its manifest; a fitting folder is kept.
@@ -178,117 +173,34 @@ def build_ground(
     """
     if isinstance(airport, str):
         airport = load_shipped().airport(airport)
+    if not 0.05 <= gsd_m <= 8.0:
+        raise AirportError(f"ground.gsd_m is {gsd_m}, expected 0.05 to 8 metres; set it in params.yaml")
+    reaches = reaches_for(gsd_m) if reaches is None else reaches
     folder = Path(out_dir) / airport.icao
-    key = input_key(airport, seed, gsd_m, margins_m)
+    key = input_key(airport, seed, gsd_m, reaches, season)
     with folder_lock(folder):
         manifest = manifest_holds(folder, key)
         if manifest is None:
             (folder / "manifest.json").unlink(missing_ok=True)
-            ground = prepare(airport, seed, gsd_m, margins_m)
-            levels = _write_levels(ground, folder, progress)
+            ground = prepare(airport, seed, gsd_m, reaches, season)
+            levels, objects = write_levels(ground, folder, progress)
             manifest = {
                 "airport": airport.icao,
                 "lat0_deg": ground.lat0_deg,
                 "lon0_deg": ground.lon0_deg,
                 "crs": ground.crs,
                 "levels": levels,
+                "objects": objects,
+                "season": season,
                 "seed": seed,
                 "generator": GENERATOR,
                 "licence": LICENCE,
                 "attribution": ATTRIBUTION,
                 "key": key,
             }
-            wanted = {tile["file"] for level in levels for tile in level["tiles"]}
+            wanted = {tile["file"] for level in levels for tile in level["tiles"]} | {objects["file"]}
             for stray in folder.iterdir():
                 if stray.name not in wanted:
                     stray.unlink()
             write_json(manifest, folder / "manifest.json")
     return manifest
-
-
-def _write_levels(
-    ground: Ground, folder: Path, progress: Callable[[int], None] | None
-) -> list[dict[str, Any]]:
-    """Paint and write all levels from the finest; each hands its area average to the next."""
-    levels: list[dict[str, Any]] = []
-    finer: NDArray[np.uint8] | None = None
-    finer_grid: LevelGrid | None = None
-    for number, grid in enumerate(ground.grids):
-        tiles = []
-        average = np.empty((grid.height_px // 2, grid.width_px // 2, 3), np.uint8)
-        for row in range(0, grid.height_px, TILE_PX):
-            for column in range(0, grid.width_px, TILE_PX):
-                height, width = min(TILE_PX, grid.height_px - row), min(TILE_PX, grid.width_px - column)
-                image = paint_window(ground, grid, row, column, height, width, finer, finer_grid)
-                name = f"l{number}_r{row // TILE_PX:02d}_c{column // TILE_PX:02d}.tif"
-                digest = write_tile(
-                    folder / name,
-                    image,
-                    grid.x_min_m + column * grid.gsd_m,
-                    grid.y_max_m - row * grid.gsd_m,
-                    grid.gsd_m,
-                    ground.crs,
-                )
-                average[row // 2 : (row + height) // 2, column // 2 : (column + width) // 2] = halve(image)
-                tiles.append(
-                    {
-                        "file": name,
-                        "col_px": column,
-                        "row_px": row,
-                        "width_px": width,
-                        "height_px": height,
-                        "sha256": digest,
-                        "size_bytes": (folder / name).stat().st_size,
-                    }
-                )
-                if progress is not None:
-                    progress(height * width)
-        levels.append(
-            {
-                "gsd_m": grid.gsd_m,
-                "x_min_m": grid.x_min_m,
-                "y_max_m": grid.y_max_m,
-                "width_px": grid.width_px,
-                "height_px": grid.height_px,
-                "tiles": tiles,
-            }
-        )
-        finer, finer_grid = average, grid
-    return levels
-
-
-def halve(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the average of each block of two by two pixels."""
-    height, width = image.shape[:2]
-    return np.asarray(cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
-
-
-def paint_window(
-    ground: Ground,
-    grid: LevelGrid,
-    row: int,
-    column: int,
-    height: int,
-    width: int,
-    finer: NDArray[np.uint8] | None,
-    finer_grid: LevelGrid | None,
-) -> NDArray[np.uint8]:
-    """One window (height, width, 3) of a level: the finer level's average, else painted."""
-    image = np.zeros((height, width, 3), np.uint8)
-    x0, y0 = grid.x_min_m + column * grid.gsd_m, grid.y_max_m - row * grid.gsd_m
-    hole = (0, 0, 0, 0)
-    source: NDArray[np.uint8] | None = None
-    if finer is not None and finer_grid is not None:
-        top = round((y0 - finer_grid.y_max_m) / grid.gsd_m)
-        left = round((finer_grid.x_min_m - x0) / grid.gsd_m)
-        r0, r1 = max(top, 0), min(top + finer.shape[0], height)
-        c0, c1 = max(left, 0), min(left + finer.shape[1], width)
-        if r0 < r1 and c0 < c1:
-            hole = (r0, r1, c0, c1)
-            source = finer[r0 - top : r1 - top, c0 - left : c1 - left]
-    if hole != (0, height, 0, width):
-        paint_land(image, x0, y0, grid.gsd_m, ground.setting, hole)
-        paint(image, x0, y0, grid.gsd_m, ground.rows, ground.seed)
-    if source is not None:
-        image[hole[0] : hole[1], hole[2] : hole[3]] = source
-    return image

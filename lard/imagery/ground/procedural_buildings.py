@@ -15,11 +15,11 @@ def building(
     roof: tuple[float, float, float],
     frame: tuple[float, float, float, float],
 ) -> list[Quad]:
-    """A roof and the shadow it throws to the north-west (sun in the south-east, about 50 degrees high)."""
-    away = np.array([-0.62, 0.62]) * height_m * 0.8
-    out = [Quad(corners + away, Surface.SHADOW, (0.5, 0.52, 0.58), 0.8, frame)]
+    """A roof with a dim rim at the foot of the walls; shadows are the renderer's, from the heights."""
     centre = corners.mean(axis=0)
-    out.append(Quad(corners, Surface.PLAIN, roof, 1.0, frame, 0.6))
+    rim = centre + (corners - centre) * (1.0 + 2.0 / np.abs(corners - centre).max())
+    out = [Quad(rim, Surface.SHADOW, (0.72, 0.73, 0.76), 0.8, frame)]
+    out.append(Quad(corners, Surface.PLAIN, roof, 1.0, frame, 0.6, height_m))
     out.append(
         Quad(
             centre + (corners - centre) * 0.9,
@@ -28,6 +28,7 @@ def building(
             1.0,
             frame,
             1.0,
+            height_m,
         )
     )
     return out
@@ -43,36 +44,19 @@ def aircraft(
     white = grey(float(rng.uniform(215, 240)))
     frame = strip.frame
 
-    def shape(points: list[tuple[float, float]]) -> Quad:
+    def shape(points: list[tuple[float, float]], height_share: float) -> Quad:
         st = np.array([origin + a * p * span + n * q * span for p, q in points])
-        return Quad(strip.at(st), Surface.PLAIN, white, 1.0, frame, 0.2)
+        return Quad(strip.at(st), Surface.PLAIN, white, 1.0, frame, 0.2, height_share * span)
 
     red, green, blue = rng.uniform(40, 220, 3)
     tail = (float(red), float(green), float(blue))
-    body = shape([(0, -0.055), (1.0, -0.04), (1.0, 0.04), (0, 0.055)])
-    wings = [shape([(0.36, 0), (0.54, 0), (0.70, side * 0.48), (0.64, side * 0.48)]) for side in (-1, 1)]
-    stabiliser = shape([(0.93, -0.16), (1.0, -0.16), (1.0, 0.16), (0.93, 0.16)])
-    fin = Quad(
-        shape([(0.86, -0.02), (1.0, -0.02), (1.0, 0.02), (0.86, 0.02)]).corners,
-        Surface.PLAIN,
-        tail,
-        1.0,
-        frame,
-        0.0,
-    )
-    shadow = Quad(
-        strip.at(
-            np.array(
-                [
-                    origin + a * p * span + n * q * span
-                    for p, q in [(0.0, -0.06), (1.0, -0.06), (1.0, 0.06), (0.0, 0.06)]
-                ]
-            )
-        )
-        + np.array([-2.5, 2.5]),
-        Surface.SHADOW,
-        (0.55, 0.57, 0.62),
-        0.8,
-        frame,
-    )
+    body = shape([(0, -0.055), (1.0, -0.04), (1.0, 0.04), (0, 0.055)], 0.15)
+    wings = [
+        shape([(0.36, 0), (0.54, 0), (0.70, side * 0.48), (0.64, side * 0.48)], 0.11) for side in (-1, 1)
+    ]
+    stabiliser = shape([(0.93, -0.16), (1.0, -0.16), (1.0, 0.16), (0.93, 0.16)], 0.2)
+    upright = shape([(0.86, -0.02), (1.0, -0.02), (1.0, 0.02), (0.86, 0.02)], 0.33)
+    fin = Quad(upright.corners, Surface.PLAIN, tail, 1.0, frame, 0.0, upright.height_m)
+    under = shape([(-0.01, -0.075), (1.01, -0.06), (1.01, 0.06), (-0.01, 0.075)], 0.0)
+    shadow = Quad(under.corners, Surface.SHADOW, (0.7, 0.71, 0.75), 0.8, frame)
     return [shadow, body, *wings, stabiliser, fin]

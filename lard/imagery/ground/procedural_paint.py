@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.imagery.ground.procedural_noise import fade, unit
+from lard.imagery.ground.tiles import HEIGHT_UNIT_M
 
 Array = NDArray[np.float64]
 
@@ -35,11 +36,13 @@ class Quad:
     """Origin x, y and unit direction of the surface's own grid (slabs, lanes, rubber), metres."""
     grain: float = 1.0
     """Strength of the texture; for rubber the length it reaches along the frame's direction in metres."""
+    height_m: float = 0.0
+    """How high its top stands above the ground."""
 
 
 def pack(quads: list[Quad]) -> Array:
-    """Quads as rows (n, 26): 4 half planes (nx, ny, c), box, surface, colour, opacity, frame, grain, -."""
-    rows = np.zeros((len(quads), 26))
+    """Rows (n, 27): 4 half planes (nx, ny, c), box, surface, colour, opacity, frame, grain, height."""
+    rows = np.zeros((len(quads), 27))
     for k, quad in enumerate(quads):
         p = quad.corners
         following = np.roll(p, -1, axis=0)
@@ -54,17 +57,29 @@ def pack(quads: list[Quad]) -> Array:
         rows[k, 20] = quad.opacity
         rows[k, 21:25] = quad.frame
         rows[k, 25] = quad.grain
+        rows[k, 26] = quad.height_m / HEIGHT_UNIT_M
     return rows
 
 
-def paint(image: NDArray[np.uint8], x0_m: float, y0_m: float, gsd_m: float, rows: Array, seed: int) -> None:
-    """Paint packed quads in order into an image (h, w, 3) whose top-left corner lies at (x0, y0)."""
+def paint(
+    image: NDArray[np.uint8],
+    done: NDArray[np.uint8],
+    x0_m: float,
+    y0_m: float,
+    gsd_m: float,
+    rows: Array,
+    seed: int,
+) -> None:
+    """Paint packed quads in order into an image (h, w, 4) whose top-left corner lies at (x0, y0).
+
+    The fourth channel is the height in half metres; pixels marked in done (h, w) are left alone.
+    """
     height, width = image.shape[:2]
     x1, y1 = x0_m + width * gsd_m, y0_m - height * gsd_m
     near = (rows[:, 12] < x1 + gsd_m) & (rows[:, 14] > x0_m - gsd_m)
     near &= (rows[:, 13] < y0_m + gsd_m) & (rows[:, 15] > y1 - gsd_m)
     if near.any():
-        _paint_kernel(image, x0_m, y0_m, gsd_m, rows[near], seed, fade(1.4, gsd_m), fade(6.0, gsd_m))
+        _paint_kernel(image, done, x0_m, y0_m, gsd_m, rows[near], seed, fade(1.4, gsd_m), fade(6.0, gsd_m))
 
 
 @nb.njit(cache=True)
@@ -143,6 +158,7 @@ def _rubber(s: float, t: float, x: float, y: float, reach: float, seed: int) -> 
 @nb.njit(cache=True)
 def _paint_kernel(
     image: NDArray[np.uint8],
+    done: NDArray[np.uint8],
     x0: float,
     y0: float,
     g: float,
@@ -175,6 +191,8 @@ def _paint_kernel(
             j_from = max(int(np.floor((low - x0) / g)), 0)
             j_to = min(int(np.ceil((high - x0) / g)) + 1, width)
             for j in range(j_from, j_to):
+                if done[i, j]:
+                    continue
                 x = x0 + (j + 0.5) * g
                 c0 = (
                     _edge(row[0] * x + row[1] * y + row[2], g)
@@ -211,3 +229,5 @@ def _paint_kernel(
                     if kind == 5:
                         new = old * row[17 + k]
                     image[i, j, k] = min(max(old + cover * (new - old) + 0.5, 0.0), 255.0)
+                if kind != 5:
+                    image[i, j, 3] = int(image[i, j, 3] + cover * (row[26] - image[i, j, 3]) + 0.5)

