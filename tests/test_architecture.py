@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "lard").rglob("*.py")) + sorted((ROOT / "pipelines").gl
 RANKS = {
     "errors": 0, "tables": 1, "progress": 1, "workers": 1, "geodesy": 2, "airports": 3, "camera": 3,
     "approach": 4, "odd": 5, "scenario": 6, "labels": 6, "imagery": 7, "quality": 8, "export": 8, "detect": 8,
-    "report": 9, "cli": 10, "pipelines": 11,
+    "report": 9, "calibrate": 9, "cli": 10, "pipelines": 11,
 }  # fmt: skip
 OWNED = {
     "torch": ("lard/detect",),

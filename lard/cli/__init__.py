@@ -20,6 +20,7 @@ COMMANDS = {
     "inspect": ("label", "Draw labels on images: contact sheets and single frames."),
     "dqr": ("dqr", "Run the data quality requirements and write the compliance report."),
     "export": ("export", "Write a dataset in COCO, YOLO, LARD and other formats."),
+    "calibrate": ("calibrate", "Correct runways and camera from a source's own pictures."),
     "train": ("detect", "Train a detector."),
     "predict": ("detect", "Detect runways and write COCO results."),
     "score": ("detect", "Score a COCO results file."),

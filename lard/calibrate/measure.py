@@ -1,0 +1,258 @@
+"""Where painted and paved lines of runways lie in pictures, against where they are projected.
+
+Side lines are cut into short pieces, each measured across itself: the ridge of the side stripe where one is
+painted, else the step from shoulder to pavement. Along the runway, the first edge of the threshold bars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf
+
+from lard.calibrate.scene import Scene, project_points
+from lard.errors import DataError
+from lard.progress import track
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Grey = NDArray[Any]
+
+STRIPE_INSET_M = 0.45  # centre of a 0.9 m side stripe inside the runway's edge
+BARS_START_M = 6.0  # threshold bars begin so far behind the threshold
+BARS_M = 30.0
+STEP_PX = 0.25
+POINTS = 24
+PIECES = 12
+PIECE_PX = 24.0
+MIN_PIECE_PX = 8.0
+MIN_CONTRAST = 6.0  # grey levels
+KINDS = ("stripe", "edge", "bars")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Offsets (n,) in pixels along unit normals (n, 2), of points on runways (view, across, along)."""
+
+    view: Ints
+    across: Array  # share of the half width
+    along: Array  # share of the length
+    normal: Array
+    offset_px: Array
+    kind: Ints  # index into KINDS
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A piece of a line to measure: POINTS points between two shares across and along."""
+
+    view: int
+    across: Array
+    along: Array
+    kind: int
+    reach_px: float
+    width_px: float = 0.0  # of a stripe
+    inwards: float = 0.0  # share of the length towards the bars
+
+
+def measure(
+    scene: Scene, theta: Array, views: Ints, image_of: Callable[[str], Path], reach_px: float, workers: int,
+    bars: bool = True,
+) -> Measured:  # fmt: skip
+    """Measure side lines, and threshold bars if wanted, that the parameters put into the views' pictures."""
+    frames: dict[int, list[int]] = {}
+    for view in views:
+        frames.setdefault(int(scene.frame[view]), []).append(int(view))
+
+    def work(item: tuple[int, list[int]]) -> list[tuple[float, ...]]:
+        frame, mine = item
+        path = image_of(scene.frame_ids[frame])
+        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if grey is None:
+            raise DataError(f"{path}: no picture that can be read; render it again or drop the frame")
+        stated = (scene.camera["height_px"][mine[0]], scene.camera["width_px"][mine[0]])
+        if grey.shape != stated:
+            raise DataError(
+                f"{path}: {grey.shape[1]}x{grey.shape[0]} px, the frames table says "
+                f"{stated[1]:.0f}x{stated[0]:.0f}; mend the table or the picture"
+            )
+        return [row for view in mine for row in _measure_view(scene, theta, view, grey, reach_px, bars)]
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        found = list(track(pool.map(work, sorted(frames.items())), "measure", total=len(frames), unit="img"))
+    rows = np.array([row for part in found for row in part], np.float64).reshape(-1, 7)
+    return Measured(
+        rows[:, 0].astype(np.int64), rows[:, 1], rows[:, 2], rows[:, 3:5], rows[:, 5],
+        rows[:, 6].astype(np.int64),
+    )  # fmt: skip
+
+
+def _measure_view(
+    scene: Scene, theta: Array, view: int, grey: Grey, reach_px: float, bars: bool
+) -> list[tuple[float, ...]]:
+    rows = []
+    for line in _lines(scene, theta, view, reach_px, bars):
+        points = _pixels(scene, theta, view, line.across, line.along)
+        direction = points[-1] - points[0]
+        length = float(np.hypot(*direction))
+        if not np.isfinite(length) or length < MIN_PIECE_PX or not _inside(points, grey, line.reach_px + 2):
+            continue
+        normal = np.array([-direction[1], direction[0]]) / length
+        samples = _samples(grey, points, normal, line.reach_px)
+        if KINDS[line.kind] == "stripe":
+            offset = ridge(np.median(samples, axis=0), line.width_px)
+        elif KINDS[line.kind] == "edge":
+            offset = step(np.median(samples, axis=0))
+        else:
+            # bars begin bright where the pavement before them is dark: in which way along the normal?
+            beyond = _pixels(scene, theta, view, np.zeros(1), line.along[:1] + line.inwards)[0]
+            sign = float(np.sign((beyond - points.mean(axis=0)) @ normal))
+            offset = step(np.mean(samples, axis=0), sign)
+        if offset is not None:
+            middle = POINTS // 2
+            rows.append(
+                (view, line.across[middle], line.along[middle], *normal, offset * STEP_PX - line.reach_px,
+                 line.kind)
+            )  # fmt: skip
+    kinds = {row[-1] for row in rows}
+    # one law per view: a stripe's centre and the pavement's edge are not the same line
+    return [row for row in rows if row[-1] != 1 or 0 not in kinds]
+
+
+def _lines(scene: Scene, theta: Array, view: int, reach_px: float, bars: bool) -> list[_Line]:
+    """Pieces worth measuring in a view, evenly spread in the picture."""
+    width, length = float(scene.width_m[view]), float(scene.length_m[view])
+    size = np.array([scene.camera["width_px"][view], scene.camera["height_px"][view]])
+    fine = np.linspace(0.0, 1.0, 400)
+    middle = _pixels(scene, theta, view, np.zeros(400), fine)
+    lines = []
+    for side in (-1.0, 1.0):
+        edge = _pixels(scene, theta, view, np.full(400, side), fine)
+        half_px = np.hypot(*(edge - middle).T)
+        with np.errstate(invalid="ignore"):
+            margin = reach_px + 3.0
+            seen = (half_px > 4.0) & (edge > margin).all(axis=1) & (edge < size - margin).all(axis=1)
+        place = np.flatnonzero(seen)
+        if len(place) < 8:
+            continue
+        run = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(edge[place], axis=0).T))])
+        pieces = int(np.clip(run[-1] / PIECE_PX, 1, PIECES))
+        cuts = np.interp(np.linspace(0, run[-1], pieces + 1), run, fine[place])
+        for start, end in pairwise(cuts):
+            along = np.linspace(start, end, POINTS)
+            reach = min(reach_px, 0.4 * float(np.interp(end, fine[place], half_px[place])))
+            stripe_px = (
+                float(np.interp(along.mean(), fine[place], half_px[place])) * 4 * STRIPE_INSET_M / width
+            )
+            for kind, share in ((0, 1 - 2 * STRIPE_INSET_M / width), (1, 1.0)):
+                lines.append(_Line(view, np.full(POINTS, side * share), along, kind, reach, stripe_px))
+    if not bars:
+        return lines
+    for far, start in ((False, BARS_START_M), (True, length - BARS_START_M)):
+        if scene.displaced[view, int(far)]:
+            continue  # arrows and a transverse bar lie before a displaced threshold
+        inner = start - BARS_M if far else start + BARS_M
+        ends = _pixels(scene, theta, view, np.zeros(2), np.array([start, inner]) / length)
+        bars_px = float(np.hypot(*(ends[1] - ends[0])))
+        if np.isfinite(bars_px) and bars_px > 5.0:
+            across = np.linspace(-0.84, 0.84, POINTS)
+            reach = min(reach_px, 0.5 * bars_px)
+            lines.append(
+                _Line(view, across, np.full(POINTS, start / length), 2, reach, 0.0, (inner - start) / length)
+            )
+    return lines
+
+
+def _pixels(scene: Scene, theta: Array, view: int, across: Array, along: Array) -> Array:
+    return project_points(scene, theta, np.full(len(across), view), across, along)
+
+
+def _inside(points: Array, grey: Grey, margin: float) -> bool:
+    size = np.array(grey.shape[::-1])
+    return bool(((points > margin) & (points < size - margin)).all())
+
+
+def _samples(grey: Grey, points: Array, normal: Array, reach_px: float) -> Array:
+    """Brightness (k, m) across a line at each of its points, bilinear."""
+    steps = np.arange(round(2 * reach_px / STEP_PX) + 1) * STEP_PX - reach_px
+    where = points[:, None, :] + steps[None, :, None] * normal - 0.5  # pixel centres are at +0.5
+    x, y = where[..., 0].astype(np.float32), where[..., 1].astype(np.float32)
+    return np.asarray(cv2.remap(grey, x, y, cv2.INTER_LINEAR), np.float64)
+
+
+def _smooth(profile: Array, sigma_px: float) -> Array:
+    blurred = cv2.GaussianBlur(
+        profile.astype(np.float32)[None, :], (0, 0), sigma_px / STEP_PX, borderType=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(blurred[0], np.float64)
+
+
+def ridge(profile: Array, width_px: float) -> float | None:
+    """Place (index, fractional) of the one bright stripe of a profile; None when nothing stands out.
+
+    The brightest place starts a fit of three levels (before, on and behind a stripe of known width, blurred):
+    a plain peak would lean towards the brighter neighbour by up to a third of a pixel.
+    """
+    smooth = _smooth(profile, 0.5)
+    best = int(np.argmax(smooth))
+    if not 2 <= best < len(smooth) - 2:
+        return None
+    prominence = float(smooth[best]) - max(float(smooth[: best + 1].min()), float(smooth[best:].min()))
+    if prominence < MIN_CONTRAST:
+        return None
+    half = round((width_px / 2 + 2.5) / STEP_PX)
+    start, end = max(best - half, 0), min(best + half + 1, len(profile))
+    x = (np.arange(start, end, dtype=np.float64) - best) * STEP_PX
+    shifts: Array = np.linspace(-1.5, 1.5, 61)
+    misfits = np.stack([_misfit(profile[start:end], x, shifts, width_px, blur) for blur in _BLURS_PX])
+    row, place = np.unravel_index(int(np.argmin(misfits)), misfits.shape)
+    if not 0 < place < len(shifts) - 1:
+        return None  # no stripe of that width here
+    return best + (shifts[place] + (_peak(-misfits[row], int(place)) - place) * 0.05) / STEP_PX
+
+
+_BLURS_PX = (0.4, 0.55, 0.7, 0.9, 1.2)
+
+
+def _misfit(profile: Array, x: Array, shifts: Array, width_px: float, blur_px: float) -> Array:
+    """Squared misfit (k,) of the best three levels around a blurred stripe at each shift."""
+    root = np.sqrt(2) * blur_px
+    left = 0.5 * (1 + erf((x - shifts[:, None] + width_px / 2) / root))
+    right = 0.5 * (1 + erf((x - shifts[:, None] - width_px / 2) / root))
+    basis = np.stack([1 - left, left - right, right], axis=-1)  # (k, m, 3)
+    normal = np.einsum("kmi,kmj->kij", basis, basis) + 1e-9 * np.eye(3)
+    levels = np.linalg.solve(normal, np.einsum("kmi,m->ki", basis, profile)[..., None])
+    return np.asarray(np.sum((np.matmul(basis, levels)[..., 0] - profile) ** 2, axis=1))
+
+
+def step(profile: Array, sign: float = 0.0) -> float | None:
+    """Place (index, fractional) of the strongest step, upwards or downwards by the sign, or either for 0."""
+    slope = np.gradient(_smooth(profile, 0.7))
+    slope = np.abs(slope) if sign == 0 else slope * sign
+    best = int(np.argmax(slope))
+    if not 2 <= best < len(slope) - 2:
+        return None
+    near = profile[max(best - 8, 0) : best + 9]
+    return None if float(np.ptp(near)) < 2 * MIN_CONTRAST else _peak(slope, best)
+
+
+def _peak(values: Array, best: int) -> float:
+    a, b, c = values[best - 1 : best + 2]
+    bend = a - 2 * b + c
+    return float(best + (0.5 * (a - c) / bend if bend < 0 else 0.0))
+
+
+def merged(parts: Sequence[Measured]) -> Measured:
+    """Several measurements as one."""
+    return Measured(*(np.concatenate([getattr(part, name) for part in parts]) for name in Measured.__slots__))

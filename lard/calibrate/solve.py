@@ -1,0 +1,152 @@
+"""Robust least squares with priors over calibration parameters, and what the data cannot tell apart.
+
+Pictures are taken far to near: an error of a few metres or of a degree's tenth moves a far runway by a pixel
+or two, so its lines are found, and what they say puts nearer runways within reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lard.calibrate.measure import Measured, measure
+from lard.calibrate.scene import Scene, project_points
+from lard.errors import DataError
+
+Array = NDArray[np.float64]
+
+STAGES_M = (3000.0, 1500.0, 800.0, 400.0, 0.0)
+REACH_PX = 8.0
+HUBER = 1.5
+STEPS = {"deg": 1e-3, "m": 1e-2}
+_UNRESOLVED = 0.5  # share of a prior variance that the data leave
+_SHARE = 0.2  # of a direction in units of the priors, from which a cause takes part in it
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Estimates (p,), standard deviations (p,), and residuals (n,) before and after, in pixels."""
+
+    parameters: tuple[str, ...]
+    theta: Array
+    sd: Array
+    prior_sd: Array
+    measured: Measured
+    before_px: Array
+    after_px: Array
+    ambiguous: tuple[tuple[str, ...], ...]  # sets of causes that these pictures cannot tell apart
+    frames_used: int
+
+    @property
+    def resolved(self) -> NDArray[np.bool_]:
+        """Whether (p,) the data, not the prior, decide each parameter."""
+        return np.asarray((self.sd / self.prior_sd) ** 2 < _UNRESOLVED)
+
+
+def calibrate(
+    scene: Scene,
+    image_of: Callable[[str], Path],
+    workers: int,
+    reach_px: float = REACH_PX,
+    min_measured: int = 30,
+) -> Calibration:
+    """Estimate the scene's parameters from its pictures; DataError when too few lines are found."""
+    theta = np.zeros(len(scene.parameters))
+    found = None
+    for stage in STAGES_M:
+        views = np.flatnonzero(scene.slant_m >= stage)
+        if len(views) == 0:
+            continue
+        for _ in range(2):
+            found = measure(scene, theta, views, image_of, reach_px, workers, bars=False)
+            if len(found) < min_measured:
+                break  # nearer pictures will add some
+            theta = _solve(scene, theta, found)
+    if found is None or len(found) < min_measured:
+        raise DataError(
+            f"{0 if found is None else len(found)} runway lines found in {len(scene.frame_ids)} pictures, "
+            f"{min_measured} are needed; check that pictures and frames belong together, or raise --reach-px"
+        )
+    for _ in range(2):  # bars only now: from afar one marking is soon taken for another
+        found = measure(scene, theta, np.arange(len(scene.frame)), image_of, reach_px, workers)
+        at = theta
+        theta = _solve(scene, at, found)
+    seen = _observed(scene, at, found)
+    before = seen - _along_normal(scene, np.zeros_like(theta), found)
+    after = seen - _along_normal(scene, theta, found)
+    sd, ambiguous = _uncertainty(scene, theta, found, after)
+    used = len(np.unique(scene.frame[found.view]))
+    return Calibration(scene.parameters, theta, sd, scene.prior_sd, found, before, after, ambiguous, used)
+
+
+def _along_normal(scene: Scene, theta: Array, found: Measured) -> Array:
+    """Projection (n,) of the measured points on their normals."""
+    pixels = project_points(scene, theta, found.view, found.across, found.along)
+    return np.einsum("nk,nk->n", pixels, found.normal)
+
+
+def _observed(scene: Scene, theta: Array, found: Measured) -> Array:
+    return _along_normal(scene, theta, found) + found.offset_px
+
+
+def _jacobian(scene: Scene, theta: Array, found: Measured) -> Array:
+    """Derivatives (n, p) of the projections along the normals, by central differences."""
+    columns = []
+    for i, name in enumerate(scene.parameters):
+        h = np.zeros_like(theta)
+        h[i] = STEPS[name.rsplit("_", 1)[-1]]
+        columns.append(
+            (_along_normal(scene, theta + h, found) - _along_normal(scene, theta - h, found)) / (2 * h[i])
+        )
+    return np.stack(columns, axis=-1)
+
+
+def _spread(residual: Array) -> float:
+    return max(1.4826 * float(np.median(np.abs(residual))), 0.05)
+
+
+def _weights(residual: Array) -> Array:
+    """Huber weights over the variance (n,): lines of something else must not pull."""
+    sigma = _spread(residual)
+    size = np.abs(residual) / sigma
+    return np.where(size > HUBER, HUBER / np.maximum(size, 1e-12), 1.0) / sigma**2
+
+
+def _solve(scene: Scene, theta: Array, found: Measured) -> Array:
+    """Gauss-Newton from theta with the offsets measured there; the prior is centred on 0."""
+    observed, prior = _observed(scene, theta, found), np.diag(1 / scene.prior_sd**2)
+    for _ in range(6):
+        residual = observed - _along_normal(scene, theta, found)
+        weight, matrix = _weights(residual), _jacobian(scene, theta, found)
+        normal = matrix.T @ (weight[:, None] * matrix) + prior
+        step = np.linalg.solve(normal, matrix.T @ (weight * residual) - prior @ theta)
+        theta = theta + step
+        if np.all(np.abs(step) < 1e-4 * scene.prior_sd):
+            break
+    return theta
+
+
+def _uncertainty(
+    scene: Scene, theta: Array, found: Measured, residual: Array
+) -> tuple[Array, tuple[tuple[str, ...], ...]]:
+    """Standard deviations (p,), errors of one frame taken as dependent, and the ambiguous sets of causes."""
+    weight, matrix = _weights(residual), _jacobian(scene, theta, found)
+    information = matrix.T @ (weight[:, None] * matrix)
+    prior = np.diag(1 / scene.prior_sd**2)
+    inverse = np.linalg.inv(information + prior)
+    scores = np.zeros((len(scene.frame_ids), len(theta)))
+    np.add.at(scores, scene.frame[found.view], matrix * (weight * residual)[:, None])
+    clustered = inverse @ (scores.T @ scores + prior) @ inverse
+    sd = np.sqrt(np.maximum(np.diag(inverse), np.diag(clustered)))
+    scaled = scene.prior_sd[:, None] * information * scene.prior_sd
+    values, vectors = np.linalg.eigh(scaled)
+    sets = []
+    for value, vector in zip(values, vectors.T, strict=True):
+        if 1 / (1 + max(value, 0.0)) > _UNRESOLVED:
+            order = np.argsort(-np.abs(vector))
+            sets.append(tuple(scene.parameters[i] for i in order if abs(vector[i]) > _SHARE))
+    return sd, tuple(sets)

@@ -1,0 +1,83 @@
+"""`lard calibrate`: corrections of runways, camera and altitude datum from a source's own pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lard.cli.airports import runways_option
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@runways_option
+@click.option(
+    "--estimate",
+    default="fov,pitch,yaw,roll,altitude,lateral",
+    show_default=True,
+    help="Causes to look for, of fov, pitch, yaw, roll, lever (camera offset), altitude (datum), "
+    "airport-altitude, lateral, ends (right, along, up of every runway end), width.",
+)
+@click.option("--source", help="Name written into the correction table.  [default: the dataset's]")
+@click.option(
+    "--reach", "reach_m", default=6000.0, show_default=True, help="Use runways up to so many metres away."
+)
+@click.option(
+    "--reach-px", default=8.0, show_default=True, help="Search so many pixels to either side of a line."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--workers", type=int, help="Threads.  [default: LARD_WORKERS, else all]")
+def calibrate(
+    dataset: Path, runways: str, estimate: str, source: str | None, reach_m: float, reach_px: float,
+    out: Path, workers: int | None,
+) -> None:  # fmt: skip
+    """Find runway lines in the pictures of DATASET and say what would put the projected ones onto them.
+
+    Writes calibration.json (estimates, uncertainties, what cannot be told apart), corrections.csv (for
+    `lard airports` and `lard label --corrections`), frames.parquet (camera corrected) and residuals.
+    A cause that the pictures do not decide is reported and left at 0.
+
+    \b
+    Examples:
+      lard calibrate data/flightgear --runways fg_runways --out calibration
+      lard calibrate data/xplane --estimate altitude,ends,width --out calibration
+    """
+    from lard.airports.files import open_database
+    from lard.calibrate.outputs import write_outputs
+    from lard.calibrate.scene import scene_of
+    from lard.calibrate.solve import calibrate as solve
+    from lard.errors import DataError
+    from lard.tables import FRAMES, MANIFEST, read_table
+    from lard.workers import default_workers
+
+    frames = read_table(dataset / "frames.parquet", FRAMES)
+    manifest = read_table(dataset / "manifest.parquet", MANIFEST)
+    images = dict(zip(manifest["frame_id"], manifest["image"], strict=True))
+    lacking = [name for name in frames["frame_id"] if name not in images]
+    if lacking:
+        raise DataError(
+            f"{dataset / 'manifest.parquet'}: no picture for frame {', '.join(lacking[:3])} and "
+            f"{max(len(lacking) - 3, 0)} more; render them first"
+        )
+    database = open_database(runways)
+    groups = [name.strip() for name in estimate.split(",") if name.strip()]
+    scene = scene_of(frames, database, groups, reach_m)
+    found = solve(scene, lambda name: dataset / images[name], workers or int(default_workers()), reach_px)
+    name = source or (str(manifest["source"][0]) if len(manifest) else dataset.name)
+    paths = write_outputs(found, scene, frames, database, name, out)
+    width = max(len(parameter) for parameter in found.parameters)
+    for parameter, value, sd, resolved in zip(
+        found.parameters, found.theta, found.sd, found.resolved, strict=True
+    ):
+        note = "" if resolved else "   not decided by these pictures, left at 0"
+        click.echo(f"{parameter:<{width}} {value:+9.3f} +- {sd:.3f}{note}")
+    for causes in found.ambiguous:
+        if len(causes) > 1:
+            click.echo(f"cannot tell apart: {', '.join(causes)}")
+    medians = [float(abs(values).mean()) for values in (found.before_px, found.after_px)]
+    click.echo(
+        f"{len(found.measured)} lines in {found.frames_used} frames: mean residual "
+        f"{medians[0]:.2f} px before, {medians[1]:.2f} px after"
+    )
+    click.echo(f"{paths[0].parent}: {', '.join(path.name for path in paths)}")

@@ -1,0 +1,180 @@
+"""Calibration finds planted errors of runway, camera and datum in rendered pictures, or says it cannot."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+from render_scene import make_airport, make_scene
+
+from lard.airports.corrections import Correction, apply_corrections, read_corrections
+from lard.airports.model import RunwayDatabase
+from lard.approach import Approaches, pose_of
+from lard.calibrate.measure import ridge, step
+from lard.calibrate.outputs import corrected_frames, decided, write_outputs
+from lard.calibrate.scene import scene_of
+from lard.calibrate.solve import Calibration, calibrate
+from lard.camera import Camera, Poses
+from lard.errors import DataError
+from lard.imagery.renderer import Conditions, render_frame
+
+N = 30
+AIRPORT = make_airport(length_m=2500)
+DATABASE = RunwayDatabase("t", "1", "wgs84", "msl", {"XTST": AIRPORT})
+
+
+def fields_and_grass(x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
+    value = 90 + 30 * np.sin(x_m / 19) * np.sin(y_m / 23) + np.random.default_rng(7).normal(0, 6, x_m.shape)
+    return np.clip(np.stack([value, value * 1.1, value * 0.8], -1), 0, 255)
+
+
+def painted(pixels: np.ndarray, level: object, strip: np.ndarray) -> None:
+    """Side stripes of 0.9 m, bars 6 to 36 m behind the thresholds and a centreline, by exact coverage."""
+    gsd = level.gsd_m  # type: ignore[attr-defined]
+    x = level.x_min_m + (np.arange(pixels.shape[1]) + 0.5) * gsd - strip[0]  # type: ignore[attr-defined]
+    y = level.y_max_m - (np.arange(pixels.shape[0]) + 0.5) * gsd - strip[1]  # type: ignore[attr-defined]
+    x, y = np.meshgrid(x, y)
+    near = np.abs(x * strip[2] + y * strip[3]) < strip[4] + 2 * gsd
+    near &= np.abs(y * strip[2] - x * strip[3]) < strip[5] + 2 * gsd
+    base, total = pixels[near].astype(np.float64), np.zeros((int(near.sum()), 3))
+    parts = (np.arange(6) + 0.5) / 6 - 0.5
+    for a in parts:
+        for b in parts:
+            qx, qy = x[near] + a * gsd, y[near] + b * gsd
+            along, across = qx * strip[2] + qy * strip[3], qy * strip[2] - qx * strip[3]
+            on = (np.abs(along) < strip[4]) & (np.abs(across) < strip[5])
+            end = strip[4] - np.abs(along)
+            white = (np.abs(across) < 0.45) & (along % 50 < 30)
+            white |= (end > 6) & (end < 36) & (np.abs(across) > 2) & (np.abs(across) % 3.6 < 1.8)
+            white |= strip[5] - np.abs(across) < 0.9
+            total += np.where(on[:, None], np.where(white[:, None], 225.0, 70.0), base)
+    pixels[near] = np.rint(total / 36)
+
+
+@pytest.fixture(scope="module")
+def flight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Poses]:
+    """Pictures of N approaches from 300 m to 4 km, and the poses they were rendered from."""
+    folder = tmp_path_factory.mktemp("flight")
+    ground, surface = make_scene(folder / "ground", AIRPORT, (4096, 6144), 0.5, 7, fields_and_grass, painted)
+    rng = np.random.default_rng(3)
+    along = np.exp(rng.uniform(np.log(300), np.log(4000), N))
+    draws = [rng.uniform(*limits, N) for limits in ((-2, 2), (2.5, 3.8), (-5, 5), (-6, 0), (-8, 8))]
+    poses = pose_of(AIRPORT.runway("07"), Approaches(along, *draws))
+    (folder / "images").mkdir()
+    for i in range(N):
+        picture = render_frame(ground, surface, poses[i], Camera.from_fov(1024, 1024, 60.0), Conditions(3e4))
+        Image.fromarray(picture).save(folder / f"images/f{i:03d}.png")
+    return folder, poses
+
+
+def stated(poses: Poses, alt_m: float = 0.0, pitch_deg: float = 0.0, fov_deg: float = 0.0) -> pl.DataFrame:
+    """The frames table as somebody wrote it who was wrong by so much."""
+    camera = Camera.from_fov(1024, 1024, 60.0 + fov_deg)
+    return pl.DataFrame(
+        {
+            "frame_id": [f"f{i:03d}" for i in range(N)], "airport": "XTST", "runway": "07",
+            "lat_deg": poses.lat_deg, "lon_deg": poses.lon_deg, "alt_m": poses.alt_m + alt_m,
+            "yaw_deg": poses.yaw_deg, "pitch_deg": poses.pitch_deg + pitch_deg, "roll_deg": poses.roll_deg,
+            "earth_model": "wgs84",
+            **{field.name: getattr(camera, field.name) for field in fields(Camera)},
+        }
+    )  # fmt: skip
+
+
+def sideways(right_m: float) -> RunwayDatabase:
+    """The database with the strip moved to the right of the landing direction 07."""
+    heading = np.radians(AIRPORT.runway("07").heading_deg)
+    move = (float(np.cos(heading) * right_m), float(-np.sin(heading) * right_m), 0.0)
+    return apply_corrections(DATABASE, [Correction("XTST", end, *move) for end in ("07", "25")])
+
+
+def run(folder: Path, frames: pl.DataFrame, database: RunwayDatabase, groups: list[str]) -> Calibration:
+    scene = scene_of(frames, database, groups, 8000.0)
+    return calibrate(scene, lambda name: folder / f"images/{name}.png", 2)
+
+
+GROUPS = ["fov", "pitch", "yaw", "roll", "altitude", "lateral"]
+
+
+def test_planted_errors_come_back_to_a_tenth(flight: tuple[Path, Poses]) -> None:
+    folder, poses = flight
+    found = run(folder, stated(poses, 5.0, 0.2, 0.5), sideways(2.0), GROUPS)
+    value = decided(found)
+    assert value["altitude_m"] == pytest.approx(5.0, rel=0.1)
+    assert value["camera.pitch_deg"] == pytest.approx(-0.2, rel=0.1)
+    assert value["camera.fov_deg"] == pytest.approx(-0.5, rel=0.1)
+    assert value["XTST.07.right_m"] == pytest.approx(-2.0, rel=0.1)
+    assert value["XTST.25.right_m"] == pytest.approx(2.0, rel=0.1)
+    assert abs(value["camera.yaw_deg"]) < 0.02 and abs(value["camera.roll_deg"]) < 0.1
+    assert np.median(np.abs(found.after_px)) < 0.1 < np.median(np.abs(found.before_px))
+
+
+def test_true_frames_need_no_correction(flight: tuple[Path, Poses]) -> None:
+    folder, poses = flight
+    found = run(folder, stated(poses), DATABASE, GROUPS)
+    wanted = {"m": 0.3, "deg": 0.03}
+    for name, value in decided(found).items():
+        assert abs(value) < wanted[name.rsplit("_", 1)[-1]] * (4 if "roll" in name else 1), name
+    assert np.median(np.abs(found.before_px)) < 0.1
+
+
+def test_causes_that_move_the_picture_alike_are_named(flight: tuple[Path, Poses]) -> None:
+    folder, poses = flight
+    found = run(folder, stated(poses, 5.0), DATABASE, ["altitude", "airport-altitude", "lateral"])
+    assert any({"altitude_m", "XTST.altitude_m"} <= set(causes) for causes in found.ambiguous)
+    total = sum(v for n, v in zip(found.parameters, found.theta, strict=True) if n.endswith("altitude_m"))
+    assert total == pytest.approx(5.0, rel=0.1)
+
+
+def test_outputs_put_the_projection_onto_the_picture(flight: tuple[Path, Poses], tmp_path: Path) -> None:
+    folder, poses = flight
+    frames, database = stated(poses, 5.0, 0.2, 0.5), sideways(2.0)
+    scene = scene_of(frames, database, GROUPS, 8000.0)
+    found = calibrate(scene, lambda name: folder / f"images/{name}.png", 2)
+    paths = write_outputs(found, scene, frames, database, "test", tmp_path)
+    assert all(path.is_file() for path in paths)
+    mended = apply_corrections(database, read_corrections(tmp_path / "corrections.csv"))
+    again = run(folder, corrected_frames(frames, found), mended, GROUPS)
+    assert np.median(np.abs(again.before_px)) < 0.1
+
+
+def test_bad_input_is_refused(flight: tuple[Path, Poses], tmp_path: Path) -> None:
+    _, poses = flight
+    frames = stated(poses)
+    with pytest.raises(DataError, match="unknown; expected some of fov"):
+        scene_of(frames, DATABASE, ["focal"], 8000.0)
+    with pytest.raises(DataError, match="no runway lies within"):
+        scene_of(frames, DATABASE, ["fov"], 10.0)
+    scene = scene_of(frames, DATABASE, ["fov"], 8000.0)
+    with pytest.raises(DataError, match="no picture that can be read"):
+        calibrate(scene, lambda name: tmp_path / f"{name}.png", 1)
+    Image.new("L", (64, 64)).save(tmp_path / "small.png")
+    with pytest.raises(DataError, match="64x64 px, the frames table says 1024x1024"):
+        calibrate(scene, lambda name: tmp_path / "small.png", 1)
+    Image.new("L", (1024, 1024), 90).save(tmp_path / "blank.png")
+    with pytest.raises(DataError, match="0 runway lines found"):
+        calibrate(scene, lambda name: tmp_path / "blank.png", 1)
+    with pytest.raises(DataError, match="k1 is not 0"):
+        scene_of(frames.with_columns(k1=pl.lit(0.1)), DATABASE, ["fov"], 8000.0)
+
+
+@pytest.mark.parametrize("outside", [30.0, 110.0, 150.0])
+@pytest.mark.parametrize("shift_px", [-1.3, 0.0, 0.6])
+def test_ridge_does_not_lean_towards_a_brighter_neighbour(outside: float, shift_px: float) -> None:
+    x = np.arange(-8, 8.01, 0.25)
+    fine = np.linspace(-12, 12, 9601)
+    level = np.where(fine < shift_px - 0.4, outside, np.where(fine < shift_px + 0.4, 230.0, 70.0))
+    kernel = np.exp(-0.5 * (np.arange(-1200, 1201) * (fine[1] - fine[0]) / 0.6) ** 2)
+    blurred = np.interp(x, fine, np.convolve(level, kernel / kernel.sum(), "same"))
+    found = ridge(blurred, 0.8)
+    assert found is not None
+    assert found * 0.25 - 8 == pytest.approx(shift_px, abs=0.05)
+
+
+def test_step_follows_its_sign() -> None:
+    profile = np.concatenate([np.full(30, 50.0), np.full(40, 150.0), np.full(30, 20.0)])
+    assert step(profile, 1.0) == pytest.approx(29.5, abs=0.3)
+    assert step(profile, -1.0) == pytest.approx(69.5, abs=0.3)
+    assert step(np.full(100, 80.0)) is None
