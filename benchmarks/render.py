@@ -71,7 +71,7 @@ def plane_maps(
     ground: GroundPyramid, surface: Surface, pose: Poses, camera: Camera
 ) -> tuple[np.ndarray, np.ndarray]:
     """Texture coordinates of every pixel by a flat plane at the runway's height, as cv2.remap wants them."""
-    view = view_vector(surface, pose, camera, CLEAR_M, Quality())
+    view = view_vector(surface, pose, camera, Quality())
     rotation = view[kernel.ROTATION : kernel.ROTATION + 9].reshape(3, 3).astype(np.float32)
     east, north, up = view[kernel.CAMERA : kernel.CAMERA + 3]
     u = (np.arange(camera.width_px, dtype=np.float32) + 0.5 - camera.cx_px) / camera.fx_px

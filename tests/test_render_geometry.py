@@ -133,10 +133,10 @@ def test_horizon_is_where_geometry_says(scene: Scene) -> None:
 
 
 def _meets_ground(surface: Surface, pose: Poses, camera: Camera, u: float, v: float) -> bool:
-    view = view_vector(surface, pose, camera, 1e4, Quality())
+    view = view_vector(surface, pose, camera, Quality())
     ray = np.array([(u - camera.cx_px) / camera.fx_px, (v - camera.cy_px) / camera.fy_px, 1.0])
     d = view[kernel.ROTATION : kernel.ROTATION + 9].reshape(3, 3).T @ ray
-    return bool(kernel.intersect(d[0], d[1], d[2], view, surface.height_m)[0] > 0)
+    return bool(kernel.intersect(d[0], d[1], d[2], 0.0, view, surface.height_m, np.zeros((0, 0)))[0] > 0)
 
 
 def test_surface_holds_every_corner_of_crossing_runways() -> None:

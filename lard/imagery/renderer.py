@@ -1,7 +1,6 @@
 """Perspective views of ground imagery draped over an airport's surface: any pose, any pinhole camera."""
 
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -11,17 +10,16 @@ from lard.camera import Camera, Poses, cam_from_ecef
 from lard.errors import DataError, SourceError
 from lard.geodesy import curvature_radii, enu_from_ecef, geodetic_from_ecef, to_enu
 from lard.imagery import renderer_kernel as kernel
-from lard.imagery.atmosphere import sky_palette
+from lard.imagery.atmosphere import Atmosphere, air_vector, sky_palette
 from lard.imagery.ground.pyramid import GroundPyramid
 from lard.imagery.ground.terrain import Surface, map_polynomial, quadric
 from lard.tables import frame_rng
 
 Array = NDArray[np.float64]
 
-RENDERER_VERSION = "1"
+RENDERER_VERSION = "2"
 """Changes whenever the same inputs give other pixels, so that kept images are rendered again."""
-_BYTE_NORMAL = np.array([NormalDist().inv_cdf((byte + 0.5) / 256) for byte in range(256)])
-_PREPASS_STEP_PX = 8
+_NONE = np.zeros((0, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +53,12 @@ class Quality:
     zone_margin_m: float = 12.0
 
 
-def view_vector(
-    surface: Surface, pose: Poses, camera: Camera, visibility_m: float, quality: Quality
-) -> Array:
+def view_vector(surface: Surface, pose: Poses, camera: Camera, quality: Quality) -> Array:
     """Everything the kernels need to know about one view, in their layout."""
     if len(pose) != 1:
         raise DataError(f"a view needs one pose, got {len(pose)}")
     if pose.earth != surface.earth:
         raise DataError(f"pose on earth model {pose.earth}, surface on {surface.earth}; build both on one")
-    if not visibility_m > 0:
-        raise DataError(f"visibility_m is {visibility_m}; expected more than 0")
     rotation, origin = cam_from_ecef(pose)
     lat0, lon0, earth = surface.lat0_deg, surface.lon0_deg, surface.earth
     position = to_enu(origin, lat0, lon0, 0.0, earth)[0]
@@ -89,12 +83,12 @@ def view_vector(
     view[kernel.Z_FAR : kernel.GRID_STEP + 1] = (
         surface.z_far_m, surface.x_min_m, surface.y_min_m, surface.step_m,
     )  # fmt: skip
-    view[kernel.VISIBILITY] = visibility_m
     view[kernel.HORIZON_M] = np.sqrt(2 * radius * above_m + above_m**2)
     view[kernel.HORIZON_RAD] = -np.arccos(radius / (radius + above_m))
     lat, lon, _ = geodetic_from_ecef(origin[0], earth)
     view[kernel.UP : kernel.UP + 3] = local @ enu_from_ecef(lat, lon)[2]
     view[kernel.ZONE_MARGIN_M] = quality.zone_margin_m
+    view[kernel.WIDTH_PX], view[kernel.HEIGHT_PX] = camera.width_px, camera.height_px
     view[kernel.LOD_BIAS], view[kernel.MAX_TAPS] = quality.lod_bias, quality.max_taps
     return view
 
@@ -106,39 +100,83 @@ def render_frame(
     camera: Camera,
     conditions: Conditions | None = None,
     quality: Quality | None = None,
+    atmosphere: Atmosphere | None = None,
 ) -> NDArray[np.uint8]:
     """Picture (height, width, 3) RGB of one pose; reads the blocks of ground it needs."""
-    conditions, quality = conditions or Conditions(), quality or Quality()
+    conditions = conditions or Conditions()
+    image = np.empty((camera.height_px, camera.width_px, 3), np.uint8)
+    atmosphere = atmosphere or clear_day(conditions.visibility_m, pose)
+    _draw(ground, surface, pose, camera, quality or Quality(), atmosphere, conditions, image, _NO_COLOURS)
+    return image
+
+
+def render_colours(
+    ground: GroundPyramid,
+    surface: Surface,
+    pose: Poses,
+    camera: Camera,
+    atmosphere: Atmosphere,
+    quality: Quality | None = None,
+) -> NDArray[np.float32]:
+    """Picture (height, width, 3) in grey levels before exposure: what `develop` turns into render_frame's."""
+    colours = np.empty((camera.height_px, camera.width_px, 3), np.float32)
+    _draw(ground, surface, pose, camera, quality or Quality(), atmosphere, Conditions(), _NO_IMAGE, colours)
+    return colours
+
+
+def develop(colours: NDArray[np.float32], conditions: Conditions) -> NDArray[np.uint8]:
+    """Exposed, noisy 8-bit picture of a (height, width, 3) picture in grey levels."""
+    image = np.empty(colours.shape, np.uint8)
+    kernel.develop(
+        np.ascontiguousarray(colours, np.float32), 0, conditions.gain, conditions.noise_sigma,
+        _noise_words(conditions), image,
+    )  # fmt: skip
+    return image
+
+
+def clear_day(visibility_m: float, pose: Poses) -> Atmosphere:
+    """Haze of a visibility under a noon sky."""
+    if not visibility_m > 0:
+        raise DataError(f"visibility_m is {visibility_m}; expected more than 0")
+    return Atmosphere(air_vector(visibility_m, float(pose.alt_m[0])), sky_palette(visibility_m))
+
+
+_NO_COLOURS = np.zeros((0, 0, 3), np.float32)
+_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
+
+
+def _noise_words(conditions: Conditions) -> NDArray[np.uint32]:
+    rng = frame_rng(conditions.noise_seed, conditions.noise_key)
+    return rng.integers(0, 1 << 32, 2, np.uint32)
+
+
+def _draw(
+    ground: GroundPyramid,
+    surface: Surface,
+    pose: Poses,
+    camera: Camera,
+    quality: Quality,
+    atmosphere: Atmosphere,
+    conditions: Conditions,
+    image: NDArray[np.uint8],
+    colours: NDArray[np.float32],
+) -> None:
+    """Fill `image`, or `colours` when that has a size."""
     if (ground.lat0_deg, ground.lon0_deg) != (surface.lat0_deg, surface.lon0_deg):
         raise SourceError(
             f"{ground.folder}: its origin {ground.lat0_deg}, {ground.lon0_deg} is not the surface's "
             f"{surface.lat0_deg}, {surface.lon0_deg}; build the surface at the ground's origin"
         )
-    view = view_vector(surface, pose, camera, conditions.visibility_m, quality)
-    shape = (camera.height_px, camera.width_px)
+    view = view_vector(surface, pose, camera, quality)
     ground.trim()
-    colours = np.empty((*shape, 3), np.float32)
-    scene = (
-        view, surface.height_m, surface.strips, ground.texels, ground.blocks, ground.table,
-        ground.far_colour, sky_palette(conditions.visibility_m),
-    )  # fmt: skip
-    kinds = np.full(shape, kernel.MISSING, np.uint8)
-    kernel.first_pass(colours, kinds, _PREPASS_STEP_PX, *scene)
-    ground.read_wanted()
-    while kernel.first_pass(colours, kinds, 1, *scene):
+    band, bands = 0, -(-camera.height_px // kernel.TILE)
+    while True:
+        band = kernel.draw(
+            band, image, colours, conditions.gain, conditions.noise_sigma, _noise_words(conditions),
+            quality.supersample, view, surface.height_m, _NONE, _NONE, surface.strips, ground.texels,
+            ground.blocks, ground.table, ground.far_colour, atmosphere.sky, atmosphere.air, atmosphere.shade,
+            atmosphere.shade_frame,
+        )  # fmt: skip
+        if band == bands:
+            return
         ground.read_wanted()
-    if quality.supersample > 1:
-        fine = np.empty(shape, np.uint8)
-        kernel.mark_fine(colours, kinds, fine)
-        while kernel.second_pass(colours, fine, quality.supersample, *scene):
-            ground.read_wanted()
-    return develop(colours, conditions)
-
-
-def develop(colours: NDArray[np.float32], conditions: Conditions) -> NDArray[np.uint8]:
-    """Exposed, noisy 8-bit picture of a (height, width, 3) picture in grey levels."""
-    rng = frame_rng(conditions.noise_seed, conditions.noise_key)
-    noise = rng.integers(0, 256, colours.shape, np.uint8)
-    image = np.empty(colours.shape, np.uint8)
-    kernel.develop(colours, noise, _BYTE_NORMAL * conditions.noise_sigma, conditions.gain, image)
-    return image

@@ -1,9 +1,12 @@
-"""Compiled inner loops of the renderer: ray meets surface, footprint, filtered texture, haze.
+"""Compiled inner loops of the renderer: ray meets surface, footprint, filtered texture, air, noise.
 
-A pixel is mapped back to the ground, the derivative of that map gives the parallelogram of ground it sees,
-and the texture is averaged over the parallelogram's long axis with bilinear taps on the pyramid level whose
-texels suit its short axis. Everything runs in double precision in ENU metres; texture weights are integers.
+Rays are met with the surface exactly at the corners of squares of pixels; in between, 1 / t, x / t and y / t are
+linear in pixels as on any plane, and a square whose middle disagrees with that is divided, down to single pixels
+met exactly. The derivative of the map from pixels to the ground gives the parallelogram that a pixel sees; the
+texture is averaged along its long axis, row by row (or column by column) of texels, with exact shares of the rows
+at both ends, on the pyramid level whose texels suit its short axis.
 
+Texels are four 16-bit lanes of one 64-bit word, so that one multiplication blends all channels of two texels.
 One module on purpose: Numba's cache of a function notices changes of that function's own file only.
 """
 
@@ -15,8 +18,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Four = tuple[float, float, float, bool]
-Coloured = tuple[float, float, float, int]
 
 # places in the `view` vector
 FX, FY, CX, CY = 0, 1, 2, 3
@@ -28,58 +29,68 @@ DROP = 26  # 5: see, snn, suu, half0, half1 of the height-0 ellipsoid
 PRIME, MERIDIAN = 31, 32
 POLYNOMIAL = 33  # 7
 Z_FAR, GRID_X, GRID_Y, GRID_STEP = 40, 41, 42, 43
-VISIBILITY, HORIZON_M, HORIZON_RAD = 44, 45, 46
+HORIZON_M, HORIZON_RAD = 45, 46
 UP = 47  # 3: vertical at the camera, ENU
 ZONE_MARGIN_M = 50
 LOD_BIAS = 51
 MAX_TAPS = 52
-VIEW_SIZE = 53
+WIDTH_PX, HEIGHT_PX = 53, 54
+K1, K2, K3 = 55, 56, 57  # radial distortion
+FAR_X, FAR_Y, FAR_STEP = 58, 59, 60  # grid of the far heights
+VIEW_SIZE = 61
 
-SKY, GROUND, FINE, MISSING = 0, 1, 2, 255
+# places in the `air` vector and rows of the `sky` palette, as laid out in lard/imagery/atmosphere.py
+BETA, LAYER_BOTTOM, LAYER_TOP, LAYER_BETA = 0, 1, 2, 3
+ILLUMINANT, LAYER_COLOUR, CAMERA_HEIGHT, SHADOW_DEPTH = 4, 7, 10, 11
+HORIZON, ZENITH, SCALES, GLOW, SUN = 0, 1, 2, 3, 4
+LONGEST_PATH_M = 1e5
+
+# a point of the lattice: 1 / t, x / t, y / t, share of the ground's colour, colour of the air, ground or not
+W, X, Y, CLEAR, ADD, KIND, POINT_SIZE = 0, 1, 2, 3, 4, 7, 8
+# a row of pixels: values of W .. ADD + 2 at the first, their changes per pixel, changes of W, X, Y per row
+CHANGE, DOWN, SPAN_SIZE = 7, 14, 17
+
+READ, WANTED, ABSENT = 1, 2, 3
 BLOCK_SHIFT = 8
+TILE = 16
 EDGE_RAMP_PX = 24.0
 RIM_SHARE = 0.12  # of the coarsest level's half width, blended into its mean colour
-CONTRAST = 45.0
-KOSCHMIEDER = 3.912  # -ln(0.02): contrast threshold of the meteorological visibility
+ZONE_TOLERANCE_PX, TOLERANCE_PX = 0.02, 0.12
+TOLERANCE_GREY = 0.5
+FINE_TEXELS = 0.75  # runway pixels whose short axis spans more of the finest texels are supersampled
+
+_LANES = np.uint64(0x0000FFFF0000FFFF)
+_LOW = np.uint64(0xFFFFFFFF)
+_8, _16, _32, _255 = np.uint64(8), np.uint64(16), np.uint64(32), np.uint64(255)
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
-@njit(cache=True, nogil=True)
-def sky_mix(elevation_rad: float, scale_rad: float) -> float:
-    """Share of the zenith colour at an elevation above the visible horizon."""
-    return 1.0 - math.exp(-max(elevation_rad, 0.0) / scale_rad)
-
-
-@njit(cache=True, nogil=True)
-def transmittance(distance_m: float, visibility_m: float, horizon_m: float) -> float:
-    """Share of the ground's own colour left at a distance.
-
-    The last half of the way to the horizon also fades, in whatever visibility, because its pixels are rows
-    of kilometres and the sky begins one pixel further.
-    """
-    fade = min(max(2.0 * distance_m / horizon_m - 1.0, 0.0), 1.0)
-    return math.exp(-KOSCHMIEDER * distance_m / visibility_m) * (1.0 - fade * fade * (3.0 - 2.0 * fade))
-
-
-@njit(cache=True, nogil=True)
-def height_at(x: float, y: float, view: Array, heights: Array) -> tuple[float, float, float]:
-    """Height and its two slopes at map coordinates."""
+@_jit
+def height_at(x: float, y: float, view: Array, heights: Array, far: Array) -> tuple[float, float, float]:
+    """Height and its two slopes at map coordinates: near grid, far grid, level beyond."""
     rows, columns = heights.shape
-    gx = (x - view[GRID_X]) / view[GRID_STEP]
-    gy = (y - view[GRID_Y]) / view[GRID_STEP]
+    step = view[GRID_STEP]
+    gx, gy = (x - view[GRID_X]) / step, (y - view[GRID_Y]) / step
+    grid = heights
     if not (gx >= 0.0 and gy >= 0.0 and gx < columns - 1 and gy < rows - 1):
-        return view[Z_FAR], 0.0, 0.0
+        rows, columns = far.shape
+        step = view[FAR_STEP]
+        gx, gy = (x - view[FAR_X]) / step, (y - view[FAR_Y]) / step
+        grid = far
+        if not (gx >= 0.0 and gy >= 0.0 and gx < columns - 1 and gy < rows - 1):
+            return view[Z_FAR], 0.0, 0.0
     i, j = int(gx), int(gy)
     fx, fy = gx - i, gy - j
-    a, b = heights[j, i], heights[j, i + 1]
-    c, d = heights[j + 1, i], heights[j + 1, i + 1]
+    a, b = grid[j, i], grid[j, i + 1]
+    c, d = grid[j + 1, i], grid[j + 1, i + 1]
     low, high = a + (b - a) * fx, c + (d - c) * fx
-    slope_x = ((b - a) * (1.0 - fy) + (d - c) * fy) / view[GRID_STEP]
-    return low + (high - low) * fy, slope_x, (high - low) / view[GRID_STEP]
+    return low + (high - low) * fy, ((b - a) * (1.0 - fy) + (d - c) * fy) / step, (high - low) / step
 
 
-@njit(cache=True, nogil=True)
+@_jit
 def to_map(east: float, north: float, height: float, view: Array) -> tuple[float, float, float, float]:
-    """Map coordinates of ENU east and north at a height."""
+    """Height-0 coordinates and map coordinates of ENU east and north at a height."""
     e = east / (1.0 + height / view[PRIME])
     n = north / (1.0 + height / view[MERIDIAN])
     p = POLYNOMIAL
@@ -87,7 +98,7 @@ def to_map(east: float, north: float, height: float, view: Array) -> tuple[float
     return e, n, x, n * (view[p + 3] + n * view[p + 4]) + e * e * (view[p + 5] + n * view[p + 6])
 
 
-@njit(cache=True, nogil=True)
+@_jit
 def surface_up(e: float, n: float, height: float, view: Array) -> float:
     """ENU up coordinate of the surface point at height-0 coordinates (e, n) and a height."""
     c = view[DROP] * e * e + view[DROP + 1] * n * n
@@ -97,42 +108,175 @@ def surface_up(e: float, n: float, height: float, view: Array) -> float:
     return drop + height * tilt
 
 
-@njit(cache=True, nogil=True)
+@_jit
+def ray(u: float, v: float, view: Array) -> tuple[float, float, float, float]:
+    """ENU direction of camera depth 1 through an image point, distortion undone, and its length."""
+    xd, yd = (u - view[CX]) / view[FX], (v - view[CY]) / view[FY]
+    x, y = xd, yd
+    if view[K1] != 0.0 or view[K2] != 0.0 or view[K3] != 0.0:
+        target = math.sqrt(xd * xd + yd * yd)
+        r = target
+        for _ in range(20):
+            q = r * r
+            gap = r * (1.0 + q * (view[K1] + q * (view[K2] + q * view[K3]))) - target
+            slope = 1.0 + q * (3.0 * view[K1] + q * (5.0 * view[K2] + q * 7.0 * view[K3]))
+            move = gap / max(slope, 0.05)
+            r -= move
+            if abs(move) < 1e-13:
+                break
+        if target > 0.0:
+            x, y = xd * r / target, yd * r / target
+    m = ROTATION
+    dx = view[m] * x + view[m + 3] * y + view[m + 6]
+    dy = view[m + 1] * x + view[m + 4] * y + view[m + 7]
+    dz = view[m + 2] * x + view[m + 5] * y + view[m + 8]
+    return dx, dy, dz, math.sqrt(1.0 + x * x + y * y)
+
+
+@_jit
 def intersect(
-    dx: float, dy: float, dz: float, view: Array, heights: Array
-) -> tuple[float, float, float, float, float]:
-    """Ray parameter (negative: sky), map coordinates and slopes of the surface where a ray meets it."""
-    s, m = SHELL, SHELL_MATRIX
-    beta = dx * view[s] + dy * view[s + 1] + dz * view[s + 2]
-    if beta >= 0.0:
-        return -1.0, 0.0, 0.0, 0.0, 0.0
-    alpha = (
-        dx * (view[m] * dx + 2.0 * (view[m + 1] * dy + view[m + 2] * dz))
-        + dy * (view[m + 3] * dy + 2.0 * view[m + 4] * dz)
-        + view[m + 5] * dz * dz
-    )
-    disc = beta * beta - alpha * view[s + 3]
-    if disc < 0.0:
-        return -1.0, 0.0, 0.0, 0.0, 0.0
-    t = view[s + 3] / (math.sqrt(disc) - beta)
+    dx: float, dy: float, dz: float, start: float, view: Array, heights: Array, far: Array
+) -> tuple[float, float, float, float, float, float]:
+    """Ray parameter (negative: sky), map coordinates, height and slopes of the surface where a ray meets it.
+
+    start: a ray parameter near the solution; 0 = from the shell at z_far; negative or NaN = sky.
+    """
+    if not start >= 0.0:
+        return -1.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    t = start
+    if start == 0.0:
+        s, m = SHELL, SHELL_MATRIX
+        beta = dx * view[s] + dy * view[s + 1] + dz * view[s + 2]
+        if beta >= 0.0:
+            return -1.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        alpha = (
+            dx * (view[m] * dx + 2.0 * (view[m + 1] * dy + view[m + 2] * dz))
+            + dy * (view[m + 3] * dy + 2.0 * view[m + 4] * dz)
+            + view[m + 5] * dz * dz
+        )
+        disc = beta * beta - alpha * view[s + 3]
+        if disc < 0.0:
+            return -1.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        t = view[s + 3] / (math.sqrt(disc) - beta)
     height = view[Z_FAR]
+    if start > 0.0:
+        _, _, x, y = to_map(view[CAMERA] + t * dx, view[CAMERA + 1] + t * dy, height, view)
+        height, _, _ = height_at(x, y, view, heights, far)
     x = y = slope_x = slope_y = 0.0
     tolerance = 1e-3 / max(view[FX], view[FY])
     for _ in range(12):
         e, n, x, y = to_map(view[CAMERA] + t * dx, view[CAMERA + 1] + t * dy, height, view)
-        height, hx, hy = height_at(x, y, view, heights)
+        height, hx, hy = height_at(x, y, view, heights, far)
         gap = view[CAMERA + 2] + t * dz - surface_up(e, n, height, view)
         slope_x, slope_y = hx - e / view[PRIME], hy - n / view[MERIDIAN]
         if abs(gap) < tolerance * t:
             break
         rate = dz - slope_x * dx - slope_y * dy
         if rate > -1e-6:
-            break  # a tangent ray: the far shell's point stands
+            break  # a tangent ray: the far shell's (or the marched) point stands
         t = max(t - gap / rate, 0.1 * t)
-    return t, x, y, slope_x, slope_y
+        if start > 0.0:
+            t = min(max(t, 0.9 * start), 1.1 * start)  # the marched point is the nearest one along the ray
+    return t, x, y, height, slope_x, slope_y
 
 
-@njit(cache=True, nogil=True)
+@_jit
+def haze_colour(dx: float, dy: float, sky: Array) -> tuple[float, float, float]:
+    """Colour of the sky at the horizon, and of haze, in a direction."""
+    glow = 0.0
+    if sky[GLOW, 0] != 0.0 or sky[GLOW, 1] != 0.0 or sky[GLOW, 2] != 0.0:
+        across = math.sqrt(dx * dx + dy * dy) * math.sqrt(sky[SUN, 0] ** 2 + sky[SUN, 1] ** 2)
+        cosine = (dx * sky[SUN, 0] + dy * sky[SUN, 1]) / max(across, 1e-12)
+        glow = math.exp(sky[SCALES, 2] * (cosine - 1.0))
+    h, g = HORIZON, GLOW
+    return sky[h, 0] + sky[g, 0] * glow, sky[h, 1] + sky[g, 1] * glow, sky[h, 2] + sky[g, 2] * glow
+
+
+@_jit
+def sky_point(
+    dx: float, dy: float, dz: float, norm: float, view: Array, sky: Array, air: Array, out: Array
+) -> None:
+    """Colour of the sky along a ray, into ADD of a lattice point."""
+    sine = (dx * view[UP] + dy * view[UP + 1] + dz * view[UP + 2]) / norm
+    up = max(math.asin(min(max(sine, -1.0), 1.0)) - view[HORIZON_RAD], 0.0)
+    mix = 1.0 - math.exp(-up / sky[SCALES, 0])
+    glow = math.exp(-up / sky[SCALES, 1])
+    haze = haze_colour(dx / norm, dy / norm, sky)
+    cover = 0.0
+    if air[LAYER_BETA] > 0.0 and air[CAMERA_HEIGHT] < air[LAYER_TOP]:
+        rise = max(math.sin(up), 1e-9)
+        before = math.exp(-air[BETA] * max(air[LAYER_BOTTOM] - air[CAMERA_HEIGHT], 0.0) / rise)
+        within = min((air[LAYER_TOP] - max(air[LAYER_BOTTOM], air[CAMERA_HEIGHT])) / rise, LONGEST_PATH_M)
+        cover = before * -math.expm1(-air[LAYER_BETA] * within)
+    for c in range(3):
+        colour = sky[HORIZON, c] + (sky[ZENITH, c] - sky[HORIZON, c]) * mix
+        colour += (haze[c] - sky[HORIZON, c]) * glow
+        out[ADD + c] = colour + (air[LAYER_COLOUR + c] - colour) * cover
+    out[W] = out[X] = out[Y] = out[CLEAR] = out[KIND] = 0.0
+
+
+@_jit
+def through_air(
+    distance: float, height: float, dx: float, dy: float, view: Array, sky: Array, air: Array, out: Array
+) -> None:
+    """Share of the ground's colour that arrives, and what the air adds, into a lattice point.
+
+    The last half of the way to the horizon also fades, in whatever visibility, because its pixels are rows
+    of kilometres and the sky begins one pixel further.
+    """
+    fade = min(max(2.0 * distance / view[HORIZON_M] - 1.0, 0.0), 1.0)
+    fade = fade * fade * (3.0 - 2.0 * fade)
+    haze = haze_colour(dx, dy, sky)
+    extra = air[LAYER_BETA]
+    if extra <= 0.0:
+        clear = math.exp(-air[BETA] * distance) * (1.0 - fade)
+        out[CLEAR] = clear
+        for c in range(3):
+            out[ADD + c] = haze[c] * (1.0 - clear)
+        return
+    top, bottom, camera = air[LAYER_TOP], air[LAYER_BOTTOM], air[CAMERA_HEIGHT]
+    drop = max(camera - height, 1e-3)
+    high = min(max((camera - top) / drop, 0.0), 1.0)
+    low = min(max((bottom - height) / drop, 0.0), 1.0)
+    inside = bottom < camera < top
+    over = math.exp(-air[BETA] * distance * high)
+    within = math.exp(-(air[BETA] + extra) * distance * max(1.0 - high - low, 0.0))
+    under = math.exp(-air[BETA] * distance * low)
+    out[CLEAR] = over * within * under * (1.0 - fade)
+    for c in range(3):
+        layer = air[LAYER_COLOUR + c]
+        mixed = (air[BETA] * haze[c] + extra * layer) / (air[BETA] + extra)
+        seen = (1.0 - over) * haze[c] + over * ((1.0 - within) * mixed + within * (1.0 - under) * haze[c])
+        out[ADD + c] = seen * (1.0 - fade) + (layer if inside else haze[c]) * fade
+
+
+@_jit
+def meet(
+    u: float,
+    v: float,
+    view: Array,
+    heights: Array,
+    far: Array,
+    start: Array,
+    sky: Array,
+    air: Array,
+    out: Array,
+) -> None:
+    """The lattice point of an image point: where its ray meets the ground, and the air before it."""
+    dx, dy, dz, norm = ray(u, v, view)
+    guess = 0.0
+    if start.shape[0] > 0:
+        j = min(max(int(v), 0), start.shape[0] - 1)
+        guess = start[j, min(max(int(u), 0), start.shape[1] - 1)]
+    t, x, y, height, _, _ = intersect(dx, dy, dz, guess, view, heights, far)
+    if t <= 0.0:
+        sky_point(dx, dy, dz, norm, view, sky, air, out)
+        return
+    out[W], out[X], out[Y], out[KIND] = 1.0 / t, x / t, y / t, 1.0
+    through_air(t * norm, height, dx, dy, view, sky, air, out)
+
+
+@_jit
 def in_zone(x: float, y: float, strips: Array, margin: float) -> bool:
     """Whether a map point lies on a runway or within the margin around it."""
     for k in range(strips.shape[0]):
@@ -144,156 +288,181 @@ def in_zone(x: float, y: float, strips: Array, margin: float) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
-def line_mean(
-    texels: Array, blocks: Array, row: Array, x: float, y: float, run_x: float, run_y: float, taps: int
-) -> Four:
-    """Mean colour of bilinear taps along a line on one level, and whether a block was missing.
+@_jit
+def touches_zone(points: Array, j: int, i: int, step: int, strips: Array, margin: float) -> bool:
+    """Whether the ground seen by a square of the lattice may touch a runway's zone."""
+    for k in range(strips.shape[0]):
+        low_a = low_c = 1e30
+        high_a = high_c = -1e30
+        for b in range(2):
+            for a in range(2):
+                w = points[j + b * step, i + a * step, W]
+                rx = points[j + b * step, i + a * step, X] / w - strips[k, 0]
+                ry = points[j + b * step, i + a * step, Y] / w - strips[k, 1]
+                along, across = rx * strips[k, 2] + ry * strips[k, 3], ry * strips[k, 2] - rx * strips[k, 3]
+                low_a, high_a = min(low_a, along), max(high_a, along)
+                low_c, high_c = min(low_c, across), max(high_c, across)
+        length, width = strips[k, 4] + margin, strips[k, 5] + margin
+        if low_a < length and high_a > -length and low_c < width and high_c > -width:
+            return True
+    return False
 
-    x, y: middle of the line on the map (m); run_x, run_y: its extent (m); row: the level's table entry.
+
+@_jit
+def walk(
+    texels: Array,
+    place: int,
+    step: int,
+    side: int,
+    first: int,
+    last: int,
+    start: int,
+    length: int,
+    q: int,
+    slope: int,
+) -> tuple[np.uint64, np.uint64]:
+    """Weighted sums of the channels along a line of texels, blended sideways; lanes (0, 2) and (1, 3).
+
+    place: of texel (0, 0); step, side: to the next texel along and across the line; first .. last: texels along
+    it; start, length: the line's, 1/256 texel; q, slope: place across of `first` and change per texel, 1/65536.
     """
-    gsd, width, height = row[0], int(row[3]), int(row[4])
-    offset, first = int(row[5]), int(row[6])
-    # fixed point, 16 fractional bits; texel centres on integers
-    px, py = (x - row[1]) / gsd - 0.5, (row[2] - y) / gsd - 0.5
-    step_x, step_y = run_x / gsd / taps, -run_y / gsd / taps
-    px -= step_x * (taps - 1) * 0.5
-    py -= step_y * (taps - 1) * 0.5
-    last_x, last_y = px + step_x * (taps - 1), py + step_y * (taps - 1)
-    left, right = max(int(min(px, last_x)) - 1, 0), min(int(max(px, last_x)) + 2, width - 1)
-    top, bottom = max(int(min(py, last_y)) - 1, 0), min(int(max(py, last_y)) + 2, height - 1)
-    across = (width + 255) >> BLOCK_SHIFT
-    missing = False
-    for j in range(top >> BLOCK_SHIFT, (bottom >> BLOCK_SHIFT) + 1):
-        for i in range(left >> BLOCK_SHIFT, (right >> BLOCK_SHIFT) + 1):
-            if blocks[first + j * across + i] != 1:
-                blocks[first + j * across + i] = 2
-                missing = True
-    if missing:
-        return 0.0, 0.0, 0.0, True
-    qx, qy = math.floor(px * 65536.0), math.floor(py * 65536.0)
-    sx, sy = math.floor(step_x * 65536.0), math.floor(step_y * 65536.0)
-    max_x, max_y = ((width - 1) << 16) - 1, ((height - 1) << 16) - 1
-    stride = 3 * width
-    red = green = blue = 0
-    for _ in range(taps):
-        cx, cy = min(max(qx, 0), max_x), min(max(qy, 0), max_y)
-        fx, fy = (cx >> 8) & 255, (cy >> 8) & 255
-        a = offset + (cy >> 16) * stride + 3 * (cx >> 16)
-        b = a + stride
-        w11 = fx * fy
-        w10, w01 = (fx << 8) - w11, (fy << 8) - w11
-        w00 = 65536 - (fx << 8) - w01
-        red += w00 * texels[a] + w10 * texels[a + 3] + w01 * texels[b] + w11 * texels[b + 3]
-        green += w00 * texels[a + 1] + w10 * texels[a + 4] + w01 * texels[b + 1] + w11 * texels[b + 4]
-        blue += w00 * texels[a + 2] + w10 * texels[a + 5] + w01 * texels[b + 2] + w11 * texels[b + 5]
-        qx += sx
-        qy += sy
-    scale = 1.0 / (65536.0 * taps)
-    return red * scale, green * scale, blue * scale, False
+    index = place + first * step
+    at = np.uintp(index + (q >> 16) * side)
+    a, b = texels[at], texels[at + np.uintp(side)]
+    v = (a << _8) + (b - a) * np.uint64((q >> 8) & 255)
+    weight = np.uint64(256 - (start & 255))
+    low, high = (v & _LANES) * weight, ((v >> _16) & _LANES) * weight
+    low_sum = high_sum = np.uint64(0)
+    for _ in range(last - first - 1):
+        q += slope
+        index += step
+        at = np.uintp(index + (q >> 16) * side)
+        a, b = texels[at], texels[at + np.uintp(side)]
+        v = (a << _8) + (b - a) * np.uint64((q >> 8) & 255)
+        low_sum += v & _LANES
+        high_sum += (v >> _16) & _LANES
+    weight = np.uint64((start + length) & 255)
+    q += slope
+    index += step
+    at = np.uintp(index + (q >> 16) * side)
+    a, b = texels[at], texels[at + np.uintp(side)]
+    v = (a << _8) + (b - a) * np.uint64((q >> 8) & 255)
+    low += (v & _LANES) * weight + (low_sum << _8)
+    high += ((v >> _16) & _LANES) * weight + (high_sum << _8)
+    return low, high
 
 
-@njit(cache=True, nogil=True)
-def filtered(
-    x: float,
-    y: float,
-    major_x: float,
-    major_y: float,
-    major: float,
-    minor: float,
-    view: Array,
-    texels: Array,
-    blocks: Array,
-    table: Array,
-    far: Array,
-) -> Four:
-    """Colour averaged over a footprint (its axis, lengths in metres), and whether it is missing."""
-    levels = table.shape[0]
-    minor = max(minor, 2.0 * major / view[MAX_TAPS])
-    lod = max(math.log2(minor / table[0, 0]) + view[LOD_BIAS], 0.0)
-    k = min(int(lod), levels - 1)
-    rim = 1.0
-    while True:
-        reach = 0.5 * major
-        inside = min(
-            min(x - table[k, 1], table[k, 1] + table[k, 0] * table[k, 3] - x) - reach * abs(major_x),
-            min(table[k, 2] - y, y - table[k, 2] + table[k, 0] * table[k, 4]) - reach * abs(major_y),
-        )
-        if k == levels - 1:
-            rim = min(max(inside / (RIM_SHARE * 0.5 * table[k, 0] * min(table[k, 3], table[k, 4])), 0.0), 1.0)
-            lod = min(lod, float(k))
-            break
-        share = inside / (EDGE_RAMP_PX * table[k, 0])
-        if share >= 1.0:
-            break
-        if share > 0.0:
-            lod = max(lod, k + 1.0 - share)
-            break
-        k += 1
-        lod = max(lod, float(k))
-    if rim <= 0.0:
-        return far[0], far[1], far[2], False
-    k = min(int(lod), levels - 1)
-    blend = max(2.0 * (lod - k) - 1.0, 0.0)  # half of each octave needs one level only
-    taps = max(math.ceil(major / table[k, 0]), 1)
-    taps = min(taps, int(view[MAX_TAPS]))
-    red, green, blue, missing = line_mean(
-        texels, blocks, table[k], x, y, major_x * major, major_y * major, taps
-    )
-    if blend > 0.0 and k + 1 < levels:
-        taps = max((taps + 1) >> 1, 1)
-        r2, g2, b2, missing2 = line_mean(
-            texels, blocks, table[k + 1], x, y, major_x * major, major_y * major, taps
-        )
-        missing = missing or missing2
-        red, green, blue = red + (r2 - red) * blend, green + (g2 - green) * blend, blue + (b2 - blue) * blend
-    if rim < 1.0:
-        rim = rim * rim * (3.0 - 2.0 * rim)
+@_jit
+def walk_clamped(
+    texels: Array, place: int, step: int, side: int, first: int, last: int, start: int, length: int, q: int, slope: int,
+    end: int, side_end: int,
+) -> tuple[np.uint64, np.uint64]:  # fmt: skip
+    """As `walk`, with the outermost texels continued beyond the level's `end` and `side_end`."""
+    low = high = np.uint64(0)
+    for r in range(first, last + 1):
+        weight = np.uint64(256)
+        if r == first:
+            weight = np.uint64(256 - (start & 255))
+        elif r == last:
+            weight = np.uint64((start + length) & 255)
+        c = min(max(q, 0), ((side_end - 1) << 16) - 1)
+        at = place + min(max(r, 0), end - 1) * step + (c >> 16) * side
+        a, b = texels[np.uintp(at)], texels[np.uintp(at + side)]
+        v = (a << _8) + (b - a) * np.uint64((c >> 8) & 255)
+        low += (v & _LANES) * weight
+        high += ((v >> _16) & _LANES) * weight
+        q += slope
+    return low, high
+
+
+@_jit
+def see_level(
+    s: Array, n: int, row: Array, ax: float, ay: float, major: float, weight: float, add: bool, sampling: bool,
+    texels: Array, blocks: Array, raw: Array,
+) -> int:  # fmt: skip
+    """Mean colours of n footprints in a row on one level, into raw (3, n); READ, WANTED or ABSENT.
+
+    s: the row of pixels; row: the level's table entry; ax, ay, major: axis of the footprints and its length (m).
+    """
+    gain = 1.0 / row[0]
+    width, height = int(row[3]), int(row[4])
+    place, first_block = int(row[5]), int(row[6])
+    # along: the walking direction, across: the other
+    down = abs(ay) >= abs(ax)
+    run = major * gain * (abs(ay) if down else abs(ax))
+    square = 1.0 + run * run
+    reach = math.sqrt(square)  # one texel's width besides the footprint's: bilinear where it is short
+    length = int(reach * 256.0 + 0.5)
+    slope = -(ax / ay if down else ay / ax) * run * run / square
+    shift = 0.5 - 0.5 * reach
+    # both ends of the row of pixels, in texels
+    t0 = 1.0 / s[W]
+    t1 = 1.0 / (s[W] + (n - 1) * s[CHANGE + W])
+    x0, x1 = (s[X] * t0 - row[1]) * gain - 0.5, ((s[X] + (n - 1) * s[CHANGE + X]) * t1 - row[1]) * gain - 0.5
+    y0, y1 = (row[2] - s[Y] * t0) * gain - 0.5, (row[2] - (s[Y] + (n - 1) * s[CHANGE + Y]) * t1) * gain - 0.5
+    along_m, across_m = 0.5 * reach + 1.5, 0.5 * abs(slope) * (reach + 2.0) + 0.5
+    mx, my = (across_m, along_m) if down else (along_m, across_m)
+    left, right = math.floor(min(x0, x1) - mx), math.floor(max(x0, x1) + mx) + 1
+    top, bottom = math.floor(min(y0, y1) - my), math.floor(max(y0, y1) + my) + 1
+    whole = left >= 0 and top >= 0 and right < width and bottom < height
+    across_blocks = (width + 255) >> BLOCK_SHIFT
+    state = READ
+    for j in range(
+        max(min(top, height - 1), 0) >> BLOCK_SHIFT, (max(min(bottom, height - 1), 0) >> BLOCK_SHIFT) + 1
+    ):
+        for i in range(
+            max(min(left, width - 1), 0) >> BLOCK_SHIFT, (max(min(right, width - 1), 0) >> BLOCK_SHIFT) + 1
+        ):
+            block = first_block + j * across_blocks + i
+            if blocks[block] == ABSENT:
+                return ABSENT
+            if blocks[block] != READ:
+                blocks[block] = WANTED
+                state = WANTED
+    if state != READ or not sampling:
+        return state
+    step, side = (width, 1) if down else (1, width)
+    end, side_end = (height, width) if down else (width, height)
+    change = int(slope * 65536.0)
+    scale = weight / (length * 256.0)
+    for i in range(n):
+        t = 1.0 / (s[W] + i * s[CHANGE + W])
+        px = ((s[X] + i * s[CHANGE + X]) * t - row[1]) * gain - 0.5
+        py = (row[2] - (s[Y] + i * s[CHANGE + Y]) * t) * gain - 0.5
+        along, across = (py, px) if down else (px, py)
+        start = math.floor((along + shift) * 256.0)
+        first = start >> 8
+        last = (start + length) >> 8
+        q = math.floor((across + slope * (first - along)) * 65536.0)
+        if whole:
+            low, high = walk(texels, place, step, side, first, last, start, length, q, change)
+        else:
+            low, high = walk_clamped(
+                texels, place, step, side, first, last, start, length, q, change, end, side_end
+            )
         red, green, blue = (
-            far[0] + (red - far[0]) * rim, far[1] + (green - far[1]) * rim, far[2] + (blue - far[2]) * rim,
-        )  # fmt: skip
-    return red, green, blue, missing
-
-
-@njit(cache=True, nogil=True)
-def sample(
-    u: float,
-    v: float,
-    size: float,
-    view: Array,
-    heights: Array,
-    strips: Array,
-    texels: Array,
-    blocks: Array,
-    table: Array,
-    far: Array,
-    sky: Array,
-) -> Coloured:
-    """Colour seen by a square of `size` pixels around pixel (u, v), and its kind."""
-    r = ROTATION
-    cx, cy = (u - view[CX]) / view[FX], (v - view[CY]) / view[FY]
-    dx = view[r] * cx + view[r + 3] * cy + view[r + 6]
-    dy = view[r + 1] * cx + view[r + 4] * cy + view[r + 7]
-    dz = view[r + 2] * cx + view[r + 5] * cy + view[r + 8]
-    norm = math.sqrt(1.0 + cx * cx + cy * cy)
-    t, x, y, slope_x, slope_y = intersect(dx, dy, dz, view, heights)
-    if t <= 0.0:
-        up = (dx * view[UP] + dy * view[UP + 1] + dz * view[UP + 2]) / norm
-        mix = sky_mix(math.asin(min(max(up, -1.0), 1.0)) - view[HORIZON_RAD], sky[2, 0])
-        return (
-            sky[0, 0] + (sky[1, 0] - sky[0, 0]) * mix,
-            sky[0, 1] + (sky[1, 1] - sky[0, 1]) * mix,
-            sky[0, 2] + (sky[1, 2] - sky[0, 2]) * mix,
-            SKY,
+            np.int64(low & _LOW) * scale,
+            np.int64(high & _LOW) * scale,
+            np.int64(low >> _32) * scale,
         )
-    # derivative of the ground point with respect to u and v: t (d_u - d (n d_u) / (n d))
-    fall = min(dz - slope_x * dx - slope_y * dy, -1e-9)
-    scale_u, scale_v = t * size / view[FX], t * size / view[FY]
-    lift_u = (view[r + 2] - slope_x * view[r] - slope_y * view[r + 1]) / fall
-    lift_v = (view[r + 5] - slope_x * view[r + 3] - slope_y * view[r + 4]) / fall
-    xu, yu = scale_u * (view[r] - dx * lift_u), scale_u * (view[r + 1] - dy * lift_u)
-    xv, yv = scale_v * (view[r + 3] - dx * lift_v), scale_v * (view[r + 4] - dy * lift_v)
-    # axes of the footprint: eigenvectors of J J^T
+        if add:
+            raw[0, i] += red
+            raw[1, i] += green
+            raw[2, i] += blue
+        else:
+            raw[0, i], raw[1, i], raw[2, i] = red, green, blue
+    return READ
+
+
+@_jit
+def footprint(s: Array, at: float, size: float) -> tuple[float, float, float, float, float, float]:
+    """Map point of pixel `at` of a row, and its footprint's long axis (unit x, y), length and width, metres."""
+    t = 1.0 / (s[W] + at * s[CHANGE + W])
+    x, y = (s[X] + at * s[CHANGE + X]) * t, (s[Y] + at * s[CHANGE + Y]) * t
+    scale = t * size
+    xu, yu = (s[CHANGE + X] - x * s[CHANGE + W]) * scale, (s[CHANGE + Y] - y * s[CHANGE + W]) * scale
+    xv, yv = (s[DOWN + X] - x * s[DOWN + W]) * scale, (s[DOWN + Y] - y * s[DOWN + W]) * scale
+    # eigenvectors of J J^T
     xx, yy, xy = xu * xu + xv * xv, yu * yu + yv * yv, xu * yu + xv * yv
     half = 0.5 * (xx - yy)
     root = math.sqrt(half * half + xy * xy)
@@ -302,122 +471,459 @@ def sample(
     ax, ay = (half + root, xy) if half >= 0.0 else (xy, root - half)
     length = math.sqrt(ax * ax + ay * ay)
     if length > 0.0:
-        ax, ay = ax / length, ay / length
-    else:
-        ax, ay = 1.0, 0.0
-    red, green, blue, missing = filtered(x, y, ax, ay, major, minor, view, texels, blocks, table, far)
-    kind = MISSING if missing else GROUND
-    if not missing and size == 1.0 and major > table[0, 0] and in_zone(x, y, strips, view[ZONE_MARGIN_M]):
-        kind = FINE
-    clear = transmittance(t * norm, view[VISIBILITY], view[HORIZON_M])
-    return (
-        sky[0, 0] + (red - sky[0, 0]) * clear,
-        sky[0, 1] + (green - sky[0, 1]) * clear,
-        sky[0, 2] + (blue - sky[0, 2]) * clear,
-        kind,
+        return x, y, ax / length, ay / length, major, minor
+    return x, y, 0.0, 1.0, major, minor
+
+
+@_jit
+def shade_at(x: float, y: float, major: float, shade: Array, frame: Array) -> float:
+    """Share of the sunlight at a map point: bilinear, or the mean of cells over a wide footprint."""
+    rows, columns = shade.shape
+    px, py = (x - frame[0]) / frame[2] - 0.5, (frame[1] - y) / frame[2] - 0.5
+    if not (px > -1.0 and py > -1.0 and px < columns and py < rows):
+        return 1.0
+    reach = min(int(0.25 * major / frame[2]), 3)
+    total = 0.0
+    for b in range(-reach, reach + 1):
+        for a in range(-reach, reach + 1):
+            qx, qy = min(max(px + a, 0.0), columns - 1.001), min(max(py + b, 0.0), rows - 1.001)
+            i, j = int(qx), int(qy)
+            fx, fy = qx - i, qy - j
+            top = shade[j, i] * (1.0 - fx) + shade[j, i + 1] * fx
+            total += top * (1.0 - fy) + (shade[j + 1, i] * (1.0 - fx) + shade[j + 1, i + 1] * fx) * fy
+    return total / (255.0 * (2 * reach + 1) ** 2)
+
+
+@_jit
+def see(
+    s: Array, out: Array, j: int, i0: int, n: int, size: float, share: float, sampling: bool, raw: Array,
+    view: Array, texels: Array, blocks: Array, table: Array, ground: Array, air: Array, shade: Array, shade_frame: Array,
+) -> bool:  # fmt: skip
+    """Add `share` of the colours of n pixels of the row s to out[j, i0:]; whether all blocks were there."""
+    levels = table.shape[0]
+    x, y, ax, ay, major, minor = footprint(s, 0.5 * (n - 1), size)
+    suited = max(minor, 2.0 * major / view[MAX_TAPS])
+    lod = max(math.log2(suited / table[0, 0]) + view[LOD_BIAS], 0.0)
+    k = min(int(lod), levels - 1)
+    rim = 1.0
+    while True:
+        reach = 0.5 * major
+        inside = min(
+            min(x - table[k, 1], table[k, 1] + table[k, 0] * table[k, 3] - x) - reach * abs(ax),
+            min(table[k, 2] - y, y - table[k, 2] + table[k, 0] * table[k, 4]) - reach * abs(ay),
+        )
+        if k == levels - 1:
+            rim = min(max(inside / (RIM_SHARE * 0.5 * table[k, 0] * min(table[k, 3], table[k, 4])), 0.0), 1.0)
+            lod = min(lod, float(k))
+            break
+        edge = inside / (EDGE_RAMP_PX * table[k, 0])
+        if edge >= 1.0:
+            break
+        if edge > 0.0:
+            lod = max(lod, k + 1.0 - edge)
+            break
+        k += 1
+        lod = max(lod, float(k))
+    state = READ
+    if rim > 0.0:
+        k = min(int(lod), levels - 1)
+        while True:
+            blend = max(2.0 * (lod - k) - 1.0, 0.0)  # half of each octave needs one level only
+            if k == levels - 1:
+                blend = 0.0
+            state = see_level(
+                s, n, table[k], ax, ay, major, 1.0 - blend, False, sampling, texels, blocks, raw
+            )
+            if state != ABSENT or k == levels - 1:
+                break
+            k += 1
+            lod = max(lod, float(k))
+        if blend > 0.0:
+            below = see_level(s, n, table[k + 1], ax, ay, major, blend, True, sampling, texels, blocks, raw)
+            if below == WANTED:
+                state = WANTED
+    if state != READ or not sampling:
+        return state == READ
+    rim = rim * rim * (3.0 - 2.0 * rim)
+    for c in range(3):
+        lit = share * air[ILLUMINANT + c]
+        rest = ground[c] * (1.0 - rim)
+        clear, air_light = s[CLEAR], share * s[ADD + c]
+        d_clear, d_air = s[CHANGE + CLEAR], share * s[CHANGE + ADD + c]
+        if rim <= 0.0:
+            for i in range(n):
+                out[j, i0 + i, c] += np.float32((clear + i * d_clear) * lit * rest + air_light + i * d_air)
+        elif shade.shape[0] == 0:
+            for i in range(n):
+                colour = raw[c, i] * rim + rest
+                out[j, i0 + i, c] += np.float32((clear + i * d_clear) * lit * colour + air_light + i * d_air)
+        else:
+            for i in range(n):
+                t = 1.0 / (s[W] + i * s[CHANGE + W])
+                sun = shade_at(
+                    (s[X] + i * s[CHANGE + X]) * t, (s[Y] + i * s[CHANGE + Y]) * t, major, shade, shade_frame
+                )
+                colour = (raw[c, i] * rim + rest) * (1.0 - air[SHADOW_DEPTH] * (1.0 - sun))
+                out[j, i0 + i, c] += np.float32((clear + i * d_clear) * lit * colour + air_light + i * d_air)
+    return True
+
+
+@_jit
+def row_of(points: Array, j: int, i: int, step: int, down: float, right: float, size: int, s: Array) -> None:
+    """The row of pixels at a place within a square of the lattice, both in pixels from its first corner."""
+    share = 1.0 / size
+    a = down * share
+    for c in range(CHANGE):
+        top, bottom = points[j, i, c], points[j + step, i, c]
+        left = top + (bottom - top) * a
+        end_top, end_bottom = points[j, i + step, c], points[j + step, i + step, c]
+        end = end_top + (end_bottom - end_top) * a
+        s[CHANGE + c] = (end - left) * share
+        s[c] = left + right * s[CHANGE + c]
+        if c < 3:
+            b = 0.5
+            s[DOWN + c] = ((bottom - top) * (1.0 - b) + (end_bottom - end_top) * b) * share
+
+
+@_jit
+def fill_square(
+    points: Array, pj: int, pi: int, step: int, j0: int, i0: int, size: int, band: int, zone: bool, count: int, out: Array,
+    sampling: bool, s: Array, raw: Array, view: Array, strips: Array, texels: Array, blocks: Array, table: Array,
+    ground: Array, air: Array, shade: Array, shade_frame: Array,
+) -> bool:  # fmt: skip
+    """Colours of a square of pixels between four lattice points; whether all blocks were there."""
+    columns = min(size, int(view[WIDTH_PX]) - i0)
+    rows = min(size, int(view[HEIGHT_PX]) - j0)
+    whole = True
+    if points[pj, pi, KIND] == 0.0:
+        if sampling:
+            for j in range(rows):
+                row_of(points, pj, pi, step, float(j), 0.0, size, s)
+                for c in range(3):
+                    for i in range(columns):
+                        out[j0 - band + j, i0 + i, c] = np.float32(s[ADD + c] + i * s[CHANGE + ADD + c])
+        return True
+    for j in range(rows):
+        row_of(points, pj, pi, step, float(j), 0.0, size, s)
+        if sampling:
+            for i in range(columns):
+                for c in range(3):
+                    out[j0 - band + j, i0 + i, c] = np.float32(0.0)
+        begin, end = columns, columns
+        if zone and count > 1:
+            _, _, _, _, _, minor = footprint(s, 0.5 * columns, 1.0)
+            if minor > FINE_TEXELS * table[0, 0]:
+                for i in range(columns):
+                    t = 1.0 / (s[W] + i * s[CHANGE + W])
+                    x, y = (s[X] + i * s[CHANGE + X]) * t, (s[Y] + i * s[CHANGE + Y]) * t
+                    if in_zone(x, y, strips, view[ZONE_MARGIN_M]):
+                        begin, end = min(begin, i), i + 1
+                end = max(end if begin < columns else columns, begin)
+        if begin > 0:
+            whole &= see(
+                s, out, j0 - band + j, i0, begin, 1.0, 1.0, sampling, raw, view, texels, blocks, table, ground, air,
+                shade, shade_frame,
+            )  # fmt: skip
+        if end < columns:
+            row_of(points, pj, pi, step, float(j), float(end), size, s)
+            whole &= see(
+                s, out, j0 - band + j, i0 + end, columns - end, 1.0, 1.0, sampling, raw, view, texels, blocks, table,
+                ground, air, shade, shade_frame,
+            )  # fmt: skip
+        if begin < end:
+            part = 1.0 / count
+            for b in range(count):
+                for a in range(count):
+                    row_of(
+                        points,
+                        pj,
+                        pi,
+                        step,
+                        j + (b + 0.5) * part - 0.5,
+                        begin + (a + 0.5) * part - 0.5,
+                        size,
+                        s,
+                    )
+                    whole &= see(
+                        s, out, j0 - band + j, i0 + begin, end - begin, part, part * part, sampling, raw, view, texels,
+                        blocks, table, ground, air, shade, shade_frame,
+                    )  # fmt: skip
+    return whole
+
+
+@_jit
+def fits(
+    points: Array, pj: int, pi: int, step: int, size: int, middle: Array, tolerance: float, j0: int, i0: int,
+    start: Array,
+) -> bool:  # fmt: skip
+    """Whether the exact middle of a square agrees with its corners: in place (pixels) and in the air's colours."""
+    kind = points[pj, pi, KIND]
+    a, b = points[pj, pi], points[pj, pi + step]
+    c, d = points[pj + step, pi], points[pj + step, pi + step]
+    if b[KIND] != kind or c[KIND] != kind or d[KIND] != kind or middle[KIND] != kind:
+        return False
+    for k in range(CLEAR, ADD + 3):
+        grey = 200.0 if k == CLEAR else 1.0
+        if abs(0.25 * (a[k] + b[k] + c[k] + d[k]) - middle[k]) * grey > TOLERANCE_GREY:
+            return False
+    if kind == 0.0:
+        return True
+    w = 0.25 * (a[W] + b[W] + c[W] + d[W])
+    t = 1.0 / w
+    x, y = 0.25 * (a[X] + b[X] + c[X] + d[X]) * t, 0.25 * (a[Y] + b[Y] + c[Y] + d[Y]) * t
+    share = 0.5 / size
+    wu, wv = (b[W] + d[W] - a[W] - c[W]) * share, (c[W] + d[W] - a[W] - b[W]) * share
+    xu = ((b[X] + d[X] - a[X] - c[X]) * share - x * wu) * t
+    xv = ((c[X] + d[X] - a[X] - b[X]) * share - x * wv) * t
+    yu = ((b[Y] + d[Y] - a[Y] - c[Y]) * share - y * wu) * t
+    yv = ((c[Y] + d[Y] - a[Y] - b[Y]) * share - y * wv) * t
+    ex, ey = x - middle[X] / middle[W], y - middle[Y] / middle[W]
+    det = xu * yv - xv * yu
+    u, v = (ex * yv - ey * xv) / det, (ey * xu - ex * yu) / det
+    if not u * u + v * v < tolerance * tolerance:
+        return False
+    if start.shape[0] > 0:  # a marched surface may hide or show something anywhere within the square
+        slack = tolerance * (math.sqrt(wu * wu + wv * wv) + 1e-3 * w)
+        for j in range(min(size, start.shape[0] - j0)):
+            left = a[W] + (c[W] - a[W]) * j / size
+            right = b[W] + (d[W] - b[W]) * j / size
+            for i in range(min(size, start.shape[1] - i0)):
+                if (
+                    not abs((left + (right - left) * i / size) * start[j0 + j, i0 + i] - 1.0)
+                    < slack * start[j0 + j, i0 + i]
+                ):
+                    return False
+    return True
+
+
+@_jit
+def exact_pixel(
+    j: int, i: int, size: float, share: float, du: float, dv: float, band: int, out: Array, sampling: bool, s: Array,
+    raw: Array, point: Array, view: Array, heights: Array, far: Array, start: Array, texels: Array, blocks: Array,
+    table: Array, ground: Array, sky: Array, air: Array, shade: Array, shade_frame: Array,
+) -> bool:  # fmt: skip
+    """Add `share` of the colour of one pixel's part met exactly; whether all blocks were there."""
+    u, v = i + 0.5 + du, j + 0.5 + dv
+    dx, dy, dz, norm = ray(u, v, view)
+    guess = start[j, i] if start.shape[0] > 0 else 0.0
+    t, x, y, height, slope_x, slope_y = intersect(dx, dy, dz, guess, view, heights, far)
+    if t <= 0.0:
+        sky_point(dx, dy, dz, norm, view, sky, air, point)
+        if sampling:
+            for c in range(3):
+                out[j - band, i, c] += np.float32(share * point[ADD + c])
+        return True
+    through_air(t * norm, height, dx, dy, view, sky, air, point)
+    # derivative of the ground point with respect to u and v: t (d_u - d (n d_u) / (n d))
+    ux, uy, uz, _ = ray(u + 0.5, v, view)
+    vx, vy, vz, _ = ray(u, v + 0.5, view)
+    ux, uy, uz = 2.0 * (ux - dx), 2.0 * (uy - dy), 2.0 * (uz - dz)
+    vx, vy, vz = 2.0 * (vx - dx), 2.0 * (vy - dy), 2.0 * (vz - dz)
+    fall = min(dz - slope_x * dx - slope_y * dy, -1e-9)
+    lift_u, lift_v = (uz - slope_x * ux - slope_y * uy) / fall, (vz - slope_x * vx - slope_y * vy) / fall
+    s[:] = 0.0
+    s[W], s[X], s[Y], s[CLEAR] = 1.0 / t, x / t, y / t, point[CLEAR]
+    s[CHANGE + X], s[CHANGE + Y] = ux - dx * lift_u, uy - dy * lift_u
+    s[DOWN + X], s[DOWN + Y] = vx - dx * lift_v, vy - dy * lift_v
+    for c in range(3):
+        s[ADD + c] = point[ADD + c]
+    return see(
+        s,
+        out,
+        j - band,
+        i,
+        1,
+        size,
+        share,
+        sampling,
+        raw,
+        view,
+        texels,
+        blocks,
+        table,
+        ground,
+        air,
+        shade,
+        shade_frame,
     )
 
 
-@njit(cache=True, nogil=True)
-def first_pass(
-    colours: Array,
-    kinds: Array,
-    step: int,
-    view: Array,
-    heights: Array,
-    strips: Array,
-    texels: Array,
-    blocks: Array,
-    table: Array,
-    far: Array,
-    sky: Array,
-) -> int:
-    """One sample per pixel still MISSING (every `step`-th); how many remain so."""
-    rows, columns = kinds.shape
-    left = 0
-    for j in range(0, rows, step):
-        for i in range(0, columns, step):
-            if kinds[j, i] != MISSING:
-                continue
-            red, green, blue, kind = sample(
-                i + 0.5, j + 0.5, 1.0, view, heights, strips, texels, blocks, table, far, sky
-            )
-            colours[j, i, 0], colours[j, i, 1], colours[j, i, 2] = red, green, blue
-            kinds[j, i] = kind
-            left += kind == MISSING
-    return left
-
-
-@njit(cache=True, nogil=True)
-def mark_fine(colours: Array, kinds: Array, fine: Array) -> None:
-    """Mark the pixels worth supersampling: runways seen from afar, the horizon, hard edges."""
-    rows, columns = kinds.shape
+@_jit
+def fill_exactly(
+    j0: int, i0: int, size: int, band: int, count: int, out: Array, sampling: bool, s: Array, raw: Array, point: Array,
+    kinds: Array, view: Array, heights: Array, far: Array, start: Array, strips: Array, texels: Array, blocks: Array,
+    table: Array, ground: Array, sky: Array, air: Array, shade: Array, shade_frame: Array,
+) -> bool:  # fmt: skip
+    """Colours of a square of pixels met one by one; those at a skyline and far runways are supersampled."""
+    columns = min(size, int(view[WIDTH_PX]) - i0)
+    rows = min(size, int(view[HEIGHT_PX]) - j0)
+    for j in range(size + 2):
+        for i in range(size + 2):
+            meet(i0 + i - 0.5, j0 + j - 0.5, view, heights, far, start, sky, air, point)
+            kinds[j, i] = 0
+            if point[KIND] > 0.0:
+                zone = in_zone(point[X] / point[W], point[Y] / point[W], strips, view[ZONE_MARGIN_M])
+                kinds[j, i] = 2 if zone else 1
+    whole = True
     for j in range(rows):
         for i in range(columns):
-            fine[j, i] = MISSING if kinds[j, i] == FINE else GROUND
-    for j in range(rows - 1):
-        for i in range(columns - 1):
-            for k in range(2):
-                b, a = (j, i + 1) if k == 0 else (j + 1, i)
-                change = (
-                    abs(colours[j, i, 0] - colours[b, a, 0])
-                    + abs(colours[j, i, 1] - colours[b, a, 1])
-                    + abs(colours[j, i, 2] - colours[b, a, 2])
-                )
-                if change > 3.0 * CONTRAST or (kinds[j, i] == SKY) != (kinds[b, a] == SKY):
-                    fine[j, i] = MISSING
-                    fine[b, a] = MISSING
-
-
-@njit(cache=True, nogil=True)
-def second_pass(
-    colours: Array,
-    fine: Array,
-    count: int,
-    view: Array,
-    heights: Array,
-    strips: Array,
-    texels: Array,
-    blocks: Array,
-    table: Array,
-    far: Array,
-    sky: Array,
-) -> int:
-    """Mean of count x count samples for every pixel marked MISSING in `fine`; how many remain so."""
-    rows, columns = fine.shape
-    left = 0
-    size = 1.0 / count
-    for j in range(rows):
-        for i in range(columns):
-            if fine[j, i] != MISSING:
-                continue
-            red = green = blue = 0.0
-            missing = False
-            for b in range(count):
-                for a in range(count):
-                    r, g, bl, kind = sample(
-                        i + (a + 0.5) * size, j + (b + 0.5) * size, size,
-                        view, heights, strips, texels, blocks, table, far, sky,
+            parts = 1
+            kind = kinds[j + 1, i + 1]
+            seen = min(kind, 1)
+            if kind == 2 or seen != min(kinds[j, i + 1], 1) or seen != min(kinds[j + 2, i + 1], 1):
+                parts = count
+            if seen != min(kinds[j + 1, i], 1) or seen != min(kinds[j + 1, i + 2], 1):
+                parts = count
+            if sampling:
+                for c in range(3):
+                    out[j0 - band + j, i0 + i, c] = np.float32(0.0)
+            part = 1.0 / parts
+            for b in range(parts):
+                for a in range(parts):
+                    whole &= exact_pixel(
+                        j0 + j, i0 + i, part, part * part, (a + 0.5) * part - 0.5, (b + 0.5) * part - 0.5, band, out,
+                        sampling, s, raw, point, view, heights, far, start, texels, blocks, table, ground, sky, air,
+                        shade, shade_frame,
                     )  # fmt: skip
-                    red, green, blue = red + r, green + g, blue + bl
-                    missing = missing or kind == MISSING
-            if missing:
-                left += 1
-            else:
-                fine[j, i] = GROUND
-                share = 1.0 / (count * count)
-                colours[j, i, 0] = red * share
-                colours[j, i, 1] = green * share
-                colours[j, i, 2] = blue * share
-    return left
+    return whole
 
 
-@njit(cache=True, nogil=True)
-def develop(colours: Array, noise: Array, table: Array, gain: float, image: Array) -> None:
-    """Exposure, noise (a byte per value, through its table) and rounding to uint8."""
+@_jit
+def fill_tile(
+    lattice: Array, j0: int, ti: int, count: int, out: Array, sampling: bool, s: Array, raw: Array,
+    inner: Array, point: Array, kinds: Array, view: Array, heights: Array, far: Array, start: Array, strips: Array,
+    texels: Array, blocks: Array, table: Array, ground: Array, sky: Array, air: Array, shade: Array, shade_frame: Array,
+) -> bool:  # fmt: skip
+    """Colours of one tile: as one square, as four, as sixteen or pixel by pixel, as the surface asks."""
+    i0, band = ti * TILE, j0
+    margin = view[ZONE_MARGIN_M]
+    middle = TILE // 2 + 0.5
+    meet(i0 + middle, j0 + middle, view, heights, far, start, sky, air, point)
+    land = lattice[0, ti, KIND] + lattice[0, ti + 1, KIND] + lattice[1, ti, KIND] + lattice[1, ti + 1, KIND]
+    zone = land == 4.0 and touches_zone(lattice, 0, ti, 1, strips, margin)
+    tolerance = ZONE_TOLERANCE_PX if zone else TOLERANCE_PX / max(point[CLEAR], 0.05)
+    if fits(lattice, 0, ti, 1, TILE, point, tolerance, j0, i0, start):
+        return fill_square(
+            lattice, 0, ti, 1, j0, i0, TILE, band, zone, count, out, sampling, s, raw, view, strips, texels, blocks,
+            table, ground, air, shade, shade_frame,
+        )  # fmt: skip
+    whole = True
+    for b in range(5):
+        for a in range(5):
+            meet(i0 + 4 * a + 0.5, j0 + 4 * b + 0.5, view, heights, far, start, sky, air, inner[b, a])
+    for b in range(0, 4, 2):
+        for a in range(0, 4, 2):
+            j, i = j0 + 4 * b, i0 + 4 * a
+            if j >= view[HEIGHT_PX] or i >= view[WIDTH_PX]:
+                continue
+            if fits(inner, b, a, 2, 8, inner[b + 1, a + 1], tolerance, j, i, start):
+                whole &= fill_square(
+                    inner, b, a, 2, j, i, 8, band, zone, count, out, sampling, s, raw, view, strips, texels, blocks,
+                    table, ground, air, shade, shade_frame,
+                )  # fmt: skip
+                continue
+            for d in range(b, b + 2):
+                for c in range(a, a + 2):
+                    j, i = j0 + 4 * d, i0 + 4 * c
+                    if j >= view[HEIGHT_PX] or i >= view[WIDTH_PX]:
+                        continue
+                    meet(i + 2.5, j + 2.5, view, heights, far, start, sky, air, point)
+                    if fits(inner, d, c, 1, 4, point, tolerance, j, i, start):
+                        whole &= fill_square(
+                            inner, d, c, 1, j, i, 4, band, zone, count, out, sampling, s, raw, view, strips, texels,
+                            blocks, table, ground, air, shade, shade_frame,
+                        )  # fmt: skip
+                    else:
+                        whole &= fill_exactly(
+                            j, i, 4, band, count, out, sampling, s, raw, point, kinds, view, heights, far, start,
+                            strips, texels, blocks, table, ground, sky, air, shade, shade_frame,
+                        )  # fmt: skip
+    return whole
+
+
+@_jit
+def draw(
+    first_band: int, image: Array, colours: Array, gain: float, sigma: float, key: Array, count: int, view: Array,
+    heights: Array, far: Array, start: Array, strips: Array, texels: Array, blocks: Array, table: Array, ground: Array,
+    sky: Array, air: Array, shade: Array, shade_frame: Array,
+) -> int:  # fmt: skip
+    """Draw bands of TILE rows from first_band on; the first band that lacks blocks, or the number of bands.
+
+    Finished bands go to `colours` (height, width, 3) when it has a size, otherwise developed to `image`. After
+    the first lack, the rest is only searched for what else to read.
+    """
+    width, height = int(view[WIDTH_PX]), int(view[HEIGHT_PX])
+    across, bands = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
+    lattice = np.empty((2, across + 1, POINT_SIZE))
+    inner = np.empty((5, 5, POINT_SIZE))
+    point, s, raw = np.empty(POINT_SIZE), np.empty(SPAN_SIZE), np.empty((3, TILE))
+    kinds = np.empty((6, 6), np.int64)
+    keep = colours.shape[0] > 0
+    scratch = np.empty((TILE if not keep else 0, width, 3), np.float32)
+    lacking = bands
+    for band in range(first_band, bands):
+        for b in range(2):
+            if b == 0 and band > first_band:
+                lattice[0] = lattice[1]
+                continue
+            for i in range(across + 1):
+                meet(
+                    i * TILE + 0.5,
+                    (band + b) * TILE + 0.5,
+                    view,
+                    heights,
+                    far,
+                    start,
+                    sky,
+                    air,
+                    lattice[b, i],
+                )
+        out = colours[band * TILE : band * TILE + TILE] if keep else scratch
+        whole = True
+        for i in range(across):
+            whole &= fill_tile(
+                lattice, band * TILE, i, count, out, lacking == bands and whole, s, raw, inner, point, kinds, view, heights,
+                far, start, strips, texels, blocks, table, ground, sky, air, shade, shade_frame,
+            )  # fmt: skip
+        if not whole:
+            lacking = min(lacking, band)
+        elif lacking == bands and not keep:
+            rows = min(TILE, height - band * TILE)
+            develop(out[:rows], band * TILE, gain, sigma, key, image[band * TILE : band * TILE + rows])
+    return lacking
+
+
+@_jit
+def develop(colours: Array, first_row: int, gain: float, sigma: float, key: Array, image: Array) -> None:
+    """Exposure, noise and rounding to uint8 of rows of a picture.
+
+    Noise of a value is a function of its place and the key (2 words): a hash whose four bytes add up to a
+    nearly normal number.
+    """
     rows, columns, _ = colours.shape
+    per_row = 3 * columns
+    values, bytes_out = colours.reshape(rows, per_row), image.reshape(rows, per_row)
+    light = np.float32(gain)
+    spread = np.float32(sigma / math.sqrt(4.0 * (256.0 * 256.0 - 1.0) / 12.0))
     for j in range(rows):
-        for i in range(columns):
-            for c in range(3):
-                value = colours[j, i, c] * gain + table[noise[j, i, c]] + 0.5
-                image[j, i, c] = np.uint8(min(max(value, 0.0), 255.0))
+        base = np.uint32((first_row + j) * per_row)
+        if sigma > 0.0:
+            for i in range(per_row):
+                h = np.uint32(np.uint32(base + np.uint32(i)) ^ key[0])
+                h = np.uint32(h ^ (h >> np.uint32(16)))
+                h = np.uint32(h * np.uint32(0x7FEB352D))
+                h = np.uint32(h ^ (h >> np.uint32(15)))
+                h = np.uint32(h * np.uint32(0x846CA68B))
+                h = np.uint32(h ^ (h >> np.uint32(16)) ^ key[1])
+                h = np.uint32(h * np.uint32(0x9E3779B1))
+                h = np.uint32(h ^ (h >> np.uint32(15)))
+                pairs = np.uint32((h & np.uint32(0x00FF00FF)) + ((h >> np.uint32(8)) & np.uint32(0x00FF00FF)))
+                total = np.int32((pairs & np.uint32(0xFFFF)) + (pairs >> np.uint32(16)))
+                value = (
+                    values[j, i] * light + (np.float32(total) - np.float32(510.0)) * spread + np.float32(0.5)
+                )
+                bytes_out[j, i] = np.uint8(min(max(value, np.float32(0.0)), np.float32(255.0)))
+        else:
+            for i in range(per_row):
+                value = values[j, i] * light + np.float32(0.5)
+                bytes_out[j, i] = np.uint8(min(max(value, np.float32(0.0)), np.float32(255.0)))

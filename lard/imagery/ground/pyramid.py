@@ -1,5 +1,7 @@
 """Ground imagery of one airport as levels of halving resolution, read block by block when a frame needs it.
 
+A level is a rectangle of texels; a sparse one has imagery only in some of its blocks, and the next coarser level
+shows in the others. A texel is four 16-bit lanes (red, green, blue, 0) of a 64-bit word, as the kernels blend it.
 The levels lie in one anonymous mapping whose pages exist only once a block has been read into them, so memory
 follows what frames have looked at; when that exceeds the budget, all pages are given back and read again.
 """
@@ -21,6 +23,9 @@ from lard.errors import SourceError
 from lard.tables import sha256_file
 
 BLOCK_PX = 256
+UNREAD, READ, WANTED, ABSENT = 0, 1, 2, 3
+"""States of a block; the renderer turns UNREAD into WANTED."""
+TEXEL_BYTES = 8
 DEFAULT_BUDGET_BYTES = 1 << 30
 _LEVEL_KEYS = ("gsd_m", "x_min_m", "y_max_m", "width_px", "height_px", "tiles")
 _TILE_KEYS = ("file", "col_px", "row_px", "width_px", "height_px")
@@ -28,7 +33,7 @@ _TILE_KEYS = ("file", "col_px", "row_px", "width_px", "height_px")
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One resolution: a dense rectangle of the map with its files."""
+    """One resolution: a rectangle of the map with its files."""
 
     gsd_m: float
     x_min_m: float
@@ -36,8 +41,9 @@ class Level:
     width_px: int
     height_px: int
     tiles: tuple[dict[str, Any], ...]
-    offset: int  # of the level's first byte in the mapping
+    offset: int  # of the level's first texel in the mapping
     first_block: int  # of the level in the block table
+    sparse: bool = False  # tiles lie in some blocks only
 
     @property
     def blocks_across(self) -> int:
@@ -49,12 +55,22 @@ class Level:
         """Rows of blocks."""
         return -(-self.height_px // BLOCK_PX)
 
+    @property
+    def covered(self) -> NDArray[np.bool_]:
+        """Which blocks (down, across) hold imagery."""
+        grid = np.full((self.blocks_down, self.blocks_across), not self.sparse)
+        for tile in self.tiles if self.sparse else ():
+            left, top = tile["col_px"] // BLOCK_PX, tile["row_px"] // BLOCK_PX
+            right = -(-(tile["col_px"] + tile["width_px"]) // BLOCK_PX)
+            grid[top : -(-(tile["row_px"] + tile["height_px"]) // BLOCK_PX), left:right] = True
+        return grid
+
 
 class GroundPyramid:
     """Levels of ground imagery, finest first, with the blocks read so far.
 
-    `texels` is the flat uint8 mapping (rows north to south, RGB), `blocks` the state of every block
-    (0 absent, 1 read, 2 wanted by the renderer), `table` the levels as floats for the kernels.
+    `texels` is the flat uint64 mapping (rows north to south), `blocks` the state of every block, `table` the
+    levels as floats for the kernels.
     """
 
     def __init__(
@@ -64,11 +80,13 @@ class GroundPyramid:
         self.airport: str = str(manifest["airport"])
         self.lat0_deg, self.lon0_deg = float(manifest["lat0_deg"]), float(manifest["lon0_deg"])
         self.levels = _levels_of(manifest)
-        size = sum(level.width_px * level.height_px * 3 for level in self.levels)
+        size = sum(level.width_px * level.height_px for level in self.levels) * TEXEL_BYTES
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
         self._mapping = mmap.mmap(-1, max(size, 1), flags=flags)
-        self.texels = np.frombuffer(self._mapping, np.uint8)
-        self.blocks = np.zeros(sum(lv.blocks_across * lv.blocks_down for lv in self.levels), np.uint8)
+        self.texels = np.frombuffer(self._mapping, np.dtype("<u8"))
+        covered = np.concatenate([level.covered.ravel() for level in self.levels])
+        self._unread = np.where(covered, UNREAD, ABSENT).astype(np.uint8)
+        self.blocks = self._unread.copy()
         self.table = np.array(
             [
                 (lv.gsd_m, lv.x_min_m, lv.y_max_m, lv.width_px, lv.height_px, lv.offset, lv.first_block)
@@ -89,27 +107,27 @@ class GroundPyramid:
         return self._far_colour
 
     def level_array(self, index: int) -> NDArray[np.uint8]:
-        """View (height, width, 3) of a level; blocks not yet read are black."""
+        """View (height, width, 3) of a level; blocks not yet read, or absent, are black."""
         level = self.levels[index]
-        size = level.width_px * level.height_px * 3
-        flat = self.texels[level.offset : level.offset + size]
-        return flat.reshape(level.height_px, level.width_px, 3)
+        texels = self.texels[level.offset : level.offset + level.width_px * level.height_px]
+        lanes = texels.view(np.uint8).reshape(level.height_px, level.width_px, TEXEL_BYTES)
+        return lanes[..., 0:6:2]
 
     def read_all(self) -> "GroundPyramid":
         """Read every block and return the pyramid."""
-        self.read_blocks(np.flatnonzero(self.blocks != 1))
+        self.read_blocks(np.flatnonzero((self.blocks != READ) & (self.blocks != ABSENT)))
         return self
 
     def trim(self) -> None:
         """Give all pages back when they exceed the budget; only between frames: a frame keeps its own."""
         if self.loaded_bytes > self.budget_bytes:
             self._mapping.madvise(mmap.MADV_DONTNEED)
-            self.blocks[:] = 0
+            self.blocks[:] = self._unread
             self.loaded_bytes = 0
 
     def read_wanted(self) -> None:
         """Read the blocks the renderer marked as wanted."""
-        self.read_blocks(np.flatnonzero(self.blocks == 2))
+        self.read_blocks(np.flatnonzero(self.blocks == WANTED))
 
     def read_blocks(self, indices: NDArray[np.int64]) -> None:
         """Read blocks by their place in the block table, each file opened once."""
@@ -119,8 +137,8 @@ class GroundPyramid:
             if len(mine):
                 rows, columns = np.divmod(mine - level.first_block, level.blocks_across)
                 self._read_level(index, {(int(r), int(c)) for r, c in zip(rows, columns, strict=True)})
-        self.blocks[indices] = 1
-        self.loaded_bytes += len(indices) * BLOCK_PX * BLOCK_PX * 3
+        self.blocks[indices] = READ
+        self.loaded_bytes += len(indices) * BLOCK_PX * BLOCK_PX * TEXEL_BYTES
 
     def _read_level(self, index: int, wanted: set[tuple[int, int]]) -> None:
         level, image = self.levels[index], self.level_array(index)
@@ -214,15 +232,36 @@ def _levels_of(manifest: dict[str, Any]) -> tuple[Level, ...]:
             raise SourceError(f"{where}: lacks {', '.join(sorted(set(missing)))}")
         if levels and not np.isclose(entry["gsd_m"], 2 * levels[-1].gsd_m):
             raise SourceError(f"{where}: gsd_m is {entry['gsd_m']}, expected twice {levels[-1].gsd_m}")
+        sparse = bool(entry.get("sparse", False))
         covered = sum(tile["width_px"] * tile["height_px"] for tile in entry["tiles"])
-        if covered != entry["width_px"] * entry["height_px"]:
+        if sparse:
+            _check_sparse(entry, where, last=number == len(manifest["levels"]) - 1)
+        elif covered != entry["width_px"] * entry["height_px"]:
             raise SourceError(
                 f"{where}: its tiles cover {covered} of {entry['width_px'] * entry['height_px']} pixels; "
                 "expected a dense rectangle without overlap"
             )
         gsd_m, x_min_m, y_max_m, width_px, height_px = (entry[key] for key in _LEVEL_KEYS[:5])
-        level = Level(gsd_m, x_min_m, y_max_m, width_px, height_px, tuple(entry["tiles"]), offset, first)
-        offset += level.width_px * level.height_px * 3
+        tiles = tuple(entry["tiles"])
+        level = Level(gsd_m, x_min_m, y_max_m, width_px, height_px, tiles, offset, first, sparse)
+        offset += level.width_px * level.height_px
         first += level.blocks_across * level.blocks_down
         levels.append(level)
     return tuple(levels)
+
+
+def _check_sparse(entry: dict[str, Any], where: str, last: bool) -> None:
+    """SourceError unless the tiles of a sparse level fill whole blocks, and a dense level lies below it."""
+    if last:
+        raise SourceError(f"{where}: sparse, but the coarsest level must cover its whole rectangle")
+    for tile in entry["tiles"]:
+        right, bottom = tile["col_px"] + tile["width_px"], tile["row_px"] + tile["height_px"]
+        starts = tile["col_px"] % BLOCK_PX == 0 and tile["row_px"] % BLOCK_PX == 0
+        ends = (right % BLOCK_PX == 0 or right == entry["width_px"]) and (
+            bottom % BLOCK_PX == 0 or bottom == entry["height_px"]
+        )
+        if not (starts and ends):
+            raise SourceError(
+                f"{where}: {tile['file']} covers columns {tile['col_px']} to {right} and rows {tile['row_px']} "
+                f"to {bottom}; expected whole blocks of {BLOCK_PX} px in a sparse level"
+            )
