@@ -1,20 +1,33 @@
 """The rendered surface of an airport: its runway planes exactly, blended into the land around.
 
-Map coordinates (x, y) are those of the ellipsoidal orthographic projection at (lat0, lon0): the east and
-north components, in the local frame at height 0, of the WGS84 ellipsoid's point there.
-A point at height h above it has ENU E = x (1 + h / N0), N = y (1 + h / M0), U = drop(x, y) + h cos(tilt).
+Map coordinates are those of terrain_map.
 
 Labels are projected corners joined by straight lines, so every runway is a true plane in space here (its
 height above the curved ellipsoid bulges by a few decimetres), not a surface that follows the curvature.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lard.airports.model import Airport, Runway
-from lard.geodesy import curvature_radii, ecef_from_geodetic, ellipsoid, enu_from_ecef, to_enu
+from lard.geodesy import curvature_radii, to_enu
+from lard.imagery.ground.terrain_blend import cut_and_fill, extend, fill_voids, known_share, ramp, refuse_gaps
+from lard.imagery.ground.terrain_dem import Dem
+from lard.imagery.ground.terrain_map import (
+    drop_m,
+    enu_from_map,
+    geodetic_from_map,
+    map_from_geodetic,
+    map_polynomial,
+    quadric,
+)
+
+__all__ = [
+    "Surface", "drop_m", "enu_from_map", "geodetic_from_map", "map_from_geodetic", "map_polynomial",
+    "points_on", "quadric", "surface_of",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 
@@ -25,11 +38,18 @@ CROSSING_BLEND_M = 150.0
 REACH_M = 4000.0
 FAR_SCALE_M = 1500.0
 _GROUND_MAX_GAP_M = 2 * EXACT_MARGIN_M
+FAR_REACH_M = 40000.0
+FAR_STEP_M = 100.0
+"""Post spacing of a terrain model away from the airport: a multiple of STEP_M, so that rims coincide."""
+RIM_M = 1000.0
+FAR_RIM_M = 5000.0
+MAX_OFFSET_M = 100.0
+"""A runway further from a terrain model than this is taken for another unit or datum, and refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """Height field over map coordinates around an airport; z_far_m everywhere outside its grid."""
+    """Height field over map coordinates around an airport; its far grid, then z_far_m, outside its grid."""
 
     lat0_deg: float
     lon0_deg: float
@@ -40,6 +60,10 @@ class Surface:
     step_m: float
     height_m: Array  # (rows northwards, columns eastwards), posts at x_min + i step
     strips: Array  # (k, 6): centre x, y, unit axis x, y, half length, half width, metres on the map
+    far_height_m: Array = field(default_factory=lambda: np.empty((0, 0)))  # as height_m; (0, 0): no far grid
+    far_x_min_m: float = 0.0
+    far_y_min_m: float = 0.0
+    far_step_m: float = 0.0
 
     @property
     def radii_m(self) -> tuple[float, float]:
@@ -49,64 +73,33 @@ class Surface:
 
     def heights(self, x_m: Array, y_m: Array) -> Array:
         """Heights in metres at map coordinates, bilinear between posts."""
+        value = _bilinear(self.height_m, self.x_min_m, self.y_min_m, self.step_m, x_m, y_m, self.z_far_m)
+        if self.far_height_m.size == 0:
+            return value
         rows, columns = self.height_m.shape
         gx, gy = (
             (np.asarray(x_m) - self.x_min_m) / self.step_m,
             (np.asarray(y_m) - self.y_min_m) / self.step_m,
         )
         inside = (gx >= 0) & (gy >= 0) & (gx < columns - 1) & (gy < rows - 1)
-        i, j = np.where(inside, gx, 0).astype(np.int64), np.where(inside, gy, 0).astype(np.int64)
-        fx, fy = gx - i, gy - j
-        h = self.height_m
-        value = (h[j, i] * (1 - fx) + h[j, i + 1] * fx) * (1 - fy) + (
-            h[j + 1, i] * (1 - fx) + h[j + 1, i + 1] * fx
-        ) * fy
-        return np.where(inside, value, self.z_far_m)
+        far = _bilinear(
+            self.far_height_m, self.far_x_min_m, self.far_y_min_m, self.far_step_m, x_m, y_m, self.z_far_m
+        )
+        return np.where(inside, value, far)
 
 
-def quadric(lat0_deg: float, lon0_deg: float, height_m: float, earth: str) -> tuple[Array, Array, float]:
-    """A (3, 3), b (3,), c with P A P + 2 b P + c = 0 for the ENU points P at that height."""
-    a, f = ellipsoid(earth)
-    rotation = enu_from_ecef(lat0_deg, lon0_deg)
-    inverse = np.array([1 / (a + height_m) ** 2, 1 / (a + height_m) ** 2, 1 / (a * (1 - f) + height_m) ** 2])
-    origin = ecef_from_geodetic(lat0_deg, lon0_deg, 0.0, earth)
-    matrix = rotation * inverse @ rotation.T
-    return matrix, rotation @ (inverse * origin), float(origin @ (inverse * origin) - 1)
-
-
-def drop_m(x_m: Array, y_m: Array, lat0_deg: float, lon0_deg: float, earth: str) -> Array:
-    """U (at most 0) of the ellipsoid above ENU east and north coordinates in metres."""
-    matrix, b, _ = quadric(lat0_deg, lon0_deg, 0.0, earth)
-    c = matrix[0, 0] * x_m**2 + matrix[1, 1] * y_m**2
-    half = b[2] + matrix[1, 2] * y_m
-    return -c / (half + np.sqrt(half**2 - matrix[2, 2] * c))
-
-
-def map_polynomial(lat0_deg: float, lon0_deg: float, earth: str) -> Array:
-    """Coefficients (7,) from height-0 ENU (E, N) of an earth model to WGS84 map coordinates.
-
-    x = E (p0 + p1 N + p2 N^2), y = p3 N + p4 N^2 + p5 E^2 + p6 N E^2; the identity on WGS84. On the sphere
-    it is fitted over 60 km; the residual stays below 5 cm within 30 km.
-    """
-    if earth == "wgs84":
-        return np.array([1.0, 0, 0, 1.0, 0, 0, 0])
-    span = np.linspace(-0.27, 0.27, 13)
-    lat, lon = np.meshgrid(lat0_deg + span, lon0_deg + span / max(np.cos(np.radians(lat0_deg)), 0.05))
-    e, n, _ = (
-        to_enu(ecef_from_geodetic(lat, lon, 0.0, earth), lat0_deg, lon0_deg, 0.0, earth).reshape(-1, 3).T
-    )
-    x, y, _ = to_enu(ecef_from_geodetic(lat, lon, 0.0), lat0_deg, lon0_deg, 0.0).reshape(-1, 3).T
-    px = np.linalg.lstsq(np.stack([e, e * n, e * n * n], -1), x, rcond=None)[0]
-    py = np.linalg.lstsq(np.stack([n, n * n, e * e, n * e * e], -1), y, rcond=None)[0]
-    return np.concatenate([px, py])
-
-
-def map_from_geodetic(
-    lat_deg: Array, lon_deg: Array, lat0_deg: float, lon0_deg: float
-) -> tuple[Array, Array]:
-    """Map coordinates in metres of WGS84 latitudes and longitudes in degrees."""
-    enu = to_enu(ecef_from_geodetic(lat_deg, lon_deg, 0.0), lat0_deg, lon0_deg, 0.0)
-    return enu[..., 0], enu[..., 1]
+def _bilinear(
+    h: Array, x_min_m: float, y_min_m: float, step_m: float, x_m: Array, y_m: Array, outside_m: float
+) -> Array:
+    rows, columns = h.shape
+    gx, gy = (np.asarray(x_m) - x_min_m) / step_m, (np.asarray(y_m) - y_min_m) / step_m
+    inside = (gx >= 0) & (gy >= 0) & (gx < columns - 1) & (gy < rows - 1)
+    i, j = np.where(inside, gx, 0).astype(np.int64), np.where(inside, gy, 0).astype(np.int64)
+    fx, fy = gx - i, gy - j
+    value = (h[j, i] * (1 - fx) + h[j, i + 1] * fx) * (1 - fy) + (
+        h[j + 1, i] * (1 - fx) + h[j + 1, i + 1] * fx
+    ) * fy
+    return np.where(inside, value, outside_m)
 
 
 def surface_of(
@@ -115,8 +108,13 @@ def surface_of(
     lon0_deg: float | None = None,
     earth: str | None = None,
     step_m: float = STEP_M,
+    dem: Dem | None = None,
 ) -> Surface:
-    """The surface of an airport in the map frame at (lat0, lon0), the airport's own position by default."""
+    """The surface of an airport in the map frame at (lat0, lon0), the airport's own position by default.
+
+    Around the runway planes lies the terrain model's land, cut and filled up to them, out to FAR_REACH_M;
+    without a model, land that blends the planes into the mean altitude of the thresholds.
+    """
     lat0 = airport.lat_deg if lat0_deg is None else lat0_deg
     lon0 = airport.lon_deg if lon0_deg is None else lon0_deg
     strips = airport.strips or airport.runways
@@ -128,11 +126,79 @@ def surface_of(
     count = int(np.ceil(reach / step_m))
     axis = np.arange(-count, count + 1) * step_m
     x, y = np.meshgrid(axis, axis)
-    planes = np.array([_plane_height(strip, x, y, lat0, lon0, earth) for strip in strips])
-    height = _blend(planes.reshape(len(strips), *x.shape), rectangles, x, y, z_far)
-    edge = np.clip((count * step_m - np.maximum(np.abs(x), np.abs(y))) / 1000.0, 0, 1)  # z_far at the rim
+    if dem is not None:
+        return _on_terrain(
+            airport.icao, strips, rectangles, x, y, lat0, lon0, earth, step_m, min(altitudes), dem
+        )
+    planes = _planes(strips, x, y, lat0, lon0, earth)
+    height = _blend(planes, rectangles, x, y, z_far)
+    edge = np.clip((count * step_m - np.maximum(np.abs(x), np.abs(y))) / RIM_M, 0, 1)  # z_far at the rim
     height = z_far + (height - z_far) * edge * edge * (3 - 2 * edge)
     return Surface(lat0, lon0, earth, z_far, float(axis[0]), float(axis[0]), step_m, height, rectangles)
+
+
+def _planes(strips: tuple[Runway, ...], x: Array, y: Array, lat0: float, lon0: float, earth: str) -> Array:
+    """Heights (k, ...) of every strip's plane at map coordinates."""
+    planes = np.array([_plane_height(strip, x, y, lat0, lon0, earth) for strip in strips])
+    return planes.reshape(len(strips), *x.shape)
+
+
+def _on_terrain(
+    icao: str, strips: tuple[Runway, ...], rectangles: Array, x: Array, y: Array,
+    lat0: float, lon0: float, earth: str, step_m: float, lowest_m: float, dem: Dem,
+) -> Surface:  # fmt: skip
+    """Surface of runways on a terrain model: a far grid first, then the near one, equal to it at its rim.
+
+    Beyond the model, and at the far rim, the land falls to z_far: the median of the model's land or the
+    lowest runway corner, whichever is lower, so that a camera above the runways is above it.
+    """
+    for strip, rectangle in zip(strips, rectangles, strict=True):
+        px, py = points_on(rectangle)
+        refuse_gaps(
+            f"runway {icao} {strip.ident}", dem.path, dem.heights(*geodetic_from_map(px, py, lat0, lon0)),
+            _plane_height(strip, px, py, lat0, lon0, earth), MAX_OFFSET_M,
+        )  # fmt: skip
+    rim = -float(x[0, 0])
+    far_step = step_m * max(round(FAR_STEP_M / step_m), 1)
+    count = int(np.ceil(max(FAR_REACH_M, rim + FAR_RIM_M) / far_step))
+    far_axis = np.arange(-count, count + 1) * far_step
+    fx, fy = np.meshgrid(far_axis, far_axis)
+
+    def land(x: Array, y: Array, step_m: float) -> Array:
+        return fill_voids(dem.heights(*geodetic_from_map(x, y, lat0, lon0), step_m), step_m)
+
+    def built(natural: Array, x: Array, y: Array) -> Array:
+        if len(strips) == 0:
+            return natural
+        plane, distance = _mean_plane(_planes(strips, x, y, lat0, lon0, earth), rectangles, x, y)
+        return cut_and_fill(natural, plane, distance)
+
+    far = land(fx, fy, far_step)
+    z_far = float(min(lowest_m, np.nanmedian(far)))
+    far = extend(far, far_step, z_far)
+    inner = np.abs(far_axis) <= 2 * rim + FAR_RIM_M  # further away no runway reaches
+    window = np.ix_(inner, inner)
+    far[window] = built(far[window], fx[window], fy[window])
+    far = z_far + (far - z_far) * ramp((count * far_step - np.maximum(np.abs(fx), np.abs(fy))) / FAR_RIM_M)
+    coarse = _bilinear(far, -count * far_step, -count * far_step, far_step, x, y, z_far)
+    near = land(x, y, step_m)
+    known = np.isfinite(near)
+    near = np.where(
+        known, coarse + (np.where(known, near, 0) - coarse) * known_share(known, step_m, RIM_M / 2), coarse
+    )
+    near = coarse + (built(near, x, y) - coarse) * ramp((rim - np.maximum(np.abs(x), np.abs(y))) / RIM_M)
+    return Surface(
+        lat0, lon0, earth, z_far, -rim, -rim, step_m, near, rectangles,
+        far, -count * far_step, -count * far_step, far_step,
+    )  # fmt: skip
+
+
+def points_on(rectangle: Array, spacing_m: float = 25.0) -> tuple[Array, Array]:
+    """Map coordinates (n,) of points along the centreline and both edges of a strip, ends included."""
+    cx, cy, ux, uy, half_length, half_width = rectangle
+    along = np.linspace(-half_length, half_length, 1 + int(np.ceil(2 * half_length / spacing_m)))
+    side = np.array([[-half_width], [0.0], [half_width]])
+    return (cx + along * ux - side * uy).ravel(), (cy + along * uy + side * ux).ravel()
 
 
 def _rectangle(strip: Runway, lat0_deg: float, lon0_deg: float) -> Array:
@@ -163,29 +229,30 @@ def _plane_height(
     return height
 
 
-def enu_from_map(x_m: Array, y_m: Array, polynomial: Array) -> tuple[Array, Array]:
-    """Height-0 ENU east and north of map coordinates: the inverse of map_polynomial."""
-    p = polynomial
-    e, n = x_m / p[0], y_m / p[3]
-    for _ in range(4):
-        e, n = (
-            x_m / (p[0] + p[1] * n + p[2] * n * n),
-            (y_m - p[4] * n * n - p[5] * e * e) / (p[3] + p[6] * e * e),
-        )
-    return e, n
-
-
 def _blend(planes: Array, rectangles: Array, x: Array, y: Array, z_far_m: float) -> Array:
-    """Inverse-distance mean of the runway planes (k, ...) and the far height; exact on every runway.
+    """Inverse-distance mean of the runway planes (k, ...) and the far height; exact on every runway."""
+    if len(planes) == 0:
+        return np.full_like(x, z_far_m)
+    total, norm = np.full_like(x, z_far_m / FAR_SCALE_M**2), np.full_like(x, 1 / FAR_SCALE_M**2)
+    _add_planes(total, norm, planes, rectangles, x, y)
+    return total / norm
+
+
+def _mean_plane(planes: Array, rectangles: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    """Inverse-distance mean of the runway planes (k, ...) and a smooth distance to the nearest, metres."""
+    total, norm = np.zeros_like(x), np.zeros_like(x)
+    _add_planes(total, norm, planes, rectangles, x, y)
+    return total / norm, norm**-0.5
+
+
+def _add_planes(total: Array, norm: Array, planes: Array, rectangles: Array, x: Array, y: Array) -> None:
+    """Add every runway's height times its weight, and its weight, to total and norm, in place.
 
     Where runways cross, both follow one mean weighted by the distance to their own ends, so that every end
     keeps its plane; the mean fades out along each runway over CROSSING_BLEND_M.
     """
-    if len(planes) == 0:
-        return np.full_like(x, z_far_m)
     outside, ends = zip(*(_distances(rectangle, x, y) for rectangle in rectangles), strict=True)
     end_weight = [1 / (distance**2 + 1e-6) for distance in ends]
-    total, norm = np.full_like(x, z_far_m / FAR_SCALE_M**2), np.full_like(x, 1 / FAR_SCALE_M**2)
     for i in range(len(planes)):
         mean, weight = planes[i] * end_weight[i], end_weight[i].copy()
         for j in range(len(planes)):
@@ -198,7 +265,6 @@ def _blend(planes: Array, rectangles: Array, x: Array, y: Array, z_far_m: float)
         closeness = 1 / (np.maximum(outside[i] - EXACT_MARGIN_M, 0) ** 2 + 1e-6)
         total += mean / weight * closeness
         norm += closeness
-    return total / norm
 
 
 def _distances(rectangle: Array, x: Array, y: Array) -> tuple[Array, Array]:
