@@ -14,8 +14,10 @@ COMMANDS = {
     "odd": ("odd", "Check, show, preview and compare operational design domains."),
     "scenario": ("scenario", "Sample approaches from an ODD; convert scenario files."),
     "ground": ("ground", "Paint procedural ground imagery around airports."),
+    "terrain": ("terrain", "Compare runway altitudes with a terrain model."),
     "render": ("render", "Render the frames of a table from ground imagery."),
     "preview": ("render", "Render one view of a runway from a few numbers."),
+    "footage": ("footage", "Match pictures made elsewhere to poses, as a dataset."),
     "label": ("label", "Label every runway in view of each frame."),
     "inspect": ("label", "Draw labels on images: contact sheets and single frames."),
     "dqr": ("dqr", "Run the data quality requirements and write the compliance report."),
@@ -26,7 +28,8 @@ COMMANDS = {
     "score": ("detect", "Score a COCO results file."),
     "certify": ("detect", "Certified recall of a Lipschitz detector."),
     "conform": ("detect", "Boxes grown to contain the runway with a stated chance."),
-    "leaderboard": ("detect", "Add results to the leaderboard and build it."),
+    "export-model": ("detect", "Write a trained detector as ONNX or torch.export."),
+    "leaderboard": ("leaderboard", "Add results to the leaderboard and build it."),
 }
 
 
@@ -39,7 +42,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"lard.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        command = getattr(
+            importlib.import_module(f"lard.cli.{COMMANDS[cmd_name][0]}"), cmd_name.replace("-", "_")
+        )
         assert isinstance(command, click.Command)
         return command
 
