@@ -34,7 +34,7 @@ def dqr() -> None:
     "--terrain",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="GeoTIFF terrain tile for A05; repeatable.",
+    help="Terrain raster or folder of rasters for A05; repeatable.",
 )
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads for pictures.")
 @click.option(

@@ -49,7 +49,7 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
     "--terrain",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="GeoTIFF terrain tile in latitude and longitude (exact only): adds hidden_fraction.",
+    help="Terrain raster or folder of rasters (exact only): adds hidden_fraction.",
 )
 @click.option(
     "--earth",
@@ -124,10 +124,11 @@ def label(scenario: Path, runways: str, convention: str, out: Path, **options: A
 
 
 def _terrain(tiles: tuple[Path, ...]) -> Terrain | None:
-    from lard.quality.terrain import read_tile, terrain_heights
+    from lard.imagery.ground.terrain_dem import load_dem
+    from lard.quality.terrain import terrain_heights
 
     for tile in tiles:
-        read_tile(tile)  # a bad tile is named before the work begins
+        load_dem(tile)  # a bad tile is named before the work begins
     return partial(terrain_heights, tiles) if tiles else None
 
 
