@@ -1,0 +1,123 @@
+"""Shadows that what stands on the ground casts in the light of a frame's sun.
+
+The ground folder may hold heights of objects above the ground (`objects` in its manifest). A sweep along the
+sun's direction carries the top of the shadow from cell to cell: O(cells), whatever the shadows' lengths. The
+ground between objects counts as flat: hills cast no shadows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import rasterio
+from numba import njit
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+
+from lard.errors import SourceError
+from lard.tables import sha256_file
+
+Array = NDArray[np.float64]
+
+_LOWEST_SINE = math.sin(math.radians(1.0))
+_SUN_RADIUS = math.tan(math.radians(0.27))
+_KEYS = ("file", "gsd_m", "x_min_m", "y_max_m", "width_px", "height_px", "sha256", "unit_m")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Objects:
+    """Heights of objects, rows north to south, in units of unit_m; frame is (x_min_m, y_max_m, gsd_m)."""
+
+    height: NDArray[np.uint8]
+    unit_m: float
+    frame: Array
+
+
+def load_objects(folder: Path, manifest: dict[str, Any]) -> Objects | None:
+    """The objects of a ground folder; None where its manifest lists none."""
+    entry = manifest.get("objects")
+    if entry is None:
+        return None
+    where = f"{folder / 'manifest.json'}: objects"
+    missing = [key for key in _KEYS if key not in entry]
+    if missing:
+        raise SourceError(f"{where}: lacks {', '.join(missing)}; make the ground again")
+    path = folder / str(entry["file"])
+    if not path.is_file() or sha256_file(path) != entry["sha256"]:
+        state = "damaged" if path.is_file() else "missing"
+        raise SourceError(f"{path}: {state}, its SHA-256 is not the manifest's; make the ground again")
+    try:
+        with rasterio.open(path) as source:
+            height = source.read(1)
+    except RasterioError as error:
+        raise SourceError(f"{path}: cannot be read ({error}); make the ground again") from error
+    if height.shape != (entry["height_px"], entry["width_px"]) or height.dtype != np.uint8:
+        raise SourceError(
+            f"{path}: {height.dtype} of {height.shape[1]} x {height.shape[0]} cells; expected uint8 of "
+            f"{entry['width_px']} x {entry['height_px']}; make the ground again"
+        )
+    frame = np.array([entry["x_min_m"], entry["y_max_m"], entry["gsd_m"]], np.float64)
+    return Objects(height, float(entry["unit_m"]), frame)
+
+
+def shade_of(objects: Objects, sun_enu: Array, softness: float = 0.0) -> NDArray[np.uint8]:
+    """Sunlight (rows, columns) on the ground, 255 = all, of a sun in a direction (3,), ENU.
+
+    A sun below 1 degree casts the shadows of 1 degree; softness (0 to 1) blurs them, as thin cloud does.
+    """
+    across = math.hypot(sun_enu[0], sun_enu[1])
+    if across < 1e-6:
+        return np.full(objects.height.shape, 255, np.uint8)
+    tangent = max(sun_enu[2], _LOWEST_SINE) / across
+    fall = tangent * objects.frame[2] / objects.unit_m
+    # per row or column of the sweep, the other axis drifts by `drift`
+    away_column, away_row = -sun_enu[0] / across, sun_enu[1] / across
+    shade = np.empty(objects.height.shape, np.uint8)
+    if abs(away_row) >= abs(away_column):
+        drift = away_column / abs(away_row)
+        step = fall * math.sqrt(1 + drift * drift)
+        heights, target = objects.height, shade
+        forward = away_row > 0
+    else:
+        drift = away_row / abs(away_column)
+        step = fall * math.sqrt(1 + drift * drift)
+        heights, target = (
+            np.ascontiguousarray(objects.height.T),
+            np.empty(objects.height.shape[::-1], np.uint8),
+        )
+        forward = away_column > 0
+    _sweep(heights, target, drift, step, forward, _SUN_RADIUS / max(tangent, 1e-6))
+    if target is not shade:
+        shade = np.ascontiguousarray(target.T)
+    if softness > 0:
+        shade = np.asarray(cv2.GaussianBlur(shade, (0, 0), 0.3 + 4.0 * softness), np.uint8)
+    return shade
+
+
+@njit(cache=True, nogil=True)
+def _sweep(heights: Any, shade: Any, drift: float, fall: float, forward: bool, blur: float) -> None:
+    """Carry the shadow's top along lines of cells: from row to row it falls by `fall`.
+
+    Lines drift sideways by `drift` cells a row, rounded. A cell is in full shadow where the top passes well
+    above it; the edge of a shadow from a higher top is softer (`blur` times the top), as the sun is a disc.
+    """
+    rows, columns = heights.shape
+    spare = math.ceil(abs(drift) * rows) + 1
+    top = np.zeros(columns + 2 * spare)
+    for k in range(rows):
+        j = k if forward else rows - 1 - k
+        first = spare - math.floor(k * drift + 0.5)
+        for i in range(columns):
+            came = max(top[first + i] - fall, 0.0)
+            own = float(heights[j, i])
+            over = came - own
+            lit = 1.0
+            if over > 0.0:
+                lit = 1.0 - min(over / (0.5 * fall + blur * came + 1e-9), 1.0)
+            shade[j, i] = np.uint8(255.0 * lit + 0.5)
+            top[first + i] = max(came, own)
