@@ -16,8 +16,8 @@ from lard.detect.config import ModelSpec, PredictSpec
 from lard.detect.fcos import build, channels_last
 from lard.detect.loss import Targets, assign, detection_loss
 from lard.detect.ortho import retract_all
-from lard.detect.predict import detect
-from lard.detect.score import Evaluation
+from lard.detect.decode import detect
+from lard.detect.evaluation import Evaluation
 from lard.detect.train import exported
 
 BATCH, CROP_PX, FRAME_PX = 16, 256, 1024

@@ -1,23 +1,26 @@
-"""Stage predict@MODEL: results/<model>.json, the detections of a model on the test split of data/<source>."""
+"""Stage predict@MODEL-PROTOCOL: results/<protocol>/<model>.json, detections on its test sources."""
 
 import os
 import sys
-from pathlib import Path
 
 from lard.detect.config import read_params
 from lard.detect.predict import predict
+from pipelines.benchmark import datasets, model_folder, results_file
 from pipelines.stage import run
 
 
-def main(model: str) -> None:
-    """Predict with the model named on the command line; every core takes a share of the images."""
+def main(model: str, protocol: str) -> None:
+    """Predict with a model trained under a protocol; every core takes a share of the images."""
     params = read_params("params.yaml")
-    params.model(model)
-    plan = params.predict
-    checkpoint = Path("models") / model / "checkpoint.pt"
-    out = Path("results") / f"{model}.json"
-    predict(checkpoint, Path("data") / plan.source, out, plan, model, processes=min(8, os.cpu_count() or 1))
+    predict(
+        model_folder(protocol, model) / "checkpoint.pt",
+        datasets(params.protocol(protocol).test),
+        results_file(protocol, model),
+        params.predict,
+        model,
+        processes=min(8, os.cpu_count() or 1),
+    )
 
 
 if __name__ == "__main__":
-    run(lambda: main(" ".join(sys.argv[1:])))
+    run(lambda: main(*sys.argv[1:3]))

@@ -1,30 +1,44 @@
-"""Stage: results/*.score.json -> reports/leaderboard.csv and reports/leaderboard.html."""
+"""Stage: results/*/*.score.json -> reports/leaderboard.csv and reports/leaderboard.html."""
 
 from pathlib import Path
 
-from lard.detect.config import read_params
-from lard.report import Evidence, read_entries, write_leaderboard
+from lard.detect.config import Params, read_params
+from lard.detect.truth import coco_paths, read_truth
+from lard.errors import SpecError
+from lard.report import Board, Evidence, read_entries, write_boards
 from lard.tables import read_json
-from pipelines.stage import params, run
+from pipelines.benchmark import datasets, results_file
+from pipelines.stage import run
 
-RESULTS, REPORTS = Path("results"), Path("reports")
+REPORTS = Path("reports")
 
 
 def main() -> None:
-    """Rank the models of params.yaml by their scores."""
-    plan = read_params("params.yaml").predict
-    folder = Path("data") / plan.source
-    models = sorted(params("models"))
-    entries = read_entries([RESULTS / f"{model}.score.json" for model in models])
+    """Rank the models of each protocol of params.yaml by their scores."""
+    params = read_params("params.yaml")
+    if params.benchmark is None:
+        raise SpecError("params.yaml: benchmark is missing; see the shipped params.yaml")
+    boards = [board(params, name, params.benchmark.models) for name in params.benchmark.protocols]
+    write_boards(boards, REPORTS)
+    for ranked in boards:
+        for entry in ranked.entries:
+            values = ", ".join(
+                f"{name} {entry.metrics.get(name)}" for name in ("AP", "AP50", "AP75", "AR100")
+            )
+            print(f"{ranked.name}: {entry.model}: {values}")
+
+
+def board(params: Params, protocol: str, models: tuple[str, ...]) -> Board:
+    """The scores of the models under one protocol, and the detections behind them."""
+    sources = params.protocol(protocol)
+    folders = datasets(sources.test)
     evidence = Evidence(
-        truth=read_json(folder / "coco" / f"{plan.split}.json"),
-        results={model: read_json(RESULTS / f"{model}.json") for model in models},
-        root=folder,
+        truth=read_truth(coco_paths(folders, params.predict.split)),
+        results={model: read_json(results_file(protocol, model)) for model in models},
+        root=folders[0] if len(folders) == 1 else Path(),
     )
-    write_leaderboard(entries, REPORTS, evidence)
-    for entry in entries:
-        values = ", ".join(f"{name} {entry.metrics.get(name)}" for name in ("AP", "AP50", "AP75", "AR100"))
-        print(f"{entry.model}: {values}")
+    entries = read_entries([results_file(protocol, model, ".score.json") for model in models])
+    return Board(entries, evidence, protocol, {"train": sources.train, "test": sources.test})
 
 
 if __name__ == "__main__":

@@ -1,27 +1,24 @@
-"""Stage score@MODEL: results/<model>.score.json, the metrics of results/<model>.json."""
+"""Stage score@MODEL-PROTOCOL: results/<protocol>/<model>.score.json."""
 
 import sys
-from pathlib import Path
 
 from lard.detect.checkpoint import facts
 from lard.detect.config import read_params
 from lard.detect.score import score
+from lard.detect.truth import coco_paths
+from pipelines.benchmark import datasets, model_folder, results_file
 from pipelines.stage import run
 
 
-def main(model: str) -> None:
-    """Score the detections of the model named on the command line."""
+def main(model: str, protocol: str) -> None:
+    """Score the detections of a model trained under a protocol."""
     params = read_params("params.yaml")
-    params.model(model)
-    plan = params.predict
-    truth = Path("data") / plan.source / "coco" / f"{plan.split}.json"
-    results = Path("results")
-    known = facts(Path("models") / model / "checkpoint.pt")
-    overall = score(truth, results / f"{model}.json", results / f"{model}.score.json", model, known)[
-        "overall"
-    ]
+    truth = coco_paths(datasets(params.protocol(protocol).test), params.predict.split)
+    known = facts(model_folder(protocol, model) / "checkpoint.pt")
+    out = results_file(protocol, model, ".score.json")
+    overall = score(truth, results_file(protocol, model), out, model, known)["overall"]
     print(f"{model}: " + ", ".join(f"{key} {overall[key]}" for key in ("AP", "AP50", "AP75", "AR100")))
 
 
 if __name__ == "__main__":
-    run(lambda: main(" ".join(sys.argv[1:])))
+    run(lambda: main(*sys.argv[1:3]))

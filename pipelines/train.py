@@ -1,26 +1,20 @@
-"""Stage train@MODEL: models/<model>/checkpoint.pt and log.csv from the training split of data/<source>."""
+"""Stage train@MODEL-PROTOCOL: models/<protocol>/<model>/ from the protocol's training sources."""
 
 import sys
-from pathlib import Path
 
 from lard.detect.config import read_params
 from lard.detect.train import train
+from pipelines.benchmark import datasets, model_folder
 from pipelines.stage import run
 
 
-def main(model: str) -> None:
-    """Train the model named on the command line with the parameters of params.yaml."""
+def main(model: str, protocol: str) -> None:
+    """Train a model under a protocol with the parameters of params.yaml."""
     params = read_params("params.yaml")
-    dataset = Path("data") / params.train.source
-    train(
-        model,
-        params.model(model),
-        params.train,
-        dataset,
-        Path("models") / model,
-        Path("models") / ".resume" / model,
-    )
+    folder = model_folder(protocol, model)
+    work = folder.parent / ".resume" / model
+    train(model, params.model(model), params.train, datasets(params.protocol(protocol).train), folder, work)
 
 
 if __name__ == "__main__":
-    run(lambda: main(" ".join(sys.argv[1:])))
+    run(lambda: main(*sys.argv[1:3]))

@@ -20,8 +20,8 @@ from lard.detect.checkpoint import Checkpoint, load_detector, save_detector
 from lard.detect.config import ModelSpec
 from lard.detect.conform import calibrate, conformal_quantile, coverage, matched_pairs
 from lard.detect.data import Picture, load_image, read_pictures
+from lard.detect.decode import to_input
 from lard.detect.fcos import LipschitzFcos, build
-from lard.detect.predict import to_input
 from lard.detect.submission import add, read_card, verify
 from lard.detect.train import exported
 from lard.errors import DataError, ModelError

@@ -16,18 +16,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from lard.cli import main
-from lard.detect.score import (
-    AREAS_PX2,
-    Evaluation,
-    airport_draws,
-    bootstrap,
-    paired_difference,
-    read_results,
-    read_truth,
-    score,
-    slices,
-    submission_faults,
-)
+from lard.detect.evaluation import AREAS_PX2, Evaluation
+from lard.detect.resampling import airport_draws, bootstrap, paired_difference
+from lard.detect.score import read_results, score, submission_faults
+from lard.detect.slices import slices
+from lard.detect.truth import read_truth, roles_all_required
 from lard.errors import DataError
 
 
@@ -130,7 +123,7 @@ def test_ignorable_runways_neither_reward_nor_punish(truth_path: Path) -> None:
     assert len(required) < len(perfect)
     for rows in (perfect, required):
         assert Evaluation(truth, rows).metrics()["AP"] == pytest.approx(1.0)
-    assert Evaluation(truth, required, all_required=True).metrics()["AR100"] < 1
+    assert Evaluation(truth, required, roles_all_required(truth)).metrics()["AR100"] < 1
 
 
 def test_no_detections_score_zero_and_empty_slices_are_null(truth_path: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ LIP = ModelSpec(
 PLAIN = ModelSpec(
     family="fcos", widths=(8, 16, 16), depths=(1, 1, 1), pyramid=8, towers=1, side_limits_px=(32,)
 )
-PLAN = TrainSpec(source="toy", steps=6, batch=4, crops_per_image=2, crop_px=64, processes=1, save_every=2)
+PLAN = TrainSpec(steps=6, batch=4, crops_per_image=2, crop_px=64, processes=1, save_every=2)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_lack_of_memory_names_a_batch_to_try(
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(train_module._Run, "_step", greedy)
-    with pytest.raises(ModelError, match=r"batch 4; set train\.batch to 2"):
+    with pytest.raises(ModelError, match=r"batch 4 of 64 px; set train\.batch to 2"):
         train("m", PLAIN, PLAN, toy, tmp_path / "out", tmp_path / "work")
 
 

@@ -23,8 +23,8 @@ PRODUCTS = (
     "data/ortho/labels.parquet",
     "data/ortho/manifest.parquet",
     "data/ortho/coco/test.json",
-    "results/fcos-s.json",
-    "results/lip-fcos-s.json",
+    "results/ortho/fcos-s.json",
+    "results/ortho/lip-fcos-s.json",
     "reports/compliance.html",
     "reports/contact_sheet.jpg",
     "reports/leaderboard.csv",
@@ -85,7 +85,7 @@ def _digests(folder: Path) -> dict[str, str]:
     files += sorted((folder / "data/ortho/images").iterdir()) + sorted(
         (folder / "data/ground").rglob("*.tif")
     )
-    files += [folder / f"models/{model}/checkpoint.pt" for model in ("fcos-s", "lip-fcos-s")]
+    files += [folder / f"models/ortho/{model}/checkpoint.pt" for model in ("fcos-s", "lip-fcos-s")]
     return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 

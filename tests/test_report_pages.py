@@ -15,7 +15,7 @@ from quality_support import opened, write_clean
 
 from lard.errors import DataError
 from lard.quality import Dataset, all_checks, run_checks
-from lard.report import Evidence, compliance_html, read_entries, write_leaderboard
+from lard.report import Board, Evidence, compliance_html, read_entries, write_leaderboard
 from lard.report.failures import iou, judge
 from lard.report.leaderboard import leaderboard_csv, leaderboard_html
 from lard.report.page import figures_text
@@ -140,10 +140,10 @@ def test_leaderboard(tmp_path: Path) -> None:
     paths = written(tmp_path, score_of("poor", 0.2), score_of("good", 0.6, params=12345, L=1.0))
     entries = read_entries(paths)
     assert [entry.model for entry in entries] == ["good", "poor"]
-    rows = list(csv.reader(io.StringIO(leaderboard_csv(entries))))
+    rows = list(csv.reader(io.StringIO(leaderboard_csv([Board(entries)]))))
     assert rows[0][:8] == ["model", "AP", "AP50", "AP75", "AR100", "AP50_far", "AP50_medium", "AP50_close"]
     assert rows[1][:5] == ["good", "0.600000", "0.700000", "0.600000", ""]
-    text = leaderboard_html(entries, evidence(tmp_path))
+    text = leaderboard_html([Board(entries, evidence(tmp_path))])
     check_page(text)
     assert "12345" in text
     assert "1 missed" in text
@@ -162,8 +162,8 @@ def test_flat_slices_read_the_same(tmp_path: Path) -> None:
         for name, value in groups.items()
     }
     flat["metrics"] = flat.pop("overall")
-    first = leaderboard_csv(read_entries(written(tmp_path, nested)))
-    assert leaderboard_csv(read_entries(written(tmp_path, flat))) == first
+    first = leaderboard_csv([Board(read_entries(written(tmp_path, nested)))])
+    assert leaderboard_csv([Board(read_entries(written(tmp_path, flat)))]) == first
 
 
 @pytest.mark.parametrize("score", [{}, {"model": "m"}, {"overall": {"AP50": 1}}, [1]])

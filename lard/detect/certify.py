@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from lard.detect.boxes import iou_matrix
 from lard.detect.checkpoint import Checkpoint
 from lard.detect.data import Picture, load_image
+from lard.detect.decode import to_input
 from lard.detect.loss import flatten, locations_px
-from lard.detect.predict import to_input
 from lard.errors import ModelError
 
 SLACK = 1e-4

@@ -70,10 +70,33 @@ def save_detector(net: Detector, name: str, spec: ModelSpec, extra: dict[str, An
 
 
 def facts(path: str | Path) -> dict[str, Any]:
-    """What a leaderboard says about a checkpoint: parameters, and the Lipschitz constant if there is one."""
+    """What a leaderboard says about a checkpoint: size, work per picture, Lipschitz constant if any."""
     meta = read_tensors(path)[1]
-    found = {"parameters": meta["parameters"], "family": meta["spec"]["family"]}
+    work = multiplications(ModelSpec.model_validate(meta["spec"]))
+    found = {
+        "parameters": meta["parameters"],
+        "family": meta["spec"]["family"],
+        "gmac_per_megapixel": round(work / 1e9, 3),
+    }
     return found | ({"lipschitz_constant": meta["lipschitz"]["L"]} if "lipschitz" in meta else {})
+
+
+def multiplications(spec: ModelSpec, side_px: int = 1024) -> int:
+    """Multiplications of the convolutions of one square picture, counted without computing it."""
+    count = 0
+
+    def add(layer: torch.nn.Module, _: Any, answer: Tensor) -> None:
+        nonlocal count
+        assert isinstance(layer, torch.nn.Conv2d)
+        count += answer.numel() * layer.weight[0].numel()
+
+    with torch.device("meta"):
+        net = build(spec, exported=True).eval()
+        for layer in net.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.register_forward_hook(add)
+        net(torch.empty(1, 3, side_px, side_px))
+    return count
 
 
 def load_detector(path: str | Path, name: str | None = None) -> Checkpoint:

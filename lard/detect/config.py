@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from lard.detect.presets import PRESETS
 from lard.errors import SpecError
 
 
@@ -18,7 +19,10 @@ class _Params(BaseModel):
 
 
 class ModelSpec(_Params):
-    """Architecture and loss of one detector; widths are channels at strides 2, 4, 8, 16 and so on."""
+    """Architecture and loss of one detector; widths are channels at strides 2, 4, 8, 16 and so on.
+
+    `base` takes the parameters of a preset, which the others then change.
+    """
 
     family: Literal["fcos", "lip-fcos"]
     widths: tuple[int, ...] = Field(default=(16, 32, 64, 96), min_length=3)
@@ -30,6 +34,15 @@ class ModelSpec(_Params):
     temperature: float = Field(default=1.0, gt=0)
     margin: float = Field(default=0.5, gt=0)
     learning_rate: float = Field(default=2e-3, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or "base" not in given:
+            return given
+        if given["base"] not in PRESETS:
+            raise ValueError(f"base {given['base']!r} is none of {', '.join(PRESETS)}")
+        return PRESETS[given["base"]] | {key: value for key, value in given.items() if key != "base"}
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelSpec:
@@ -61,13 +74,13 @@ class ModelSpec(_Params):
 class TrainSpec(_Params):
     """Schedule and data of a training run; one batch is `batch` crops, spread evenly over `processes`."""
 
-    source: str = "ortho"
     steps: int = Field(default=1600, ge=1)
     batch: int = Field(default=24, ge=1)
     crops_per_image: int = Field(default=4, ge=1)
     crop_px: int = Field(default=192, ge=64, multiple_of=32)
     centred_share: float = Field(default=0.7, ge=0, le=1)
     near_share: float = Field(default=0.15, ge=0, le=1)
+    horizon_share: float = Field(default=0.0, ge=0, le=1)
     positives: Literal["required", "visible"] = "visible"
     zoom: float = Field(default=1.0, ge=1, le=2)
     warmup: float = Field(default=0.05, ge=0, lt=1)
@@ -76,6 +89,7 @@ class TrainSpec(_Params):
     ema: float = Field(default=0.998, ge=0, lt=1)
     processes: int = Field(default=2, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
     save_every: int = Field(default=100, ge=1)
 
@@ -86,38 +100,74 @@ class TrainSpec(_Params):
                 f"batch {self.batch} must be a multiple of crops_per_image x processes"
                 f" = {self.crops_per_image * self.processes}"
             )
-        if self.centred_share + self.near_share > 1:
-            raise ValueError("centred_share + near_share must be at most 1")
+        if self.centred_share + self.near_share + self.horizon_share > 1 + 1e-9:
+            raise ValueError("centred_share + near_share + horizon_share must be at most 1")
         return self
 
 
 class PredictSpec(_Params):
     """Post-processing of predictions; the number of processes changes the speed, never the result."""
 
-    source: str = "ortho"
     split: str = "test"
     score_floor: float = Field(default=0.02, ge=0, lt=1)
     nms_iou: float = Field(default=0.55, gt=0, le=1)
     per_level: int = Field(default=300, ge=1)
     max_boxes: int = Field(default=100, ge=1)
+    device: Literal["cpu", "cuda"] = "cpu"
+
+
+class Protocol(_Params):
+    """Which sources train and which are tested; a source is the name of a dataset folder in data/."""
+
+    train: tuple[str, ...] = Field(min_length=1)
+    test: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Protocol:
+        for part in (self.train, self.test):
+            if len(set(part)) < len(part):
+                raise ValueError(f"a source is named twice in {list(part)}")
+        return self
+
+
+class Benchmark(_Params):
+    """What the pipeline trains and scores: every model under every protocol."""
+
+    models: tuple[str, ...] = Field(min_length=1)
+    protocols: tuple[str, ...] = Field(min_length=1)
 
 
 class Params(_Params):
     """The sections of params.yaml that the detect stages read."""
 
-    models: dict[str, ModelSpec]
+    models: dict[str, ModelSpec] = Field(default_factory=dict)
     train: TrainSpec = TrainSpec()
     predict: PredictSpec = PredictSpec()
+    protocols: dict[str, Protocol] = Field(default_factory=dict)
+    benchmark: Benchmark | None = None
 
     def model(self, name: str) -> ModelSpec:
-        """Return one model's parameters; raise SpecError naming the known models."""
-        if name not in self.models:
-            raise SpecError(f"models.{name}: no such model; params.yaml has {', '.join(sorted(self.models))}")
-        return self.models[name]
+        """Return one model's parameters, those of the file before a preset's; SpecError names the known."""
+        if name in self.models:
+            return self.models[name]
+        if name not in PRESETS:
+            known = ", ".join([*sorted(self.models), *(n for n in PRESETS if n not in self.models)])
+            raise SpecError(f"models.{name}: no such model; the parameter file and the presets have {known}")
+        return ModelSpec.model_validate(PRESETS[name])
+
+    def protocol(self, name: str) -> Protocol:
+        """Return one protocol; SpecError names the known ones."""
+        if name not in self.protocols:
+            known = ", ".join(sorted(self.protocols)) or "none"
+            raise SpecError(f"protocols.{name}: no such protocol; the parameter file has {known}")
+        return self.protocols[name]
+
+
+SECTIONS = tuple(Params.model_fields)
 
 
 def read_params(path: str | Path = "params.yaml") -> Params:
-    """Read the models, train and predict sections of a parameter file; every error of the file at once."""
+    """Read the detect sections of a parameter file; every error of the file at once."""
     path = Path(path)
     try:
         document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
@@ -128,10 +178,13 @@ def read_params(path: str | Path = "params.yaml") -> Params:
         line = mark.line + 1 if mark is not None else 1
         raise SpecError(f"{path}:{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
     if not isinstance(document, Mapping):
-        raise SpecError(f"{path}: expected a mapping with the sections models, train and predict")
-    return parse_params(
-        {key: document[key] for key in ("models", "train", "predict") if key in document}, str(path)
-    )
+        raise SpecError(f"{path}: expected a mapping with the sections {', '.join(SECTIONS)}")
+    return parse_params({key: document[key] for key in SECTIONS if key in document}, str(path))
+
+
+def parse_plan(document: Mapping[str, Any]) -> TrainSpec:
+    """Check training parameters that were changed after params.yaml was read."""
+    return parse_params({"train": dict(document)}, "train").train
 
 
 def parse_params(document: Mapping[str, Any], where: str) -> Params:

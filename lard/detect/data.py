@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.camera import cam_from_ned
 from lard.detect.config import TrainSpec
+from lard.detect.truth import Paths, coco_paths, image_path, read_truth, several
 from lard.errors import DataError
-from lard.tables import read_json
 
 MIN_VISIBLE = 0.25
 """A runway cut by a crop counts when this share of its polygon stays in the crop; else it is ignored."""
@@ -36,39 +37,29 @@ class Picture:
     info: dict[str, Any] = field(default_factory=dict)
 
 
-def read_pictures(dataset: str | Path, split: str) -> list[Picture]:
-    """Read coco/<split>.json of a dataset folder, sorted by image id; every missing image in one error."""
-    dataset = Path(dataset)
-    path = dataset / "coco" / f"{split}.json"
-    document = read_json(path)
-    try:
-        notes: dict[int, list[dict[str, Any]]] = {int(image["id"]): [] for image in document["images"]}
-        for note in document["annotations"]:
-            notes[int(note["image_id"])].append(note)
-        pictures = [
-            _picture(dataset, image, notes[int(image["id"])])
-            for image in sorted(document["images"], key=lambda image: int(image["id"]))
-        ]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise DataError(
-            f"{path}: not a COCO detection file ({error!r}); write it with lard export coco"
-        ) from error
+def read_pictures(datasets: Paths, split: str) -> list[Picture]:
+    """Read coco/<split>.json of one dataset folder or several, by image id; missing images in one error."""
+    folders, paths = several(datasets), coco_paths(datasets, split)
+    named = ", ".join(map(str, paths))
+    document = read_truth(paths)
+    notes: dict[int, list[dict[str, Any]]] = {int(image["id"]): [] for image in document["images"]}
+    for note in document["annotations"]:
+        notes[int(note["image_id"])].append(note)
+    below = folders[0] if len(folders) == 1 else Path()
+    pictures = [
+        _picture(below, image, notes[int(image["id"])])
+        for image in sorted(document["images"], key=lambda image: int(image["id"]))
+    ]
     missing = [str(picture.path) for picture in pictures if not picture.path.is_file()]
     if missing:
         names = ", ".join(missing[:3])
         raise DataError(
-            f"{path}: {len(missing)} of {len(pictures)} images are missing ({names}); render them first"
+            f"{named}: {len(missing)} of {len(pictures)} images are missing ({names}); render them first"
         )
-    if not pictures:
-        raise DataError(f"{path}: no images; expected at least one")
     return pictures
 
 
 def _picture(dataset: Path, image: dict[str, Any], notes: list[dict[str, Any]]) -> Picture:
-    file = Path(str(image["file_name"]))
-    path = (
-        dataset / file if file.parent != Path() or (dataset / file).is_file() else dataset / "images" / file
-    )
     xywh = np.array([note["bbox"] for note in notes], dtype=np.float64).reshape(-1, 4)
     boxes = np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), axis=1)
     polygons = []
@@ -82,7 +73,7 @@ def _picture(dataset: Path, image: dict[str, Any], notes: list[dict[str, Any]]) 
     ignored = np.array([bool(note.get("iscrowd", 0)) for note in notes], dtype=bool)
     return Picture(
         int(image["id"]),
-        path,
+        image_path(dataset, str(image["file_name"])),
         int(image["width"]),
         int(image["height"]),
         boxes,
@@ -174,10 +165,14 @@ def _crop(picture: Picture, image: NDArray[np.uint8], rng: np.random.Generator, 
 
 
 def _corner(picture: Picture, side: int, rng: np.random.Generator, spec: TrainSpec) -> tuple[int, int]:
-    """Top-left corner of a crop: holding a runway, beside one, or anywhere."""
+    """Top-left corner of a crop: holding a runway, beside one, on the horizon, or anywhere."""
     room_x, room_y = max(picture.width_px - side, 0), max(picture.height_px - side, 0)
     wanted = np.flatnonzero(taught(picture, spec))
     kind = rng.random()
+    if kind >= 1 - spec.horizon_share:
+        x = rng.uniform(0, picture.width_px)
+        y = horizon_y_px(picture, x) + rng.uniform(-0.25, 0.5) * side  # more ground than sky
+        return int(np.clip(x - side / 2, 0, room_x)), int(np.clip(y - side / 2, 0, room_y))
     if len(wanted) == 0 or kind >= spec.centred_share + spec.near_share:
         return int(rng.integers(0, room_x + 1)), int(rng.integers(0, room_y + 1))
     box = picture.boxes[rng.choice(wanted)]
@@ -188,6 +183,19 @@ def _corner(picture: Picture, side: int, rng: np.random.Generator, spec: TrainSp
         slack = np.full(2, float(side))
     corner = centre + rng.uniform(-1, 1, 2) * slack - side / 2
     return int(np.clip(corner[0], 0, room_x)), int(np.clip(corner[1], 0, room_y))
+
+
+def horizon_y_px(picture: Picture, x_px: float) -> float:
+    """Height of the horizon in a column of a picture; without its camera and pose, that of the runways."""
+    camera, pose = picture.info.get("camera"), picture.info.get("pose")
+    if camera is None or pose is None:
+        rows = picture.boxes[:, [1, 3]]
+        return float(rows.mean()) if len(rows) else picture.height_px / 2
+    attitude = cam_from_ned(*(np.array([pose[key]]) for key in ("yaw_deg", "pitch_deg", "roll_deg")))
+    down = attitude.reshape(3, 3)[:, 2]  # in the camera: x right, y down, z ahead
+    aside = (x_px - camera["cx_px"]) / camera["fx_px"]
+    drop = -(aside * down[0] + down[2]) / max(down[1], 1e-3)  # the ray (aside, drop, 1) is level
+    return float(camera["cy_px"] + camera["fy_px"] * drop)
 
 
 def _window(image: NDArray[np.uint8], x: int, y: int, side: int) -> NDArray[np.uint8]:

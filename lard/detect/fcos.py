@@ -83,7 +83,7 @@ class Regression(nn.Module):
     def forward(self, feature: Tensor, level: int) -> tuple[Tensor, Tensor | None]:
         """(b, c, h, w) of one level -> distances in px (b, 4, h, w) and centerness logits."""
         feature = self.tower(feature, level)
-        distances = F.softplus(self.box(feature) * self.scales[level]) * self.strides_px[level]
+        distances = F.softplus(self.box(feature).float() * self.scales[level]) * self.strides_px[level]
         return distances, None if self.centre is None else self.centre(feature)
 
 

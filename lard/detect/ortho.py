@@ -54,7 +54,8 @@ class OrthoConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, in, h, w) -> (b, out, h / stride, w / stride)."""
-        weight = self.weight()
+        with torch.autocast(x.device.type, enabled=False):  # half precision would spoil orthogonality
+            weight = self.weight()
         if x.is_contiguous(memory_format=torch.channels_last):
             weight = weight.contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, self.bias, self.stride, self.padding)

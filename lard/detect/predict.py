@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from lard.detect.boxes import nms
 from lard.detect.checkpoint import load_detector
 from lard.detect.config import PredictSpec
 from lard.detect.data import Picture, load_image, read_pictures
-from lard.detect.fcos import Detector, channels_last
-from lard.detect.loss import locations_px
+from lard.detect.decode import Detections, detect
+from lard.detect.deploy import open_onnx
+from lard.detect.fcos import channels_last
+from lard.detect.truth import Paths
+from lard.errors import ModelError
 from lard.progress import track
 from lard.tables import write_json
 
@@ -28,15 +30,18 @@ CATEGORY = 1
 
 def predict(
     checkpoint: str | Path,
-    dataset: str | Path,
+    datasets: Paths,
     out: str | Path,
     plan: PredictSpec,
     name: str | None = None,
     processes: int = 1,
 ) -> int:
-    """Write the COCO results of a checkpoint on a split, whatever `processes`; return how many boxes."""
-    load_detector(checkpoint, name)  # a bad checkpoint is reported once, before any process starts
-    pictures = read_pictures(dataset, plan.split)
+    """Write the COCO results of a checkpoint or ONNX file on a split; return how many boxes.
+
+    The results do not depend on the number of processes.
+    """
+    _locator(Path(checkpoint), plan, name)  # a bad file is reported once, before any process starts
+    pictures = read_pictures(datasets, plan.split)
     rows: list[dict[str, Any]] = []
     title = f"predict {Path(out).stem}"
     for found in track(_results(Path(checkpoint), pictures, plan, processes), title, len(pictures), "images"):
@@ -66,12 +71,23 @@ _WORKER: dict[str, Any] = {}
 def _start(checkpoint: Path, plan: PredictSpec) -> None:
     torch.set_num_threads(1)  # one thread per process: the same sums however many processes run
     cv2.setNumThreads(1)
-    _WORKER["net"] = channels_last(load_detector(checkpoint).net)
-    _WORKER["plan"] = plan
+    _WORKER["locate"] = _locator(checkpoint, plan)
+
+
+def _locator(
+    path: Path, plan: PredictSpec, name: str | None = None
+) -> Callable[[NDArray[np.uint8]], Detections]:
+    """What finds runways in a picture: a checkpoint, or a file that ends in .onnx."""
+    if path.suffix == ".onnx":
+        return open_onnx(path, plan)
+    if plan.device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("predict.device: cuda is not available here; set it to cpu")
+    net = channels_last(load_detector(path, name).net).to(plan.device)
+    return partial(detect, net, plan=plan)
 
 
 def _one(picture: Picture) -> list[dict[str, Any]]:
-    boxes, scores = detect(_WORKER["net"], load_image(picture), _WORKER["plan"])
+    boxes, scores = _WORKER["locate"](load_image(picture))
     return [
         {
             "image_id": picture.image_id,
@@ -81,36 +97,3 @@ def _one(picture: Picture) -> list[dict[str, Any]]:
         }
         for (x0, y0, x1, y1), score in zip(boxes, scores, strict=True)
     ]
-
-
-def to_input(image: NDArray[np.uint8], multiple: int) -> Tensor:
-    """An RGB picture (h, w, 3) as (1, 3, h', w') in [0, 1], filled up with mid grey to whole strides."""
-    height, width = image.shape[:2]
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
-    pad = (0, -width % multiple, 0, -height % multiple)
-    return torch.nn.functional.pad(pixels, pad, value=0.5) if any(pad) else pixels
-
-
-@torch.inference_mode()
-def detect(
-    net: Detector, image: NDArray[np.uint8], plan: PredictSpec
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Boxes (n, 4) as corner pairs in px and scores (n,) of one RGB picture, best first."""
-    height, width = image.shape[:2]
-    strides = net.spec.strides_px
-    pixels = to_input(image, strides[-1]).to(memory_format=torch.channels_last)
-    boxes, scores = [], []
-    for stride, level in zip(strides, net(pixels), strict=True):
-        score = net.scores(level).flatten().double().numpy()
-        best = np.flatnonzero(score >= plan.score_floor)
-        best = best[np.argsort(-score[best], kind="stable")[: plan.per_level]]
-        points = locations_px(pixels.shape[2], pixels.shape[3], stride)[best].astype(np.float64)
-        sides = level.distances_px[0].flatten(1).double().numpy().T[best]
-        boxes.append(np.concatenate((points - sides[:, :2], points + sides[:, 2:]), axis=1))
-        scores.append(score[best])
-    found, score = np.concatenate(boxes), np.concatenate(scores)
-    found = found.clip(0, (width, height, width, height))
-    solid = (found[:, 2:] - found[:, :2]).min(axis=1) > 0.01 if len(found) else np.zeros(0, dtype=bool)
-    found, score = found[solid], score[solid]
-    kept = nms(found, score, plan.nms_iou, plan.max_boxes)
-    return found[kept], score[kept]

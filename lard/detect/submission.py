@@ -6,17 +6,21 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from lard.detect.score import read_results, read_truth, score
+from lard.detect.score import read_results, score
+from lard.detect.truth import Paths, read_truth, truth_sha256
 from lard.errors import DataError
 from lard.tables import folder_lock, read_json, sha256_file, write_json
 
 
 class Card(BaseModel):
-    """What a submission says about itself; dataset_sha256 is that of the COCO file it was made for."""
+    """What a submission says about itself; dataset_sha256 is that of the COCO file it was made for.
+
+    latency_ms is the time of one frame on the hardware named, everything included.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,6 +30,9 @@ class Card(BaseModel):
     url: str = ""
     licence: str = ""
     dataset_sha256: str = ""
+    parameters: int | None = Field(default=None, ge=0)
+    latency_ms: float | None = Field(default=None, gt=0)
+    hardware: str = ""
 
 
 def read_card(path: str | Path) -> Card:
@@ -50,38 +57,32 @@ def read_card(path: str | Path) -> Card:
     return card
 
 
-def add(
-    results: str | Path, card_path: str | Path, truth_path: str | Path, board: str | Path
-) -> dict[str, Any]:
+def add(results: str | Path, card_path: str | Path, truth_paths: Paths, board: str | Path) -> dict[str, Any]:
     """Check and score a submission and store it as <board>/<name>/; returns its score report."""
     card = read_card(card_path)
-    truth_hash = sha256_file(truth_path)
+    truth_hash = truth_sha256(truth_paths)
     if card.dataset_sha256 and card.dataset_sha256 != truth_hash:
         raise DataError(
-            f"{card_path}: dataset_sha256: {card.dataset_sha256}, {truth_path} is {truth_hash};"
+            f"{card_path}: dataset_sha256: {card.dataset_sha256}, the ground truth is {truth_hash};"
             " the results are for another dataset, predict again"
         )
-    rows = read_results(results, read_truth(truth_path))
+    rows = read_results(results, read_truth(truth_paths))
     with folder_lock(board):
         folder = Path(board) / card.name
         write_json(rows, folder / "results.json")
-        facts = {
-            "authors": card.authors,
-            "description": card.description,
-            "url": card.url,
-            "licence": card.licence,
-        }
-        return score(truth_path, folder / "results.json", folder / "score.json", card.name, facts)
+        told = card.model_dump(exclude={"name", "dataset_sha256"})
+        facts = {key: value for key, value in told.items() if value not in (None, "")}
+        return score(truth_paths, folder / "results.json", folder / "score.json", card.name, facts)
 
 
-def verify(truth_path: str | Path, board: str | Path) -> list[Path]:
+def verify(truth_paths: Paths, board: str | Path) -> list[Path]:
     """The score files of a board whose results and dataset are still those that were scored."""
-    truth_hash = sha256_file(truth_path)
+    truth_hash = truth_sha256(truth_paths)
     found, faults = sorted(Path(board).glob("*/score.json")), []
     for path in found:
         report = read_json(path)
         if report.get("truth_sha256") != truth_hash:
-            faults.append(f"{path}: scored against another dataset than {truth_path}; add it again")
+            faults.append(f"{path}: scored against another dataset; add it again")
         results = path.with_name("results.json")
         if not results.is_file() or sha256_file(results) != report.get("results_sha256"):
             faults.append(f"{results}: not the file that was scored; add the submission again")

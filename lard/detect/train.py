@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import datetime
 import hashlib
 import io
 import json
 import math
-import multiprocessing
-import signal
-import sys
-import tempfile
-from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -23,102 +19,95 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from lard.detect.checkpoint import read_tensors, save_detector, write_tensors
-from lard.detect.config import ModelSpec, TrainSpec
-from lard.detect.data import crops_of, pictures_of_step, read_pictures
-from lard.detect.fcos import Detector, build, channels_last
+from lard.detect.config import ModelSpec, TrainSpec, parse_plan
+from lard.detect.crew import Place, all_alike, crew, joined, torchrun_place, total
+from lard.detect.data import Crop, crops_of, pictures_of_step, read_pictures
+from lard.detect.events import EventWriter, event_writer
+from lard.detect.fcos import Detector, Level, build, channels_last
 from lard.detect.loss import Targets, assign, detection_loss
 from lard.detect.ortho import OrthoConv2d, retract_all
-from lard.errors import LardError, ModelError
+from lard.detect.truth import Paths, coco_paths, several, truth_sha256
+from lard.errors import ModelError
 from lard.progress import Meter
 from lard.tables import atomic_path, folder_lock, sha256_file
 
 LOG_COLUMNS = ("step", "learning_rate", "objectness", "box", "centre", "gradient_norm")
 LOG_EVERY = 10
-PATIENCE = datetime.timedelta(minutes=10)
 
 
 def train(
-    name: str, spec: ModelSpec, plan: TrainSpec, dataset: str | Path, folder: str | Path, work: str | Path
-) -> Path:
-    """Train a model and write checkpoint.pt and log.csv into `folder`; `work` is for resuming."""
-    with folder_lock(work):
-        if plan.processes == 1:
-            return _Run(name, spec, plan, Path(dataset), Path(folder), Path(work), rank=0).run()
-        with _crew(name, spec, plan, Path(dataset), Path(folder), Path(work)):
-            return _Run(name, spec, plan, Path(dataset), Path(folder), Path(work), rank=0).run()
-
-
-@contextlib.contextmanager
-def _crew(
-    name: str, spec: ModelSpec, plan: TrainSpec, dataset: Path, folder: Path, work: Path
-) -> Iterator[None]:
-    """Start ranks 1.. as processes that share gradients with this one; end them whatever happens."""
-    context = multiprocessing.get_context("spawn")  # file handles and threads do not survive a fork
-    with tempfile.TemporaryDirectory(prefix="lard-train-") as meeting:
-        place = f"file://{meeting}/store"
-        crew = [
-            context.Process(
-                target=_member, args=(name, spec, plan, dataset, folder, work, rank, place), daemon=True
-            )
-            for rank in range(1, plan.processes)
-        ]
-        for process in crew:
-            process.start()
-        try:
-            dist.init_process_group(
-                "gloo", init_method=place, rank=0, world_size=plan.processes, timeout=PATIENCE
-            )
-            yield
-        except RuntimeError as error:
-            raise ModelError(
-                f"{name}: a training process ended early ({error}); see its message above"
-            ) from error
-        finally:
-            if dist.is_initialized():
-                dist.destroy_process_group()
-            for process in crew:
-                process.join(timeout=5)
-                if process.is_alive():
-                    process.terminate()
-                    process.join()
-
-
-def _member(
     name: str,
     spec: ModelSpec,
     plan: TrainSpec,
-    dataset: Path,
+    datasets: Paths,
+    folder: str | Path,
+    work: str | Path,
+    *,
+    loaders: int = 0,
+    tensorboard: str | Path | None = None,
+) -> Path:
+    """Train a model and write checkpoint.pt and log.csv into `folder`; `work` is for resuming.
+
+    Under torchrun its processes take the place of plan.processes. `loaders` threads cut the crops of the next
+    step while this one is computed; they and `tensorboard`, a folder for event files, change no byte.
+    """
+    place = torchrun_place()
+    if place is not None:
+        plan = parse_plan({**plan.model_dump(), "processes": place.world})
+    run = partial(
+        _train, name, spec, plan, several(datasets), Path(folder), Path(work), loaders,
+        None if tensorboard is None else Path(tensorboard),
+    )  # fmt: skip
+    if place is not None:
+        with joined(name, place, plan.device, None):
+            return run(place)
+    with crew(name, plan.processes, plan.device, run) as place:
+        return run(place)
+
+
+def _train(
+    name: str,
+    spec: ModelSpec,
+    plan: TrainSpec,
+    datasets: list[Path],
     folder: Path,
     work: Path,
-    rank: int,
-    place: str,
-) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches rank 0, whose end closes the group
-    dist.init_process_group("gloo", init_method=place, rank=rank, world_size=plan.processes, timeout=PATIENCE)
-    try:
-        _Run(name, spec, plan, dataset, folder, work, rank).run()
-    except LardError as error:
-        print(f"{name}, process {rank}: {error}", file=sys.stderr)
-    except RuntimeError as error:
-        print(f"{name}, process {rank}: ended ({error})", file=sys.stderr)
+    loaders: int,
+    tensorboard: Path | None,
+    place: Place,
+) -> Path:
+    """One process's part; only the first writes, hence only it holds the lock."""
+    with folder_lock(work) if place.rank == 0 else contextlib.nullcontext():
+        run = _Run(name, spec, plan, datasets, folder, work, place, loaders)
+        with event_writer(tensorboard if place.rank == 0 else None) as run.events:
+            return run.run()
 
 
 class _Run:
     """One process's part of a training run."""
 
     def __init__(
-        self, name: str, spec: ModelSpec, plan: TrainSpec, dataset: Path, folder: Path, work: Path, rank: int
+        self,
+        name: str,
+        spec: ModelSpec,
+        plan: TrainSpec,
+        datasets: list[Path],
+        folder: Path,
+        work: Path,
+        place: Place,
+        loaders: int = 0,
     ) -> None:
         torch.set_num_threads(1)  # processes scale better than threads here, and bytes depend on the threads
         cv2.setNumThreads(1)
-        self.name, self.spec, self.plan, self.rank = name, spec, plan, rank
+        self.name, self.spec, self.plan, self.rank = name, spec, plan, place.rank
         self.folder, self.state_path = folder, work / f"{name}.resume.pt"
-        self.device = torch.device(plan.device)
-        if plan.device == "cuda" and not torch.cuda.is_available():
-            raise ModelError("train.device: cuda is not available here; set it to cpu")
-        self.dataset = dataset
-        self.pictures = read_pictures(dataset, "train")
-        self.data_hash = sha256_file(dataset / "coco" / "train.json")
+        self.device = place.device(plan.device)
+        self.datasets = datasets
+        self.pictures = read_pictures(datasets, "train")
+        self.data_hash = truth_sha256(coco_paths(datasets, "train"))
+        self.pool = ThreadPoolExecutor(loaders) if loaders else None
+        self.ahead: dict[int, list[Future[list[Crop]]]] = {}
+        self.events: EventWriter | None = None
         torch.manual_seed(plan.seed)
         self.net = channels_last(build(spec).to(self.device))
         self.average = channels_last(build(spec).to(self.device))
@@ -141,6 +130,8 @@ class _Run:
                 row = self._guarded_step(step)
                 if step % LOG_EVERY == 0 or step == self.plan.steps - 1:
                     self.rows.append(row)
+                    if self.events is not None:
+                        self.events.row(row)
                 if self.rank == 0:
                     loss = row["objectness"] + row["box"] + row["centre"]
                     meter.advance(self.plan.batch, f"loss {loss:.3f}, lr {row['learning_rate']:.2g}")
@@ -153,18 +144,50 @@ class _Run:
         return checkpoint
 
     def _guarded_step(self, step: int) -> dict[str, float]:
-        """A step whose lack of memory is told with a batch to try."""
+        """A step whose lack of memory is told with a batch that fits."""
         try:
             return self._step(step)
         except RuntimeError as error:
-            if not isinstance(error, torch.OutOfMemoryError) and "allocate" not in str(error):
+            if not _is_out_of_memory(error):
                 raise
-            unit = self.plan.crops_per_image * self.plan.processes
-            smaller = self.plan.batch // 2 // unit * unit
-            remedy = f"set train.batch to {smaller}" if smaller else "lower train.crop_px"
+            fits = self._fitting_batch()
+            remedy = f"set train.batch to {fits}, which fits" if fits else "lower train.crop_px"
             raise ModelError(
-                f"{self.name}: out of memory at step {step}, batch {self.plan.batch}; {remedy}"
+                f"{self.name}: out of memory at step {step}, batch {self.plan.batch} of {self.plan.crop_px}"
+                f" px; {remedy}"
             ) from error
+
+    def _fitting_batch(self) -> int:
+        """The largest halving of the batch whose forward and backward pass has room here; 0 for none."""
+        unit = self.plan.crops_per_image * self.plan.processes
+        batch = self.plan.batch // 2 // unit * unit
+        while batch:
+            self.optimiser.zero_grad(set_to_none=True)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            try:
+                self._trial(batch // self.plan.processes)
+                return batch
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+            batch = batch // 2 // unit * unit
+        return 0
+
+    def _trial(self, crops: int) -> None:
+        """A forward and backward pass on empty crops."""
+        side = self.plan.crop_px
+        levels = self._forward(torch.zeros(crops, 3, side, side, device=self.device))
+        torch.stack([(level.logits.sum() + level.distances_px.sum()) for level in levels]).sum().backward()
+
+    def _forward(self, images: Tensor) -> list[Level]:
+        """The network's answers in float32, computed in the precision of the plan."""
+        half = self.plan.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            levels = self.net(images)
+        return [
+            Level(a.float(), b.float(), None if c is None else c.float()) for a, b, c in levels
+        ]  # losses are summed in float32
 
     def _step(self, step: int) -> dict[str, float]:
         """One optimiser step; returns its log row, the same on every rank."""
@@ -175,19 +198,18 @@ class _Run:
             group["lr"] = rate
         self.net.train()
         self.optimiser.zero_grad(set_to_none=True)
-        positives = _sum(torch.tensor([float((targets.objectness == 1).sum())]))
-        terms = detection_loss(self.net(images), targets, self.spec, float(positives[0]))
+        positives = total((targets.objectness == 1).sum()[None].float())
+        terms = detection_loss(self._forward(images), targets, self.spec, float(positives[0]))
         torch.stack(list(terms.values())).sum().backward()
-        logged = _sum(
-            torch.tensor([float(terms[key].detach()) if key in terms else 0.0 for key in LOG_COLUMNS[2:5]])
-        )
+        none = torch.zeros((), device=self.device)
+        logged = total(torch.stack([terms.get(key, none).detach() for key in LOG_COLUMNS[2:5]])).cpu()
         self._share_gradients()
         norm = float(nn.utils.clip_grad_norm_(self.parameters, plan.clip_norm))
         if not (math.isfinite(norm) and bool(torch.isfinite(logged).all())):
             raise ModelError(
                 f"{self.name}: loss or gradient is not finite at step {step}"
                 f" (loss {logged.tolist()}, gradient {norm}) on the batch {', '.join(names)};"
-                " the state of the last save is kept, lower models.*.learning_rate or look at these images"
+                f" {self._kept()}, lower models.*.learning_rate or look at these images"
             )
         self.optimiser.step()
         retract_all(self.net)
@@ -197,10 +219,7 @@ class _Run:
     def _batch(self, step: int) -> tuple[Tensor, Targets, list[str]]:
         """This rank's share of a step's crops and targets, and the file names of the whole step."""
         plan = self.plan
-        visits = pictures_of_step(step, plan.batch // plan.crops_per_image, len(self.pictures), plan.seed)
-        share = len(visits) // plan.processes
-        mine = visits[self.rank * share : (self.rank + 1) * share]
-        crops = [crop for serial, index in mine for crop in crops_of(self.pictures[index], serial, plan)]
+        crops = self._crops(step, self._visits(step))
         wanted = [assign(crop.boxes, crop.ignored, plan.crop_px, plan.crop_px, self.spec) for crop in crops]
         pixels = torch.from_numpy(np.stack([crop.pixels for crop in crops])).permute(0, 3, 1, 2)
         targets = Targets(
@@ -210,8 +229,29 @@ class _Run:
         return (
             pixels.to(self.device).float() / 255,
             targets,
-            [self.pictures[index].path.name for _, index in visits],
+            [self.pictures[index].path.name for _, index in self._visits(step, everyone=True)],
         )
+
+    def _visits(self, step: int, everyone: bool = False) -> list[tuple[int, int]]:
+        """(serial, picture index) of this process's share of a step, or of the whole step."""
+        plan = self.plan
+        visits = pictures_of_step(step, plan.batch // plan.crops_per_image, len(self.pictures), plan.seed)
+        share = len(visits) // plan.processes
+        return visits if everyone else visits[self.rank * share : (self.rank + 1) * share]
+
+    def _crops(self, step: int, visits: list[tuple[int, int]]) -> list[Crop]:
+        """The crops of some visits; with loaders, those of the next step are begun as well."""
+        if self.pool is None:
+            return [
+                crop for serial, index in visits for crop in crops_of(self.pictures[index], serial, self.plan)
+            ]
+        for number in (step, step + 1):
+            if number not in self.ahead and number < self.plan.steps:
+                self.ahead[number] = [
+                    self.pool.submit(crops_of, self.pictures[index], serial, self.plan)
+                    for serial, index in self._visits(number)
+                ]
+        return [crop for future in self.ahead.pop(step) for crop in future.result()]
 
     def _share_gradients(self) -> None:
         """Sum the gradients of all ranks in one message."""
@@ -220,7 +260,7 @@ class _Run:
         for parameter in self.parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        flat = _sum(torch.cat([p.grad.flatten() for p in self.parameters if p.grad is not None]))
+        flat = total(torch.cat([p.grad.flatten() for p in self.parameters if p.grad is not None]))
         place = 0
         for parameter in self.parameters:
             assert parameter.grad is not None
@@ -241,9 +281,10 @@ class _Run:
         digest = hashlib.sha256(json.dumps({**known, "torch": torch.__version__}, sort_keys=True).encode())
         for source in sorted(Path(__file__).parent.glob("*.py")):
             digest.update(source.read_bytes())  # a state of other code would mix two runs
-        for data in ("coco/train.json", "manifest.parquet"):
-            if (self.dataset / data).is_file():
-                digest.update(sha256_file(self.dataset / data).encode())
+        for dataset in self.datasets:
+            for data in ("coco/train.json", "manifest.parquet"):
+                if (dataset / data).is_file():
+                    digest.update(sha256_file(dataset / data).encode())
         return digest.hexdigest()
 
     def _save_state(self, step: int) -> None:
@@ -274,16 +315,16 @@ class _Run:
                 groups = self.optimiser.state_dict()["param_groups"]
                 self.optimiser.load_state_dict({"state": state, "param_groups": groups})
                 self.rows, step = meta["rows"], int(meta["step"])
-        return self._agreed(step)
-
-    def _agreed(self, step: int) -> int:
-        """Rank 0's step; all ranks read the same file, so that a difference means it changed meanwhile."""
-        if dist.is_initialized():
-            steps = [torch.zeros(1) for _ in range(self.plan.processes)]
-            dist.all_gather(steps, torch.tensor([float(step)]))
-            if len({float(value) for value in steps}) > 1:
-                raise ModelError(f"{self.state_path}: changed while training started; run again")
+        if not all_alike(float(step), self.device):
+            raise ModelError(f"{self.state_path}: changed while training started; run again")
         return step
+
+    def _kept(self) -> str:
+        """What an interrupted run leaves."""
+        if not self.state_path.is_file():
+            return "no state was saved yet"
+        step = read_tensors(self.state_path)[1].get("step")
+        return f"the state after step {step} is kept in {self.state_path}"
 
     def _write(self, checkpoint: Path) -> None:
         """Write the exported average and the log."""
@@ -321,11 +362,9 @@ def schedule(step: int, steps: int, warmup: float) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
 
-def _sum(value: Tensor) -> Tensor:
-    """Sum of a tensor over all ranks."""
-    if dist.is_initialized():
-        dist.all_reduce(value)
-    return value
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch tells of a lack of memory, on a GPU or in its CPU allocator."""
+    return isinstance(error, torch.OutOfMemoryError) or "allocate" in str(error)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -7,18 +7,40 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lard import __version__
 from lard.errors import DataError
 from lard.report.failures import failures
-from lard.report.page import BLUE, GREEN, GREY, LINE, ORANGE, RED, figure, render, to_svg
+from lard.report.leaderboard_plots import curves_svg, dots_svg, reliability_svg
+from lard.report.leaderboard_tables import (
+    BEST,
+    ERRORS,
+    TARGET,
+    confusion_rows,
+    differences,
+    localisation_rows,
+    orders,
+)
+from lard.report.page import render
 from lard.tables import read_json, write_text
+
+if TYPE_CHECKING:
+    from lard.detect.evaluation import Evaluation
 
 HEADLINE = ("AP", "AP50", "AP75", "AR100")
 SLICED = ("AP50", "AP")
 ZONE_ORDER = ("far", "medium", "close")
-COLOURS = (BLUE, ORANGE, GREEN, RED, GREY, "#6b4fa3", "#2a8c8c", "#8a6d3b")
+ABOUT = {
+    "ECE": "ECE",
+    "parameters": "parameters",
+    "gmac_per_megapixel": "GMAC per megapixel",
+    "latency_ms": "latency, ms",
+    "lipschitz_constant": "L",
+}
+"""What is told of a model beside its metrics, with the heading on the page."""
+DETAILS = ("calibration", "confusion", "localisation", "operating_point", "intervals")
+HIDDEN = ("family", *ABOUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +51,7 @@ class Entry:
     metrics: Mapping[str, float | None]
     slices: Mapping[str, Mapping[str, Mapping[str, Any]]]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +61,16 @@ class Evidence:
     truth: Mapping[str, Any]
     results: Mapping[str, Sequence[Mapping[str, Any]]]
     root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Models scored on the same pictures, best first; `sources` tells what trained and tested them."""
+
+    entries: Sequence[Entry]
+    evidence: Evidence | None = None
+    name: str = ""
+    sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def read_entries(paths: Sequence[Path]) -> list[Entry]:
@@ -70,7 +103,9 @@ def _entry(score: Any, path: Path) -> Entry:
         key: value for key, value in score.items() if key not in known and not isinstance(value, dict | list)
     }
     facts |= {key: metrics[key] for key in ("images", "boxes") if key in metrics}
-    return Entry(str(score.get("model") or path.name.split(".")[0]), metrics, ordered, facts)
+    details = {key: score[key] for key in DETAILS if isinstance(score.get(key), dict)}
+    facts |= {"ECE": details["calibration"].get("ECE")} if "calibration" in details else {}
+    return Entry(str(score.get("model") or path.name.split(".")[0]), metrics, ordered, facts, details)
 
 
 def _ordered(names: Mapping[str, Any]) -> list[str]:
@@ -115,20 +150,110 @@ def _number(found: Any) -> float | None:
     return float(found) if good else None
 
 
-def leaderboard_csv(entries: Sequence[Entry]) -> str:
-    """A row per model: model, AP, AP50, AP75, AR100 as fractions, then the slices; empty where undefined."""
+def leaderboard_csv(boards: Sequence[Board]) -> str:
+    """A row per model: AP, AP50, AP75, AR100 as fractions, the slices, then what is told of the model.
+
+    Empty where undefined; a column `protocol` when there are several boards.
+    """
+    entries = [entry for board in boards for entry in board.entries]
     names = columns(entries)
+    told = [key for key in ABOUT if any(_number(entry.facts.get(key)) is not None for entry in entries)]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["model", *names])
-    for entry in entries:
-        values = [value(entry, name) for name in names]
-        writer.writerow([entry.model, *("" if v is None else f"{v:.6f}" for v in values)])
+    writer.writerow([*(["protocol"] if len(boards) > 1 else []), "model", *names, *told])
+    for board in boards:
+        for entry in board.entries:
+            values = [value(entry, name) for name in names]
+            about = [_number(entry.facts.get(key)) for key in told]
+            writer.writerow(
+                [*([board.name] if len(boards) > 1 else []), entry.model]
+                + ["" if v is None else f"{v:.6f}" for v in values]
+                + ["" if v is None else f"{v:.7g}" for v in about]
+            )
     return stream.getvalue()
 
 
-def leaderboard_html(entries: Sequence[Entry], evidence: Evidence | None = None) -> str:
-    """The page; without evidence it has no curves and no pictures."""
+def leaderboard_html(boards: Sequence[Board]) -> str:
+    """The page; a board without evidence has no curves, differences and pictures."""
+    pages = [_page(board, f"b{place}-" if place else "") for place, board in enumerate(boards)]
+    models = list(dict.fromkeys(entry.model for board in boards for entry in board.entries))
+    matrix = []
+    for board in boards:
+        known = {entry.model: entry for entry in board.entries}
+        cells = [value(known[model], "AP50") if model in known else None for model in models]
+        matrix.append({"name": board.name, "sources": board.sources, "cells": cells})
+    return render(
+        "leaderboard.html.j2",
+        title="Runway detection leaderboard",
+        headline=HEADLINE,
+        boards=pages,
+        models=models,
+        matrix=matrix if len(boards) > 1 else [],
+        version=__version__,
+    )
+
+
+def _page(board: Board, prefix: str) -> dict[str, Any]:
+    """What the template shows of one board; ids on the page start with a prefix."""
+    entries, of = board.entries, f" ({board.name})" if prefix else ""
+    zones = _zones(entries)
+    zone_values = [
+        [_number(entry.slices.get("zone", {}).get(zone, {}).get("AP50")) for zone in zones]
+        for entry in entries
+    ]
+    table: list[dict[str, Any]] = [
+        {
+            "model": entry.model,
+            "cells": [value(entry, name) for name in HEADLINE],
+            "interval": (entry.details.get("intervals") or {}).get("AP50"),
+            "zones": zone_values[place],
+            "about": [_number(entry.facts.get(key)) for key in ABOUT],
+            "facts": [
+                (name, entry.facts[name]) for name in sorted(entry.facts) if name not in HIDDEN
+            ],
+        }
+        for place, entry in enumerate(entries)
+    ]
+    told = [place for place in range(len(ABOUT)) if any(row["about"][place] is not None for row in table)]
+    judged = _evaluations(board)
+    details = {entry.model: entry.details for entry in entries}
+    reliability = {model: found["calibration"] for model, found in details.items() if "calibration" in found}
+    confused = confusion_rows(details)
+    evidence = board.evidence
+    return {
+        "prefix": prefix,
+        "name": board.name,
+        "zones": zones,
+        "table": table,
+        "about": [(place, list(ABOUT.values())[place]) for place in told],
+        "best": [_top([row["cells"][k] for row in table]) for k in range(len(HEADLINE))],
+        "best_zones": [_top([row["zones"][k] for row in table]) for k in range(len(zones))],
+        "kinds": _kinds(entries),
+        "curves": curves_svg(judged, of),
+        "reliability": reliability_svg(reliability, of),
+        "zones_plot": dots_svg(list(zip((e.model for e in entries), zone_values, strict=True)), zones, of),
+        "differences": differences(judged),
+        "confusion": {"rows": confused, "orders": orders(confused), "best": BEST, "target": TARGET},
+        "localisation": {"rows": localisation_rows(details), "heads": [head for _, head in ERRORS]},
+        "failures": failures(evidence.truth, evidence.results, evidence.root) if evidence is not None else [],
+    }
+
+
+def _evaluations(board: Board) -> dict[str, Evaluation]:
+    """The matched detections of each model whose results are at hand."""
+    if board.evidence is None:
+        return {}
+    from lard.detect.evaluation import Evaluation
+
+    return {
+        entry.model: Evaluation(board.evidence.truth, board.evidence.results[entry.model])
+        for entry in board.entries
+        if entry.model in board.evidence.results
+    }
+
+
+def _kinds(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """A table of AP50 and AP per kind of slice."""
     kinds = []
     for kind in dict.fromkeys(kind for entry in entries for kind in entry.slices):
         names = _ordered(_union(entries, kind))
@@ -142,29 +267,7 @@ def leaderboard_html(entries: Sequence[Entry], evidence: Evidence | None = None)
         ]
         counts = [_count(entries, kind, name) for name in names]
         kinds.append({"kind": kind, "names": names, "rows": rows, "counts": counts, "best": _best(rows)})
-    table: list[dict[str, Any]] = [
-        {
-            "model": entry.model,
-            "cells": [value(entry, name) for name in HEADLINE],
-            "zones": [_number(entry.slices.get("zone", {}).get(z, {}).get("AP50")) for z in _zones(entries)],
-            "facts": [(name, entry.facts[name]) for name in sorted(entry.facts)],
-        }
-        for entry in entries
-    ]
-    return render(
-        "leaderboard.html.j2",
-        title="Runway detection leaderboard",
-        headline=HEADLINE,
-        zones=_zones(entries),
-        table=table,
-        best=[_top([row["cells"][k] for row in table]) for k in range(len(HEADLINE))],
-        best_zones=[_top([row["zones"][k] for row in table]) for k in range(len(_zones(entries)))],
-        kinds=kinds,
-        curves=curves_svg(entries, evidence) if evidence is not None else "",
-        slices_plot=slices_svg(entries),
-        failures=failures(evidence.truth, evidence.results, evidence.root) if evidence is not None else [],
-        version=__version__,
-    )
+    return kinds
 
 
 def _zones(entries: Sequence[Entry]) -> list[str]:
@@ -189,70 +292,14 @@ def _best(rows: Sequence[Mapping[str, Any]]) -> list[float | None]:
     return [_top([row["cells"][k] for row in rows]) for k in range(width)]
 
 
-def curves_svg(entries: Sequence[Entry], evidence: Evidence) -> str:
-    """Precision over recall at two IoU thresholds."""
-    from lard.detect.score import Evaluation
-
-    found = {}
-    for entry in entries:
-        rows = evidence.results.get(entry.model)
-        if rows is not None:
-            evaluation = Evaluation(evidence.truth, rows)
-            found[entry.model] = evaluation.curves(sorted(evaluation.images))[0]
-    if not found:
-        return ""
-    with figure(8.4, 3.3) as fig:
-        axes = fig.subplots(1, 2, sharey=True)
-        for ax, place, iou in ((axes[0], 0, 0.5), (axes[1], 5, 0.75)):
-            for (model, precision), colour in zip(found.items(), COLOURS * 9, strict=False):
-                recall = [k / 100 for k in range(101)]
-                # beyond the largest recall reached precision is 0 by definition: nothing to draw
-                kept = [(r, p) for r, p in zip(recall, precision[place], strict=True) if p > 0]
-                if kept:
-                    ax.plot(*zip(*kept, strict=True), color=colour, lw=1.6, label=model)
-            ax.set_title(f"IoU {iou:g}")
-            ax.set_xlim(0, 1)
-            ax.set_ylim(0, 1.02)
-            ax.set_xlabel("recall")
-            ax.grid(color=LINE, lw=0.6)
-            ax.tick_params(length=2)
-        axes[0].set_ylabel("precision")
-        if axes[0].get_legend_handles_labels()[0]:
-            axes[0].legend(frameon=False, loc="lower left")
-        return to_svg(fig, "Precision over recall")
-
-
-def slices_svg(entries: Sequence[Entry]) -> str:
-    """AP50 of each model by zone as dots on a line."""
-    zones = _zones(entries)
-    if not zones:
-        return ""
-    with figure(8.4, 0.7 + 0.34 * len(entries)) as fig:
-        ax = fig.subplots()
-        for row, entry in enumerate(reversed(entries)):
-            values = [_number(entry.slices.get("zone", {}).get(z, {}).get("AP50")) for z in zones]
-            known = [v for v in values if v is not None]
-            if known:
-                ax.plot(
-                    [min(known), max(known)], [row, row], color=LINE, lw=3, zorder=1, solid_capstyle="round"
-                )
-            for zone, colour, found in zip(zones, COLOURS * 9, values, strict=False):
-                if found is not None:
-                    label = zone if row == 0 else None
-                    ax.scatter([found], [row], color=colour, s=34, zorder=2, label=label, edgecolor="white")
-        ax.set_yticks(range(len(entries)), [entry.model for entry in reversed(entries)])
-        ax.set_ylim(-0.6, len(entries) - 0.4)
-        ax.set_xlim(0, 1)
-        ax.set_xlabel("AP50")
-        ax.grid(axis="x", color=LINE, lw=0.6)
-        ax.tick_params(length=0)
-        ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.2)
-        return to_svg(fig, "AP50 by zone")
-
-
 def write_leaderboard(entries: Sequence[Entry], folder: str | Path, evidence: Evidence | None = None) -> None:
-    """Write leaderboard.csv and leaderboard.html into a folder."""
-    if not entries:
+    """Write leaderboard.csv and leaderboard.html of one board into a folder."""
+    write_boards([Board(entries, evidence)], folder)
+
+
+def write_boards(boards: Sequence[Board], folder: str | Path) -> None:
+    """Write leaderboard.csv and leaderboard.html of several boards, one after the other on one page."""
+    if not any(board.entries for board in boards):
         raise DataError("no score files; run the score stage or `lard score` first")
-    write_text(leaderboard_csv(entries), Path(folder) / "leaderboard.csv")
-    write_text(leaderboard_html(entries, evidence), Path(folder) / "leaderboard.html")
+    write_text(leaderboard_csv(boards), Path(folder) / "leaderboard.csv")
+    write_text(leaderboard_html(boards), Path(folder) / "leaderboard.html")

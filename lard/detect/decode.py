@@ -1,0 +1,89 @@
+"""From pixels to detections: the network's answers as boxes and scores, and the choice among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lard.detect.boxes import nms
+from lard.detect.config import PredictSpec
+from lard.detect.fcos import Detector
+
+Detections = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Boxes (n, 4) as corner pairs in px and scores (n,) in [0, 1]."""
+
+
+class Decoder(nn.Module):
+    """A detector that answers with boxes and scores of every location; this is what export-model writes."""
+
+    def __init__(self, net: Detector) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(b, 3, h, w) in [0, 1] -> boxes (b, n, 4), corner pairs in px, scores (b, n); fine levels first."""
+        boxes, scores = [], []
+        for stride, level in zip(self.net.spec.strides_px, self.net(images), strict=True):
+            rows, columns = level.logits.shape[2:]
+            y = (torch.arange(rows, device=images.device, dtype=images.dtype) + 0.5) * stride
+            x = (torch.arange(columns, device=images.device, dtype=images.dtype) + 0.5) * stride
+            left, top, right, bottom = level.distances_px.unbind(dim=1)  # (b, rows, columns) each
+            sides = (x - left, y[:, None] - top, x + right, y[:, None] + bottom)
+            boxes.append(torch.stack(sides, dim=-1).flatten(1, 2))
+            scores.append(self.net.scores(level).flatten(1))
+        return torch.cat(boxes, dim=1), torch.cat(scores, dim=1)
+
+
+def cells_of(spec_strides_px: Sequence[int], height_px: int, width_px: int) -> list[int]:
+    """Number of locations of each level for pictures of a size."""
+    return [(height_px // stride) * (width_px // stride) for stride in spec_strides_px]
+
+
+def to_input(image: NDArray[np.uint8], multiple: int) -> Tensor:
+    """An RGB picture (h, w, 3) as (1, 3, h', w') in [0, 1], filled up with mid grey to whole strides."""
+    height, width = image.shape[:2]
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
+    pad = (0, -width % multiple, 0, -height % multiple)
+    return torch.nn.functional.pad(pixels, pad, value=0.5) if any(pad) else pixels
+
+
+def select(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    cells: Sequence[int],
+    frame_px: tuple[int, int],
+    plan: PredictSpec,
+) -> Detections:
+    """The detections of one picture of frame_px (width, height), best first, from all its locations.
+
+    Of each level the best `per_level` locations that reach the score floor; their boxes cut to the picture;
+    then greedy non-maximum suppression over all levels.
+    """
+    width, height = frame_px
+    chosen, first = [], 0
+    for count in cells:
+        level = scores[first : first + count].astype(np.float64)
+        best = np.flatnonzero(level >= plan.score_floor)
+        chosen.append(first + best[np.argsort(-level[best], kind="stable")[: plan.per_level]])
+        first += count
+    kept = np.concatenate(chosen)
+    found = boxes[kept].astype(np.float64).clip(0, (width, height, width, height))
+    score = scores[kept].astype(np.float64)
+    solid = (found[:, 2:] - found[:, :2]).min(axis=1) > 0.01 if len(found) else np.zeros(0, dtype=bool)
+    found, score = found[solid], score[solid]
+    best = nms(found, score, plan.nms_iou, plan.max_boxes)
+    return found[best], score[best]
+
+
+@torch.inference_mode()
+def detect(net: Detector, image: NDArray[np.uint8], plan: PredictSpec) -> Detections:
+    """Detections of one RGB picture (h, w, 3), best first."""
+    device = next(net.parameters()).device
+    pixels = to_input(image, net.spec.strides_px[-1]).to(device, memory_format=torch.channels_last)
+    boxes, scores = Decoder(net)(pixels)
+    cells = cells_of(net.spec.strides_px, pixels.shape[2], pixels.shape[3])
+    return select(boxes[0].cpu().numpy(), scores[0].cpu().numpy(), cells, image.shape[1::-1], plan)

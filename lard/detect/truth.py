@@ -1,0 +1,125 @@
+"""COCO ground truth of one dataset or of several taken together, and what each of its runways counts for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lard.errors import DataError
+from lard.tables import read_json, sha256_file
+
+REQUIRED, IGNORED, ABSENT = 0, 1, 2
+"""Roles of a runway: to be found; neither rewarded nor punished; not there, so that finding it is wrong."""
+
+Paths = str | Path | Sequence[str | Path]
+
+
+def several(paths: Paths) -> list[Path]:
+    """One path or several as a list."""
+    return [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+
+
+def coco_paths(datasets: Paths, split: str) -> list[Path]:
+    """The COCO file of a split in each dataset folder."""
+    return [folder / "coco" / f"{split}.json" for folder in several(datasets)]
+
+
+def read_truth(paths: Paths) -> dict[str, Any]:
+    """Read a COCO ground-truth file, or join several.
+
+    Ids of the second file and those after it are raised by the largest id before them, whence any program
+    arrives at the same ids from the same files. Each image gets its dataset's `source` and, when there
+    are several, a file name that starts with its dataset's folder.
+    """
+    files = several(paths)
+    documents = [_read(path) for path in files]
+    joined: dict[str, Any] = {**documents[0], "images": [], "annotations": []}
+    raised = {"images": 0, "annotations": 0}
+    for path, document in zip(files, documents, strict=True):
+        if document["categories"] != joined["categories"]:
+            raise DataError(f"{path}: categories differ from those of {files[0]}; export both alike")
+        info = document.get("info")
+        source = (info.get("source") if isinstance(info, dict) else None) or path.parent.parent.name
+        for image in document["images"]:
+            moved = {"source": source, **image, "id": int(image["id"]) + raised["images"]}
+            if len(files) > 1:
+                moved["file_name"] = str(image_path(path.parent.parent, str(image["file_name"])))
+            joined["images"].append(moved)
+        for note in document["annotations"]:
+            moved = {**note, "image_id": int(note["image_id"]) + raised["images"]}
+            if "id" in note:
+                moved["id"] = int(note["id"]) + raised["annotations"]
+            joined["annotations"].append(moved)
+        for key in raised:
+            raised[key] = max((int(item.get("id", 0)) for item in joined[key]), default=0)
+    return joined
+
+
+def _read(path: Path) -> dict[str, Any]:
+    document = read_json(path)
+    if not isinstance(document, dict) or not {"images", "annotations", "categories"} <= set(document):
+        raise DataError(f"{path}: not a COCO detection file; expected images, annotations and categories")
+    if not document["images"]:
+        raise DataError(f"{path}: no images; expected at least one")
+    if len(document["categories"]) != 1:
+        raise DataError(f"{path}: {len(document['categories'])} categories; expected one, the runway")
+    try:
+        known = {int(image["id"]) for image in document["images"]}
+        for note in document["annotations"]:
+            if int(note["image_id"]) not in known:
+                raise DataError(f"{path}: an annotation is of image {note['image_id']}, which is not there")
+            _, _, width, height = (float(value) for value in note["bbox"])
+            if not (width >= 0 and height >= 0):
+                raise DataError(f"{path}: a box of {width:g} x {height:g} px in image {note['image_id']}")
+        if len(known) < len(document["images"]):
+            raise DataError(f"{path}: two images have the same id")
+        for image in document["images"]:
+            str(image["file_name"]), int(image["width"]), int(image["height"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: not a COCO detection file ({error!r}); write it with lard export coco"
+        ) from error
+    return document
+
+
+def image_path(dataset: Path, file_name: str) -> Path:
+    """Where an image of a COCO file lies: below the dataset folder, or in its images/."""
+    file = Path(file_name)
+    below = file.parent != Path() or (dataset / file).is_file()
+    return dataset / file if below else dataset / "images" / file
+
+
+def truth_sha256(paths: Paths) -> str:
+    """Hash of a ground-truth file; of several, that of their hashes in order."""
+    hashes = [sha256_file(path) for path in several(paths)]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def roles_as_marked(truth: Mapping[str, Any]) -> NDArray[np.int8]:
+    """The protocol: runways marked `iscrowd`, which are those not IN_ODD, are ignored. (annotations,)"""
+    return np.array(
+        [IGNORED if note.get("iscrowd", 0) else REQUIRED for note in truth["annotations"]], np.int8
+    )
+
+
+def roles_all_required(truth: Mapping[str, Any]) -> NDArray[np.int8]:
+    """Every visible runway must be found. (annotations,)"""
+    return np.full(len(truth["annotations"]), REQUIRED, np.int8)
+
+
+def roles_of_verdict(truth: Mapping[str, Any], verdict: str) -> NDArray[np.int8]:
+    """Only runways of one verdict must be found, all others are ignored. (annotations,)"""
+    return np.array(
+        [REQUIRED if note.get("verdict") == verdict else IGNORED for note in truth["annotations"]], np.int8
+    )
+
+
+def roles_outside_absent(truth: Mapping[str, Any]) -> NDArray[np.int8]:
+    """As marked, but runways OUT_OF_ODD count as background, so that finding one is wrong. (annotations,)"""
+    outside = np.array([note.get("verdict") == "OUT_OF_ODD" for note in truth["annotations"]], bool)
+    return np.where(outside, ABSENT, roles_as_marked(truth)).astype(np.int8)

@@ -1,0 +1,98 @@
+"""Figures of the leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lard.report.page import BLUE, GREEN, GREY, LINE, ORANGE, RED, figure, to_svg
+
+if TYPE_CHECKING:
+    from lard.detect.evaluation import Evaluation
+
+COLOURS = (BLUE, ORANGE, GREEN, RED, GREY, "#6b4fa3", "#2a8c8c", "#8a6d3b")
+
+
+def curves_svg(evaluations: Mapping[str, Evaluation], of: str = "") -> str:
+    """Precision over recall at two IoU thresholds."""
+    if not evaluations:
+        return ""
+    found = {model: judged.curves(judged.images)[0] for model, judged in evaluations.items()}
+    with figure(8.4, 3.3) as fig:
+        axes = fig.subplots(1, 2, sharey=True)
+        for ax, place, iou in ((axes[0], 0, 0.5), (axes[1], 5, 0.75)):
+            for (model, precision), colour in zip(found.items(), COLOURS * 9, strict=False):
+                recall = [k / 100 for k in range(101)]
+                # beyond the largest recall reached precision is 0 by definition: nothing to draw
+                kept = [(r, p) for r, p in zip(recall, precision[place], strict=True) if p > 0]
+                if kept:
+                    ax.plot(*zip(*kept, strict=True), color=colour, lw=1.6, label=model)
+            ax.set_title(f"IoU {iou:g}")
+            ax.set_xlim(0, 1)
+            ax.set_ylim(0, 1.02)
+            ax.set_xlabel("recall")
+            ax.grid(color=LINE, lw=0.6)
+            ax.tick_params(length=2)
+        axes[0].set_ylabel("precision")
+        if axes[0].get_legend_handles_labels()[0]:
+            axes[0].legend(frameon=False, loc="lower left")
+        return to_svg(fig, f"Precision over recall{of}")
+
+
+def reliability_svg(tables: Mapping[str, Mapping[str, Any]], of: str = "") -> str:
+    """Share of right detections over their score, and below it how many detections each bin holds."""
+    known = {model: table for model, table in tables.items() if table.get("detections")}
+    if not known:
+        return ""
+    with figure(8.4, 3.4) as fig:
+        shares, counts = fig.subplots(1, 2)
+        shares.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (4, 3)))
+        for (model, table), colour in zip(known.items(), COLOURS * 9, strict=False):
+            rows = [row for row in table["bins"] if row["detections"]]
+            label = f"{model}, ECE {table['ECE']:.3f}"
+            points = [row["score"] for row in rows], [row["precision"] for row in rows]
+            shares.plot(*points, color=colour, lw=1.4, marker="o", ms=3.5, label=label)
+            middle = [(row["low"] + row["high"]) / 2 for row in table["bins"]]
+            counts.step(
+                middle, [row["detections"] for row in table["bins"]], where="mid", color=colour, lw=1.4
+            )
+        shares.set_xlim(0, 1)
+        shares.set_ylim(0, 1.02)
+        shares.set_xlabel("score")
+        shares.set_ylabel("share of right detections")
+        shares.legend(frameon=False, loc="upper left")
+        counts.set_xlim(0, 1)
+        counts.set_yscale("symlog", linthresh=1)
+        counts.set_ylim(0, None)
+        counts.set_xlabel("score")
+        counts.set_ylabel("detections")
+        for ax in (shares, counts):
+            ax.grid(color=LINE, lw=0.6)
+            ax.tick_params(length=2)
+        return to_svg(fig, f"Reliability{of}")
+
+
+def dots_svg(rows: Sequence[tuple[str, Sequence[float | None]]], names: Sequence[str], of: str = "") -> str:
+    """AP50 of each model by zone as dots on a line; rows are (model, value per zone), the best first."""
+    if not names:
+        return ""
+    with figure(8.4, 0.7 + 0.34 * len(rows)) as fig:
+        ax = fig.subplots()
+        for place, (_, values) in enumerate(reversed(rows)):
+            known = [v for v in values if v is not None]
+            if known:
+                ends = [min(known), max(known)]
+                ax.plot(ends, [place, place], color=LINE, lw=3, zorder=1, solid_capstyle="round")
+            for zone, colour, found in zip(names, COLOURS * 9, values, strict=False):
+                if found is not None:
+                    label = zone if place == 0 else None
+                    ax.scatter([found], [place], color=colour, s=34, zorder=2, label=label, edgecolor="white")
+        ax.set_yticks(range(len(rows)), [model for model, _ in reversed(rows)])
+        ax.set_ylim(-0.6, len(rows) - 0.4)
+        ax.set_xlim(0, 1)
+        ax.set_xlabel("AP50")
+        ax.grid(axis="x", color=LINE, lw=0.6)
+        ax.tick_params(length=0)
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.2)
+        return to_svg(fig, f"AP50 by zone{of}")
