@@ -1,43 +1,53 @@
-"""Speed of the detectors: training step, prediction on whole frames, non-maximum suppression, scoring.
+"""Speed of the detectors and of scoring, each against its baseline in the same run.
 
-python benchmarks/detect.py            # one thread, CPU seconds
+python benchmarks/detect.py            # one thread, CPU seconds; a minute or two
+python benchmarks/detect.py scoring    # only the part named: training, inference, scoring
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from lard.detect.boxes import nms
-from lard.detect.config import ModelSpec, PredictSpec
-from lard.detect.fcos import build, channels_last
+from lard.detect.checkpoint import multiplications, save_detector
+from lard.detect.config import ModelSpec, Params, PredictSpec
+from lard.detect.decode import detect
+from lard.detect.evaluation import AREAS_PX2, Evaluation
+from lard.detect.fcos import Detector, build, channels_last
 from lard.detect.loss import Targets, assign, detection_loss
 from lard.detect.ortho import retract_all
-from lard.detect.decode import detect
-from lard.detect.evaluation import Evaluation
 from lard.detect.train import exported
 
-BATCH, CROP_PX, FRAME_PX = 16, 256, 1024
-WIDTHS, DEPTHS = (16, 48, 64, 96), (1, 1, 2, 2)
-MODELS = {
-    "fcos": ModelSpec(family="fcos", widths=WIDTHS, depths=DEPTHS),
-    "lip-fcos": ModelSpec(family="lip-fcos", widths=WIDTHS, depths=DEPTHS, temperature=10.0),
+BATCH, CROP_PX, FRAME_PX = 16, 192, 1024
+IMAGES, RUNWAYS, DETECTIONS = 20_000, 2, 5
+WIDTHS = (16, 48, 64, 96)  # equal in both families, so that only the kind of layer differs
+MODELS: dict[str, ModelSpec] = {
+    "fcos": ModelSpec(family="fcos", widths=WIDTHS, depths=(1, 1, 2, 2)),
+    "lip-fcos": Params().model("lip-fcos-s"),
 }
 
 
 def cpu_seconds(work: Callable[[], object], repeats: int) -> float:
-    """CPU seconds of one call, after a first one that is not counted."""
+    """CPU seconds of one call, after a first one that is not counted; the least of several."""
     work()
-    start = time.process_time()
+    found = []
     for _ in range(repeats):
+        start = time.process_time()
         work()
-    return (time.process_time() - start) / repeats
+        found.append(time.process_time() - start)
+    return min(found)
 
 
-def training_step(spec: ModelSpec) -> Callable[[], None]:
+def training_step(spec: ModelSpec, half: bool = False) -> Callable[[], None]:
     """One optimiser step on a batch of random crops with a runway each."""
     net = channels_last(build(spec))
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3)
@@ -50,7 +60,10 @@ def training_step(spec: ModelSpec) -> Callable[[], None]:
 
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)
-        terms = detection_loss(net(images), targets, spec, 100.0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            levels = net(images)
+        levels = [level._replace(logits=level.logits.float()) for level in levels]
+        terms = detection_loss(levels, targets, spec, 100.0)
         torch.stack(list(terms.values())).sum().backward()
         optimiser.step()
         retract_all(net)
@@ -58,35 +71,121 @@ def training_step(spec: ModelSpec) -> Callable[[], None]:
     return step
 
 
-def main() -> None:
-    """Print a table of CPU seconds."""
-    torch.set_num_threads(1)
+def training() -> None:
+    """Seconds of a training step of each family, and the Lipschitz one over the plain one."""
+    seconds = {name: cpu_seconds(training_step(spec), 4) for name, spec in MODELS.items()}
+    half = cpu_seconds(training_step(MODELS["fcos"], half=True), 2)
+    for name, value in seconds.items():
+        print(f"{name}: step of {BATCH} crops of {CROP_PX} px {value:.3f} s")
+    print(f"lip-fcos / fcos, training step: {seconds['lip-fcos'] / seconds['fcos']:.2f} (at most 1.5)")
+    print(f"bfloat16 / float32 on this CPU, training step: {half / seconds['fcos']:.2f}")
+
+
+def inference() -> None:
+    """Seconds of a frame for each family as exported, by torch and by ONNX Runtime where it is installed."""
+    frame = np.random.default_rng(0).integers(0, 256, (FRAME_PX, FRAME_PX, 3), dtype=np.uint8)
+    nets = {name: channels_last(exported(build(spec), spec)) for name, spec in MODELS.items()}
+    plan = PredictSpec()
+    seconds = {name: cpu_seconds(lambda net=net: detect(net, frame, plan), 3) for name, net in nets.items()}  # type: ignore[misc]
+    for name, value in seconds.items():
+        work = multiplications(MODELS[name]) / 1e9
+        print(f"{name}: frame of {FRAME_PX} px {value:.3f} s, {work:.1f} GMAC")
+    print(f"lip-fcos / fcos, exported inference: {seconds['lip-fcos'] / seconds['fcos']:.2f} (at most 1.1)")
+    with contextlib.suppress(ImportError):
+        runtime_inference(nets, frame, plan)
+
+
+def runtime_inference(nets: dict[str, Detector], frame: np.ndarray, plan: PredictSpec) -> None:
+    """The same with ONNX Runtime."""
+    import onnxruntime  # noqa: F401
+
+    from lard.detect.deploy import export_model, open_onnx
+
+    seconds = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, net in nets.items():
+            checkpoint, out = Path(folder) / f"{name}.pt", Path(folder) / f"{name}.onnx"
+            save_detector(net, name, MODELS[name], {}, checkpoint)
+            export_model(checkpoint, out, "onnx", (FRAME_PX, FRAME_PX), plan)
+            run = open_onnx(out, plan)
+            seconds[name] = cpu_seconds(lambda run=run: run(frame), 3)  # type: ignore[misc]
+            print(f"{name}: frame of {FRAME_PX} px by ONNX Runtime {seconds[name]:.3f} s")
+    print(f"lip-fcos / fcos, ONNX Runtime: {seconds['lip-fcos'] / seconds['fcos']:.2f} (at most 1.1)")
+
+
+def scoring() -> None:
+    """Seconds of matching and averaging many detections, here and by pycocotools."""
+    truth, rows = crowd_of_boxes()
+    Evaluation({**truth, "images": truth["images"][:1], "annotations": []}, rows[:1]).metrics()  # compiles
+    start = time.process_time()
+    evaluation = Evaluation(truth, rows)
+    ours = {area: evaluation.metrics(area=area) for area in AREAS_PX2}
+    own_s = time.process_time() - start
+    start = time.process_time()
+    judge = pycocotools_eval(truth, rows)
+    their_s = time.process_time() - start
+    worst = 0.0
+    for place, area in enumerate(AREAS_PX2):
+        precision = judge.eval["precision"][:, :, 0, place, -1]
+        worst = max(worst, abs(ours[area]["AP"] - precision[precision > -1].mean()))
+    size = f"{len(truth['images'])} images, {len(rows)} detections, {len(AREAS_PX2)} areas"
+    print(f"scoring of {size}: {own_s:.2f} s, pycocotools {their_s:.2f} s, largest difference {worst:.1e}")
+    print(f"scoring / pycocotools: {own_s / their_s:.3f} (at most 0.33)")
+
+
+def crowd_of_boxes() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A large random ground truth and detections around it."""
     rng = np.random.default_rng(0)
-    frame = rng.integers(0, 256, (FRAME_PX, FRAME_PX, 3), dtype=np.uint8)
-    for name, spec in MODELS.items():
-        train_s = cpu_seconds(training_step(spec), 4)
-        net = channels_last(exported(build(spec), spec))
-        frame_s = cpu_seconds(lambda net=net: detect(net, frame, PredictSpec()), 4)  # type: ignore[misc]
-        print(f"{name}: step of {BATCH} crops {train_s:.3f} s, frame of {FRAME_PX} px {frame_s:.3f} s")
-    corner = rng.uniform(0, 900, (900, 2))
-    boxes = np.concatenate((corner, corner + rng.uniform(5, 90, (900, 2))), axis=1)
-    print(f"nms of 900 boxes {cpu_seconds(lambda: nms(boxes, boxes[:, 0] / 1000, 0.6, 100), 5):.4f} s")
-    images = [{"id": image + 1, "width": FRAME_PX, "height": FRAME_PX} for image in range(1000)]
-    notes, rows = [], []
-    for image in images:
-        for _ in range(2):
-            box = [*rng.uniform(0, 900, 2).tolist(), *rng.uniform(8, 90, 2).tolist()]
-            notes.append(
-                {"id": len(notes) + 1, "image_id": image["id"], "category_id": 1, "bbox": box, "iscrowd": 0}
-            )
-        for _ in range(5):
-            box = [*rng.uniform(0, 900, 2).tolist(), *rng.uniform(8, 90, 2).tolist()]
-            rows.append(
-                {"image_id": image["id"], "category_id": 1, "bbox": box, "score": float(rng.random())}
-            )
-    truth = {"images": images, "annotations": notes, "categories": [{"id": 1, "name": "runway"}]}
-    print(f"scoring of 1000 images {cpu_seconds(lambda: Evaluation(truth, rows).metrics(), 1):.2f} s")
+    images = [{"id": k + 1, "width": FRAME_PX, "height": FRAME_PX} for k in range(IMAGES)]
+    corner = rng.uniform(0, 900, (IMAGES, RUNWAYS, 2))
+    boxes = np.concatenate((corner, rng.uniform(8, 90, (IMAGES, RUNWAYS, 2))), axis=2)
+    notes = [
+        {
+            "id": image * RUNWAYS + k + 1, "image_id": image + 1, "category_id": 1, "iscrowd": k,
+            "bbox": boxes[image, k].tolist(), "area": float(boxes[image, k, 2:].prod()),
+        }
+        for image in range(IMAGES)
+        for k in range(RUNWAYS)
+    ]  # fmt: skip
+    near = boxes[:, np.arange(DETECTIONS) % RUNWAYS] + rng.normal(0, 4, (IMAGES, DETECTIONS, 4))
+    scores = rng.random((IMAGES, DETECTIONS))
+    rows = [
+        {
+            "image_id": image + 1, "category_id": 1, "bbox": np.abs(near[image, k]).tolist(),
+            "score": float(scores[image, k]),
+        }
+        for image in range(IMAGES)
+        for k in range(DETECTIONS)
+    ]  # fmt: skip
+    return {"images": images, "annotations": notes, "categories": [{"id": 1, "name": "runway"}]}, rows
+
+
+def pycocotools_eval(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Any:
+    """The same evaluation by pycocotools."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = truth
+        coco.createIndex()
+        judge = COCOeval(coco, coco.loadRes([dict(row) for row in rows]), "bbox")
+        judge.params.areaRng = [list(limits) for limits in AREAS_PX2.values()]
+        judge.params.areaRngLbl = list(AREAS_PX2)
+        judge.evaluate()
+        judge.accumulate()
+    return judge
+
+
+def main(parts: list[str]) -> None:
+    """Print the parts named, or all of them."""
+    torch.set_num_threads(1)
+    known = {"training": training, "inference": inference, "scoring": scoring}
+    for part in parts or list(known):
+        if part not in known:
+            sys.exit(f"{part}: expected one of {', '.join(known)}")
+        known[part]()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,7 +1,17 @@
-"""Where the detect stages find and put their files."""
+"""What the detect stages share: what they run on, and where they find and put their files."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from lard.errors import SpecError
+
+
+def model_and_protocol() -> tuple[str, str]:
+    """The two arguments of a stage."""
+    if len(sys.argv) != 3:
+        raise SpecError(f"{sys.argv[0]}: expected a model and a protocol, found {sys.argv[1:]}")
+    return sys.argv[1], sys.argv[2]
 
 
 def datasets(sources: Iterable[str]) -> list[Path]:

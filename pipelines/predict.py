@@ -1,11 +1,10 @@
 """Stage predict@MODEL-PROTOCOL: results/<protocol>/<model>.json, detections on its test sources."""
 
 import os
-import sys
 
 from lard.detect.config import read_params
 from lard.detect.predict import predict
-from pipelines.benchmark import datasets, model_folder, results_file
+from pipelines.benchmark import datasets, model_and_protocol, model_folder, results_file
 from pipelines.stage import run
 
 
@@ -23,4 +22,4 @@ def main(model: str, protocol: str) -> None:
 
 
 if __name__ == "__main__":
-    run(lambda: main(*sys.argv[1:3]))
+    run(lambda: main(*model_and_protocol()))

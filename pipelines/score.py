@@ -1,12 +1,10 @@
 """Stage score@MODEL-PROTOCOL: results/<protocol>/<model>.score.json."""
 
-import sys
-
 from lard.detect.checkpoint import facts
 from lard.detect.config import read_params
 from lard.detect.score import score
 from lard.detect.truth import coco_paths
-from pipelines.benchmark import datasets, model_folder, results_file
+from pipelines.benchmark import datasets, model_and_protocol, model_folder, results_file
 from pipelines.stage import run
 
 
@@ -21,4 +19,4 @@ def main(model: str, protocol: str) -> None:
 
 
 if __name__ == "__main__":
-    run(lambda: main(*sys.argv[1:3]))
+    run(lambda: main(*model_and_protocol()))

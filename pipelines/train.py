@@ -1,10 +1,8 @@
 """Stage train@MODEL-PROTOCOL: models/<protocol>/<model>/ from the protocol's training sources."""
 
-import sys
-
 from lard.detect.config import read_params
 from lard.detect.train import train
-from pipelines.benchmark import datasets, model_folder
+from pipelines.benchmark import datasets, model_and_protocol, model_folder
 from pipelines.stage import run
 
 
@@ -17,4 +15,4 @@ def main(model: str, protocol: str) -> None:
 
 
 if __name__ == "__main__":
-    run(lambda: main(*sys.argv[1:3]))
+    run(lambda: main(*model_and_protocol()))
