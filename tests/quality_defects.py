@@ -6,18 +6,20 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import polars as pl
-from quality_support import opened, small_spec
+from quality_support import AIRPORTS, SPLIT, opened, small_spec, weather_spec
 
 from lard.airports import Airport, Runway, RunwayDatabase, load_shipped
 from lard.labels import label_frames
 from lard.quality import Dataset, Waiver
-from lard.tables import LABELS, write_table
+from lard.scenario import draw
+from lard.tables import LABELS, write_json, write_table
 
 Change = Callable[[Dataset], Any]
 
@@ -31,6 +33,7 @@ class Defect:
     plant: Change
     files: bool = False
     close: bool = False  # planted in the dataset of close-ups
+    ruled: bool = False  # planted in the dataset whose spec has conditional rules
     waivers: tuple[Waiver, ...] = ()
 
 
@@ -90,6 +93,8 @@ def _keep(data: Dataset, keep: pl.Expr) -> None:
     data.frames = _frames(data).filter(keep)
     for name in ("labels", "manifest"):
         table = getattr(data, name)
+        if table is None:
+            continue
         setattr(data, name, table.join(data.frames.select("frame_id"), on="frame_id", how="semi"))
 
 
@@ -137,6 +142,16 @@ def _(data: Dataset) -> None:
     _keep(data, ~((pl.col("vertical_deg") < 3.16) & (pl.col("lateral_deg") < -0.6)))
 
 
+@defect("C01", "never banked where the rules allow it", ruled=True)
+def _(data: Dataset) -> None:
+    _keep(data, (pl.col("zone") != "long_final") | (pl.col("roll_deg").abs() < 18))
+
+
+@defect("C02", "never nose down and turned left, which no rule excludes", ruled=True)
+def _(data: Dataset) -> None:
+    _keep(data, ~((pl.col("pitch_deg") < -5.2) & (pl.col("yaw_offset_deg") < -9)))
+
+
 @defect("C03", "verdict by nominal limits, margins forgotten")
 def _(data: Dataset) -> None:
     nominal = pl.col("lateral_deg").abs() <= 1.0
@@ -147,6 +162,37 @@ def _(data: Dataset) -> None:
 @defect("C03", "parallel runways tagged IN_ODD")
 def _(data: Dataset) -> None:
     data.labels = _labels(data).with_columns(verdict=pl.lit("IN_ODD"))
+
+
+def _without_rules(data: Dataset) -> None:
+    unruled = weather_spec().model_copy(update={"rules": ()})
+    data.frames = draw(unruled, load_shipped(), AIRPORTS, 1500, 5, split=SPLIT).frames
+
+
+@defect("C03", "drawn and labelled as if there were no conditional rules", ruled=True)
+def _(data: Dataset) -> None:
+    _without_rules(data)
+    unruled = weather_spec().model_copy(update={"rules": ()})
+    data.labels = label_frames(_frames(data), load_shipped(), unruled)
+
+
+@defect("C03", "unlit runways by night tagged IN_ODD", ruled=True)
+def _(data: Dataset) -> None:
+    data.database = _with_runway(lambda r: replace(r, lighted=False))
+
+
+@defect("C04", "frames that break a conditional rule", ruled=True)
+def _(data: Dataset) -> None:
+    _without_rules(data)
+    data.labels = label_frames(_frames(data), load_shipped(), weather_spec())
+
+
+@defect("C04", "frames of the close zone beyond its end")
+def _(data: Dataset) -> None:
+    beyond = (pl.col("zone") == "medium") & _every(40)
+    data.frames = _frames(data).with_columns(
+        zone=pl.when(beyond).then(pl.lit("close")).otherwise(pl.col("zone"))
+    )
 
 
 @defect("C04", "three quarters of the far frames lost")
@@ -453,6 +499,77 @@ def _(data: Dataset) -> None:
 @defect("I04", "not a picture", files=True)
 def _(data: Dataset) -> None:
     _rewrite(_picture(data, 14), b"<html>404 Not Found</html>" * 50)
+
+
+def _tear(data: Dataset, first: int, share: float) -> None:
+    """Below a share of their height five pictures show another place, at equal exposure."""
+
+    def torn(pixels: np.ndarray, other: np.ndarray) -> np.ndarray:
+        row = round(share * len(pixels))
+        return np.concatenate([pixels[:row], other[row:]])
+
+    for k in range(first, first + 5):
+        other = cv2.imread(str(_picture(data, k + 300)))
+        assert other is not None
+        _repaint(_picture(data, k), partial(torn, other=other))
+
+
+@defect("I04", "torn in the middle", files=True)
+def _(data: Dataset) -> None:
+    _tear(data, 50, 0.5)
+
+
+@defect("I04", "torn at two thirds", files=True)
+def _(data: Dataset) -> None:
+    _tear(data, 60, 0.663)
+
+
+@defect("I04", "torn near the lower edge", files=True)
+def _(data: Dataset) -> None:
+    _tear(data, 70, 0.93)
+
+
+def _mark_all(data: Dataset, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    for name in data.image_paths:
+        _repaint(data.root / name, change)
+
+
+def _logo(pixels: np.ndarray) -> np.ndarray:
+    """A translucent name in the lower right corner."""
+    marked = pixels.copy()
+    cv2.putText(marked, "Imagery Co", (150, 244), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1)
+    return cv2.addWeighted(pixels, 0.4, marked, 0.6, 0)
+
+
+def _band(rows: slice, grey: int) -> Callable[[np.ndarray], np.ndarray]:
+    def banded(pixels: np.ndarray) -> np.ndarray:
+        pixels[rows] = grey
+        return pixels
+
+    return banded
+
+
+@defect("I04", "translucent logo of the imagery's source, not declared", files=True)
+def _(data: Dataset) -> None:
+    _mark_all(data, _logo)
+
+
+@defect("I04", "band along the lower edge, not declared", files=True)
+def _(data: Dataset) -> None:
+    _mark_all(data, _band(slice(-14, None), 90))
+
+
+@defect("I04", "band along the upper edge, not declared", files=True)
+def _(data: Dataset) -> None:
+    _mark_all(data, _band(slice(0, 12), 30))
+
+
+@defect("I04", "declared watermark bands over labels", files=True)
+def _(data: Dataset) -> None:
+    _mark_all(data, lambda p: _band(slice(-60, None), 90)(_band(slice(0, 60), 90)(p)))
+    meta = dict(data.meta) | {"watermark_px": 60}
+    (data.root / "dataset.json").unlink()
+    write_json(meta, data.root / "dataset.json")
 
 
 @defect("I05", "rendered with the sign of pitch reversed", files=True, close=True)

@@ -199,7 +199,7 @@ def weather_spec() -> OddSpec:
 
 def weather_odd(spec: OddSpec | None = None) -> Odd:
     """The spec with conditional rules as the checks see it."""
-    dqr = SMALL_DQR | {"C01": {"min_per_bin": 5}, "C06": {"min_share": 0.02}}
+    dqr = SMALL_DQR | {"C01": {"min_per_bin": 3}, "C06": {"min_share": 0.02}}
     return Odd.from_spec((spec or weather_spec()).model_copy(update={"dqr": dqr}), "all_weather.yaml")
 
 

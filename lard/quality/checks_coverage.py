@@ -65,7 +65,9 @@ def ranges_covered(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             smallest = min(smallest, float(fill.min()))
             for k in np.flatnonzero(count < needed):
                 a, b = low + (high - low) * k / size, low + (high - low) * (k + 1) / size
-                part = f" ({allowed[k]:.0%} of it is allowed by the rules)" if allowed[k] < 0.995 else ""
+                part = (
+                    f" (rules leave {allowed[k]:.0%} of what they leave elsewhere)" if allowed[k] < 1 else ""
+                )
                 offences.append(
                     Offence(
                         f"{zone.name}/{name}[{k}]",

@@ -1,4 +1,4 @@
-"""The pictures themselves: decodable, sane, where the pose says they are."""
+"""What the pictures show against what the labels and the pose say."""
 
 from __future__ import annotations
 
@@ -28,72 +28,12 @@ def subject_of(data: Dataset, image: str) -> str:
     return data.frame_of.get(image, image)
 
 
-@check(
-    "DQR-I04",
-    "Pictures decode, have their size, and are neither blank, frozen nor badly exposed",
-    severity="error",
-    rationale="Simulators freeze, tiles fail to load and transfers break off; training goes on regardless.",
-    objective="integrity",
-    thresholds={
-        "min_entropy_bit": 3.0,
-        "min_mean": 15.0,
-        "max_mean": 240.0,
-        "max_clipped": 0.5,
-        "max_flat": 0.6,
-        "min_sharpness": 1.0,
-    },
-    needs=("images",),
-)
-def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """One pass over all pictures; repeats are frames whose pixels equal those of the frame before."""
-    pictures = data.pictures.sort("image")
-    stated: dict[str, tuple[int, int]] = {}
-    if data.frames is not None and "camera" in data.parts:
-        rows = data.frames.select("frame_id", "width_px", "height_px").iter_rows()
-        stated = {data.image_of.get(str(f), ""): (w, h) for f, w, h in rows}
-    offences: list[Offence] = []
-    before = None
-    for row in pictures.iter_rows(named=True):
-        subject = subject_of(data, row["image"])
-        if row["fault"]:
-            offences.append(Offence(subject, None, f"{row['image']}: {row['fault']}"))
-            before = None
-            continue
-        offences += [Offence(subject, value, text) for value, text in _faults(row, stated, limits)]
-        if before is not None and before["pixel_hash"] == row["pixel_hash"]:
-            text = f"same pixels as the frame before ({before['image']}): the source was frozen"
-            offences.append(Offence(subject, None, text))
-        before = row
-    good = pictures.filter(pl.col("fault") == "")
-    bad = len({offence.subject for offence in offences})
-    message = f"{len(pictures) - bad} of {len(pictures)} pictures are sane"
-    if len(good):
-        entropy, mean = (float(np.min(good[name].to_numpy())) for name in ("entropy_bit", "mean"))
-        message += f"; entropy from {entropy:.1f} bit, mean grey from {mean:.0f}"
-    share = bad / max(len(pictures), 1)
-    return Outcome(not offences, message, share, 0.0, tuple(offences), len(pictures))
-
-
-def _faults(
-    row: Mapping[str, Any], stated: Mapping[str, tuple[int, int]], limits: Mapping[str, Any]
-) -> list[tuple[float, str]]:
-    faults: list[tuple[float, str]] = []
-    size = (row["width_px"], row["height_px"])
-    wanted = stated.get(row["image"])
-    if wanted is not None and None not in wanted and size != wanted:
-        faults.append((float(size[0]), f"{size[0]}x{size[1]} px, the camera says {wanted[0]}x{wanted[1]}"))
-    if row["entropy_bit"] < limits["min_entropy_bit"]:
-        faults.append((row["entropy_bit"], f"grey-level entropy {row['entropy_bit']:.2f} bit: blank"))
-    if not limits["min_mean"] <= row["mean"] <= limits["max_mean"]:
-        faults.append((row["mean"], f"mean grey level {row['mean']:.0f}: badly exposed"))
-    if row["clipped_share"] > limits["max_clipped"]:
-        faults.append((row["clipped_share"], f"{row['clipped_share']:.0%} of the pixels are black or white"))
-    if row["flat_share"] > limits["max_flat"]:
-        text = f"{row['flat_share']:.0%} of the lower third has no structure: ground not loaded"
-        faults.append((row["flat_share"], text))
-    if row["sharpness"] < limits["min_sharpness"]:
-        faults.append((row["sharpness"], f"Laplacian variance {row['sharpness']:.2f}: out of focus"))
-    return faults
+def horizons(data: Dataset, frames: pl.DataFrame) -> Array:
+    """Pixels (n, 81, 2) of the horizon in frames with pose and camera, NaN behind the camera."""
+    pose = {name: frames[name].to_numpy().astype(np.float64) for name in POSE}
+    camera = {name: frames[name].to_numpy().astype(np.float64) for name in CAMERA}
+    height = pose["alt_m"] - _ground_m(data, frames)
+    return geometry.horizon_pixels(pose, camera, height, np.linspace(-40.0, 40.0, 81))
 
 
 @check(
@@ -128,13 +68,13 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     rows = every(np.flatnonzero(usable), int(limits["max_samples"]))
 
     def fit(k: int) -> Alignment | None:
-        grey = _grey(data, str(data.labels["frame_id"][int(found.rows[k])]))  # type: ignore[index]
+        grey = grey_of(data, str(data.labels["frame_id"][int(found.rows[k])]))  # type: ignore[index]
         points = geometry.cart(found.corners[k], str(found.earth[k]))
         width = float(np.linalg.norm(points[2] - points[3]))
         length = float(np.linalg.norm((points[0] + points[1] - points[2] - points[3]) / 2))
         return None if grey is None else align(grey, corners[k], width, length)
 
-    fits = _parallel(data, rows.tolist(), fit, "label against picture")
+    fits = parallel(data, rows.tolist(), fit, "label against picture")
     seen = [(int(k), a) for k, a in zip(rows, fits, strict=True) if a is not None]
     if len(seen) < 5:
         return Outcome(None, f"runway edges could be found in {len(seen)} of {len(rows)} close pictures only")
@@ -178,18 +118,15 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         .unique("frame_id", keep="first", maintain_order=True)
     )
     frames = frames[every(np.arange(len(frames)), int(limits["max_samples"])).tolist()]
-    pose = {name: frames[name].to_numpy().astype(np.float64) for name in POSE}
-    camera = {name: frames[name].to_numpy().astype(np.float64) for name in CAMERA}
-    height = pose["alt_m"] - _ground_m(data, frames)
-    lines = geometry.horizon_pixels(pose, camera, height, np.linspace(-40.0, 40.0, 81))
+    lines, heights = horizons(data, frames), frames["height_px"].to_numpy().astype(np.float64)
     ids = frames["frame_id"].to_list()
 
     def fit(k: int) -> float | None:
-        grey = _grey(data, str(ids[k]))
+        grey = grey_of(data, str(ids[k]))
         return None if grey is None else horizon_offset(grey, lines[k])
 
-    offsets = _parallel(data, list(range(len(ids))), fit, "horizon against picture")
-    seen = [(k, float(o) / camera["height_px"][k]) for k, o in enumerate(offsets) if o is not None]
+    offsets = parallel(data, list(range(len(ids))), fit, "horizon against picture")
+    seen = [(k, float(o) / heights[k]) for k, o in enumerate(offsets) if o is not None]
     if len(seen) < max(5, len(ids) // 10):
         return Outcome(None, f"a horizon could be found in {len(seen)} of {len(ids)} pictures only")
     values = np.abs([value for _, value in seen])
@@ -224,7 +161,8 @@ def every(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return indices[np.linspace(0, len(indices) - 1, most).round().astype(np.int64)]
 
 
-def _grey(data: Dataset, frame_id: str) -> NDArray[np.float32] | None:
+def grey_of(data: Dataset, frame_id: str) -> NDArray[np.float32] | None:
+    """Grey picture (h, w) of a frame, None where it cannot be read; DQR-I04 reports those."""
     path = data.root / data.image_of.get(frame_id, "")
     if not path.is_file():
         return None
@@ -232,6 +170,7 @@ def _grey(data: Dataset, frame_id: str) -> NDArray[np.float32] | None:
     return None if pixels is None else np.asarray(pixels, np.float32)
 
 
-def _parallel(data: Dataset, items: Sequence[int], work: Callable[[int], Found], what: str) -> list[Found]:
+def parallel(data: Dataset, items: Sequence[int], work: Callable[[int], Found], what: str) -> list[Found]:
+    """Results of work on each item, in their order, in the dataset's number of threads."""
     with ThreadPoolExecutor(max(1, data.workers)) as pool:
         return list(track(pool.map(work, items), what, total=len(items), unit="img"))

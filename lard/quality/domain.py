@@ -22,7 +22,8 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 POINTS = 2**16
-SLIVER = 0.01  # of a bin or cell: rules that leave less of it exclude it
+SLIVER = 0.01  # rules that leave less of a bin, compared with the others, exclude it
+NOISE = 0.05  # what counting points may miss
 RUNWAY_VALUES = ("length_m", "width_m", "elevation_m", "surface", "marking", "lighted")
 
 
@@ -53,9 +54,9 @@ class Domain:
     ruled: bool  # whether rules exclude anything of it
 
     def allowed_shares(self, names: tuple[str, ...], bins: int) -> Array:
-        """Share (bins, ...) of each bin, or cell of several parameters, that is part of the domain.
+        """How open (bins, ...) each bin or cell of parameters is: 1 for that of which rules leave most.
 
-        Bins that hold no value of a discrete law and those of which rules leave a sliver have none.
+        Bins that hold no value of a discrete law and those of which rules leave a sliver have 0.
         """
         shape = tuple(bins_of(self.zone.bounds[name], bins) for name in names)
         flat = np.zeros(len(self.allowed), np.int64)
@@ -64,7 +65,8 @@ class Domain:
         there = np.bincount(flat, minlength=int(np.prod(shape))).astype(np.float64)
         left = np.bincount(flat[self.allowed], minlength=int(np.prod(shape)))
         share = np.divide(left, there, out=np.zeros_like(there), where=there > 0)
-        return np.where(share < SLIVER, 0.0, share).reshape(shape)
+        share /= max(float(share.max()), 1e-9)
+        return np.where(share < SLIVER, 0.0, np.where(share > 1 - NOISE, 1.0, share)).reshape(shape)
 
     def expected_shares(self, name: str, bins: int) -> Array:
         """Share (bins,) of the frames that the declared law and the rules put into each bin."""

@@ -101,6 +101,7 @@ def read_lard_csv(paths: list[Path], root: Path) -> Dataset:
         "verdict": _text(table, "runway_in_cone"),
         "width_px": number("width"),
         "height_px": number("height"),
+        "watermark_px": number("watermark_height"),
         "time": _text(table, "time"),
     }
     rows = pl.DataFrame(columns).with_columns(_corner_columns(table, second, problems))
@@ -212,7 +213,7 @@ def _lard_frames(rows: pl.DataFrame, second: bool) -> pl.DataFrame:
             time_utc=pl.lit(None, pl.String),  # LARD's time is local civil time
         ),
         FRAMES,
-        ("image", "source"),
+        ("image", "source", "watermark_px"),
     )
 
 

@@ -121,6 +121,7 @@ def all_checks() -> tuple[Check, ...]:
         checks_accuracy,
         checks_coverage,
         checks_images,
+        checks_integrity,
         checks_pictures,
         checks_runways,
         checks_sets,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from lard.errors import DataError
 from lard.progress import Meter
+from lard.quality.tearing import row_jumps
 from lard.tables import Schema, read_table, write_table
 
 BLOCK = 256
@@ -36,6 +37,7 @@ PICTURES: Schema = {
     "sharpness": pl.Float64,
     "clipped_share": pl.Float64,
     "flat_share": pl.Float64,
+    "row_jumps": pl.List(pl.Float64),  # see lard.quality.tearing
 }
 _END = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}
 
@@ -119,6 +121,7 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "sharpness": float(cv2.meanStdDev(laplacian)[1][0, 0] ** 2),
         "clipped_share": float(share[0] + share[255]),
         "flat_share": _flat_share(np.asarray(grey[2 * height // 3 :], np.uint8)),
+        "row_jumps": row_jumps(np.asarray(grey, np.uint8)),
     }
 
 

@@ -1,0 +1,61 @@
+"""Rows at which a picture jumps across its whole width: where a frame is torn, and level edges that look so.
+
+A torn frame shows one moment above a row and another below it, so that nearly all columns jump there and
+nowhere near it. A level horizon and the edge of a band do the same; they are told apart by where they are.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+MOST = 4  # rows kept of a picture
+FIELDS = ("row", "ratio", "share", "sign", "above")
+COLUMN_PX = 8  # columns are averaged over so many pixels: noise goes, what differs between frames stays
+MIN_JUMP = 3.0  # grey levels
+
+
+def row_jumps(grey: NDArray[np.uint8]) -> list[float]:
+    """The rows of a picture (h, w) with the largest jumps, FIELDS of each one after the other.
+
+    row: first row below the jump. ratio: mean jump over that of the rows near it. share: columns that jump
+    much more there than near it. sign: +1 where all those get brighter downwards, -1 where all get darker.
+    above: mean jump of the rows above it, small in a plain sky.
+    """
+    height, width = grey.shape
+    if height < 16 or width < 2 * COLUMN_PX:
+        return []
+    columns = cv2.resize(grey, (width // COLUMN_PX, height), interpolation=cv2.INTER_AREA)
+    down = cv2.subtract(columns[1:], columns[:-1], dtype=cv2.CV_16S)
+    size = cv2.absdiff(columns[1:], columns[:-1])
+    mean = np.asarray(cv2.reduce(size, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F), np.float64).ravel()
+    above, below = _near(mean)
+    ratio = mean / (np.maximum(above, below) + 0.5)
+    found: list[float] = []
+    candidates = np.flatnonzero((ratio > 2.0) & (mean > MIN_JUMP))
+    for k in candidates[np.argsort(-ratio[candidates], kind="stable")][:MOST].tolist():
+        near = [j for j in (k - 3, k - 2, k + 2, k + 3) if 0 <= j < len(size)]
+        usual = size[near].mean(axis=0)
+        jumping = size[k] > 2.0 * usual + MIN_JUMP - 1.0
+        sign = float(np.sign(down[k][jumping]).mean()) if jumping.any() else 0.0
+        found += [k + 1.0, float(ratio[k]), float(jumping.mean()), sign, float(above[k])]
+    return found
+
+
+def _near(mean: Array, gap: int = 2, count: int = 5) -> tuple[Array, Array]:
+    """Mean (n,) of the `count` values before and after each, `gap` away; ends stand for what lies beyond."""
+    padded = np.pad(mean, gap + count, mode="edge")
+    sums = np.concatenate([[0.0], np.cumsum(padded)])
+    window = (sums[count:] - sums[:-count]) / count  # window[i] = mean of padded[i : i + count]
+    n = len(mean)
+    return window[1 : n + 1], window[2 * gap + count : 2 * gap + count + n]
+
+
+def unpacked(jumps: list[float] | None) -> list[dict[str, float]]:
+    """The rows of `row_jumps` as mappings of FIELDS."""
+    values = jumps or []
+    step = len(FIELDS)
+    return [dict(zip(FIELDS, values[k : k + step], strict=True)) for k in range(0, len(values), step)]
