@@ -13,6 +13,7 @@ from lard.imagery import renderer_kernel as kernel
 from lard.imagery.atmosphere import Atmosphere, air_vector, sky_palette
 from lard.imagery.ground.pyramid import GroundPyramid
 from lard.imagery.ground.terrain import Surface, map_polynomial, quadric
+from lard.imagery.terrain_march import march
 from lard.tables import frame_rng
 
 Array = NDArray[np.float64]
@@ -83,6 +84,7 @@ def view_vector(surface: Surface, pose: Poses, camera: Camera, quality: Quality)
     view[kernel.Z_FAR : kernel.GRID_STEP + 1] = (
         surface.z_far_m, surface.x_min_m, surface.y_min_m, surface.step_m,
     )  # fmt: skip
+    view[kernel.FAR_X : kernel.FAR_STEP + 1] = surface.far_x_min_m, surface.far_y_min_m, surface.far_step_m
     view[kernel.HORIZON_M] = np.sqrt(2 * radius * above_m + above_m**2)
     view[kernel.HORIZON_RAD] = -np.arccos(radius / (radius + above_m))
     lat, lon, _ = geodetic_from_ecef(origin[0], earth)
@@ -169,12 +171,13 @@ def _draw(
         )
     view = view_vector(surface, pose, camera, quality)
     ground.trim()
+    start = march(view, surface) if surface.far_height_m.size else _NONE
     band, bands = 0, -(-camera.height_px // kernel.TILE)
     while True:
         band = kernel.draw(
             band, image, colours, conditions.gain, conditions.noise_sigma, _noise_words(conditions),
-            quality.supersample, view, surface.height_m, _NONE, _NONE, surface.strips, ground.texels,
-            ground.blocks, ground.table, ground.far_colour, atmosphere.sky, atmosphere.air, atmosphere.shade,
+            quality.supersample, view, surface.height_m, surface.far_height_m, start, surface.strips,
+            ground.texels, ground.blocks, ground.table, ground.far_colour, atmosphere.sky, atmosphere.air, atmosphere.shade,
             atmosphere.shade_frame,
         )  # fmt: skip
         if band == bands:
