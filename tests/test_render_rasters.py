@@ -53,7 +53,7 @@ def test_bad_rasters_are_named(tmp_path: Path) -> None:
 
     with pytest.raises(SourceError, match="no raster given"):
         build()
-    with pytest.raises(SourceError, match=r"leave .* empty"):
+    with pytest.raises(SourceError, match=r"leaves .* empty"):
         build(raster(tmp_path / "a.tif"), reaches=((16.0, 4096.0),))
     with pytest.raises(SourceError, match=r"b.tif: no CRS or no transform"):
         build(raster(tmp_path / "b.tif", crs=None, transform=Affine.identity()))

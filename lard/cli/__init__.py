@@ -15,6 +15,7 @@ COMMANDS = {
     "scenario": ("scenario", "Sample approaches from an ODD; convert scenario files."),
     "ground": ("ground", "Paint procedural ground imagery around airports."),
     "terrain": ("terrain", "Compare runway altitudes with a terrain model."),
+    "tiles": ("tiles", "Fetch, check and describe aerial imagery for ground folders."),
     "render": ("render", "Render the frames of a table from ground imagery."),
     "preview": ("render", "Render one view of a runway from a few numbers."),
     "footage": ("footage", "Match pictures made elsewhere to poses, as a dataset."),

@@ -1,9 +1,10 @@
 """Writes ground imagery folders: GeoTIFF tiles of levels of halving resolution with a manifest.
 
-Also from rasters of any CRS that GDAL reads, warped into the local map.
+Also from rasters of any CRS that GDAL reads, warped into the local map block by block.
 """
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,21 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import calculate_default_transform
 
+from lard.airports.model import Airport
 from lard.errors import SourceError
-from lard.tables import atomic_path, sha256_file, write_json
+from lard.imagery.ground.compose import Plan, RunwayZone, compose_levels, runway_zones, write_geotiff
+from lard.imagery.ground.tiles import TILE_PX, LevelGrid
+from lard.tables import sha256_file, write_json
 
-TILE_PX = 2048
+WARP_TOLERANCE_PX = 0.01
+_WARP_MEMORY_MB = 128
+_GDAL_CACHE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,8 @@ def write_ground(
                 pixels = level.pixels[row : row + TILE_PX, column : column + TILE_PX]
                 path = folder / f"level{number}_{row // TILE_PX:03d}_{column // TILE_PX:03d}.tif"
                 x, y = level.x_min_m + column * level.gsd_m, level.y_max_m - row * level.gsd_m
-                _write_tile(path, pixels, crs, Affine(level.gsd_m, 0, x, 0, -level.gsd_m, y), jpeg_quality)
+                grid = LevelGrid(level.gsd_m, x, y, pixels.shape[1], pixels.shape[0])
+                write_geotiff(path, pixels, crs, grid, jpeg_quality)
                 tiles.append(
                     {
                         "file": path.name, "col_px": column, "row_px": row,
@@ -93,82 +101,171 @@ def write_ground(
 def ground_from_rasters(
     paths: Iterable[str | Path],
     folder: str | Path,
-    airport: str,
+    airport: str | Airport,
     lat0_deg: float,
     lon0_deg: float,
     reaches: Iterable[tuple[float, float]] = ((0.5, 3000.0), (1.0, 4000.0), (2.0, 6000.0), (4.0, 10000.0)),
     *,
     licence: str,
     attribution: str,
+    allow_holes: bool = False,
+    jpeg_quality: int | None = 93,
 ) -> Path:
     """Write ground imagery from georeferenced RGB rasters (GeoTIFF, COG, VRT) of any CRS.
 
     reaches: ground sampling distance and half side (m) of each level, finest first, each twice as coarse.
-    Later rasters fill what earlier ones leave; a hole in the finest level is an error.
+    Later rasters fill what earlier ones leave. A hole in the finest level is an error unless allow_holes, and
+    near a runway (where an Airport is given) always; coarser levels are filled, which the manifest records.
     """
-    files = [Path(path) for path in paths]
-    if not files:
-        raise SourceError(f"ground imagery of {airport}: no raster given; name at least one")
-    levels: list[LevelImage] = []
+    sampler = RasterSampler.of(
+        paths, airport if isinstance(airport, str) else airport.icao, lat0_deg, lon0_deg
+    )
+    icao = airport if isinstance(airport, str) else airport.icao
+    zones: Sequence[RunwayZone] = ()
+    if isinstance(airport, Airport):
+        zones = runway_zones(airport, lat0_deg, lon0_deg)
+    plans = []
     for gsd_m, reach_m in reaches:
-        side = 2 * round(reach_m / gsd_m)
-        top_left = (-side / 2 * gsd_m, side / 2 * gsd_m)
-        pixels, filled = _warped(files, local_crs(lat0_deg, lon0_deg), gsd_m, top_left, side)
-        if not filled.all():
-            if not levels:
-                raise SourceError(
-                    f"ground imagery of {airport}: the rasters leave {1 - filled.mean():.1%} of the square "
-                    f"of {reach_m:g} m around {lat0_deg}, {lon0_deg} empty; add rasters or ask for less"
-                )
-            pixels[~filled] = pixels[filled].mean(axis=0) if filled.any() else 0
-        levels.append(LevelImage(gsd_m, *top_left, pixels))
-    return write_ground(
-        folder, airport, lat0_deg, lon0_deg, levels,
-        generator="rasters", licence=licence, attribution=attribution,
+        half = round(reach_m / gsd_m / 2) * 2
+        plans.append(Plan(LevelGrid(gsd_m, -half * gsd_m, half * gsd_m, 2 * half, 2 * half), (sampler,)))
+    compose_levels(
+        folder, icao, (lat0_deg, lon0_deg), local_crs(lat0_deg, lon0_deg), plans, zones,
+        {
+            "generator": "rasters", "licence": licence, "attribution": attribution,
+            "source": {"kind": "raster", "files": sampler.digests()},
+        },
+        allow_holes=[allow_holes, *[True] * (len(plans) - 1)], jpeg_quality=jpeg_quality,
     )  # fmt: skip
+    return Path(folder)
 
 
-def _warped(
-    paths: list[Path], crs: str, gsd_m: float, top_left: tuple[float, float], side: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Pixels (side, side, 3) of a square of the map, and where (side, side) some raster covers it."""
-    pixels, filled = np.zeros((side, side, 3), np.uint8), np.zeros((side, side), bool)
-    transform = Affine(gsd_m, 0, top_left[0], 0, -gsd_m, top_left[1])
-    for path in paths:
-        try:
-            with rasterio.open(path) as source:
-                if source.crs is None or source.transform.is_identity:
-                    raise SourceError(
-                        f"{path}: no CRS or no transform; georeference it first (gdal_translate)"
-                    )
-                if source.count < 3 or source.dtypes[0] != "uint8":
-                    raise SourceError(
-                        f"{path}: {source.count} bands of {source.dtypes[0]}; expected three of uint8"
-                    )
+@dataclass(frozen=True, slots=True)
+class RasterSampler:
+    """Local rasters as a source of the map: windows are warped when asked for."""
+
+    name: str
+    paths: tuple[Path, ...]
+    crs: str
+
+    @classmethod
+    def of(
+        cls, paths: Iterable[str | Path], airport: str, lat0_deg: float, lon0_deg: float
+    ) -> "RasterSampler":
+        """Check that every raster can be used; SourceError says what is wrong and how to mend it."""
+        files = tuple(Path(path) for path in paths)
+        if not files:
+            raise SourceError(f"ground imagery of {airport}: no raster given; name at least one")
+        for path in files:
+            with _opened(path) as source:
+                _check(path, source)
+        name = files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1} more"
+        return cls(name, files, local_crs(lat0_deg, lon0_deg))
+
+    def digests(self) -> list[dict[str, Any]]:
+        """Name and SHA-256 of every raster."""
+        return [{"file": path.name, "sha256": sha256_file(path)} for path in self.paths]
+
+    def gsd_m(self) -> float:
+        """Size on the ground of the finest raster's pixels."""
+        sizes = []
+        for path in self.paths:
+            with _opened(path) as source:
+                sizes.append(_pixel_m(source, self.crs))
+        return min(sizes)
+
+    def __call__(self, grid: LevelGrid) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Pixels of a window of the map, and where some raster covers it."""
+        shape = (grid.height_px, grid.width_px)
+        pixels, filled = np.zeros((*shape, 3), np.uint8), np.zeros(shape, bool)
+        transform = Affine(grid.gsd_m, 0, grid.x_min_m, 0, -grid.gsd_m, grid.y_max_m)
+        for path in self.paths:
+            if filled.all():
+                break
+            with _opened(path, self._overview(path, grid.gsd_m)) as source:
+                bands, alpha = _bands(path, source)
+                finer = _pixel_m(source, self.crs) < grid.gsd_m / 1.5
                 with WarpedVRT(
-                    source, crs=crs, transform=transform, width=side, height=side,
-                    resampling=Resampling.average, add_alpha=source.nodata is None and source.count == 3,
+                    source, crs=self.crs, transform=transform, width=grid.width_px, height=grid.height_px,
+                    resampling=Resampling.average if finer else Resampling.bilinear,
+                    add_alpha=source.nodata is None and not alpha, tolerance=WARP_TOLERANCE_PX,
+                    warp_mem_limit=_WARP_MEMORY_MB,
                 ) as warped:  # fmt: skip
                     covers = (warped.dataset_mask() > 0) & ~filled
-                    pixels[covers] = np.moveaxis(warped.read((1, 2, 3)), 0, -1)[covers]
-                    filled |= covers
-        except RasterioError as error:
-            raise SourceError(f"{path}: cannot be read ({error}); expected a georeferenced raster") from error
-    return pixels, filled
+                    if covers.any():
+                        pixels[covers] = np.moveaxis(warped.read(bands), 0, -1)[covers]
+                        filled |= covers
+        return pixels, filled
+
+    def _overview(self, path: Path, gsd_m: float) -> int | None:
+        """The coarsest overview that is still as fine as the window."""
+        with _opened(path) as source:
+            ratio = gsd_m / _pixel_m(source, self.crs)
+            fitting = [i for i, factor in enumerate(source.overviews(1)) if factor <= ratio * 1.01]
+        return fitting[-1] if fitting else None
 
 
-def _write_tile(
-    path: Path, pixels: NDArray[np.uint8], crs: str, transform: Any, jpeg_quality: int | None
-) -> None:
-    options: dict[str, Any] = {"compress": "deflate"}
-    if jpeg_quality is not None:
-        options = {"compress": "jpeg", "photometric": "YCBCR", "jpeg_quality": jpeg_quality}
-    with (
-        atomic_path(path) as temporary,
-        rasterio.open(
-            temporary, "w", driver="GTiff", width=pixels.shape[1], height=pixels.shape[0], count=3,
-            dtype="uint8", crs=crs, transform=transform, tiled=True, blockxsize=256, blockysize=256,
-            **options,
-        ) as target,
-    ):  # fmt: skip
-        target.write(np.moveaxis(pixels, -1, 0))
+@contextlib.contextmanager
+def _opened(path: Path, overview: int | None = None) -> Iterator[Any]:
+    """A raster, or one of its overviews; everything GDAL says becomes a SourceError with the file's name."""
+    if not path.is_file():
+        raise SourceError(f"{path}: no such file; expected a georeferenced raster (GeoTIFF, COG, VRT)")
+    options = {} if overview is None else {"overview_level": overview}
+    try:
+        with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES), rasterio.open(path, **options) as source:
+            yield source
+    except RasterioError as error:
+        raise SourceError(
+            f"{path}: cannot be read ({error.__cause__ or error}); expected a whole georeferenced raster, "
+            "copy or make it again"
+        ) from error
+
+
+def _check(path: Path, source: Any) -> None:
+    if source.crs is None and source.gcps[0]:
+        raise SourceError(
+            f"{path}: placed by control points only; warp it first: gdalwarp {path.name} out.tif"
+        )
+    if source.crs is None:
+        raise SourceError(
+            f"{path}: no CRS or no transform; georeference it first: "
+            "gdal_translate -a_srs EPSG:... -a_ullr ..."
+        )
+    if source.transform.is_identity:
+        raise SourceError(
+            f"{path}: has the CRS {source.crs.to_string()} but no transform; georeference it first: "
+            "gdal_translate -a_ullr ..."
+        )
+    _bands(path, source)
+
+
+def _bands(path: Path, source: Any) -> tuple[tuple[int, int, int], bool]:
+    """Numbers of the red, green and blue bands, and whether there is an alpha band."""
+    kinds, wrong = list(source.colorinterp), {dtype for dtype in source.dtypes[:3] if dtype != "uint8"}
+    found = f"{source.count} band{'s' if source.count > 1 else ''} of {source.dtypes[0]}"
+    if ColorInterp.palette in kinds:
+        raise SourceError(f"{path}: {found} with a palette; expand it first: gdal_translate -expand rgb")
+    if wrong:
+        raise SourceError(
+            f"{path}: {found}; expected three of uint8 (red, green, blue): stretch it first, for example "
+            "gdal_translate -ot Byte -scale LOW HIGH 1 255"
+        )
+    if source.count < 3:
+        raise SourceError(
+            f"{path}: {found}; expected three of uint8 (red, green, blue); for grey imagery: "
+            "gdal_translate -b 1 -b 1 -b 1"
+        )
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    numbers = (
+        tuple(kinds.index(colour) + 1 for colour in colours)
+        if all(c in kinds for c in colours)
+        else (1, 2, 3)
+    )
+    return (numbers[0], numbers[1], numbers[2]), ColorInterp.alpha in kinds
+
+
+def _pixel_m(source: Any, crs: str) -> float:
+    """Metres on the map of a raster's pixels."""
+    transform, _, _ = calculate_default_transform(
+        source.crs, crs, source.width, source.height, *source.bounds
+    )
+    return float(transform.a)

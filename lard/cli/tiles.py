@@ -1,0 +1,259 @@
+"""`lard tiles`: aerial imagery from tile servers and files into ground folders, checked and described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lard.cli.airports import runways_option
+
+if TYPE_CHECKING:
+    from lard.airports.model import Airport
+    from lard.imagery.sources.ground import GroundRequest
+    from lard.imagery.sources.http import Http
+
+cache_option = click.option(
+    "--cache", default="data/tile_cache", show_default=True, type=click.Path(path_type=Path),
+    help="Folder of the fetched tiles, shared by all airports.",
+)  # fmt: skip
+offline_option = click.option(
+    "--offline", is_flag=True, envvar="LARD_OFFLINE", help="Only what is in the cache.  [env: LARD_OFFLINE]"
+)
+key_option = click.option(
+    "--key", help="Key or token.  [env: LARD_BING_KEY for bing, LARD_TILE_KEY for the others]"
+)
+allow_host_option = click.option(
+    "--allow-host", "allow_hosts", multiple=True, metavar="HOST[:PORT]",
+    help="A host inside your network that may be asked; private addresses are refused otherwise.",
+)  # fmt: skip
+
+
+@click.group()
+def tiles() -> None:
+    """Aerial imagery of tile servers, MBTiles and rasters as ground imagery for the renderer.
+
+    \b
+    Sources are KIND:ADDRESS#OPTIONS:
+      xyz:https://host/{z}/{x}/{y}.jpg#zooms=0-19   tms:...   (also {-y} {q} {s} {key}; a folder works too)
+      bing:Aerial                                   (key from --key or LARD_BING_KEY)
+      arcgis:https://host/arcgis/rest/services/NAME/MapServer
+      wmts:https://host/WMTSCapabilities.xml#layer=NAME&matrixset=NAME
+      mbtiles:airport.mbtiles
+      raster:ortho/*.tif                            (GeoTIFF, COG, VRT in any CRS)
+
+    \b
+    Examples:
+      lard tiles fetch LFPO --source 'xyz:https://tiles.example.org/{z}/{x}/{y}.jpg' --gsd 0.5 --reach 3000
+      lard tiles verify data/ground/LFPO --frames frames.parquet
+      lard tiles info data/tile_cache
+    """
+
+
+@tiles.command()
+@click.argument("airports", nargs=-1, required=True)
+@click.option("--source", "spec", required=True, metavar="KIND:ADDRESS", help="See `lard tiles --help`.")
+@click.option("--gsd", "gsd_m", default=0.5, show_default=True, help="Finest pixel, metres.")
+@click.option(
+    "--reach", "reach_m", default=3000.0, show_default=True,
+    help="Half side of the finest level in metres; it grows to hold every runway.",
+)  # fmt: skip
+@click.option(
+    "--levels", default=5, show_default=True, help="Levels of halving resolution and growing reach."
+)
+@click.option("--out", default="data/ground", show_default=True, type=click.Path(path_type=Path))
+@cache_option
+@key_option
+@click.option("--licence", help="Licence of the imagery, for the manifests.")
+@click.option("--attribution", help="Who is to be named; otherwise what the source says.")
+@click.option(
+    "--coarse", default="average", show_default=True, type=click.Choice(["average", "zooms"]),
+    help="Coarser levels from the finer one where it reaches, or all from coarser zooms.",
+)  # fmt: skip
+@click.option(
+    "--allow-holes", is_flag=True, help="Fill holes away from runways from coarser zooms, recorded."
+)
+@click.option("--retry-holes", is_flag=True, help="Ask again for tiles the server said it does not have.")
+@offline_option
+@allow_host_option
+@click.option("--rate", "rate_per_s", default=10.0, show_default=True, help="Most requests per second.")
+@click.option("--threads", default=4, show_default=True, help="Most requests at a time.")
+@click.option("--attempts", default=6, show_default=True, help="Tries per tile before it counts as failed.")
+@click.option("--max-tiles", default=100_000, show_default=True, help="Most tiles per airport.")
+@click.option("--max-gb", default=20.0, show_default=True, help="Most gigabytes of tiles per airport.")
+@click.option("--user-agent", help="What to call ourselves; some providers want a contact in it.")
+@click.option(
+    "--jpeg-quality", default=93, show_default=True, help="Of the ground folder's tiles; 0 = lossless."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be fetched.")
+@runways_option
+def fetch(airports: tuple[str, ...], spec: str, out: Path, cache: Path, runways: str, **given: Any) -> None:
+    """Fetch imagery around AIRPORTS and write a ground folder for each.
+
+    A stopped run goes on where it was; the same command with everything there asks the server nothing but its
+    description. Tiles are kept in the cache with their checksums.
+
+    \b
+    Examples:
+      lard tiles fetch LFPO --source 'xyz:https://tiles.example.org/{z}/{x}/{y}.jpg' --gsd 0.5 --reach 3000
+      LARD_BING_KEY=... lard tiles fetch EGLL --source bing:Aerial --gsd 0.3 --dry-run
+      lard tiles fetch LFBO --source 'raster:ortho/*.tif' --licence 'Licence Ouverte 2.0' --attribution IGN
+      lard tiles fetch LFPO --source mbtiles:paris.mbtiles --allow-holes
+    """
+    from lard.airports.files import open_database
+    from lard.imagery.sources.ground import GroundRequest
+    from lard.imagery.sources.providers import RASTER, split_spec
+
+    db = open_database(runways)
+    places = [db.airport(icao) for icao in sorted(set(airports))]
+    request = GroundRequest(
+        given["gsd_m"], given["reach_m"], given["levels"], given["coarse"], given["allow_holes"],
+        given["retry_holes"], given["max_tiles"], given["jpeg_quality"] or None,
+    )  # fmt: skip
+    spec = _with_credits(spec, given["licence"], given["attribution"])
+    try:
+        if split_spec(spec)[0] == RASTER:
+            _from_rasters(places, spec, request, out, given["dry_run"])
+        else:
+            _from_tiles(places, spec, request, out, cache, given)
+    except KeyboardInterrupt:
+        click.echo("stopped; what was fetched is kept, the same command goes on from there", err=True)
+        raise SystemExit(130) from None
+
+
+def _with_credits(spec: str, licence: str | None, attribution: str | None) -> str:
+    """The source with licence and attribution among its options."""
+    from urllib.parse import urlencode
+
+    named = {name: text for name, text in (("licence", licence), ("attribution", attribution)) if text}
+    if not named:
+        return spec
+    return f"{spec}{'&' if '#' in spec else '#'}{urlencode(named)}"
+
+
+def _from_rasters(places: list[Airport], spec: str, request: GroundRequest, out: Path, dry_run: bool) -> None:
+    from lard.imagery.sources.local import ground_of_rasters, raster_paths
+
+    for airport in places:
+        if dry_run:
+            click.echo(f"{airport.icao}: {len(raster_paths(spec))} rasters")
+            continue
+        manifest, kept = ground_of_rasters(airport, spec, out, request)
+        _say(airport.icao, out, manifest, kept, "")
+
+
+def _from_tiles(
+    places: list[Airport], spec: str, request: GroundRequest, out: Path, cache: Path, given: dict[str, Any]
+) -> None:
+    from lard.imagery.sources.ground import fetch_ground, plan_levels
+    from lard.imagery.sources.providers import open_source
+
+    http = _http(given)
+    source, store = open_source(spec, http, cache, given["key"])
+    for airport in places:
+        if given["dry_run"]:
+            for number, plan in enumerate(plan_levels(source, airport, request)):
+                click.echo(
+                    f"{airport.icao} level {number}: {plan.grid.gsd_m:g} m from zoom {plan.matrix.zoom} "
+                    f"({plan.source_gsd_m:.3g} m), {len(plan.tiles)} tiles"
+                )
+            continue
+        result = fetch_ground(airport, source, store, http, out, request)
+        report = result.report
+        megabytes = report.fetched_bytes / 1e6
+        parts = [f"{report.fetched} tiles fetched ({megabytes:.1f} MB)", f"{report.kept} were there"]
+        parts += [f"{report.retries} retries"] if report.retries else []
+        parts += [f"{len(report.holes)} holes"] if report.holes else []
+        parts += [f"{len(report.failed)} failed"] if report.failed else []
+        _say(airport.icao, out, result.manifest, result.kept, ", ".join(parts))
+
+
+def _http(given: dict[str, Any]) -> Http:
+    from lard.imagery.sources.http import Http, HttpSettings
+
+    agent = {"user_agent": given["user_agent"]} if given.get("user_agent") else {}
+    settings = HttpSettings(
+        rate_per_s=given.get("rate_per_s", 10.0), threads=given.get("threads", 4),
+        attempts=given.get("attempts", 6),
+        allow_hosts=tuple(given["allow_hosts"]), offline=given["offline"],
+        total_limit_bytes=int(given.get("max_gb", 20.0) * 1e9), **agent,
+    )  # fmt: skip
+    return Http(settings)
+
+
+def _say(icao: str, out: Path, manifest: dict[str, Any], kept: bool, fetched: str) -> None:
+    state = "was up to date" if kept else "written"
+    filled = f", {len(manifest['holes'])} holes filled" if manifest.get("holes") else ""
+    click.echo(f"{out / icao}: {state}{filled}" + (f"; {fetched}" if fetched else ""))
+    click.echo(f"  licence: {manifest['licence']}\n  attribution: {manifest['attribution']}")
+
+
+@tiles.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--frames", "frames_path", help="Frames table: is the imagery fine enough for its nearest pose?"
+)
+@click.option("--quiet", is_flag=True, help="Only errors and warnings.")
+@runways_option
+def verify(folder: Path, frames_path: str | None, quiet: bool, runways: str) -> None:
+    """Check a tile cache or ground folders: checksums, pictures, holes, runways covered, resolution.
+
+    Exits with 1 when there is an error.
+
+    \b
+    Examples:
+      lard tiles verify data/ground --frames frames.parquet
+      lard tiles verify data/tile_cache
+    """
+    from lard.airports.files import open_database
+    from lard.imagery.sources.verify import ERROR, NOTE, folders_of, verify_cache, verify_ground
+    from lard.tables import FRAMES, read_table
+
+    caches, grounds = folders_of(folder)
+    frames = read_table(frames_path, FRAMES) if frames_path else None
+    db = open_database(runways)
+    findings = [finding for cache in caches for finding in verify_cache(cache)]
+    findings += [finding for ground in grounds for finding in verify_ground(ground, db, frames)]
+    for finding in findings:
+        if not quiet or finding.severity != NOTE:
+            click.echo(str(finding))
+    if any(finding.severity == ERROR for finding in findings):
+        raise SystemExit(1)
+
+
+@tiles.command()
+@click.argument("what", metavar="FOLDER_OR_SOURCE")
+@cache_option
+@key_option
+@offline_option
+@allow_host_option
+def info(what: str, cache: Path, **given: Any) -> None:
+    """Say what a cache, a ground folder or a source holds: zooms, sizes, licence, attribution, coverage.
+
+    \b
+    Examples:
+      lard tiles info data/ground/LFPO
+      lard tiles info data/tile_cache
+      lard tiles info 'arcgis:https://host/arcgis/rest/services/NAME/MapServer'
+    """
+    from lard.imagery.sources.verify import describe_cache, describe_ground, folders_of
+
+    if Path(what).is_dir():
+        caches, grounds = folders_of(Path(what))
+        for lines in [*map(describe_cache, caches), *map(describe_ground, grounds)]:
+            click.echo("\n".join(lines))
+        return
+    from lard.imagery.sources.providers import open_source
+
+    source, _ = open_source(what, _http(given), cache, given["key"])
+    click.echo(f"{source.identity}\n  licence      {source.licence}")
+    for credit in source.credits:
+        click.echo(f"  attribution  {credit.text}")
+    if source.note:
+        click.echo(f"  note         {source.note}")
+    for matrix in source.matrices:
+        click.echo(
+            f"  zoom {matrix.zoom:2d}      {matrix.crs}, {matrix.pixel_x:.6g} units per pixel, "
+            f"tiles of {matrix.tile_width_px} x {matrix.tile_height_px} px"
+        )
