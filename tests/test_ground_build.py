@@ -139,7 +139,7 @@ def test_coarser_levels_are_averages_of_finer(built: Path) -> None:
         column = round((grid["x_min_m"] - outer["x_min_m"]) / outer["gsd_m"])
         average = halve(fine).astype(int)
         same = coarse[row : row + average.shape[0], column : column + average.shape[1]].astype(int)
-        assert np.abs(average - same).mean() < 1.5  # JPEG
+        assert np.abs(average - same).mean() < 2.0  # JPEG
         assert np.abs((average - same).mean(axis=(0, 1))).max() < 0.3
 
 

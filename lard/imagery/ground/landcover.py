@@ -221,17 +221,11 @@ def paint_land(
     p = setting.palette
     biases = np.array(
         [
-            p.forest_bias,
-            p.urban_bias,
-            p.hedge_m,
-            p.contrast,
-            p.cell_m,
-            p.splits,
-            setting.mow_rad,
-            p.patch,
-            p.canopy_m,
+            p.forest_bias, p.urban_bias, p.hedge_m, p.contrast, p.cell_m, p.splits, setting.mow_rad, p.patch,
+            p.canopy_m, p.groves, p.mow,
         ]
-    )
+    )  # fmt: skip
+    roofs = np.array([*p.roofs, np.mean(p.roofs, axis=0)])
     flat, starts = _pack(grids)
     land_kernel(
         image,
@@ -246,12 +240,13 @@ def paint_land(
         len(octaves),
         np.array(p.crops),
         colour_table(p),
-        np.array(p.roofs),
+        roofs,
         biases,
         setting.seed,
+        fade(16.0, gsd_m),
+        fade(6.0, gsd_m),
+        fade(7.0, gsd_m),
         fade(24.0, gsd_m),
-        fade(6.0, gsd_m),
-        fade(6.0, gsd_m),
     )
 
 

@@ -34,9 +34,9 @@ class Reach:
 
 
 REACHES = (
-    Reach(60.0, True),
-    Reach(200.0, True, 2000.0, 100.0, 0.06),
-    Reach(450.0, True, 4200.0, 180.0, 0.07),
+    Reach(55.0, True),
+    Reach(150.0, True, 2000.0, 90.0, 0.06),
+    Reach(380.0, True, 4200.0, 170.0, 0.07),
     Reach(2000.0, True, 6500.0, 450.0, 0.10),
     Reach(6500.0),
     Reach(12000.0),
@@ -47,14 +47,10 @@ REACHES = (
 """Reaches of levels of 0.25, 0.5 .. 64 m per pixel."""
 
 
-SPARSE = False
-
-
 def reaches_for(gsd_m: float) -> tuple[Reach, ...]:
     """Return the reaches of the levels from a finest ground sample distance on."""
     first = round(math.log2(gsd_m / 0.25))
-    reaches = tuple(REACHES[max(k, 0)] for k in range(first, len(REACHES)))
-    return reaches if SPARSE else tuple(Reach(reach.margin_m) for reach in reaches)
+    return tuple(REACHES[max(k, 0)] for k in range(first, len(REACHES)))
 
 
 def plan_levels(strips: list[Strip], gsd_m: float, reaches: tuple[Reach, ...]) -> list[LevelGrid]:

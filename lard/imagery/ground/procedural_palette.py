@@ -33,6 +33,9 @@ class Palette:
     contrast: float  # strength of large-scale mottling
     patch: float = 1.0  # how far parcels differ from bare soil and each other
     canopy_m: float = 14.0  # height of full-grown trees
+    groves: float = 0.0  # share of parcels planted with trees in rows: orchards, olives, palms
+    mow: float = 0.022  # contrast of mowing stripes inside the fence
+    second: Colour = (0.0, 0.0, 0.0)  # of the other kind of forest tree
 
 
 _GREY_ROOFS: tuple[Colour, ...] = (
@@ -268,12 +271,15 @@ def palette_for(lat_deg: float, lon_deg: float, rng: np.random.Generator) -> Pal
 
     crops = [shift(colour, 0.07) for colour in base.crops]
     rng.shuffle(crops)
+    forest = shift(base.forest)
     return replace(
         base,
         crops=tuple(crops),
         grass=shift(base.grass),
         pasture=shift(base.pasture),
-        forest=shift(base.forest),
+        forest=forest,
+        second=shift((1.35 * forest[0] + 8, 1.3 * forest[1] + 8, 1.15 * forest[2] + 4), 0.08),
+        mow=float(rng.uniform(0.0, 0.035)),
         water=shift(base.water),
         soil=shift(base.soil),
         lawn=shift(base.lawn),
@@ -286,9 +292,10 @@ def palette_for(lat_deg: float, lon_deg: float, rng: np.random.Generator) -> Pal
 
 
 def colour_table(palette: Palette) -> NDArray[np.float64]:
-    """Return the fixed colours as rows (7, 3): grass, pasture, forest, water, soil, lawn, road."""
+    """Return rows (8, 3): grass, pasture, forest, water, soil, lawn, road, second forest colour."""
     road = (112.0, 110.0, 108.0)
-    rows = [palette.grass, palette.pasture, palette.forest, palette.water, palette.soil, palette.lawn, road]
+    p = palette
+    rows = [p.grass, p.pasture, p.forest, p.water, p.soil, p.lawn, road, p.second]
     return np.array(rows, np.float64)
 
 

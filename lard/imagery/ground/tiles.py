@@ -85,12 +85,12 @@ def write_tile(
 ) -> str:
     """Write an image (h, w, 3) as a JPEG COG, or (h, w, 1) as a lossless one; return its SHA-256.
 
-    Pictures hold no overviews of their own: the next levels of the manifest are their overviews.
+    Files hold no overviews of their own: the next levels of the manifest are their overviews.
     """
     height, width, bands = image.shape
-    options: dict[str, Any] = {"compress": "DEFLATE", "level": 6, "overview_resampling": "AVERAGE"}
+    options: dict[str, Any] = {"compress": "DEFLATE", "level": 1}
     if bands == 3:
-        options = {"compress": "JPEG", "quality": JPEG_QUALITY, "overviews": "NONE"}
+        options = {"compress": "JPEG", "quality": JPEG_QUALITY}
     try:
         with atomic_path(path) as temporary:
             with rasterio.open(
@@ -104,6 +104,7 @@ def write_tile(
                 crs=crs,
                 transform=Affine(gsd_m, 0.0, x_min_m, 0.0, -gsd_m, y_max_m),
                 blocksize=BLOCK_PX,
+                overviews="NONE",
                 num_threads=1,
                 **options,
             ) as target:
