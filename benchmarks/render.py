@@ -28,7 +28,7 @@ from lard.imagery.ground.terrain import Surface
 from lard.imagery.renderer import Conditions, Quality, render_frame, view_vector
 from lard.imagery.renderer_reference import reference_pixels
 
-CLEAR_M = 1e12
+CLEAR_M = 1e6
 
 
 def markings(x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:

@@ -12,12 +12,13 @@ from lard.camera import Camera, Poses, project, to_camera
 from lard.errors import DataError, SourceError
 from lard.geodesy import ecef_from_geodetic, geodesic_direct, geodetic_from_ecef, to_enu
 from lard.imagery import renderer_kernel as kernel
+from lard.imagery.conditions import Conditions
 from lard.imagery.ground.pyramid import GroundPyramid
 from lard.imagery.ground.terrain import Surface, map_from_geodetic, surface_of
-from lard.imagery.renderer import Conditions, Quality, render_frame, view_vector
+from lard.imagery.renderer import Quality, clear_day, render_frame, view_vector
 from lard.imagery.renderer_reference import reference_pixels
 
-CLEAR = Conditions(visibility_m=1e12)
+CLEAR_M = 1e12
 Scene = tuple[Airport, GroundPyramid, Surface]
 
 SCENES = {
@@ -87,7 +88,7 @@ def test_runway_edges_lie_on_the_labels(scene: Scene, view: str) -> None:
     runway = airport.runway("07")
     camera = Camera.from_fov(width, width, fov_deg)
     pose = pose_at(runway, surface, *values)
-    image = render_frame(ground, surface, pose, camera, CLEAR)
+    image = render_frame(ground, surface, pose, camera, atmosphere=clear_day(CLEAR_M, pose))
     cover = (image[..., 0].astype(float) - GRASS[0]) / (RUNWAY[0] - GRASS[0])
     corners = project(to_camera(runway.corners_ecef(surface.earth), pose)[0], camera)
     tl, tr, br, bl = corners

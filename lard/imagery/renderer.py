@@ -177,8 +177,8 @@ def _draw(
         band = kernel.draw(
             band, image, colours, conditions.gain, conditions.noise_sigma, _noise_words(conditions),
             quality.supersample, view, surface.height_m, surface.far_height_m, start, surface.strips,
-            ground.texels, ground.blocks, ground.table, ground.far_colour, atmosphere.sky, atmosphere.air, atmosphere.shade,
-            atmosphere.shade_frame,
+            ground.texels, ground.blocks, ground.table, ground.far_colour, atmosphere.sky, atmosphere.air,
+            atmosphere.shade, atmosphere.shade_frame,
         )  # fmt: skip
         if band == bands:
             return

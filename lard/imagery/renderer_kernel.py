@@ -64,9 +64,10 @@ _LOW = np.uint64(0xFFFFFFFF)
 _8, _16, _32, _255 = np.uint64(8), np.uint64(16), np.uint64(32), np.uint64(255)
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
+_inlined = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 
 
-@_jit
+@_inlined
 def height_at(x: float, y: float, view: Array, heights: Array, far: Array) -> tuple[float, float, float]:
     """Height and its two slopes at map coordinates: near grid, far grid, level beyond."""
     rows, columns = heights.shape
@@ -88,7 +89,7 @@ def height_at(x: float, y: float, view: Array, heights: Array, far: Array) -> tu
     return low + (high - low) * fy, ((b - a) * (1.0 - fy) + (d - c) * fy) / step, (high - low) / step
 
 
-@_jit
+@_inlined
 def to_map(east: float, north: float, height: float, view: Array) -> tuple[float, float, float, float]:
     """Height-0 coordinates and map coordinates of ENU east and north at a height."""
     e = east / (1.0 + height / view[PRIME])
@@ -98,7 +99,7 @@ def to_map(east: float, north: float, height: float, view: Array) -> tuple[float
     return e, n, x, n * (view[p + 3] + n * view[p + 4]) + e * e * (view[p + 5] + n * view[p + 6])
 
 
-@_jit
+@_inlined
 def surface_up(e: float, n: float, height: float, view: Array) -> float:
     """ENU up coordinate of the surface point at height-0 coordinates (e, n) and a height."""
     c = view[DROP] * e * e + view[DROP + 1] * n * n
@@ -108,7 +109,7 @@ def surface_up(e: float, n: float, height: float, view: Array) -> float:
     return drop + height * tilt
 
 
-@_jit
+@_inlined
 def ray(u: float, v: float, view: Array) -> tuple[float, float, float, float]:
     """ENU direction of camera depth 1 through an image point, distortion undone, and its length."""
     xd, yd = (u - view[CX]) / view[FX], (v - view[CY]) / view[FY]
@@ -133,7 +134,7 @@ def ray(u: float, v: float, view: Array) -> tuple[float, float, float, float]:
     return dx, dy, dz, math.sqrt(1.0 + x * x + y * y)
 
 
-@_jit
+@_inlined
 def intersect(
     dx: float, dy: float, dz: float, start: float, view: Array, heights: Array, far: Array
 ) -> tuple[float, float, float, float, float, float]:
@@ -180,7 +181,7 @@ def intersect(
     return t, x, y, height, slope_x, slope_y
 
 
-@_jit
+@_inlined
 def haze_colour(dx: float, dy: float, sky: Array) -> tuple[float, float, float]:
     """Colour of the sky at the horizon, and of haze, in a direction."""
     glow = 0.0
@@ -308,7 +309,7 @@ def touches_zone(points: Array, j: int, i: int, step: int, strips: Array, margin
     return False
 
 
-@_jit
+@_inlined
 def walk(
     texels: Array,
     place: int,
@@ -375,16 +376,19 @@ def walk_clamped(
     return low, high
 
 
-@_jit
+@_inlined
 def see_level(
-    s: Array, n: int, row: Array, ax: float, ay: float, major: float, weight: float, add: bool, sampling: bool,
-    texels: Array, blocks: Array, raw: Array,
+    s: Array, n: int, row: Array, ax: float, ay: float, major: float, weight: float, base: float, lights: Array,
+    keep: bool, sampling: bool, texels: Array, blocks: Array, out: Array, place_out: int, air: Array, shade: Array,
+    shade_frame: Array,
 ) -> int:  # fmt: skip
-    """Mean colours of n footprints in a row on one level, into raw (3, n); READ, WANTED or ABSENT.
+    """Colours of n footprints in a row on one level into (or, to keep what is there, onto) out; READ, WANTED or ABSENT.
 
-    s: the row of pixels; row: the level's table entry; ax, ay, major: axis of the footprints and its length (m).
+    s: the row of pixels; row: the level's table entry; ax, ay, major: axis of the footprints and its length (m);
+    weight: of this level's texels; base: of the air's and the far ground's light; lights (6,): light on the
+    ground and the far ground's colour; out: flat, from place_out.
     """
-    gain = 1.0 / row[0]
+    gain, x_min, y_max = 1.0 / row[0], row[1], row[2]
     width, height = int(row[3]), int(row[4])
     place, first_block = int(row[5]), int(row[6])
     # along: the walking direction, across: the other
@@ -395,28 +399,28 @@ def see_level(
     length = int(reach * 256.0 + 0.5)
     slope = -(ax / ay if down else ay / ax) * run * run / square
     shift = 0.5 - 0.5 * reach
-    # both ends of the row of pixels, in texels
-    t0 = 1.0 / s[W]
-    t1 = 1.0 / (s[W] + (n - 1) * s[CHANGE + W])
-    x0, x1 = (s[X] * t0 - row[1]) * gain - 0.5, ((s[X] + (n - 1) * s[CHANGE + X]) * t1 - row[1]) * gain - 0.5
-    y0, y1 = (row[2] - s[Y] * t0) * gain - 0.5, (row[2] - (s[Y] + (n - 1) * s[CHANGE + Y]) * t1) * gain - 0.5
+    # numerators of the texel coordinates; texel centres on integers
+    w, dw = s[W], s[CHANGE + W]
+    x, dx = (s[X] - x_min * w) * gain - 0.5 * w, (s[CHANGE + X] - x_min * dw) * gain - 0.5 * dw
+    y, dy = (y_max * w - s[Y]) * gain - 0.5 * w, (y_max * dw - s[CHANGE + Y]) * gain - 0.5 * dw
+    t0, t1 = 1.0 / w, 1.0 / (w + (n - 1) * dw)
+    x0, x1, y0, y1 = x * t0, (x + (n - 1) * dx) * t1, y * t0, (y + (n - 1) * dy) * t1
     along_m, across_m = 0.5 * reach + 1.5, 0.5 * abs(slope) * (reach + 2.0) + 0.5
     mx, my = (across_m, along_m) if down else (along_m, across_m)
     left, right = math.floor(min(x0, x1) - mx), math.floor(max(x0, x1) + mx) + 1
     top, bottom = math.floor(min(y0, y1) - my), math.floor(max(y0, y1) + my) + 1
     whole = left >= 0 and top >= 0 and right < width and bottom < height
+    if not whole:
+        left, right = min(max(left, 0), width - 1), min(max(right, 0), width - 1)
+        top, bottom = min(max(top, 0), height - 1), min(max(bottom, 0), height - 1)
     across_blocks = (width + 255) >> BLOCK_SHIFT
     state = READ
-    for j in range(
-        max(min(top, height - 1), 0) >> BLOCK_SHIFT, (max(min(bottom, height - 1), 0) >> BLOCK_SHIFT) + 1
-    ):
-        for i in range(
-            max(min(left, width - 1), 0) >> BLOCK_SHIFT, (max(min(right, width - 1), 0) >> BLOCK_SHIFT) + 1
-        ):
-            block = first_block + j * across_blocks + i
-            if blocks[block] == ABSENT:
-                return ABSENT
+    for j in range(top >> BLOCK_SHIFT, (bottom >> BLOCK_SHIFT) + 1):
+        for i in range(left >> BLOCK_SHIFT, (right >> BLOCK_SHIFT) + 1):
+            block = np.uintp(first_block + j * across_blocks + i)
             if blocks[block] != READ:
+                if blocks[block] == ABSENT:
+                    return ABSENT
                 blocks[block] = WANTED
                 state = WANTED
     if state != READ or not sampling:
@@ -425,36 +429,44 @@ def see_level(
     end, side_end = (height, width) if down else (width, height)
     change = int(slope * 65536.0)
     scale = weight / (length * 256.0)
+    along, along_change, across, across_change = (y, dy, x, dx) if down else (x, dx, y, dy)
+    clear, clear_change = s[CLEAR], s[CHANGE + CLEAR]
+    red_0, red_1, green_0, green_1 = s[ADD], s[CHANGE + ADD], s[ADD + 1], s[CHANGE + ADD + 1]
+    blue_0, blue_1 = s[ADD + 2], s[CHANGE + ADD + 2]
+    red_light, green_light, blue_light = lights[0] * scale, lights[1] * scale, lights[2] * scale
+    red_far, green_far, blue_far = lights[3], lights[4], lights[5]
     for i in range(n):
-        t = 1.0 / (s[W] + i * s[CHANGE + W])
-        px = ((s[X] + i * s[CHANGE + X]) * t - row[1]) * gain - 0.5
-        py = (row[2] - (s[Y] + i * s[CHANGE + Y]) * t) * gain - 0.5
-        along, across = (py, px) if down else (px, py)
-        start = math.floor((along + shift) * 256.0)
-        first = start >> 8
-        last = (start + length) >> 8
-        q = math.floor((across + slope * (first - along)) * 65536.0)
+        t = 1.0 / (w + i * dw)
+        p = (along + i * along_change) * t
+        start = int(math.floor((p + shift) * 256.0))
+        first, last = start >> 8, (start + length) >> 8
+        q = int(math.floor(((across + i * across_change) * t + slope * (first - p)) * 65536.0))
         if whole:
             low, high = walk(texels, place, step, side, first, last, start, length, q, change)
         else:
             low, high = walk_clamped(
                 texels, place, step, side, first, last, start, length, q, change, end, side_end
             )
-        red, green, blue = (
-            np.int64(low & _LOW) * scale,
-            np.int64(high & _LOW) * scale,
-            np.int64(low >> _32) * scale,
-        )
-        if add:
-            raw[0, i] += red
-            raw[1, i] += green
-            raw[2, i] += blue
+        part = clear + i * clear_change
+        if shade.shape[0] > 0:
+            sun = shade_at((s[X] + i * s[CHANGE + X]) * t, (s[Y] + i * s[CHANGE + Y]) * t, major, shade, shade_frame)
+            part *= 1.0 - air[SHADOW_DEPTH] * (1.0 - sun)
+        red = part * (np.int64(low & _LOW) * red_light + red_far) + base * (red_0 + i * red_1)
+        green = part * (np.int64(high & _LOW) * green_light + green_far) + base * (green_0 + i * green_1)
+        blue = part * (np.int64(low >> _32) * blue_light + blue_far) + base * (blue_0 + i * blue_1)
+        at = np.uintp(place_out + 3 * i)
+        if keep:
+            out[at] += np.float32(red)
+            out[at + np.uintp(1)] += np.float32(green)
+            out[at + np.uintp(2)] += np.float32(blue)
         else:
-            raw[0, i], raw[1, i], raw[2, i] = red, green, blue
+            out[at] = np.float32(red)
+            out[at + np.uintp(1)] = np.float32(green)
+            out[at + np.uintp(2)] = np.float32(blue)
     return READ
 
 
-@_jit
+@_inlined
 def footprint(s: Array, at: float, size: float) -> tuple[float, float, float, float, float, float]:
     """Map point of pixel `at` of a row, and its footprint's long axis (unit x, y), length and width, metres."""
     t = 1.0 / (s[W] + at * s[CHANGE + W])
@@ -494,12 +506,12 @@ def shade_at(x: float, y: float, major: float, shade: Array, frame: Array) -> fl
     return total / (255.0 * (2 * reach + 1) ** 2)
 
 
-@_jit
+@_inlined
 def see(
-    s: Array, out: Array, j: int, i0: int, n: int, size: float, share: float, sampling: bool, raw: Array,
+    s: Array, out: Array, place_out: int, n: int, size: float, share: float, keep: bool, sampling: bool, raw: Array,
     view: Array, texels: Array, blocks: Array, table: Array, ground: Array, air: Array, shade: Array, shade_frame: Array,
 ) -> bool:  # fmt: skip
-    """Add `share` of the colours of n pixels of the row s to out[j, i0:]; whether all blocks were there."""
+    """`share` of the colours of n pixels of the row s, into or onto `out`; whether all blocks were there."""
     levels = table.shape[0]
     x, y, ax, ay, major, minor = footprint(s, 0.5 * (n - 1), size)
     suited = max(minor, 2.0 * major / view[MAX_TAPS])
@@ -524,51 +536,38 @@ def see(
             break
         k += 1
         lod = max(lod, float(k))
-    state = READ
-    if rim > 0.0:
-        k = min(int(lod), levels - 1)
-        while True:
-            blend = max(2.0 * (lod - k) - 1.0, 0.0)  # half of each octave needs one level only
-            if k == levels - 1:
-                blend = 0.0
-            state = see_level(
-                s, n, table[k], ax, ay, major, 1.0 - blend, False, sampling, texels, blocks, raw
-            )
-            if state != ABSENT or k == levels - 1:
-                break
-            k += 1
-            lod = max(lod, float(k))
-        if blend > 0.0:
-            below = see_level(s, n, table[k + 1], ax, ay, major, blend, True, sampling, texels, blocks, raw)
-            if below == WANTED:
-                state = WANTED
-    if state != READ or not sampling:
-        return state == READ
     rim = rim * rim * (3.0 - 2.0 * rim)
+    lights = raw[0]
     for c in range(3):
-        lit = share * air[ILLUMINANT + c]
-        rest = ground[c] * (1.0 - rim)
-        clear, air_light = s[CLEAR], share * s[ADD + c]
-        d_clear, d_air = s[CHANGE + CLEAR], share * s[CHANGE + ADD + c]
-        if rim <= 0.0:
+        lights[c] = share * rim * air[ILLUMINANT + c]
+        lights[3 + c] = share * (1.0 - rim) * air[ILLUMINANT + c] * ground[c]
+    if rim <= 0.0:
+        if sampling:
             for i in range(n):
-                out[j, i0 + i, c] += np.float32((clear + i * d_clear) * lit * rest + air_light + i * d_air)
-        elif shade.shape[0] == 0:
-            for i in range(n):
-                colour = raw[c, i] * rim + rest
-                out[j, i0 + i, c] += np.float32((clear + i * d_clear) * lit * colour + air_light + i * d_air)
-        else:
-            for i in range(n):
-                t = 1.0 / (s[W] + i * s[CHANGE + W])
-                sun = shade_at(
-                    (s[X] + i * s[CHANGE + X]) * t, (s[Y] + i * s[CHANGE + Y]) * t, major, shade, shade_frame
-                )
-                colour = (raw[c, i] * rim + rest) * (1.0 - air[SHADOW_DEPTH] * (1.0 - sun))
-                out[j, i0 + i, c] += np.float32((clear + i * d_clear) * lit * colour + air_light + i * d_air)
-    return True
+                clear = s[CLEAR] + i * s[CHANGE + CLEAR]
+                for c in range(3):
+                    value = np.float32(clear * lights[3 + c] + share * (s[ADD + c] + i * s[CHANGE + ADD + c]))
+                    at = np.uintp(place_out + 3 * i + c)
+                    out[at] = out[at] + value if keep else value
+        return True
+    k = min(int(lod), levels - 1)
+    blend = max(2.0 * (lod - k) - 1.0, 0.0) if k < levels - 1 else 0.0  # half of each octave needs one level only
+    weight, base, whole = 1.0 - blend, share, True
+    while True:
+        state = see_level(
+            s, n, table[k], ax, ay, major, weight, base, lights, keep, sampling, texels, blocks, out, place_out,
+            air, shade, shade_frame,
+        )  # fmt: skip
+        whole &= state != WANTED
+        if state != ABSENT:  # else the next coarser level takes its share
+            if blend == 0.0:
+                return whole
+            weight, base, keep, blend = blend, 0.0, True, 0.0
+            lights[3] = lights[4] = lights[5] = 0.0
+        k = min(k + 1, levels - 1)
 
 
-@_jit
+@_inlined
 def row_of(points: Array, j: int, i: int, step: int, down: float, right: float, size: int, s: Array) -> None:
     """The row of pixels at a place within a square of the lattice, both in pixels from its first corner."""
     share = 1.0 / size
@@ -599,16 +598,18 @@ def fill_square(
         if sampling:
             for j in range(rows):
                 row_of(points, pj, pi, step, float(j), 0.0, size, s)
-                for c in range(3):
-                    for i in range(columns):
-                        out[j0 - band + j, i0 + i, c] = np.float32(s[ADD + c] + i * s[CHANGE + ADD + c])
+                line = 3 * ((j0 - band + j) * int(view[WIDTH_PX]) + i0)
+                red, green, blue = s[ADD], s[ADD + 1], s[ADD + 2]
+                red_1, green_1, blue_1 = s[CHANGE + ADD], s[CHANGE + ADD + 1], s[CHANGE + ADD + 2]
+                for i in range(columns):
+                    at = np.uintp(line + 3 * i)
+                    out[at] = np.float32(red + i * red_1)
+                    out[at + np.uintp(1)] = np.float32(green + i * green_1)
+                    out[at + np.uintp(2)] = np.float32(blue + i * blue_1)
         return True
     for j in range(rows):
         row_of(points, pj, pi, step, float(j), 0.0, size, s)
-        if sampling:
-            for i in range(columns):
-                for c in range(3):
-                    out[j0 - band + j, i0 + i, c] = np.float32(0.0)
+        line = 3 * (j0 - band + j) * int(view[WIDTH_PX])
         begin, end = columns, columns
         if zone and count > 1:
             _, _, _, _, _, minor = footprint(s, 0.5 * columns, 1.0)
@@ -619,35 +620,25 @@ def fill_square(
                     if in_zone(x, y, strips, view[ZONE_MARGIN_M]):
                         begin, end = min(begin, i), i + 1
                 end = max(end if begin < columns else columns, begin)
-        if begin > 0:
-            whole &= see(
-                s, out, j0 - band + j, i0, begin, 1.0, 1.0, sampling, raw, view, texels, blocks, table, ground, air,
-                shade, shade_frame,
-            )  # fmt: skip
-        if end < columns:
-            row_of(points, pj, pi, step, float(j), float(end), size, s)
-            whole &= see(
-                s, out, j0 - band + j, i0 + end, columns - end, 1.0, 1.0, sampling, raw, view, texels, blocks, table,
-                ground, air, shade, shade_frame,
-            )  # fmt: skip
-        if begin < end:
-            part = 1.0 / count
-            for b in range(count):
-                for a in range(count):
-                    row_of(
-                        points,
-                        pj,
-                        pi,
-                        step,
-                        j + (b + 0.5) * part - 0.5,
-                        begin + (a + 0.5) * part - 0.5,
-                        size,
-                        s,
-                    )
-                    whole &= see(
-                        s, out, j0 - band + j, i0 + begin, end - begin, part, part * part, sampling, raw, view, texels,
-                        blocks, table, ground, air, shade, shade_frame,
-                    )  # fmt: skip
+        part = 1.0 / count
+        inner = count * count if begin < end else 0
+        for job in range(2 + inner):
+            # the pixels before and after those to be supersampled, then each of their samples
+            left, right, size_px, share = 0, begin, 1.0, 1.0
+            dy, dx = 0.0, 0.0
+            if job == 1:
+                left, right = end, columns
+            elif job > 1:
+                left, right, size_px, share = begin, end, part, part * part
+                dy = ((job - 2) // count + 0.5) * part - 0.5
+                dx = ((job - 2) % count + 0.5) * part - 0.5
+            if left < right:
+                if job > 0:
+                    row_of(points, pj, pi, step, j + dy, left + dx, size, s)
+                whole &= see(
+                    s, out, line + 3 * (i0 + left), right - left, size_px, share, job > 2, sampling, raw, view, texels,
+                    blocks, table, ground, air, shade, shade_frame,
+                )  # fmt: skip
     return whole
 
 
@@ -698,11 +689,12 @@ def fits(
 
 @_jit
 def exact_pixel(
-    j: int, i: int, size: float, share: float, du: float, dv: float, band: int, out: Array, sampling: bool, s: Array,
+    j: int, i: int, size: float, share: float, du: float, dv: float, band: int, out: Array, keep: bool, sampling: bool, s: Array,
     raw: Array, point: Array, view: Array, heights: Array, far: Array, start: Array, texels: Array, blocks: Array,
     table: Array, ground: Array, sky: Array, air: Array, shade: Array, shade_frame: Array,
 ) -> bool:  # fmt: skip
     """Add `share` of the colour of one pixel's part met exactly; whether all blocks were there."""
+    place = 3 * ((j - band) * int(view[WIDTH_PX]) + i)
     u, v = i + 0.5 + du, j + 0.5 + dv
     dx, dy, dz, norm = ray(u, v, view)
     guess = start[j, i] if start.shape[0] > 0 else 0.0
@@ -711,7 +703,8 @@ def exact_pixel(
         sky_point(dx, dy, dz, norm, view, sky, air, point)
         if sampling:
             for c in range(3):
-                out[j - band, i, c] += np.float32(share * point[ADD + c])
+                value = np.float32(share * point[ADD + c])
+                out[place + c] = out[place + c] + value if keep else value
         return True
     through_air(t * norm, height, dx, dy, view, sky, air, point)
     # derivative of the ground point with respect to u and v: t (d_u - d (n d_u) / (n d))
@@ -728,24 +721,8 @@ def exact_pixel(
     for c in range(3):
         s[ADD + c] = point[ADD + c]
     return see(
-        s,
-        out,
-        j - band,
-        i,
-        1,
-        size,
-        share,
-        sampling,
-        raw,
-        view,
-        texels,
-        blocks,
-        table,
-        ground,
-        air,
-        shade,
-        shade_frame,
-    )
+        s, out, place, 1, size, share, keep, sampling, raw, view, texels, blocks, table, ground, air, shade, shade_frame
+    )  # fmt: skip
 
 
 @_jit
@@ -774,15 +751,12 @@ def fill_exactly(
                 parts = count
             if seen != min(kinds[j + 1, i], 1) or seen != min(kinds[j + 1, i + 2], 1):
                 parts = count
-            if sampling:
-                for c in range(3):
-                    out[j0 - band + j, i0 + i, c] = np.float32(0.0)
             part = 1.0 / parts
             for b in range(parts):
                 for a in range(parts):
                     whole &= exact_pixel(
                         j0 + j, i0 + i, part, part * part, (a + 0.5) * part - 0.5, (b + 0.5) * part - 0.5, band, out,
-                        sampling, s, raw, point, view, heights, far, start, texels, blocks, table, ground, sky, air,
+                        a + b > 0, sampling, s, raw, point, view, heights, far, start, texels, blocks, table, ground, sky, air,
                         shade, shade_frame,
                     )  # fmt: skip
     return whole
@@ -856,10 +830,11 @@ def draw(
     across, bands = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     lattice = np.empty((2, across + 1, POINT_SIZE))
     inner = np.empty((5, 5, POINT_SIZE))
-    point, s, raw = np.empty(POINT_SIZE), np.empty(SPAN_SIZE), np.empty((3, TILE))
+    point, s, raw = np.empty(POINT_SIZE), np.empty(SPAN_SIZE), np.empty((1, 6))
     kinds = np.empty((6, 6), np.int64)
     keep = colours.shape[0] > 0
-    scratch = np.empty((TILE if not keep else 0, width, 3), np.float32)
+    flat = colours.reshape(-1)
+    scratch = np.empty(0 if keep else 3 * TILE * width, np.float32)
     lacking = bands
     for band in range(first_band, bands):
         for b in range(2):
@@ -878,7 +853,7 @@ def draw(
                     air,
                     lattice[b, i],
                 )
-        out = colours[band * TILE : band * TILE + TILE] if keep else scratch
+        out = flat[3 * band * TILE * width :] if keep else scratch
         whole = True
         for i in range(across):
             whole &= fill_tile(
@@ -889,7 +864,7 @@ def draw(
             lacking = min(lacking, band)
         elif lacking == bands and not keep:
             rows = min(TILE, height - band * TILE)
-            develop(out[:rows], band * TILE, gain, sigma, key, image[band * TILE : band * TILE + rows])
+            develop(scratch.reshape(TILE, width, 3)[:rows], band * TILE, gain, sigma, key, image[band * TILE : band * TILE + rows])
     return lacking
 
 
