@@ -1,8 +1,8 @@
 """A Cesium globe behind the public LARD Cesium HTTP interface (POST /set_and_get) as a source.
 
-The globe counts altitudes from the WGS84 ellipsoid and frames from mean sea level, so a geoid joins them: a
-grid file, or the undulation at an airport. The interface takes two fields of view in degrees, uses their ratio as
-the picture's aspect and the horizontal one along the longer side; what is sent makes that exact.
+The globe counts altitudes from the WGS84 ellipsoid, frames from mean sea level; a geoid joins them: a
+grid file, or the undulation at an airport. The interface takes two fields of view in degrees, uses their
+ratio as the picture's aspect and the horizontal one along the longer side; what is sent makes that exact.
 """
 
 import base64
