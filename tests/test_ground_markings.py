@@ -121,3 +121,150 @@ def test_blast_pad_has_yellow_chevrons_beyond_the_pavement() -> None:
 def test_unmarked_runway_stays_bare() -> None:
     assert strip_markings(an_end(marking="none"), an_end(marking="none")) == []
     assert end_markings(an_end(marking="none")) == []
+
+
+def boxes(marks: list) -> np.ndarray:
+    """Rows (s0, s1, t0, t1) of the marks that are rectangles along the runway."""
+    quads = [mark.corners_st for mark in marks if len(np.unique(np.round(mark.corners_st, 6), axis=0)) == 4]
+    straight = [q for q in quads if all(len(set(np.round(q[:, axis], 6))) == 2 for axis in (0, 1))]
+    return np.array([(q[:, 0].min(), q[:, 0].max(), q[:, 1].min(), q[:, 1].max()) for q in straight])
+
+
+@pytest.mark.parametrize("width_m", [18.0, 23.0, 30.0, 45.0, 60.0])
+def test_faa_threshold_stripes(width_m: float) -> None:
+    """AC 150/5340-1: 150 ft by 5.75 ft from 20 ft on, 5.75 ft apart and twice that in the middle."""
+    s0, s1, t0, t1 = boxes(threshold_bars(an_end(width_m=width_m, faa=True))).T
+    assert (s0 == pytest.approx(20 * 0.3048)) and (s1 - s0 == pytest.approx(150 * 0.3048))
+    assert (t1 - t0 <= 5.75 * 0.3048 + 1e-9).all() and (t1 - t0 > 1.5).all()
+    right = np.sort(t0[t0 > 0])
+    assert np.diff(right) == pytest.approx(2 * (t1 - t0)[0])
+    assert right[0] == pytest.approx((t1 - t0)[0])
+
+
+ICAO_AIMING = [
+    # landing distance, start, lengths, widths, inner spacing: Annex 14 table 5-1
+    (700, 150, (30, 45), (4, 4), (6, 6)),
+    (799, 150, (30, 45), (4, 4), (6, 6)),
+    (800, 250, (30, 45), (6, 6), (9, 9)),
+    (1199, 250, (30, 45), (6, 6), (9, 9)),
+    (1200, 300, (45, 60), (6, 10), (18, 22.5)),
+    (2399, 300, (45, 60), (6, 10), (18, 22.5)),
+    (2400, 400, (45, 60), (6, 10), (18, 22.5)),
+    (4000, 400, (45, 60), (6, 10), (18, 22.5)),
+]
+
+
+@pytest.mark.parametrize(("length_m", "start_m", "lengths", "widths", "inners"), ICAO_AIMING)
+def test_icao_aiming_point_by_landing_distance(
+    length_m: float, start_m: float, lengths: tuple, widths: tuple, inners: tuple
+) -> None:
+    start, length, width, inner = aiming_point(an_end(length_m=length_m))
+    assert start == start_m
+    for value, (low, high) in ((length, lengths), (width, widths), (inner, inners)):
+        assert low <= value <= high
+
+
+def test_faa_aiming_point() -> None:
+    start, length, width, inner = aiming_point(an_end(faa=True, width_m=45.72))
+    feet = np.array([start, length, width, inner]) / 0.3048
+    assert feet == pytest.approx([1020, 150, 30, 72], abs=0.01)
+
+
+@given(width_m=st.floats(15, 80), length_m=st.floats(600, 5000), faa=st.booleans())
+def test_aiming_point_keeps_between_the_side_stripes(width_m: float, length_m: float, faa: bool) -> None:
+    _, _, width, inner = aiming_point(an_end(width_m=width_m, length_m=length_m, faa=faa))
+    assert inner / 2 + width <= width_m / 2 - 0.89
+
+
+@pytest.mark.parametrize(
+    ("length_m", "starts"),
+    [
+        (880, [150]),
+        (1100, [150]),  # the pair at 300 m lies within 50 m of the aiming point
+        (1300, [150, 450]),
+        (2000, [150, 450, 600]),
+        (3000, [150, 300, 600, 750, 900]),
+    ],
+)
+def test_icao_touchdown_pairs_each_150_m(length_m: float, starts: list[float]) -> None:
+    """Annex 14 5.2.6: 150 m apart from the threshold on, none within 50 m of the aiming point."""
+    end = an_end(length_m=length_m)
+    marks = touchdown_zone(end)
+    s0, s1, t0, t1 = boxes(marks).T
+    assert sorted(set(s0)) == starts
+    assert s1 - s0 == pytest.approx(22.5)
+    assert t1 - t0 == pytest.approx(1.8)
+    assert np.abs(np.concatenate([t0, t1])).min() == pytest.approx(aiming_point(end)[3] / 2)
+
+
+def test_faa_touchdown_groups() -> None:
+    """500 ft apart, 75 ft by 6 ft bars 36 ft off the centreline, none within 900 ft of the midpoint."""
+    marks = touchdown_zone(an_end(faa=True, width_m=45.72, length_m=2600))
+    s0, s1, t0, t1 = boxes(marks).T
+    starts, bars = np.unique(np.round(s0 / 0.3048), return_counts=True)
+    assert starts.tolist() == [500, 1500, 2000, 2500, 3000]
+    assert (bars // 2).tolist() == [3, 2, 2, 1, 1]
+    assert s1 - s0 == pytest.approx(75 * 0.3048)
+    assert np.abs(np.concatenate([t0, t1])).min() == pytest.approx(36 * 0.3048, abs=0.01)
+    for mark in touchdown_zone(an_end(faa=True, width_m=45.72, length_m=2000)):
+        assert mark.corners_st[:, 0].max() < 1000 - 900 * 0.3048
+
+
+@given(length_m=st.floats(900, 5000), faa=st.booleans(), marking=st.sampled_from(["precision", "basic"]))
+def test_centreline_stripes_and_gaps(length_m: float, faa: bool, marking: str) -> None:
+    """Annex 14 5.2.3.3: stripe and gap 50 to 75 m, the stripe no shorter than the gap or 30 m."""
+    near, far = (an_end(ident=i, length_m=length_m, faa=faa, marking=marking) for i in ("09", "27"))
+    rows = boxes(strip_markings(near, far))
+    middle = (rows[:, 3] == -rows[:, 2]) & (rows[:, 3] < 0.6) & (rows[:, 1] - rows[:, 0] > 20)
+    s0, s1, t0, t1 = rows[middle].T
+    order = np.argsort(s0)
+    stripe, pitch = (s1 - s0)[0], np.diff(s0[order])
+    assert stripe == pytest.approx(120 * 0.3048 if faa else 30.0)
+    assert (t1 - t0) == pytest.approx(0.9 if marking == "precision" else 0.3)
+    assert ((pitch >= 50.0 - 1e-6) & (pitch <= 75.0)).all()
+
+
+@pytest.mark.parametrize(("width_m", "stripe_m"), [(23.0, 0.45), (30.0, 0.9), (45.0, 0.9)])
+def test_side_stripes_lie_on_the_edges(width_m: float, stripe_m: float) -> None:
+    near, far = (an_end(ident=i, width_m=width_m) for i in ("09", "27"))
+    rows = boxes(strip_markings(near, far))
+    rows = rows[(rows[:, 1] - rows[:, 0]) > 2900]
+    assert len(rows) == 2
+    assert np.abs(rows[:, 2:]).max() == pytest.approx(width_m / 2)
+    assert rows[:, 3] - rows[:, 2] == pytest.approx(stripe_m)
+
+
+@pytest.mark.parametrize(("faa", "bar_m"), [(False, 1.8), (True, 10 * 0.3048)])
+def test_displaced_threshold_dimensions(faa: bool, bar_m: float) -> None:
+    """A bar across the runway, arrows of 120 ft each 200 ft on the centreline, heads before the bar."""
+    marks = displaced_markings(an_end(displaced_m=300.0, faa=faa))
+    rows = boxes(marks)
+    bar = rows[rows[:, 1] == 0.0]
+    assert len(bar) == 1
+    assert bar[0, 1] - bar[0, 0] == pytest.approx(bar_m, abs=0.01)
+    assert bar[0, 3] - bar[0, 2] == pytest.approx(45.0)
+    shafts = np.sort(rows[rows[:, 1] < -60][:, 0])
+    assert np.diff(shafts) == pytest.approx(200 * 0.3048, abs=0.1)
+
+
+def test_chevrons_are_a_yard_wide_and_100_ft_apart() -> None:
+    """Arms at 45 degrees, 0.9 m across, that meet on the centreline and point at the runway."""
+    arms = [m.corners_st for m in displaced_markings(an_end(pad_m=100.0)) if m.corners_st[0, 1] == 0.0]
+    tips = sorted({float(arm[0, 0]) for arm in arms})
+    assert np.diff(tips) == pytest.approx(100 * 0.3048, abs=0.1)
+    for arm in arms:
+        assert arm[1, 0] < arm[0, 0]
+        along = (arm[1] - arm[0]) / np.hypot(*(arm[1] - arm[0]))
+        assert abs(along[0]) == pytest.approx(abs(along[1]))
+        off = arm[3] - arm[0]
+        assert abs(off[0] * along[1] - off[1] * along[0]) == pytest.approx(0.9, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("faa", "width_m", "height_m"), [(True, 45.0, 60 * 0.3048), (False, 45.0, 18.0), (False, 30.0, 9.0)]
+)
+def test_designators_have_their_height(faa: bool, width_m: float, height_m: float) -> None:
+    marks, _ = designator(an_end(ident="27", faa=faa, width_m=width_m), 48.0)
+    s = np.concatenate([mark.corners_st[:, 0] for mark in marks])
+    assert np.ptp(s) == pytest.approx(height_m, abs=1e-6)
+    assert height_m >= 9.0

@@ -106,19 +106,24 @@ def designator(end: RunwayEnd, start_m: float) -> tuple[list[Marking], float]:
 def aiming_point(end: RunwayEnd) -> tuple[float, float, float, float]:
     """Return (start, length, width, inner spacing) of the aiming point blocks in metres.
 
-    FAA 2.8: 1,020 ft from the threshold, 150 ft by 30 ft, 72 ft apart; shorter runways 100 ft long.
-    ICAO table 5-1 by landing distance: 150, 250, 300 or 400 m; 30-60 m long, 4-10 m wide, 6-22.5 m apart.
+    FAA 2.8: 1,020 ft from the threshold, 150 ft by 30 ft, 72 ft apart, reduced in proportion below 150 ft
+    of runway width; 100 ft long on runways under 4,200 ft. ICAO table 5-1 by landing distance: from 150,
+    250, 300 or 400 m; 30-45 or 45-60 m long, 4, 6 or 6-10 m wide, 6, 9 or 18-22.5 m apart; where that does
+    not fit between the side stripes (a 30 m runway of 1,200 m and more), reduced in proportion.
     """
-    scale = min(end.width_m / 45.0, 1.0)
     if end.faa:
-        return 310.9, (45.72 if end.length_m >= 1280 else 30.48), 9.144 * scale, 21.95 * scale
+        scale = min(end.width_m / 45.72, 1.0)
+        return 310.896, (45.72 if end.length_m >= 1280 else 30.48), 9.144 * scale, 21.946 * scale
     if end.length_m < 800:
-        return 150.0, 30.0, 4.0 * scale, 6.0
-    if end.length_m < 1200:
-        return 250.0, 30.0, 6.0 * scale, 9.0 * max(scale, 0.6)
-    if end.length_m < 2400:
-        return 300.0, 45.0, 8.0 * scale, 20.0 * scale
-    return 400.0, 60.0, 10.0 * scale, 22.0 * scale
+        start, length, width, inner = 150.0, 30.0, 4.0, 6.0
+    elif end.length_m < 1200:
+        start, length, width, inner = 250.0, 30.0, 6.0, 9.0
+    elif end.length_m < 2400:
+        start, length, width, inner = 300.0, 45.0, 8.0, 19.0
+    else:
+        start, length, width, inner = 400.0, 60.0, 10.0, 20.0
+    scale = min((end.width_m / 2 - 1.2) / (inner / 2 + width), 1.0)
+    return start, length, width * scale, inner * scale
 
 
 def touchdown_zone(end: RunwayEnd) -> list[Marking]:
@@ -134,9 +139,10 @@ def touchdown_zone(end: RunwayEnd) -> list[Marking]:
         length, width, gap = 22.86, 1.83, 1.52
         groups = {s: n for s, n in groups.items() if s + length < end.length_m / 2 - 274.0}
     else:
-        pairs = 6 if end.length_m >= 2400 else 4 if end.length_m >= 1500 else 3 if end.length_m >= 1200 else 2
+        limits_m = (900.0, 1200.0, 1500.0, 2400.0)
+        pairs = (1, 2, 3, 4, 6)[sum(end.length_m >= limit for limit in limits_m)]
         length, width, gap = 22.5, 1.8, 1.5
-        coding = {6: (3, 3, 2, 2, 1, 1), 4: (3, 3, 2, 1), 3: (3, 2, 1), 2: (2, 1)}[pairs]
+        coding = {6: (3, 3, 2, 2, 1, 1), 4: (3, 3, 2, 1), 3: (3, 2, 1), 2: (2, 1), 1: (1,)}[pairs]
         groups = {150.0 * (k + 1): bars for k, bars in enumerate(coding)}
         groups = {
             s: n
@@ -245,10 +251,10 @@ def _arrow_head(tip_s: float, t: float, length: float, width: float) -> list[Mar
 def strip_markings(near: RunwayEnd, far: RunwayEnd) -> list[Marking]:
     """Return a whole strip's markings in the near end's (s, t): both ends, centreline, side stripes.
 
-    Centreline stripes 30 m and gaps 20 m (ICAO 5.2.3.3) or 120 ft and 80 ft (FAA 2.4), 0.9 m wide on
-    precision
-    runways, else 0.45 m; side stripes 0.9 m with their outer edge on the runway's edge (ICAO 5.2.7.4, FAA
-    2.10).
+    Centreline stripes 30 m and gaps 20 m (ICAO 5.2.3.3) or 120 ft and 80 ft (FAA 2.4); 0.9 m wide on
+    precision runways, 0.45 m on non-precision ones of at least 30 m, else 0.3 m (ICAO 5.2.3.4 gives these as
+    least widths by category). Side stripes 0.9 m from 30 m of width on, else 0.45 m, their outer edge on the
+    runway's edge (ICAO 5.2.7.4-5, FAA 2.10).
     """
     length, half = near.length_m, near.width_m / 2
     out = end_markings(near)
@@ -261,7 +267,8 @@ def strip_markings(near: RunwayEnd, far: RunwayEnd) -> list[Marking]:
         first = (51.8 if end.faa else 36.0) + 12.2 if bars else 20.0
         starts.append(designator(end, first)[1] + 12.2)
     stripe, gap = (36.576, 24.384) if near.faa else (30.0, 20.0)
-    width = 0.9 if "precision" in (near.marking, far.marking) else 0.45
+    kinds = (near.marking, far.marking)
+    width = 0.9 if "precision" in kinds else 0.45 if "nonprecision" in kinds and near.width_m >= 29 else 0.3
     usable = length - starts[0] - starts[1]
     count = max(int((usable + gap) // (stripe + gap)), 1)
     # Differences are taken up at the middle (ICAO 5.2.3.3); here the gaps stretch evenly by centimetres.
@@ -271,7 +278,7 @@ def strip_markings(near: RunwayEnd, far: RunwayEnd) -> list[Marking]:
         rectangle(starts[0] + k * pitch, starts[0] + k * pitch + stripe, -width / 2, width / 2)
         for k in range(count)
     ]
-    if "precision" in (near.marking, far.marking) or near.width_m >= 40:
+    if "precision" in kinds or near.width_m >= 40:
         edge = 0.9 if near.width_m >= 29 else 0.45
         s0, s1 = (-near.displaced_m, length + far.displaced_m) if near.faa else (0.0, length)
         out += [rectangle(s0, s1, -half, -half + edge), rectangle(s0, s1, half - edge, half)]

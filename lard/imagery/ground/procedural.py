@@ -67,9 +67,11 @@ def plane_strip(
     return Strip(corners, near, other, runway.surface)
 
 
-def marked_like_faa(icao: str) -> bool:
-    """Whether an airport's country paints runways after the FAA: United States, Canada, Mexico, islands."""
-    return icao[:1] in ("K", "C") or icao[:2] in ("PA", "PH", "PG", "PO", "TJ", "MM")
+def marked_like_faa(airport: Airport) -> bool:
+    """Whether runways are painted after the FAA: the United States and their territories; else after ICAO."""
+    if airport.country:
+        return airport.country in ("US", "PR", "VI", "GU", "AS", "MP")
+    return airport.icao[:1] == "K" or airport.icao[:2] in ("PA", "PH", "PG", "TJ", "TI", "NS")
 
 
 def prepare(
@@ -84,7 +86,7 @@ def prepare(
         )
     by_ident = {runway.ident: runway for runway in airport.runways}
     lat0, lon0 = round(airport.lat_deg, 9), round(airport.lon_deg, 9)
-    faa = marked_like_faa(airport.icao)
+    faa = marked_like_faa(airport)
     strips = [
         plane_strip(runway, by_ident.get(runway.reciprocal), lat0, lon0, faa, seed)
         for runway in airport.strips
@@ -146,6 +148,7 @@ def input_key(airport: Airport, seed: int, gsd_m: float, reaches: tuple[Reach, .
         GENERATOR,
         _source_digest(),
         airport.icao,
+        airport.country,
         airport.lat_deg,
         airport.lon_deg,
         airport.elevation_m,
