@@ -1,7 +1,6 @@
 """Perspective views of ground imagery draped over an airport's surface: any pose, any pinhole camera."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from lard.errors import DataError, SourceError
 from lard.geodesy import curvature_radii, enu_from_ecef, geodetic_from_ecef, to_enu
 from lard.imagery import renderer_kernel as kernel
 from lard.imagery.atmosphere import Atmosphere, air_vector, sky_palette
+from lard.imagery.conditions import Conditions
 from lard.imagery.ground.pyramid import GroundPyramid
 from lard.imagery.ground.terrain import Surface, map_polynomial, quadric
 from lard.imagery.terrain_march import march
@@ -21,27 +21,6 @@ Array = NDArray[np.float64]
 RENDERER_VERSION = "2"
 """Changes whenever the same inputs give other pixels, so that kept images are rendered again."""
 _NONE = np.zeros((0, 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What a picture depends on besides geometry: haze, exposure and sensor noise."""
-
-    visibility_m: float = 20000.0
-    gain: float = 1.0
-    noise_sigma: float = 0.0  # grey levels
-    noise_seed: int = 0
-    noise_key: str = ""
-
-    @classmethod
-    def of_frame(cls, frame: dict[str, Any]) -> "Conditions":
-        """Conditions of a frames row; exposure and noise are drawn from the frame's own generator."""
-        rng = frame_rng(int(frame["seed"]), f"{frame['frame_id']}/exposure")
-        gain = float(np.clip(rng.normal(1.0, 0.06), 0.8, 1.2))
-        sigma = float(rng.uniform(0.6, 2.2))
-        return cls(
-            float(frame["visibility_m"]), gain, sigma, int(frame["seed"]), f"{frame['frame_id']}/noise"
-        )
 
 
 @dataclass(frozen=True, slots=True)

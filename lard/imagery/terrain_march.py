@@ -12,13 +12,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from lard.errors import DataError
 from lard.imagery import renderer_kernel as kernel
 from lard.imagery.ground.terrain import Surface
 from lard.imagery.terrain_summits import LEVELS_NEAR, Summits, summits_of
 
 Array = NDArray[np.float64]
 
-BEAM_PX, FINE_BEAM_PX = 32, 4
+BEAM_PX, SQUARE_PX = 32, 16
+SLACK_PX = 0.03
+_UNSET = -1.0
 _LONGEST_M = 150_000.0
 
 # places in the scene vector of this module
@@ -30,22 +33,32 @@ _DISTORTION = 48
 _SIZE = 51
 
 
-def march(view: Array, surface: Surface, samples: int = 1, wanted: NDArray[np.bool_] | None = None) -> Array:
-    """Ray parameters (height * samples, width * samples) where rays first meet the surface; NaN: sky.
+def march(view: Array, surface: Surface) -> Array:
+    """Ray parameters (height, width) where the rays of pixel centres first meet the surface; NaN: sky.
 
     view: as the renderer's kernels take it. A ray is camera + t d with d of depth 1 along the optical axis,
-    so t is the depth. samples: rays per side of a pixel, through the middles of its parts; wanted: pixels
-    (height, width) to march, all by default, the others stay NaN.
+    so t is the depth. Squares whose corners and middles agree on a plane are interpolated, to SLACK_PX.
     """
     summits = summits_of(surface)
-    width, height = int(view[kernel.WIDTH_PX]), int(view[kernel.HEIGHT_PX])
+    start = np.full((int(view[kernel.HEIGHT_PX]), int(view[kernel.WIDTH_PX])), _UNSET)
     scene = _scene(view, surface, summits)
-    start = np.full((height * samples, width * samples), np.nan)
-    chosen = np.ones((height, width), np.bool_) if wanted is None else wanted
-    _march(
-        start, chosen, samples, scene, surface.height_m, surface.far_height_m, summits.values, summits.table
-    )
+    if not _march(start, scene, surface.height_m, surface.far_height_m, summits.values, summits.table):
+        raise DataError(
+            "the camera lies below the terrain; take a higher approach, or check the runway against the "
+            "terrain with `lard terrain report`"
+        )
     return start
+
+
+def march_parts(view: Array, surface: Surface, pixels: NDArray[np.int64], samples: int) -> Array:
+    """Ray parameters (n, samples * samples), row by row, of the parts of pixels (n, 2): row, column."""
+    summits = summits_of(surface)
+    parts = np.empty((len(pixels), samples * samples))
+    scene = _scene(view, surface, summits)
+    _march_parts(
+        parts, pixels, samples, scene, surface.height_m, surface.far_height_m, summits.values, summits.table
+    )
+    return parts
 
 
 def _scene(view: Array, surface: Surface, summits: Summits) -> Array:
@@ -310,82 +323,151 @@ def _undistorted(x: float, y: float, scene: Array) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True)
+def _ray(u: float, v: float, scene: Array) -> tuple[float, float, float]:
+    """ENU direction, of depth 1, through an image point."""
+    cx, cy = _undistorted((u - scene[_CX]) / scene[_FX], (v - scene[_CY]) / scene[_FY], scene)
+    r = _ROTATION
+    return (
+        scene[r] * cx + scene[r + 3] * cy + scene[r + 6],
+        scene[r + 1] * cx + scene[r + 4] * cy + scene[r + 7],
+        scene[r + 2] * cx + scene[r + 5] * cy + scene[r + 8],
+    )
+
+
+@njit(cache=True, nogil=True)
 def _beam(
     free: float, left: int, top: int, right: int, bottom: int, scene: Array, near: Array, far: Array,
     values: NDArray[np.float32], table: Array,
 ) -> float:  # fmt: skip
     """Ray parameter up to which all rays through a rectangle of pixels are free; NaN: all go to the sky."""
-    r = _ROTATION
-    mx, my = _undistorted(
-        (0.5 * (left + right) - scene[_CX]) / scene[_FX],
-        (0.5 * (top + bottom) - scene[_CY]) / scene[_FY], scene,
-    )  # fmt: skip
+    mx, my = 0.5 * (left + right), 0.5 * (top + bottom)
+    dx, dy, dz = _ray(mx, my, scene)
     width = 0.0
     for corner in range(4):
-        cx, cy = _undistorted(
-            ((left if corner & 1 else right) - scene[_CX]) / scene[_FX],
-            ((top if corner & 2 else bottom) - scene[_CY]) / scene[_FY], scene,
-        )  # fmt: skip
-        width = max(width, math.sqrt((cx - mx) ** 2 + (cy - my) ** 2))
-    dx = scene[r] * mx + scene[r + 3] * my + scene[r + 6]
-    dy = scene[r + 1] * mx + scene[r + 4] * my + scene[r + 7]
-    dz = scene[r + 2] * mx + scene[r + 5] * my + scene[r + 8]
+        cx, cy, cz = _ray(left if corner & 1 else right, top if corner & 2 else bottom, scene)
+        width = max(width, math.sqrt((cx - dx) ** 2 + (cy - dy) ** 2 + (cz - dz) ** 2))
     # edges of a distorted square bulge: 2 % more
     return _advance(free, table.shape[0] - 1, 1.02 * width, dx, dy, dz, scene, near, far, values, table)
 
 
 @njit(cache=True, nogil=True)
 def _march(
-    start: Array, wanted: NDArray[np.bool_], samples: int, scene: Array, near: Array, far: Array,
-    values: NDArray[np.float32], table: Array,
-) -> None:  # fmt: skip
-    rows, columns = wanted.shape
+    start: Array, scene: Array, near: Array, far: Array, values: NDArray[np.float32], table: Array
+) -> bool:
+    """Fill `start`; false when the camera is below the ground."""
+    rows, columns = start.shape
+    x, y, height, _rate = _place(0.0, 0.0, 0.0, 0.0, 0.0, scene)
+    x, y, height, _rate = _place(0.0, 0.0, 0.0, 0.0, height, scene)
+    if height <= _ground(x, y, scene, near, far):
+        return False
     for top in range(0, rows, BEAM_PX):
         for left in range(0, columns, BEAM_PX):
             bottom, right = min(top + BEAM_PX, rows), min(left + BEAM_PX, columns)
-            if not _any(wanted, left, top, right, bottom):
-                continue
-            free = _beam(0.0, left, top, right, bottom, scene, near, far, values, table)
+            # one pixel more, for the corners shared with the next squares
+            free = _beam(0.0, left, top, right + 1, bottom + 1, scene, near, far, values, table)
             if math.isnan(free):
+                start[top:bottom, left:right] = np.nan
                 continue
-            for j in range(top, bottom, FINE_BEAM_PX):
-                for i in range(left, right, FINE_BEAM_PX):
-                    j1, i1 = min(j + FINE_BEAM_PX, bottom), min(i + FINE_BEAM_PX, right)
-                    if not _any(wanted, i, j, i1, j1):
-                        continue
-                    fine = _beam(free, i, j, i1, j1, scene, near, far, values, table)
-                    if not math.isnan(fine):
-                        _rays(start, wanted, samples, fine, i, j, i1, j1, scene, near, far, values, table)
+            _fill(start, left, top, right, bottom, SQUARE_PX, free, scene, near, far, values, table)
+    return True
 
 
 @njit(cache=True, nogil=True)
-def _any(wanted: NDArray[np.bool_], left: int, top: int, right: int, bottom: int) -> bool:
-    for j in range(top, bottom):
-        for i in range(left, right):
-            if wanted[j, i]:
-                return True
-    return False
-
-
-@njit(cache=True, nogil=True)
-def _rays(
-    start: Array, wanted: NDArray[np.bool_], samples: int, free: float, left: int, top: int, right: int,
-    bottom: int, scene: Array, near: Array, far: Array, values: NDArray[np.float32], table: Array,
+def _fill(
+    start: Array, left: int, top: int, right: int, bottom: int, size: int, free: float, scene: Array,
+    near: Array, far: Array, values: NDArray[np.float32], table: Array,
 ) -> None:  # fmt: skip
-    r = _ROTATION
-    for j in range(top, bottom):
-        for i in range(left, right):
-            if not wanted[j, i]:
+    """Fill a rectangle of pixels square by square; squares that are no plane in four, down to pixels."""
+    todo = np.empty((256, 3), np.int64)  # row, column, size
+    for j0 in range(top, bottom, size):
+        for i0 in range(left, right, size):
+            count = 1
+            todo[0, 0], todo[0, 1], todo[0, 2] = j0, i0, size
+            while count > 0:
+                count -= 1
+                j, i, n = todo[count, 0], todo[count, 1], todo[count, 2]
+                if j >= bottom or i >= right:
+                    continue
+                if n > 2:
+                    if _fill_plane(start, j, i, n, bottom, right, free, scene, near, far, values, table):
+                        continue
+                    n //= 2
+                    for quarter in range(4):
+                        todo[count, 0] = j + n * (quarter >> 1)
+                        todo[count, 1] = i + n * (quarter & 1)
+                        todo[count, 2] = n
+                        count += 1
+                    continue
+                for b in range(j, min(j + n, bottom)):
+                    for a in range(i, min(i + n, right)):
+                        _inverse(start, b, a, free, scene, near, far, values, table)
+
+
+@njit(cache=True, nogil=True)
+def _inverse(
+    start: Array, j: int, i: int, free: float, scene: Array, near: Array, far: Array,
+    values: NDArray[np.float32], table: Array,
+) -> float:  # fmt: skip
+    """1 / t of a pixel, marched unless known; 0 for the sky."""
+    t = start[j, i]
+    if t == _UNSET:
+        dx, dy, dz = _ray(i + 0.5, j + 0.5, scene)
+        t = _advance(free, 0, 0.0, dx, dy, dz, scene, near, far, values, table)
+        start[j, i] = t
+    return 0.0 if math.isnan(t) else 1.0 / max(t, 1e-9)
+
+
+@njit(cache=True, nogil=True)
+def _fill_plane(
+    start: Array, j0: int, i0: int, size: int, bottom: int, right: int, free: float, scene: Array,
+    near: Array, far: Array, values: NDArray[np.float32], table: Array,
+) -> bool:  # fmt: skip
+    """Fill a square whose 1 / t is bilinear, as that of a plane is; whether it was."""
+    rows, columns = start.shape
+    j1, i1 = min(j0 + size, rows - 1), min(i0 + size, columns - 1)
+    if j1 - j0 < 2 or i1 - i0 < 2:
+        return False
+    a = _inverse(start, j0, i0, free, scene, near, far, values, table)
+    b = _inverse(start, j0, i1, free, scene, near, far, values, table)
+    c = _inverse(start, j1, i0, free, scene, near, far, values, table)
+    d = _inverse(start, j1, i1, free, scene, near, far, values, table)
+    sky = a == 0.0
+    if (b == 0.0) != sky or (c == 0.0) != sky or (d == 0.0) != sky or (sky and size > 4):
+        return False
+    width, height = i1 - i0, j1 - j0
+    slack = SLACK_PX * 0.5 * (abs(b + d - a - c) / width + abs(c + d - a - b) / height) + 1e-5 * (
+        a + b + c + d
+    )
+    for probe in range(5):  # middles of the edges, then of the square
+        j = j0 + (height // 2 if probe in (1, 2, 4) else height * (probe // 3))
+        i = i0 + (width // 2 if probe in (0, 3, 4) else width * (probe // 2))
+        w = _inverse(start, j, i, free, scene, near, far, values, table)
+        fj, fi = (j - j0) / height, (i - i0) / width
+        plane = (a * (1.0 - fi) + b * fi) * (1.0 - fj) + (c * (1.0 - fi) + d * fi) * fj
+        if (w == 0.0) != sky or abs(w - plane) > slack:
+            return False
+    for j in range(j0, min(j0 + size, bottom)):
+        fj = (j - j0) / height
+        first, last = a + (c - a) * fj, b + (d - b) * fj
+        for i in range(i0, min(i0 + size, right)):
+            if start[j, i] == _UNSET:
+                w = first + (last - first) * (i - i0) / width
+                start[j, i] = np.nan if sky else 1.0 / w
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _march_parts(
+    parts: Array, pixels: NDArray[np.int64], samples: int, scene: Array, near: Array, far: Array,
+    values: NDArray[np.float32], table: Array,
+) -> None:  # fmt: skip
+    for k in range(pixels.shape[0]):
+        j, i = pixels[k, 0], pixels[k, 1]
+        free = _beam(0.0, i, j, i + 1, j + 1, scene, near, far, values, table)
+        for part in range(samples * samples):
+            if math.isnan(free):
+                parts[k, part] = np.nan
                 continue
-            for b in range(samples):
-                for a in range(samples):
-                    cx, cy = _undistorted(
-                        (i + (a + 0.5) / samples - scene[_CX]) / scene[_FX],
-                        (j + (b + 0.5) / samples - scene[_CY]) / scene[_FY], scene,
-                    )  # fmt: skip
-                    dx = scene[r] * cx + scene[r + 3] * cy + scene[r + 6]
-                    dy = scene[r + 1] * cx + scene[r + 4] * cy + scene[r + 7]
-                    dz = scene[r + 2] * cx + scene[r + 5] * cy + scene[r + 8]
-                    start[j * samples + b, i * samples + a] = _advance(
-                        free, 0, 0.0, dx, dy, dz, scene, near, far, values, table
-                    )
+            u, v = i + (part % samples + 0.5) / samples, j + (part // samples + 0.5) / samples
+            dx, dy, dz = _ray(u, v, scene)
+            parts[k, part] = _advance(free, 0, 0.0, dx, dy, dz, scene, near, far, values, table)
