@@ -36,9 +36,9 @@ CEILING_FRACTION = 0.5
 # sun elevation (deg); illuminant RGB; horizon, zenith RGB as shares of the noon sky's; glow RGB (grey levels)
 _TABLE = np.array(
     [
-        [-18, .036, .041, .060, .075, .080, .104, .050, .056, .092, 0, 0, 0],
-        [-12, .044, .050, .074, .095, .100, .135, .066, .076, .125, 8, 3, 0],
-        [-9, .085, .092, .130, .170, .170, .215, .11, .13, .20, 26, 10, -4],
+        [-18, .070, .076, .098, .075, .080, .104, .050, .056, .092, 0, 0, 0],
+        [-12, .078, .086, .112, .095, .100, .135, .066, .076, .125, 8, 3, 0],
+        [-9, .105, .112, .150, .170, .170, .215, .11, .13, .20, 26, 10, -4],
         [-6, .170, .180, .240, .330, .320, .370, .20, .24, .36, 62, 20, -22],
         [-3, .360, .360, .420, .620, .560, .580, .40, .46, .60, 92, 28, -40],
         [0, .640, .580, .560, .860, .770, .710, .60, .66, .79, 78, 26, -46],
@@ -48,7 +48,9 @@ _TABLE = np.array(
         [25, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.0, 1.0, 1.0, 0, 0, 0],
     ]
 )  # fmt: skip
-_WHITE = np.array([[-12, 4.0], [-6, 8.0], [-3, 60.0], [0, 400.0], [6, 4000.0], [15, 12000.0], [50, 25000.0]])
+_WHITE = np.array(
+    [[-12, 25.0], [-6, 40.0], [-3, 90.0], [0, 400.0], [6, 4000.0], [15, 12000.0], [50, 25000.0]]
+)
 _CLOUD_GREY = np.array([186.0, 190.0, 196.0])
 
 
@@ -66,7 +68,8 @@ def direct_share(conditions: Conditions) -> float:
 def white_cd_m2(conditions: Conditions) -> float:
     """Luminance that a picture shows as white, by automatic exposure and exposure_ev."""
     level = np.exp(np.interp(conditions.sun_elevation_deg, _WHITE[:, 0], np.log(_WHITE[:, 1])))
-    return float(level * (1 - 0.7 * conditions.cover) / conditions.gain**DISPLAY_GAMMA)
+    dimmed = 1 - 0.7 * conditions.cover * (1 - conditions.dark)
+    return float(level * dimmed / conditions.gain**DISPLAY_GAMMA)
 
 
 def illuminant(conditions: Conditions) -> tuple[float, float, float]:

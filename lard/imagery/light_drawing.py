@@ -25,11 +25,11 @@ Array = NDArray[np.float64]
 
 _LENS_SIGMA_PX = 0.55
 _LAMP_SIZE_M = 0.22
-_GLARE = (0.05, 5.0)  # share of the light and its spread, px of a 1024 px picture
+_GLARE = (0.02, 5.0)  # share of the light and its spread, px of a 1024 px picture
 _AUREOLE_RAD = 0.012
 _SMEAR_RAD = 0.02
 _RED = np.array([1.0, 0.035, 0.015])
-_FAINTEST = 3e-4  # of white, linear
+_FAINTEST = 2e-5  # of white, linear
 _NEAREST_M = 5.0
 _DEEPEST = 60.0  # optical depth beyond which nothing shows
 _ON_PAVEMENT = [KINDS.index(kind) for kind in ("edge", "threshold", "end", "centreline", "touchdown")]
@@ -104,7 +104,7 @@ def light_splats(field: LightField, pose: Poses, camera: Camera, air: Array, con
         _round(pixel, sigma, light * (1 - _GLARE[0])),
         _round(pixel, np.hypot(sigma, _GLARE[1] * scale), light * _GLARE[0]),
     ]
-    scattered = 0.6 * np.exp(-0.5 * depth) * -np.expm1(-0.5 * depth) / np.exp(-depth)
+    scattered = 0.2 * np.exp(-0.5 * depth) * -np.expm1(-0.5 * depth) / np.exp(-depth)
     parts.append(_round(pixel, np.hypot(sigma, _AUREOLE_RAD * focal), light * scattered[:, None]))
     wet = np.isin(field.kind, _ON_PAVEMENT)
     if conditions.wetness > 0 and wet.any():

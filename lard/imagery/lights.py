@@ -81,11 +81,13 @@ class _Row:
 def lights_of(airport: Airport, surface: Surface) -> LightField:
     """Every light of the lighted runways of an airport."""
     reciprocal = {runway.ident: runway for runway in airport.runways}
+    faa = marked_like_faa(airport)
     parts = []
     for runway in airport.runways:
         if runway.lighted:
             far = reciprocal.get(runway.reciprocal)
-            parts += [_placed(runway, row, surface) for row in _rows(runway, far.displaced_m if far else 0.0)]
+            rows = _rows(runway, far.displaced_m if far else 0.0, faa)
+            parts += [_placed(runway, row, surface) for row in rows]
     if not parts:
         return _empty()
     names = [field.name for field in fields(LightField)]
@@ -129,14 +131,14 @@ def _placed(runway: Runway, row: _Row, surface: Surface) -> LightField:
     )
 
 
-def _rows(runway: Runway, far_displaced_m: float) -> list[_Row]:
+def _rows(runway: Runway, far_displaced_m: float, faa: bool) -> list[_Row]:
     """All lights seen by those who land on a runway."""
     precise = runway.marking == "precision"
     rows = _edge(runway, far_displaced_m, 10_000.0 if precise else 1_500.0)
     rows += _ends(runway, far_displaced_m, precise)
     if precise:
         rows += _centreline(runway, far_displaced_m) + _touchdown(runway)
-    return rows + _approach(runway) + _papi(runway)
+    return rows + _approach(runway) + _papi(runway, faa)
 
 
 def _spread(start: float, stop: float, spacing: float) -> Array:
@@ -210,11 +212,11 @@ def _approach(runway: Runway) -> list[_Row]:
         cross = np.concatenate([-np.arange(4.5, 15.1, 1.5), np.arange(4.5, 15.1, 1.5)])
         flashers = 300.0 + 30.0 * np.arange(FLASHERS)
         rows = [
-            _Row("approach", "white", np.repeat(-s, 5), np.tile(bar, len(s)), 20_000.0),
-            _Row("approach", "white", np.full(len(cross), -300.0), cross, 20_000.0),
+            _Row("approach", "white", np.repeat(-s, 5), np.tile(bar, len(s)), 8_000.0),
+            _Row("approach", "white", np.full(len(cross), -300.0), cross, 8_000.0),
         ]
         return rows + [
-            _Row("flash", "flash", np.array([-distance]), np.zeros(1), 60_000.0, flash=k)
+            _Row("flash", "flash", np.array([-distance]), np.zeros(1), 30_000.0, flash=k)
             for k, distance in enumerate(flashers)
         ]
     if runway.marking == "nonprecision":
@@ -227,11 +229,10 @@ def _approach(runway: Runway) -> list[_Row]:
     return []
 
 
-def _papi(runway: Runway) -> list[_Row]:
+def _papi(runway: Runway, faa: bool) -> list[_Row]:
     """Four units left of the runway, 15 m from its edge and 9 m apart, abeam the painted aiming point."""
     if runway.length_m < 1000 or runway.marking == "none":
         return []
-    faa = marked_like_faa(runway.airport)
     s = aiming_point(RunwayEnd(runway.ident, runway.length_m, runway.width_m, runway.marking, faa))[0]
     return [
         _Row(

@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 
 _LOWEST_SINE = math.sin(math.radians(1.0))
 _SUN_RADIUS = math.tan(math.radians(0.27))
+_CELL_BLUR = 0.8  # cells; rounds the corners of cells off
 _KEYS = ("file", "gsd_m", "x_min_m", "y_max_m", "width_px", "height_px", "sha256", "unit_m")
 
 
@@ -93,10 +94,8 @@ def shade_of(objects: Objects, sun_enu: Array, softness: float = 0.0) -> NDArray
         forward = away_column > 0
     _sweep(heights, target, drift, step, forward, _SUN_RADIUS / max(tangent, 1e-6))
     if target is not shade:
-        shade = np.ascontiguousarray(target.T)
-    if softness > 0:
-        shade = np.asarray(cv2.GaussianBlur(shade, (0, 0), 0.3 + 4.0 * softness), np.uint8)
-    return shade
+        shade = np.asarray(cv2.transpose(target), np.uint8)
+    return np.asarray(cv2.GaussianBlur(shade, (0, 0), _CELL_BLUR + 4.0 * softness), np.uint8)
 
 
 @njit(cache=True, nogil=True)
@@ -108,16 +107,16 @@ def _sweep(heights: Any, shade: Any, drift: float, fall: float, forward: bool, b
     """
     rows, columns = heights.shape
     spare = math.ceil(abs(drift) * rows) + 1
-    top = np.zeros(columns + 2 * spare)
+    top = np.zeros(columns + 2 * spare, np.float32)
+    down, soft, rim = np.float32(fall), np.float32(blur), np.float32(0.5 * fall + 1e-6)
+    zero, one, full = np.float32(0), np.float32(1), np.float32(255)
     for k in range(rows):
         j = k if forward else rows - 1 - k
         first = spare - math.floor(k * drift + 0.5)
+        line, own, out = top[first : first + columns], heights[j], shade[j]
         for i in range(columns):
-            came = max(top[first + i] - fall, 0.0)
-            own = float(heights[j, i])
-            over = came - own
-            lit = 1.0
-            if over > 0.0:
-                lit = 1.0 - min(over / (0.5 * fall + blur * came + 1e-9), 1.0)
-            shade[j, i] = np.uint8(255.0 * lit + 0.5)
-            top[first + i] = max(came, own)
+            came = max(line[i] - down, zero)
+            high = np.float32(own[i])
+            dark = min(max(came - high, zero) / (rim + soft * came), one)
+            out[i] = np.uint8(full - full * dark)
+            line[i] = max(came, high)

@@ -1,0 +1,113 @@
+"""One frame under its conditions: ground and sky, then lights, rain, the lens and the sensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lard.airports.model import Airport
+from lard.camera import Camera, Poses
+from lard.imagery.atmosphere import SHADOW_DEPTH, Atmosphere
+from lard.imagery.conditions import Conditions
+from lard.imagery.daylight import atmosphere_of, sun_vector
+from lard.imagery.ground.pyramid import GroundPyramid, load_ground
+from lard.imagery.ground.terrain import Surface, surface_of
+from lard.imagery.lens import blurred_by_motion, defocused, vignetted, watermarked
+from lard.imagery.light_drawing import add_light, light_picture
+from lard.imagery.lights import LightField, lights_of
+from lard.imagery.rain import add_drops, add_streaks, wet_runways
+from lard.imagery.renderer import Quality, develop, render_colours, render_frame
+from lard.imagery.shadows import Objects, load_objects, shade_of
+
+_NOISE_AT_NIGHT = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """Everything of an airport that its frames share."""
+
+    airport: Airport
+    ground: GroundPyramid
+    surface: Surface
+    lights: LightField
+    objects: Objects | None
+
+    @property
+    def elevation_m(self) -> float:
+        """Height that fog and clouds are counted from, in the surface's datum."""
+        return self.surface.z_far_m
+
+
+def load_scene(folder: str | Path, airport: Airport, earth: str | None = None) -> Scene:
+    """The scene of an airport from its ground folder, on an earth model."""
+    ground = load_ground(Path(folder))
+    return scene_of(airport, ground, surface_of(airport, ground.lat0_deg, ground.lon0_deg, earth))
+
+
+def scene_of(airport: Airport, ground: GroundPyramid, surface: Surface) -> Scene:
+    """The scene of an airport on a ground and a surface."""
+    objects = load_objects(ground.folder, ground.manifest)
+    return Scene(airport, ground, surface, lights_of(airport, surface), objects)
+
+
+def render_view(
+    scene: Scene, pose: Poses, camera: Camera, conditions: Conditions, quality: Quality | None = None
+) -> NDArray[np.uint8]:
+    """Picture (height, width, 3) RGB of one pose under conditions; labels know nothing of them."""
+    quality = quality or Quality()
+    atmosphere = scene_atmosphere(scene, pose, conditions)
+    lights = light_picture(scene.lights, pose, camera, atmosphere.air, conditions)
+    exposed = replace(
+        conditions, noise_sigma=conditions.noise_sigma * (1 + _NOISE_AT_NIGHT * conditions.dark)
+    )
+    if lights is None and not _changes_pixels(conditions):
+        image = render_frame(scene.ground, scene.surface, pose, camera, exposed, quality, atmosphere)
+    else:
+        colours = render_colours(scene.ground, scene.surface, pose, camera, atmosphere, quality)
+        if conditions.wetness > 0:
+            wet_runways(colours, scene.airport, scene.surface, pose, camera, atmosphere, conditions)
+        if _moves(conditions):
+            colours = blurred_by_motion(colours, camera, conditions)
+        if lights is not None:
+            light, window = lights
+            if _moves(conditions):
+                light, window = blurred_by_motion(light, camera, conditions), (slice(None), slice(None))
+            add_light(colours[window], light[window])
+        if conditions.rain_mm_h > 0:
+            add_streaks(colours, camera, conditions)
+        if conditions.drops > 0:
+            add_drops(colours, conditions)
+        colours = vignetted(defocused(colours, conditions.defocus_px), camera, conditions.vignette_fraction)
+        image = develop(colours, exposed)
+    return watermarked(image, conditions.watermark_px, scene.ground.manifest)
+
+
+def scene_atmosphere(scene: Scene, pose: Poses, conditions: Conditions) -> Atmosphere:
+    """Air, sky and shadows of a frame."""
+    surface = scene.surface
+    atmosphere = atmosphere_of(conditions, scene.elevation_m, float(pose.alt_m[0]), surface.lat0_deg)
+    if scene.objects is None or atmosphere.air[SHADOW_DEPTH] < 0.02:
+        return atmosphere
+    sun = sun_vector(conditions, surface.lat0_deg)
+    shade = shade_of(scene.objects, sun, conditions.cover)
+    return Atmosphere(atmosphere.air, atmosphere.sky, shade, scene.objects.frame)
+
+
+def _moves(conditions: Conditions) -> bool:
+    rates = (conditions.yaw_rate_deg_s, conditions.pitch_rate_deg_s, conditions.roll_rate_deg_s)
+    return conditions.shutter_ms > 0 and any(rates)
+
+
+def _changes_pixels(conditions: Conditions) -> bool:
+    """Whether anything stands between the ground's colours and their development."""
+    return (
+        conditions.wetness > 0
+        or conditions.rain_mm_h > 0
+        or conditions.drops > 0
+        or conditions.defocus_px > 0
+        or conditions.vignette_fraction > 0
+        or _moves(conditions)
+    )
