@@ -16,7 +16,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import calculate_default_transform
+from rasterio.warp import transform
 
 from lard.airports.model import Airport
 from lard.errors import SourceError
@@ -177,7 +177,7 @@ class RasterSampler:
         """Pixels of a window of the map, and where some raster covers it."""
         shape = (grid.height_px, grid.width_px)
         pixels, filled = np.zeros((*shape, 3), np.uint8), np.zeros(shape, bool)
-        transform = Affine(grid.gsd_m, 0, grid.x_min_m, 0, -grid.gsd_m, grid.y_max_m)
+        affine = Affine(grid.gsd_m, 0, grid.x_min_m, 0, -grid.gsd_m, grid.y_max_m)
         for path in self.paths:
             if filled.all():
                 break
@@ -185,7 +185,7 @@ class RasterSampler:
                 bands, alpha = _bands(path, source)
                 finer = _pixel_m(source, self.crs) < grid.gsd_m / 1.5
                 with WarpedVRT(
-                    source, crs=self.crs, transform=transform, width=grid.width_px, height=grid.height_px,
+                    source, crs=self.crs, transform=affine, width=grid.width_px, height=grid.height_px,
                     resampling=Resampling.average if finer else Resampling.bilinear,
                     add_alpha=source.nodata is None and not alpha, tolerance=WARP_TOLERANCE_PX,
                     warp_mem_limit=_WARP_MEMORY_MB,
@@ -264,8 +264,9 @@ def _bands(path: Path, source: Any) -> tuple[tuple[int, int, int], bool]:
 
 
 def _pixel_m(source: Any, crs: str) -> float:
-    """Metres on the map of a raster's pixels."""
-    transform, _, _ = calculate_default_transform(
-        source.crs, crs, source.width, source.height, *source.bounds
-    )
-    return float(transform.a)
+    """Metres on the map of the longer side of a raster's middle pixel."""
+    columns = np.array([0.0, 1.0, 0.0]) + source.width / 2
+    rows = np.array([0.0, 0.0, 1.0]) + source.height / 2
+    a = source.transform
+    x, y = transform(source.crs, crs, a.a * columns + a.b * rows + a.c, a.d * columns + a.e * rows + a.f)
+    return float(max(np.hypot(x[1] - x[0], y[1] - y[0]), np.hypot(x[2] - x[0], y[2] - y[0])))

@@ -4,6 +4,7 @@ Nothing here knows what a tile is; see download.py.
 """
 
 import email.utils
+import re
 import socket
 import threading
 import time
@@ -227,8 +228,9 @@ class Http:
             return f"no connection within {self.settings.connect_timeout_s:g} s"
         if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.ReadTimeoutError):
             return f"no data for {self.settings.read_timeout_s:g} s"
-        if isinstance(error, urllib3.exceptions.IncompleteRead):
-            return f"truncated: {error}"
+        cut = re.search(r"IncompleteRead\((\d+) bytes read, (\d+) more expected\)", str(error))
+        if cut:
+            return f"truncated after {cut[1]} bytes, {cut[2]} more expected"
         inner: Any = error
         while getattr(inner, "args", None) and isinstance(inner.args[0], Exception):
             inner = inner.args[0]
