@@ -19,6 +19,7 @@ COMMANDS = {
     "render": ("render", "Render the frames of a table from ground imagery."),
     "preview": ("render", "Render one view of a runway from a few numbers."),
     "footage": ("footage", "Match pictures made elsewhere to poses, as a dataset."),
+    "annotated": ("annotated", "Import hand-annotated pictures of real approaches."),
     "label": ("label", "Label every runway in view of each frame."),
     "inspect": ("label", "Draw labels on images: contact sheets and single frames."),
     "dqr": ("dqr", "Run the data quality requirements and write the compliance report."),

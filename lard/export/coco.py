@@ -14,6 +14,8 @@ from lard.labels.table import CORNERS
 from lard.tables import write_json
 
 SPLITS = ("train", "val", "test")
+REQUIRED = ("IN_ODD", "UNKNOWN")
+"""Verdicts of runways that have to be found."""
 KEYPOINTS = ("top_left", "top_right", "bottom_right", "bottom_left")
 CATEGORY = {
     "id": 1,
@@ -25,6 +27,8 @@ CATEGORY = {
 
 _POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
 _INTRINSICS = ("fx_px", "fy_px", "cx_px", "cy_px")
+_CIRCUMSTANCES = ("light", "weather", "time_to_landing_s")
+"""Columns of the frames table that an image carries where they are known."""
 _DECIMALS = 6
 
 
@@ -38,8 +42,9 @@ def coco_dataset(
 ) -> dict[str, Any]:
     """COCO dictionary of frames and their visible runways.
 
-    A runway whose verdict is not IN_ODD is marked `iscrowd`: finding it is neither rewarded nor punished, by
-    plain pycocotools. `segmentation` is "polygon" or "rle". Image ids follow the order of frame_id.
+    A runway whose verdict is neither IN_ODD nor UNKNOWN (annotated by hand) is marked `iscrowd`: finding it
+    is neither rewarded nor punished, by plain pycocotools. `segmentation` is "polygon" or "rle".
+    Image ids follow the order of frame_id.
     """
     frames = frames.sort("frame_id")
     image_id = {name: first_image_id + k for k, name in enumerate(frames["frame_id"])}
@@ -93,6 +98,7 @@ def _image(row: dict[str, Any], image_id: int, file_name: str | None) -> dict[st
         "width": row["width_px"],
         "height": row["height_px"],
         **{name: row[name] for name in ("frame_id", "airport", "runway", "zone", "split", "time_utc")},
+        **{name: row[name] for name in _CIRCUMSTANCES if row.get(name) is not None},
         "camera": {name: row[name] for name in _INTRINSICS},
         "pose": {**{name: row[name] for name in _POSE}, "earth_model": row["earth_model"]},
         "altitude_datum": row["altitude_datum"],
@@ -116,10 +122,10 @@ def _annotation(
         "segmentation": [polygon] if segmentation == "polygon" else polygon_rle(polygon, width_px, height_px),
         "keypoints": keypoints,
         "num_keypoints": sum(1 for flag in keypoints[2::3] if flag),
-        "iscrowd": 0 if row["verdict"] == "IN_ODD" else 1,
+        "iscrowd": 0 if row["verdict"] in REQUIRED else 1,
         **{name: row[name] for name in ("airport", "runway", "is_target", "verdict", "truncated")},
         **{
-            name: round(row[name], _DECIMALS)
+            name: None if row[name] is None else round(row[name], _DECIMALS)
             for name in ("visible_fraction", "along_track_m", "slant_m", "lateral_deg", "vertical_deg")
         },
     }
