@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from quality_support import odd, write_clean
 
 from lard.airports import load_shipped
+from lard.cli import main
 from lard.errors import DataError
 from lard.quality import Dataset, Odd, load_dataset, run_checks
 from lard.quality.model import FAIL, NOT_APPLICABLE, PASS
@@ -106,6 +109,20 @@ def test_lard_v1_has_boxes_but_no_named_corners(own: Path, tmp_path: Path) -> No
     status = judged(tmp_path, odd())
     assert status["DQR-A01"] == NOT_APPLICABLE
     assert status["DQR-C01"] in (PASS, FAIL)  # approach values are there, the yaw offset from the runway
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_our_own_exports_fit_the_odd_they_were_drawn_from(version: str, tmp_path: Path) -> None:
+    """V1 sees the lateral angle from elsewhere; both cut corners and round poses."""
+    write_clean(tmp_path / "d", n=300)
+    out = tmp_path / "out"
+    result = CliRunner().invoke(
+        main, ["export", "lard", str(tmp_path / "d"), "--version", version, "--out", str(out)]
+    )
+    assert result.exit_code == 0, result.output
+    status = judged(out, replace(odd(), dqr={"C01": {"min_per_bin": 5}}))
+    asked = ("C01", "C02", "C04", "R01", *(("A01", "A03", "C03") if version == "v2" else ()))
+    assert {id: status[f"DQR-{id}"] for id in asked} == dict.fromkeys(asked, PASS)
 
 
 def test_broken_csv_is_a_finding(own: Path, tmp_path: Path) -> None:

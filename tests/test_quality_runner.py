@@ -18,6 +18,7 @@ from lard.errors import DataError, SpecError
 from lard.quality import Dataset, all_checks, load_dataset, read_waivers, run_checks, verdict, write_outputs
 from lard.quality.checks_accuracy import metadata_true
 from lard.quality.model import FAIL, NOT_APPLICABLE, OBJECTIVES, PASS, WAIVED, find_check, settings_of
+from lard.quality.outputs import scope
 from lard.quality.pictures import measure_all
 from lard.quality.terrain import terrain_heights
 from lard.tables import FINDINGS, read_table
@@ -44,6 +45,24 @@ def test_catalogue_is_complete() -> None:
     for item in all_checks():
         assert item.title and item.rationale and item.function.__doc__
         assert item.objective in OBJECTIVES
+
+
+def test_catalogue_of_the_docs() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "dqr.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.count("|") == 6}
+    for item in all_checks():
+        row = rows[item.id.removeprefix("DQR-")]
+        assert f"| {item.title} | {item.severity} | {item.objective} |" in row
+        stated = [part.split() for part in row.split("|")[5].split(",") if part.strip() != "–"]
+        assert {name: float(value) for name, value in stated} == item.thresholds
+
+
+def test_what_is_left_out_of_a_verdict_is_said(clean: Dataset) -> None:
+    assert scope(run_checks(clean)) == ""
+    assert "2 of 31" in scope(run_checks(clean, ["C01", "W01"]))
+    bare = opened(clean.root)
+    bare.odd = None
+    assert "no ODD spec" in scope(run_checks(bare))
 
 
 def test_thresholds_come_from_the_spec() -> None:
@@ -215,6 +234,9 @@ def test_command_line(clean: Dataset, tmp_path: Path) -> None:
     assert code == 2
     assert "nothing" in text
     assert invoke("run", clean.root, "--only", "Z9", "--out", out)[0] == 2
+    (tmp_path / "file").write_text("")
+    for bad in (["--out", tmp_path / "file"], ["--out", out, "--reference", tmp_path / "no.csv"]):
+        assert invoke("run", clean.root, "--only", "T02", *bad)[0] == 2
 
 
 def test_list_and_explain() -> None:

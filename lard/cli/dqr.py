@@ -25,14 +25,18 @@ def dqr() -> None:
 @dqr.command()
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.option("--odd", type=click.Path(path_type=Path), help="ODD spec (YAML) that the dataset must cover.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the results."
+)
 @click.option("--only", multiple=True, metavar="ID", help="Run only this requirement; may be repeated.")
 @click.option("--waivers", type=click.Path(path_type=Path), help="Accepted findings (YAML).")
 @runways_option
-@click.option("--reference", type=click.Path(path_type=Path), help="OurAirports runways.csv for A06.")
+@click.option(
+    "--reference", type=click.Path(path_type=Path, exists=True), help="OurAirports runways.csv for A06."
+)
 @click.option(
     "--terrain",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, exists=True),
     multiple=True,
     help="Terrain raster or folder of rasters for A05; repeatable.",
 )
@@ -71,6 +75,7 @@ def run(
     from lard.odd import load_spec
     from lard.quality import Odd, load_dataset, read_waivers, run_checks, verdict, write_outputs
     from lard.quality.model import FAIL, find_check
+    from lard.quality.outputs import scope
     from lard.report import write_compliance
 
     for name in only:
@@ -88,6 +93,8 @@ def run(
     for r in result.results:
         if r.status == FAIL:
             click.echo(f"{r.id} {r.status} ({r.severity}): {r.check.title}: {r.outcome.message}")
+    if scope(result):
+        click.echo(scope(result))
     click.echo(f"{verdict(result)}: {out / 'compliance.html'}")
     sys.exit(1 if result.failed(("error", "warning") if fail_on == "warning" else ("error",)) else 0)
 

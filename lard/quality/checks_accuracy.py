@@ -45,18 +45,33 @@ def reprojected(data: Dataset) -> tuple[NDArray[np.int64], Array, Array]:
 
 
 def recomputed_approach(data: Dataset) -> tuple[NDArray[np.int64], dict[str, Array]]:
-    """Label rows (m,) whose runway is known and their approach values (m,) anew from the pose."""
+    """Label rows (m,) whose runway is known and their approach values (m,) anew from the pose.
+
+    LARD V2's own tables measure in the sloping plane of the runway, tables written in its layout by others
+    level with the ground: the one that fits the stated vertical angles is taken.
+    """
+    rows = data.label_geometry.rows
+    values = _approach_anew(data, level=True)
+    if data.kind == "lard_v2":
+        assert data.labels is not None
+        stated = data.labels["vertical_deg"].cast(pl.Float64).fill_null(np.nan).to_numpy()[rows]
+        sloping = _approach_anew(data, level=False)
+        misfit = [np.nansum(np.abs(stated - v["vertical_deg"])) for v in (values, sloping)]
+        values = values if misfit[0] < misfit[1] else sloping
+        values["along_track_m"] = np.abs(values["along_track_m"])  # stated without its sign
+    return rows, values | {name: data.label_geometry.pose[name] for name in ("pitch_deg", "roll_deg")}
+
+
+def _approach_anew(data: Dataset, level: bool) -> dict[str, Array]:
     found = data.label_geometry
     apexes = (data.odd.lateral_apex_m, data.odd.vertical_apex_m) if data.odd else (0.0, 305.0)
     values: dict[str, Array] = {name: np.full(len(found.rows), np.nan) for name in (*DISTANCES, *ANGLES)}
-    second = data.kind == "lard_v2"
     for earth, mask in found.groups():
         pose = {name: column[mask] for name, column in found.pose.items()}
-        anew = geometry.approach_values(found.corners[mask], pose, earth, *apexes, level=not second)
+        anew = geometry.approach_values(found.corners[mask], pose, earth, *apexes, level=level)
         for name, column in anew.items():
-            # LARD V2 states the distance without its sign
-            values[name][mask] = np.abs(column) if second and name == "along_track_m" else column
-    return found.rows, values | {name: found.pose[name] for name in ("pitch_deg", "roll_deg")}
+            values[name][mask] = column
+    return values
 
 
 @check(
@@ -78,9 +93,10 @@ def corners_reprojected(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     # a corner in front without pixels, or behind with pixels, is as wrong as one can be
     contradiction = (in_front & missing & (depth > NEAR_M + 0.01)) | (has_pixel & (depth <= NEAR_M - 0.01))
     judged = in_front & has_pixel
-    # beyond the picture a corner may be thousands of pixels away; there the tolerance is relative
-    size = np.maximum(np.nanmax(np.abs(points_px), axis=2, initial=0.0), 4096.0) / 4096.0
-    error = np.where(judged, error / size, 0.0)
+    # far beyond the picture a hair of attitude or position is many pixels, as the square of the distance
+    reach = 4.0 * data.label_geometry.camera["width_px"][:, None]
+    size = np.maximum(np.nanmax(np.abs(points_px), axis=2, initial=0.0), reach) / reach
+    error = np.where(judged, error / size**2, 0.0)
     worst = error.max(axis=1, initial=0.0)
     limit, limit99 = float(limits["max_px"]), float(limits["max_p99_px"])
     p99 = float(np.quantile(error[judged], 0.99)) if judged.any() else 0.0

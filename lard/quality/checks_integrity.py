@@ -164,11 +164,12 @@ def torn(
             continue  # the edge of a band in most pictures: `undeclared` reports it once
         # one sign all along is an edge of the scene: a level horizon, or a road or runway that lies across;
         # below a plain sky it is a tear all the same where the pose puts no horizon
-        explained = abs(jump["sign"]) > ONE_SIGN
+        sky, sign = jump["above"] < PLAIN_SKY, abs(jump["sign"])
+        near = sky
         if image in lines:
             top, bottom = lines[image]
             near = top - HORIZON_ROOM * height <= row <= bottom + HORIZON_ROOM * height
-            explained = near if jump["above"] < PLAIN_SKY else explained or (near and abs(jump["sign"]) > 0.5)
+        explained = near if sky and image in lines else sign > ONE_SIGN or (near and sign > 0.5)
         if not explained:
             text = (
                 f"{image}: torn at row {row}: {jump['share']:.0%} of the columns jump there, "

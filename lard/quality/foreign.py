@@ -20,6 +20,7 @@ from lard.tables import FRAMES, LABELS, read_json
 
 NAUTICAL_MILE_M, FOOT_M = 1852.0, 0.3048
 LARD_V2_FOV_DEG = 60.0  # of the published dataset; the CSV does not state it
+LARD_V1_LATERAL_APEX_M = 3050.0  # V1 sees the lateral angle from so far beyond the threshold
 CORNER_COLUMNS = {"TL": "tl", "TR": "tr", "BR": "br", "BL": "bl"}
 _SPLIT = re.compile(r"(?:^|[_\-/])(train|val|test)(?:$|[_\-./])", re.IGNORECASE)
 
@@ -111,7 +112,10 @@ def read_lard_csv(paths: list[Path], root: Path) -> Dataset:
         name=root.name,
         frames=_lard_frames(rows, second),
         labels=_lard_labels(rows),
-        meta={"camera": f"field of view of {LARD_V2_FOV_DEG:g} degrees assumed" if second else "not stated"},
+        meta={
+            "camera": f"field of view of {LARD_V2_FOV_DEG:g} degrees assumed" if second else "not stated",
+            "lateral_apex_m": 0.0 if second else LARD_V1_LATERAL_APEX_M,
+        },
         problems=tuple(problems),
     )
 
@@ -189,11 +193,11 @@ def _corner_columns(table: pl.DataFrame, second: bool, problems: list[Offence]) 
 
 
 def _lard_frames(rows: pl.DataFrame, second: bool) -> pl.DataFrame:
-    """One row per picture: of several runways, the one whose centreline is nearest is approached."""
-    order = pl.col("lateral_deg").abs().fill_null(1e9)
-    first = (
-        rows.with_columns(order=order).sort("frame_id", "order", "runway").unique("frame_id", keep="first")
+    """One row per picture: of several runways, one IN_ODD whose centreline is nearest is approached."""
+    ranked = rows.with_columns(
+        away=(pl.col("verdict") != "IN_ODD").fill_null(True), order=pl.col("lateral_deg").abs().fill_null(1e9)
     )
+    first = ranked.sort("frame_id", "away", "order", "runway").unique("frame_id", keep="first")
     first = first.sort("frame_id")
     focal = (
         pl.col("width_px") / 2 / np.tan(np.radians(LARD_V2_FOV_DEG) / 2)
@@ -350,3 +354,17 @@ def with_yaw_offsets(data: Dataset) -> None:
     joined = data.frames.join(table, on=["airport", "runway"], how="left", maintain_order="left")
     offset = (pl.col("yaw_deg") - pl.col("heading_deg") + 180.0) % 360.0 - 180.0
     data.frames = joined.with_columns(yaw_offset_deg=offset).drop("heading_deg")
+
+
+def with_lateral_of(data: Dataset) -> None:
+    """Lateral angles of LARD tables as seen from the point the ODD sees them from."""
+    given = data.meta.get("lateral_apex_m")
+    if data.odd is None or not data.kind.startswith("lard_v") or given in (None, data.odd.lateral_apex_m):
+        return
+    across = pl.col("lateral_deg").radians().tan() * (pl.col("along_track_m") + float(given))
+    angle = pl.arctan2(across, pl.col("along_track_m") + data.odd.lateral_apex_m).degrees()
+    for name in ("frames", "labels"):
+        table = getattr(data, name)
+        if table is not None:
+            setattr(data, name, table.with_columns(lateral_deg=angle))
+    data.meta = {**data.meta, "lateral_apex_m": data.odd.lateral_apex_m}

@@ -81,12 +81,13 @@ class Odd:
         return next((zone for zone in self.zones if zone.name == name), None)
 
     def zone_names(self, values: Mapping[str, Array]) -> list[str]:
-        """For each row the first zone whose plain along-track bounds hold it, "" when none does."""
+        """For each row the first zone whose along-track bounds, or else margins, hold it; "" if none."""
         along = np.asarray(values["along_track_m"], np.float64)
         names = np.full(len(along), "", dtype=object)
-        for zone in reversed(self.zones):
-            low, high = zone.bounds["along_track_m"]
-            names[(along >= low) & (along <= high)] = zone.name
+        for attribute in ("in_bounds", "bounds"):
+            for zone in reversed(self.zones):
+                low, high = getattr(zone, attribute)["along_track_m"]
+                names[(along >= low) & (along <= high)] = zone.name
         return names.tolist()
 
     def verdicts(

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 import polars as pl
 
 from lard import __version__
-from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED, Result
+from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED, Result, all_checks
 from lard.quality.runner import Run
 from lard.tables import FINDINGS, sha256_file, write_json, write_table, write_text
 
@@ -25,6 +25,14 @@ def verdict(run: Run) -> str:
         return "NOT COMPLIANT"
     remarks = run.failed(("warning",)) or run.count(WAIVED)
     return "COMPLIANT WITH REMARKS" if remarks else "COMPLIANT"
+
+
+def scope(run: Run) -> str:
+    """What the verdict does not speak about, as a sentence; "" when every requirement was run on an ODD."""
+    total, ran = len(all_checks()), len(run.results)
+    limits = [f"only {ran} of {total} requirements were run"] if ran < total else []
+    limits += ["no ODD spec was given, so nothing is said about coverage"] if run.dataset.odd is None else []
+    return f"The verdict is partial: {'; '.join(limits)}." if limits else ""
 
 
 def findings(run: Run) -> pl.DataFrame:
@@ -43,6 +51,7 @@ def summary(run: Run) -> dict[str, Any]:
     data = run.dataset
     return {
         "verdict": verdict(run),
+        "partial": scope(run) or None,
         "counts": {s: run.count(s) for s in (PASS, FAIL, WAIVED, NOT_APPLICABLE)},
         "dataset": {
             "name": data.name,

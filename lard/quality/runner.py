@@ -9,7 +9,7 @@ from typing import Any
 
 from lard.errors import LardError
 from lard.quality.dataset import PARTS, Dataset
-from lard.quality.foreign import with_yaw_offsets
+from lard.quality.foreign import with_lateral_of, with_yaw_offsets
 from lard.quality.model import (
     FAIL,
     NOT_APPLICABLE,
@@ -68,6 +68,7 @@ def run_checks(
     """Run all requirements, or those of `only`, on a dataset; `watch` is called before each."""
     checks = all_checks()
     with_yaw_offsets(data)
+    with_lateral_of(data)
     block = data.odd.dqr if data.odd is not None else {}
     settings = settings_of(checks, block, data.odd.where if data.odd is not None else "spec")
     chosen = {find_check(name).id for name in only} or {c.id for c in checks}

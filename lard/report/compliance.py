@@ -13,7 +13,7 @@ from lard.quality import Dataset, Offence, Result, Run, verdict
 from lard.quality.dataset import BOX, PARTS
 from lard.quality.model import FAIL, NOT_APPLICABLE, OBJECTIVES, PASS, WAIVED
 from lard.quality.odd import PARAMETERS, UNITS
-from lard.quality.outputs import finite, provenance
+from lard.quality.outputs import finite, provenance, scope
 from lard.report import plots
 from lard.report.page import render
 from lard.report.thumbs import thumbnail
@@ -38,6 +38,7 @@ def compliance_html(run: Run) -> str:
         "compliance.html.j2",
         title=f"ODD compliance: {data.name}",
         verdict=verdict(run),
+        scope=scope(run),
         verdict_tone={"COMPLIANT": "pass", "NOT COMPLIANT": "fail"}.get(verdict(run), "warn"),
         errors=len(run.failed(("error",))),
         warnings=len(run.failed(("warning",))),
