@@ -1,5 +1,6 @@
 """Pictures made elsewhere: matched without guessing, fitted to the camera, refused with the reason."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from lard.camera import Camera, camera_of, project
 from lard.cli import main
 from lard.errors import SourceError
-from lard.imagery.footage.collect import Origin, collect, inspect, plan
+from lard.imagery.footage.collect import Origin, collect, disagreements, inspect, plan
 from lard.imagery.footage.fit import Fit, fitted, fitted_camera
 from lard.imagery.footage.match import match, pictures_in
 from lard.tables import FRAMES, MANIFEST, read_table, sha256_file, write_table
@@ -158,6 +159,19 @@ def test_command_shows_pairs_refuses_misfits_and_writes(tmp_path: Path) -> None:
     assert len(read_table(tmp_path / "data2/frames.parquet", FRAMES)) == 3
     for option in (["--window", "12"], ["--trim", "1,2"]):
         assert CliRunner().invoke(main, [*base, "--dry-run", *option]).exit_code == 2
+
+
+def test_poses_are_compared_with_what_was_asked_for() -> None:
+    asked = poses(4)
+    assert disagreements(asked, asked) == []
+    for change, text in (
+        ({"alt_m": pl.col("alt_m") + 3}, "position of 4 frames .* by 3 m"),
+        ({"yaw_deg": pl.col("yaw_deg") + 360.5}, "yaw of 4 frames .* by 0.5 degrees"),
+        ({"fx_px": pl.col("fx_px") * 1.05}, "field of view of 4 frames"),
+    ):
+        (fault,) = disagreements(asked.with_columns(**change), asked)
+        assert re.search(text, fault)
+    assert "3 poses, 4 were asked for" in disagreements(asked[:3], asked)[0]
 
 
 def test_folder_without_pictures(tmp_path: Path) -> None:

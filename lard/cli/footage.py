@@ -19,6 +19,11 @@ _SHOWN = 12
     type=click.Path(path_type=Path),
     help="Frames table (.parquet), LARD scenario (.yaml), Earth Studio project (.esp) or camera (.json).",
 )
+@click.option(
+    "--expect",
+    type=click.Path(path_type=Path),
+    help="Scenario or frames the pictures were ordered with: poses and field of view must agree.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Dataset folder to write.")
 @click.option("--dry-run", is_flag=True, help="Show the pairs and all faults; write nothing.")
 @click.option(
@@ -50,10 +55,11 @@ _SHOWN = 12
 @runways_option
 @click.option("--workers", type=int, help="Threads.  [default: LARD_WORKERS, else all]")
 def footage(
-    folder: Path, poses: Path, out: Path | None, dry_run: bool, how: str, source: str, source_version: str,
-    licence: str, attribution: str, trim: str, window: str | None, window_fov_deg: float | None,
-    watermark_px: int, crop_watermark: bool, airport: str, runway: str, odd_path: str | None, earth: str,
-    timezone: str, allow_missing: bool, accept_suspect: bool, runways: str, workers: int | None,
+    folder: Path, poses: Path, expect: Path | None, out: Path | None, dry_run: bool, how: str, source: str,
+    source_version: str, licence: str, attribution: str, trim: str, window: str | None,
+    window_fov_deg: float | None, watermark_px: int, crop_watermark: bool, airport: str, runway: str,
+    odd_path: str | None, earth: str, timezone: str, allow_missing: bool, accept_suspect: bool, runways: str,
+    workers: int | None,
 ) -> None:  # fmt: skip
     """Match the pictures of FOLDER to poses and write them as a dataset folder.
 
@@ -62,15 +68,17 @@ def footage(
 
     \b
     Examples:
-      lard footage footage --poses LFPO_24.json --airport LFPO --runway 24 --watermark 300 \\
-          --source earth-studio --dry-run
+      lard footage footage --poses LFPO_24.json --expect LFPO_24.yaml --airport LFPO --runway 24 \\
+          --watermark 300 --source earth-studio --dry-run
       lard footage output/KATL --poses KATL.yaml --source msfs --trim 38,0,0,0 \\
           --window 3840x2122 --window-fov 73 --out data/msfs
       lard footage shots --poses frames.parquet --match index --out data/shots
     """
+    import polars as pl
+
     from lard.airports.files import open_database
     from lard.errors import SourceError
-    from lard.imagery.footage.collect import Origin, collect, inspect, plan
+    from lard.imagery.footage.collect import Origin, collect, disagreements, inspect, plan
     from lard.imagery.footage.fit import Fit
     from lard.odd import load_spec
     from lard.scenario.formats import frames_of_scenario, read_scenario
@@ -80,12 +88,15 @@ def footage(
     if not dry_run and out is None:
         raise SourceError("--out names the dataset folder to write; or look first with --dry-run")
     database = open_database(runways)
-    if poses.suffix.lower() == ".parquet":
-        frames = read_table(poses, FRAMES)
-    else:
-        scenario = read_scenario(poses, airport=airport, runway=runway, timezone=timezone)
-        spec = load_spec(odd_path) if odd_path else None
-        frames = frames_of_scenario(scenario, database, spec=spec, earth=earth, timezone=timezone)
+    spec = load_spec(odd_path) if odd_path else None
+
+    def frames_at(path: Path) -> pl.DataFrame:
+        if path.suffix.lower() == ".parquet":
+            return read_table(path, FRAMES)
+        scenario = read_scenario(path, airport=airport, runway=runway, timezone=timezone)
+        return frames_of_scenario(scenario, database, spec=spec, earth=earth, timezone=timezone)
+
+    frames = frames_at(poses)
     band = watermark_px if crop_watermark else 0
     fit = Fit(_borders(trim), _size(window), window_fov_deg, (band, 0, band, 0))
     threads = workers or int(default_workers())
@@ -94,7 +105,7 @@ def footage(
     if dry_run:
         for frame_id, path in pairs.paths.items():
             click.echo(f"  {frame_id:<32} {path.name}")
-    faults = []
+    faults = disagreements(frames, frames_at(expect)) if expect else []
     if pairs.frames_without:
         names = ", ".join(pairs.frames_without[:_SHOWN]) + (
             " ..." if len(pairs.frames_without) > _SHOWN else ""

@@ -19,6 +19,7 @@ import lard
 from lard.airports.model import RunwayDatabase
 from lard.camera import Camera, camera_of
 from lard.errors import SourceError
+from lard.geodesy import ecef_from_geodetic, wrap_deg
 from lard.imagery.footage.fit import Fit, fitted, fitted_camera
 from lard.imagery.footage.match import Pairs, match, pictures_in
 from lard.progress import track
@@ -57,6 +58,36 @@ class Inspected:
 def plan(frames: pl.DataFrame, folder: Path, how: str) -> Pairs:
     """Pair the frames, in their order, with the pictures of a folder."""
     return match(frames["frame_id"].to_list(), pictures_in(folder), how)
+
+
+def disagreements(frames: pl.DataFrame, expected: pl.DataFrame) -> list[str]:
+    """Where poses or fields of view of pictures are not those that were asked for, frame by frame in order.
+
+    A metre and a hundredth of a degree are let pass: tools write their tracks with few digits.
+    """
+    if len(frames) != len(expected):
+        return [f"{len(frames)} poses, {len(expected)} were asked for"]
+    faults = []
+    pair = [frames, expected]
+    places = [
+        ecef_from_geodetic(*(t[name].to_numpy() for name in ("lat_deg", "lon_deg", "alt_m"))) for t in pair
+    ]
+    away = np.linalg.norm(places[0] - places[1], axis=1)
+    fov = [np.degrees(2 * np.arctan(t["width_px"].to_numpy() / 2 / t["fx_px"].to_numpy())) for t in pair]
+    off = {"position": (away, 1.0, "m"), "field of view": (np.abs(fov[0] - fov[1]), 0.01, "degrees")}
+    for name in ("yaw_deg", "pitch_deg", "roll_deg"):
+        turn = np.abs(wrap_deg(frames[name].to_numpy() - expected[name].to_numpy()))
+        off[name.removesuffix("_deg")] = (turn, 0.01, "degrees")
+    ids = frames["frame_id"].to_list()
+    for name, (size, limit, unit) in off.items():
+        wrong = np.flatnonzero(~(size <= limit))
+        if len(wrong):
+            k = int(wrong[0])
+            faults.append(
+                f"{name} of {len(wrong)} frames is not what was asked for, first {ids[k]} "
+                f"by {size[k]:.4g} {unit}"
+            )
+    return faults
 
 
 def inspect(frames: pl.DataFrame, pairs: Pairs, fit: Fit, workers: int) -> Inspected:
