@@ -70,7 +70,8 @@ def disagreements(frames: pl.DataFrame, expected: pl.DataFrame) -> list[str]:
     faults = []
     pair = [frames, expected]
     places = [
-        ecef_from_geodetic(*(t[name].to_numpy() for name in ("lat_deg", "lon_deg", "alt_m"))) for t in pair
+        ecef_from_geodetic(t["lat_deg"].to_numpy(), t["lon_deg"].to_numpy(), t["alt_m"].to_numpy())
+        for t in pair
     ]
     away = np.linalg.norm(places[0] - places[1], axis=1)
     fov = [np.degrees(2 * np.arctan(t["width_px"].to_numpy() / 2 / t["fx_px"].to_numpy())) for t in pair]
