@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
-from lard.airports import Airport, Runway
+from lard.airports import Airport, Runway, load_shipped
 from lard.errors import AirportError
 from lard.geodesy import geodesic_direct
-from lard.imagery.ground.procedural import build_ground, prepare
+from lard.imagery.ground.procedural import build_ground, marked_like_faa, prepare
 from lard.imagery.ground.procedural_levels import (
     Averages,
     Reach,
@@ -25,7 +25,8 @@ from lard.imagery.ground.procedural_levels import (
     reaches_for,
 )
 from lard.imagery.ground.procedural_paint import Quad, Surface, pack, paint
-from lard.imagery.ground.procedural_palette import REGIONS, region_of
+from lard.imagery.ground.procedural_palette import REGIONS, palette_for, region_of
+from lard.imagery.ground.procedural_seasons import SEASONS, in_season, snow_cover
 from lard.imagery.ground.tiles import BLOCK_PX, LevelGrid
 
 REACHES = (Reach(60.0), Reach(130.0), Reach(400.0))
@@ -295,3 +296,68 @@ def test_bad_inputs_are_refused(tmp_path: Path) -> None:
 @given(lat=st.floats(-90, 90), lon=st.floats(-180, 180))
 def test_every_place_has_a_region(lat: float, lon: float) -> None:
     assert region_of(lat, lon) in REGIONS
+
+
+@given(
+    lat=st.floats(-80, 80), lon=st.floats(-180, 180), height_m=st.floats(-300, 4000), seed=st.integers(0, 99)
+)
+def test_colours_of_every_season_are_colours(lat: float, lon: float, height_m: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    palette = palette_for(lat, lon, rng)
+    for season in SEASONS:
+        look = in_season(palette, season, lat, height_m, np.random.default_rng(seed))
+        colours = np.array([*look.crops, look.grass, look.forest, look.second, look.water, look.soil])
+        assert (colours >= 0.0).all() and (colours <= 255.0).all()
+        # runways are grey: land stays apart from them in colour or in brightness
+        assert look.region == palette.region
+    assert in_season(palette, "summer", lat, height_m, rng) == palette
+
+
+@given(st.sampled_from(["bocage", "prairie", "boreal", "paddy"]), st.floats(30, 75), st.floats(0, 3000))
+def test_snow_lies_where_it_is_cold(region: str, lat: float, height_m: float) -> None:
+    cover = snow_cover(region, lat, height_m, 0.0)
+    assert 0.0 <= cover <= snow_cover(region, lat + 2.0, height_m, 0.0) <= 1.0
+    assert cover <= snow_cover(region, lat, height_m + 300.0, 0.0)
+    assert snow_cover("tropical", lat, height_m, 1.0) == 0.0
+    assert snow_cover(region, 70.0, 0.0, -1.0) == 1.0
+    assert snow_cover(region, -70.0, 0.0, -1.0) == 1.0
+
+
+def test_seasons_change_colours_and_nothing_else(tmp_path: Path) -> None:
+    """Runways, heights and the pattern of the land stay; the white of winter does not hide a runway."""
+    airport = replace(an_airport(), elevation_m=1500.0)
+    window = LevelGrid(2.0, -500.0, 500.0, 500, 500)
+    pictures = {
+        season: paint_window(prepare(airport, 3, 1.0, REACHES, season), window, (0, 0, 500, 500))
+        for season in SEASONS
+    }
+    summer, winter = pictures["summer"].astype(int), pictures["winter"].astype(int)
+    assert (summer[..., 3] == winter[..., 3]).all()
+    runway = summer[245:255, 120:380, :3]
+    assert np.abs(runway - winter[245:255, 120:380, :3]).mean() < 2.0
+    assert winter[..., :3].mean() > summer[..., :3].mean() + 60
+    keys = {build_ground(airport, tmp_path, 3, 4.0, season, REACHES[2:])["key"] for season in SEASONS}
+    assert len(keys) == 4
+    assert json.loads((tmp_path / "TEST" / "manifest.json").read_text())["season"] == SEASONS[-1]
+
+
+def test_ten_airports_do_not_look_alike() -> None:
+    """Mean colours around ten airports of the world lie apart, and so do their layouts."""
+    db = load_shipped()
+    names = ["KATL", "LFBO", "EHAM", "YSSY", "OMDB", "BIKF", "PHTO", "HKJK", "LEBL", "RJTT"]
+    means, thumbs = [], []
+    for name in names:
+        ground = prepare(db.airport(name), 1, 0.25)
+        image = paint_window(ground, LevelGrid(32.0, -3072.0, 3072.0, 192, 192), (0, 0, 192, 192))
+        means.append(image[..., :3].mean(axis=(0, 1)))
+        thumbs.append(image[..., :3].astype(float).mean(axis=-1))
+    apart = [np.abs(a - b).max() for a, b in itertools.combinations(means, 2)]
+    assert np.median(apart) > 12.0
+    alike = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in itertools.combinations(thumbs, 2)]
+    assert max(alike) < 0.6
+
+
+def test_country_decides_the_paint() -> None:
+    assert marked_like_faa(load_shipped().airport("PHTO"))
+    assert not marked_like_faa(load_shipped().airport("MMMX"))
+    assert not marked_like_faa(an_airport())

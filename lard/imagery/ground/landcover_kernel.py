@@ -244,7 +244,16 @@ def land_kernel(
                     town = (urban + 0.5 * urban_parcel - urban_bias) * 260.0 - 40.0
                     thick = (wood + 0.9 * parcel_bias - forest_bias) * 160.0 + wiggle * 0.8 - max(town, 0.0)
                     # Aerodromes keep trees away from their fence.
-                    thick = min(thick, -outline - 110.0 - 50.0 * mottle + wiggle)
+                    limit = -outline - 110.0 - 50.0 * mottle + wiggle
+                    if thick > limit:
+                        mown = ramp(thick, per)
+                        r, gr, b = (
+                            r + mown * (pasture[0] - r),
+                            gr + mown * (pasture[1] - gr),
+                            b + mown * (pasture[2] - b),
+                        )
+                        tall *= 1.0 - mown
+                        thick = limit
                     trees = ramp(thick, per)
                     if town > 0.0 and trees < 1.0:
                         r, gr, b, tall = lot(

@@ -26,8 +26,9 @@ from lard.imagery.ground.procedural_levels import (
     write_levels,
 )
 from lard.imagery.ground.procedural_paint import pack
-from lard.imagery.ground.procedural_palette import SEASONS, in_season, palette_for
+from lard.imagery.ground.procedural_palette import palette_for
 from lard.imagery.ground.procedural_scene import PAVED, Strip, build_scene
+from lard.imagery.ground.procedural_seasons import SEASONS, in_season
 from lard.imagery.ground.tiles import manifest_holds, ortho_crs
 from lard.tables import folder_lock, frame_rng, stable_hash, write_json
 
@@ -92,7 +93,10 @@ def prepare(
         for runway in airport.strips
     ]
     rng = frame_rng(seed, f"ground/{airport.icao}")
-    palette = in_season(palette_for(lat0, lon0, rng), season, lat0)
+    palette = palette_for(lat0, lon0, rng)
+    # Other draws than the season's, so that only colours change with it.
+    leaves = frame_rng(seed, f"season/{airport.icao}")
+    palette = in_season(palette, season, lat0, airport.elevation_m, leaves)
     scene = build_scene(strips, palette, rng)
     points = np.concatenate([strip.pavement() for strip in strips])
     longest = max(strips, key=lambda strip: strip.near.length_m)

@@ -1,5 +1,7 @@
 """Taxiways, aprons, terminal buildings and parked aircraft derived from the geometry of the runways."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry import Polygon
@@ -29,51 +31,41 @@ def airfield_quads(
     colour = grey(tone, rng.uniform(-1, 2))
     edge = grey(tone + 14, rng.uniform(0, 4))
     order = sorted(paved, key=lambda s: (-s.near.length_m, s.near.ident))
-    apron_done = False
-    bare: list[tuple[Strip, float, float, float]] = []  # sides without a taxiway: strip, t, side, half width
+    wanted = 1 + int(len(order) >= 2 and rng.random() < 0.6) + int(len(order) >= 4)
+    aprons: list[Polygon] = []
     for strip in order:
         wide = strip.near.width_m >= 40
         offset = float(rng.uniform(150, 190) if wide else rng.uniform(85, 115))
         half = 11.5 if wide else 7.5
+        # Some parallel taxiways are as wide as a runway: old runways, or built to stand in for one.
+        track_half = float(rng.uniform(15.0, 22.5)) if wide and rng.random() < 0.3 else half
         middle = strip.at(np.array([[strip.near.length_m / 2, 0.0]]))[0]
         _, _, dx, dy = strip.frame
         towards = (centre - middle) @ np.array([dy, -dx])
         first = 1.0 if towards >= 0 else -1.0
         if abs(towards) < 30:
             first = 1.0 if rng.random() < 0.5 else -1.0
+        built = 0
         for side in (first, -first):
             t = side * offset
-            bare.append((strip, -t, -side, half))
             track = polygon(strip.rectangle(-20, strip.near.length_m + 20, t - 45, t + 45))
-            clashes = [
-                other
+            clash = any(
+                polygon(other.pavement(15.0)).intersects(track)
                 for other in strips
-                if other is not strip
-                and _parallel(strip, other)
-                and polygon(other.pavement(15.0)).intersects(track)
-            ]
-            if clashes:
+                if other is not strip and _parallel(strip, other)
+            )
+            room: list[Quad] = []
+            area: list[Polygon] = []
+            if len(aprons) < wanted:
+                taken = unary_union([safety, *aprons, *(site for site in sites if site is not track)])
+                room, area = _apron(strip, t, side, taken, palette, rng)
+            if (clash or built) and not area:
                 continue
-            part = _taxiway(strip, t, half, colour, edge, rng)
-            shoulders += part[0]
-            surfaces += part[1]
-            lines += part[2]
-            sites.append(track)
-            if not apron_done:
-                apron, area = _apron(strip, t, side, safety, palette, rng)
-                surfaces = apron + surfaces
-                sites += area
-                apron_done = bool(area)  # one apron, beside the longest runway that has room
-            break
-    for strip, t, side, half in bare:
-        if apron_done:
-            break
-        apron, area = _apron(strip, t, side, safety, palette, rng)
-        if area:
-            part = _taxiway(strip, t, half, colour, edge, rng)
-            shoulders, surfaces, lines = shoulders + part[0], apron + surfaces + part[1], lines + part[2]
-            sites += [*area, polygon(strip.rectangle(-20, strip.near.length_m + 20, t - 45, t + 45))]
-            apron_done = True
+            part = _taxiway(strip, t, half, track_half, colour, edge, rng)
+            shoulders, surfaces, lines = shoulders + part[0], room + surfaces + part[1], lines + part[2]
+            sites += [track, *area]
+            aprons += area
+            built += 1
     buildings = [quad for quad in surfaces if quad.surface in (Surface.PLAIN, Surface.SHADOW)]
     ground = [quad for quad in surfaces if quad.surface not in (Surface.PLAIN, Surface.SHADOW)]
     return shoulders + ground + lines + buildings, sites
@@ -95,6 +87,7 @@ def _taxiway(
     strip: Strip,
     t: float,
     half: float,
+    track_half: float,
     colour: tuple[float, float, float],
     edge: tuple[float, float, float],
     rng: np.random.Generator,
@@ -105,8 +98,8 @@ def _taxiway(
     side = float(np.sign(t))
     rim = side * strip.near.width_m / 2
     shoulders, surfaces, lines = [], [], []
-    ways: list[tuple[tuple[float, float], tuple[float, float]]] = [((s0 - half, t), (s1 + half, t))]
-    ways += [((s, 0.0), (s, t)) for s in (s0 + half + 4, s1 - half - 4)]
+    ways: list[tuple[tuple[float, float], tuple[float, float]]] = [((s0 - 6, t), (s1 + 6, t))]
+    ways += [((s, 0.0), (s, t)) for s in (s0 + half + 14, s1 - half - 14)]
     count = int(rng.integers(2, 5)) if length > 1500 else 1
     for k in range(count):
         s = length * (k + 1 + rng.uniform(-0.2, 0.2)) / (count + 1)
@@ -118,8 +111,9 @@ def _taxiway(
             direction = 1.0 if s > length / 2 else -1.0
             ways.append(((s - direction * 20, 0.0), (s + direction * slant, t)))
     for k, (a, b) in enumerate(ways):
-        shoulders.append(Quad(_band(strip, a, b, half + 5.0), Surface.ASPHALT, edge, 1.0, frame, 0.8))
-        surfaces.append(Quad(_band(strip, a, b, half), Surface.ASPHALT, colour, 1.0, frame, 0.9))
+        own = half if k else track_half
+        shoulders.append(Quad(_band(strip, a, b, own + 5.0), Surface.ASPHALT, edge, 1.0, frame, 0.8))
+        surfaces.append(Quad(_band(strip, a, b, own), Surface.ASPHALT, colour, 1.0, frame, 0.9))
         lines.append(Quad(_band(strip, a, b, 0.2), Surface.PAINT, YELLOW, 0.8, frame, 1.0))
         if k == 0:
             continue
@@ -130,10 +124,10 @@ def _taxiway(
             d = np.array(other) - np.array(end)
             d /= np.hypot(*d)
             n = np.array([-d[1], d[0]])
-            base = np.array(end) + d * (abs(rim) - 2 if end is a else half - 1) / max(abs(d[1]), 0.5)
+            base = np.array(end) + d * (abs(rim) - 2 if end is a else track_half - 1) / max(abs(d[1]), 0.5)
             far = base + d * 26
             corners = np.array(
-                [base - n * (half + 18), far - n * half, far + n * half, base + n * (half + 18)]
+                [base - n * (half + 14), far - n * half, far + n * half, base + n * (half + 14)]
             )
             surfaces.append(Quad(strip.at(corners), Surface.ASPHALT, colour, 1.0, frame, 0.9))
         # Holding position: two bars across the connector, 90 m (or 60 m) from the runway's axis.
@@ -177,14 +171,28 @@ def _furnish(
     frame = strip.frame
     inner, outer = t + side * 60, t + side * (60 + depth)
     out = []
-    base = grey(float(rng.uniform(150, 186)), rng.uniform(0, 4))
+    paved = rng.random() < 0.25
+    base = grey(float(rng.uniform(100, 128) if paved else rng.uniform(142, 186)), rng.uniform(-1, 5))
+    stand = Surface.ASPHALT if paved else Surface.CONCRETE
 
     def place(a: float, b: float, c: float, d: float) -> Array:
         return strip.rectangle(a, b, *sorted((c, d)))
 
-    out.append(Quad(place(s0, s0 + extent, inner, outer), Surface.CONCRETE, base, 1.0, frame))
     for s in np.linspace(s0 + 25, s0 + extent - 25, max(int(extent // 250), 2)):
-        out.append(Quad(place(s - 12, s + 12, t, inner + side * 2), Surface.CONCRETE, base, 1.0, frame))
+        out.append(Quad(place(s - 12, s + 12, t, inner + side * 47), stand, base, 1.0, frame))
+    # Built in pieces over the years: each with its own tone and edge towards the taxiway.
+    cuts = np.sort(rng.uniform(0.15, 0.85, int(rng.integers(0, 4))))
+    for a, b in pairwise([0.0, *cuts, 1.0]):
+        shade = float(rng.normal(0.0, 5.0))
+        piece = (base[0] + shade, base[1] + shade, base[2] + shade)
+        edge = inner + side * float(rng.choice([0.0, 0.0, 25.0, 45.0]))
+        out.append(Quad(place(s0 + a * extent, s0 + b * extent, edge, outer), stand, piece, 1.0, frame))
+    lane = t + side * (60 + 0.45 * depth)
+    for line_s in np.linspace(s0 + 25, s0 + extent - 25, max(int(extent // 250), 2)):
+        out.append(Quad(place(line_s - 0.2, line_s + 0.2, t, lane), Surface.PAINT, YELLOW, 0.8, frame))
+    out.append(
+        Quad(place(s0 + 20, s0 + extent - 20, lane - 0.2, lane + 0.2), Surface.PAINT, YELLOW, 0.8, frame)
+    )
     park = grey(float(rng.uniform(95, 125)))
     out.append(
         Quad(
@@ -210,10 +218,17 @@ def _furnish(
                         0.0,
                     )
                 )
-    # Terminal and hangars stand on the outer edge.
+    # The tower stands behind the apron, terminal and hangars on its outer edge.
+    if extent > 300:
+        top, foot = float(rng.uniform(28, 60)), s0 + extent * float(rng.uniform(0.3, 0.7))
+        shaft = place(foot, foot + 7, outer + side * 50.5, outer + side * 57.5)
+        cab = place(foot - 2, foot + 9, outer + side * 48.5, outer + side * 59.5)
+        out += building(cab, top, grey(float(rng.uniform(120, 200))), frame)
+        out.append(Quad(shaft, Surface.PLAIN, grey(96.0), 1.0, frame, 0.3, top + 4.0))
+    terminals, hall_m = float(rng.uniform(0.0, 0.75)), float(rng.uniform(150, 300))
     s = s0 + extent * 0.04
     while s < s0 + extent * 0.96 - 40:
-        size = float(rng.uniform(45, 110)) if rng.random() < 0.6 else float(rng.uniform(120, 260))
+        size = float(rng.uniform(45, 110)) if rng.random() > terminals else float(rng.uniform(120, hall_m))
         size = min(size, s0 + extent * 0.97 - s)
         back = float(rng.uniform(30, 48))
         roof = (

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-SEASONS = ("summer", "autumn", "winter", "spring")
 Colour = tuple[float, float, float]
 """Red, green, blue in 0..255 (sRGB)."""
 
@@ -225,6 +224,46 @@ REGIONS: dict[str, Palette] = {
     ),
 }
 
+REGIONS["tundra"] = replace(
+    REGIONS["boreal"],
+    region="tundra",
+    crops=((86, 82, 74), (104, 100, 78), (74, 70, 66), (98, 104, 70), (112, 106, 88)),
+    grass=(112, 112, 80),
+    pasture=(96, 100, 70),
+    forest=(70, 78, 56),
+    soil=(92, 86, 78),
+    bend_m=120.0,
+    forest_bias=0.95,
+    urban_bias=0.7,
+    lake_bias=1.1,
+    contrast=1.9,
+    patch=0.45,
+    canopy_m=4.0,
+)
+REGIONS["polder"] = replace(
+    REGIONS["bocage"],
+    region="polder",
+    crops=((92, 126, 62), (104, 134, 70), (150, 144, 96), (120, 108, 84), (86, 116, 58)),
+    pasture=(96, 130, 66),
+    soil=(104, 112, 92),
+    cell_m=760.0,
+    bend_m=7.0,
+    forest_bias=0.85,
+    lake_bias=1.0,
+    hedge_m=0.0,
+)
+GROVES = {
+    "mediterranean": 0.3,
+    "tropical": 0.16,
+    "savanna": 0.08,
+    "desert": 0.05,
+    "paddy": 0.06,
+    "bocage": 0.03,
+}
+"""Share of parcels planted with trees in rows, by region."""
+CANOPY_M = {"tropical": 22.0, "savanna": 7.0, "desert": 6.0, "mediterranean": 9.0, "boreal": 13.0}
+"""Height of full-grown trees where it is not 16 m, by region."""
+
 
 def region_of(lat_deg: float, lon_deg: float) -> str:
     """Return the name of the regional look at a position; a coarse map of the world's climates."""
@@ -237,8 +276,12 @@ def region_of(lat_deg: float, lon_deg: float) -> str:
         or (-30 <= lat_deg <= -20 and 115 <= lon_deg <= 140)
         or (-30 <= lat_deg <= -5 and -82 <= lon_deg <= -68)
     )
+    if lat >= 67.0 or (lat_deg >= 60.0 and -55.0 <= lon_deg <= -10.0):
+        return "tundra"
     if lat >= 57.5:
         return "boreal"
+    if 51.3 <= lat_deg <= 53.7 and 3.0 <= lon_deg <= 7.3:
+        return "polder"
     if dry:
         return "desert"
     if europe:
@@ -280,6 +323,9 @@ def palette_for(lat_deg: float, lon_deg: float, rng: np.random.Generator) -> Pal
         forest=forest,
         second=shift((1.35 * forest[0] + 8, 1.3 * forest[1] + 8, 1.15 * forest[2] + 4), 0.08),
         mow=float(rng.uniform(0.0, 0.035)),
+        groves=GROVES.get(base.region, 0.0) * float(rng.uniform(0.5, 1.5)),
+        canopy_m=(base.canopy_m if base.region == "tundra" else CANOPY_M.get(base.region, 16.0))
+        * float(rng.uniform(0.85, 1.2)),
         water=shift(base.water),
         soil=shift(base.soil),
         lawn=shift(base.lawn),
@@ -297,8 +343,3 @@ def colour_table(palette: Palette) -> NDArray[np.float64]:
     p = palette
     rows = [p.grass, p.pasture, p.forest, p.water, p.soil, p.lawn, road, p.second]
     return np.array(rows, np.float64)
-
-
-def in_season(palette: Palette, season: str, lat_deg: float) -> Palette:
-    """Return a palette as it looks in a season; tropics and deserts hardly change."""
-    return palette

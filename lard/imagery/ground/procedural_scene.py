@@ -147,24 +147,24 @@ def build_scene(strips: list[Strip], palette: Palette, rng: np.random.Generator)
     parts = [
         polygon(
             strip.pavement(
-                150.0 if strip.near.width_m >= 40 else 70.0, 240.0 if strip.near.width_m >= 40 else 90.0
+                150.0 if strip.near.width_m >= 40 else 70.0, 330.0 if strip.near.width_m >= 40 else 90.0
             )
         )
         for strip in strips
     ]
     parts += [site.buffer(45.0, join_style="mitre") for site in sites]
-    # Runways that cross or nearly meet share one field; the fence keeps within 600 m of pavement.
+    # Runways that cross or nearly meet share one field; the fence keeps within 320 m of pavement.
     fields = [
-        shapely.union_all([a, b]).convex_hull.intersection(shapely.union_all([a, b]).buffer(600.0))
+        shapely.union_all([a, b]).convex_hull.intersection(shapely.union_all([a, b]).buffer(320.0))
         for k, a in enumerate(parts)
         for b in parts[:k]
         if a.intersects(b)
     ]
     # Closing joins neighbouring runways; the fence then runs in long straight pieces.
     area = shapely.union_all(parts + fields)
-    reach = float(rng.uniform(300, 520))
+    reach = float(rng.uniform(120, 380))
     area = area.buffer(reach, join_style="mitre").buffer(-reach, join_style="mitre").simplify(25.0)
-    if area.convex_hull.area < min(1.9 * area.area, 15.0e6):
+    if area.convex_hull.area < min(float(rng.uniform(1.2, 1.8)) * area.area, 12.0e6):
         area = area.convex_hull
     area = shapely.union_all([shapely.Polygon(part.exterior) for part in getattr(area, "geoms", [area])])
     roads = road_quads(strips, area, palette, rng)
