@@ -118,11 +118,13 @@ def test_failed_tiles_are_tried_again_by_the_next_run(tmp_path: Path) -> None:
     assert result.report.fetched > 0 and not result.manifest["holes"]
 
 
-def test_bings_grey_tiles_are_holes(tmp_path: Path) -> None:
-    from lard.imagery.sources.bing import _no_tile
-
-    assert _no_tile({"X-VE-Tile-Info": "no-tile"}) == "no imagery (X-VE-Tile-Info: no-tile)"
-    assert _no_tile({"X-VE-Tile-Info": ""}) == _no_tile({}) == ""
+def test_grey_tiles_that_say_so_are_holes(tmp_path: Path) -> None:
+    grey = 200, {"Content-Type": "image/jpeg", "X-VE-Tile-Info": "no-tile"}, b"a grey picture"
+    with serving(without(CORNER, answer=grey)) as server:
+        with pytest.raises(SourceError, match=r"no imagery \(X-VE-Tile-Info: no-tile\)"):
+            make(server, tmp_path, reach_m=560)
+        result = make(server, tmp_path, reach_m=560, allow_holes=True)
+    assert result.manifest["holes"][0]["filled_from"] == "zoom 16"
 
 
 def test_same_bytes_again_kept_and_repaired(tmp_path: Path) -> None:
@@ -323,7 +325,7 @@ def test_from_a_server_to_a_picture(tmp_path: Path) -> None:
     surface = surface_of(AIRPORT, ground.lat0_deg, ground.lon0_deg)
     camera = Camera.from_fov(400, 300, 60)
     pose = pose_of(AIRPORT.runway("07"), Approaches(np.array([120.0]), 0.0, 30.0, 0.0, -35.0, 4.0))
-    image = render_frame(ground, surface, pose, camera, Conditions(visibility_m=1e7)).astype(float)
+    image = render_frame(ground, surface, pose, camera, Conditions(visibility_m=1e6)).astype(float)
     lat, lon = np.meshgrid(LAT + np.linspace(-1, 1, 60) * 1e-3, LON + np.linspace(-1, 1, 60) * 1e-3)
     places = ecef_from_geodetic(lat.ravel(), lon.ravel(), float(surface.z_far_m))
     pixels = project(to_camera(places, pose)[0], camera)

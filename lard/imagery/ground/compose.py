@@ -15,6 +15,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
@@ -328,16 +329,17 @@ def write_geotiff(
     if jpeg_quality is not None:
         options = {"compress": "jpeg", "photometric": "YCBCR", "jpeg_quality": jpeg_quality}
     try:
-        with (
-            atomic_path(path) as temporary,
-            rasterio.open(
-                temporary, "w", driver="GTiff", width=pixels.shape[1], height=pixels.shape[0], count=3,
+        # by way of memory: GDAL does not tell of every write that a full disk cuts short
+        with MemoryFile() as memory:
+            with memory.open(
+                driver="GTiff", width=pixels.shape[1], height=pixels.shape[0], count=3,
                 dtype="uint8", crs=crs, tiled=True,
                 transform=Affine(grid.gsd_m, 0, grid.x_min_m, 0, -grid.gsd_m, grid.y_max_m),
                 blockxsize=256, blockysize=256, **options,
-            ) as target,
-        ):  # fmt: skip
-            target.write(np.moveaxis(pixels, -1, 0))
+            ) as target:  # fmt: skip
+                target.write(np.moveaxis(pixels, -1, 0))
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(memory.read())
     except (OSError, RasterioError) as error:
         raise SourceError(
             f"{path}: the tile could not be written ({error}); make room or mend the folder and run again"

@@ -24,6 +24,17 @@ from lard.imagery.ground.compose import Plan, RunwayZone, compose_levels, runway
 from lard.imagery.ground.tiles import TILE_PX, LevelGrid
 from lard.tables import sha256_file, write_json
 
+_DISTANT = (
+    "/vsicurl",
+    "/vsis3",
+    "/vsigs",
+    "/vsiaz",
+    "/vsiadls",
+    "/vsioss",
+    "/vsiswift",
+    "/vsihdfs",
+    "/vsiwebhdfs",
+)
 WARP_TOLERANCE_PX = 0.01
 _WARP_MEMORY_MB = 128
 _GDAL_CACHE_BYTES = 256 << 20
@@ -162,8 +173,12 @@ class RasterSampler:
         return cls(name, files, local_crs(lat0_deg, lon0_deg))
 
     def digests(self) -> list[dict[str, Any]]:
-        """Name and SHA-256 of every raster."""
-        return [{"file": path.name, "sha256": sha256_file(path)} for path in self.paths]
+        """Name and SHA-256 of every file read, those behind a VRT included."""
+        files = set()
+        for path in self.paths:
+            with _opened(path) as source:
+                files |= {Path(name) for name in source.files}
+        return [{"file": file.name, "sha256": sha256_file(file)} for file in sorted(files) if file.is_file()]
 
     def gsd_m(self) -> float:
         """Size on the ground of the finest raster's pixels."""
@@ -235,6 +250,9 @@ def _check(path: Path, source: Any) -> None:
             f"{path}: has the CRS {source.crs.to_string()} but no transform; georeference it first: "
             "gdal_translate -a_ullr ..."
         )
+    distant = [name for name in source.files if name.startswith(_DISTANT)]
+    if distant:
+        raise SourceError(f"{path}: reads {distant[0]} over the network; copy the raster here first")
     _bands(path, source)
 
 

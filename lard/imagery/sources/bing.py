@@ -5,7 +5,6 @@ REST Imagery API, "Get Imagery Metadata", and "Bing Maps Tile System" (quadkeys)
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -54,15 +53,9 @@ def open_bing(opening: Opening) -> TileSource:
     return TileSource(
         "bing", opening.identity, opening.slug, opening.limited(web_mercator(first, last, width)),
         opening.licence(_TERMS), opening.credits(*_credits(resource)), address,
-        no_tile=_no_tile, missing=opening.missing, placeholders=opening.placeholders,
+        missing=opening.missing, placeholders=opening.placeholders,
         note=f"generation {generation[1]}" if generation else "",
     )  # fmt: skip
-
-
-def _no_tile(headers: Mapping[str, str]) -> str:
-    """Bing answers a grey picture, with this header, where it has no imagery."""
-    info = headers.get("X-VE-Tile-Info", "")
-    return "no imagery (X-VE-Tile-Info: no-tile)" if "no-tile" in info else ""
 
 
 def _resource(body: bytes, opening: Opening) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def _fetch_one(source: TileSource, tile: Tile, cache: TileCache, http: Http) -> 
     def accept(reply: Reply) -> None:
         if reply.status != 200:
             return
-        if not source.no_tile(reply.headers):
+        if not no_tile(reply):
             _check_picture(reply, matrix, source, undecodable)
 
     try:
@@ -245,6 +245,11 @@ def _check_picture(reply: Reply, matrix: TileMatrix, source: TileSource, undecod
         raise TransientError(str(error)) from None
 
 
+def no_tile(reply: Reply) -> bool:
+    """Whether a picture is only there to say that there is none: how Bing's servers mark their grey tiles."""
+    return "no-tile" in reply.headers.get("X-VE-Tile-Info", "")
+
+
 def _entry_of(reply: Reply, source: TileSource, shown: str, http: Http) -> Entry:
     if reply.status in source.missing:
         return Entry(b"", hole=f"HTTP {reply.status}")
@@ -255,9 +260,8 @@ def _entry_of(reply: Reply, source: TileSource, shown: str, http: Http) -> Entry
         )
     if reply.status != 200:
         raise RefusedError(f"HTTP {reply.status}")
-    no_tile = source.no_tile(reply.headers)
-    if no_tile:
-        return Entry(b"", hole=no_tile)
+    if no_tile(reply):
+        return Entry(b"", hole="no imagery (X-VE-Tile-Info: no-tile)")
     if hashlib.sha256(reply.body).hexdigest() in source.placeholders:
         return Entry(b"", hole="placeholder picture")
     return Entry(reply.body, media_of(reply.body))

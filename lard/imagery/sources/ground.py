@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,6 @@ class GroundResult:
     manifest: dict[str, Any]
     report: FetchReport
     kept: bool
-    fills: dict[Tile, str] = field(default_factory=dict)
 
 
 def request_grids(zones: list[RunwayZone], request: GroundRequest) -> list[LevelGrid]:
@@ -133,7 +133,7 @@ def fetch_ground(
     plans = plan_levels(source, airport, request)
     report, samplers = FetchReport(), []
     reader = TileReader(source, cache)
-    with folder_lock(cache.folder if source.url_of is not None else Path(out) / airport.icao):
+    with folder_lock(cache.folder) if source.url_of is not None else nullcontext():
         if source.url_of is not None:
             cache.remove_leftovers()
             cache.describe(description_of(source))
@@ -160,15 +160,16 @@ def fetch_ground(
             )
     folder = Path(out) / airport.icao
     provenance = _provenance(airport, source, plans, report, request, zones)
-    kept = up_to_date(folder, provenance["key"])
-    if kept is not None:
-        return GroundResult(folder, kept, report, True)
     averaged = request.coarse == "average"
-    manifest = compose_levels(
-        folder, airport.icao, (airport.lat_deg, airport.lon_deg), crs,
-        [Plan(plan.grid, use, averaged) for plan, use in zip(plans, samplers, strict=True)],
-        zones, provenance, allow_holes=request.allow_holes, jpeg_quality=request.jpeg_quality,
-    )  # fmt: skip
+    with folder_lock(folder):
+        kept = up_to_date(folder, provenance["key"])
+        if kept is not None:
+            return GroundResult(folder, kept, report, True)
+        manifest = compose_levels(
+            folder, airport.icao, (airport.lat_deg, airport.lon_deg), crs,
+            [Plan(plan.grid, use, averaged) for plan, use in zip(plans, samplers, strict=True)],
+            zones, provenance, allow_holes=request.allow_holes, jpeg_quality=request.jpeg_quality,
+        )  # fmt: skip
     return GroundResult(folder, manifest, report, False)
 
 

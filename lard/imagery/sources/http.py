@@ -107,6 +107,7 @@ class Http:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._next_s = 0.0
+        self._checked: set[str] = set()
 
     def get(self, url: str, limit_bytes: int, accept: Callable[[Reply], None] | None = None) -> Reply:
         """An answer after at most settings.attempts; `accept` raises TransientError to have it asked again.
@@ -143,7 +144,7 @@ class Http:
         """One attempt, redirects followed; every hop is checked and counts for the rate limit."""
         came_from = ""
         for _ in range(MAX_REDIRECTS + 1):
-            check_url(url, self.settings.allow_hosts, self.redact, came_from)
+            self._check(url, came_from)
             self._take_turn()
             started_s = time.monotonic()
             try:
@@ -168,6 +169,13 @@ class Http:
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 raise TransientError(self._cause(error)) from None
         raise RefusedError(f"more than {MAX_REDIRECTS} redirects")
+
+    def _check(self, url: str, came_from: str) -> None:
+        """Refuse private addresses; a server's name is looked up once, its connections are checked each."""
+        server = "/".join(url.split("/", 3)[:3])
+        if server not in self._checked:
+            check_url(url, self.settings.allow_hosts, self.redact, came_from)
+            self._checked.add(server)
 
     def _redirected(self, url: str, target: str) -> str:
         following = urljoin(url, target)
@@ -216,6 +224,7 @@ class Http:
         if session is None:
             session = requests.Session()
             session.headers["User-Agent"] = self.settings.user_agent
+            session.headers["Accept-Encoding"] = "identity"  # pictures do not shrink, and nothing may swell
             adapter = _GuardedAdapter(self.settings.allow_hosts)
             session.mount("http://", adapter)
             session.mount("https://", adapter)

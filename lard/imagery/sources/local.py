@@ -13,6 +13,7 @@ from lard.imagery.ground.rasters import RasterSampler, local_crs
 from lard.imagery.sources.ground import GroundRequest, request_grids
 from lard.imagery.sources.providers import split_spec
 from lard.imagery.sources.source import UNSTATED_ATTRIBUTION, UNSTATED_LICENCE
+from lard.tables import folder_lock
 
 _FINER = 1.05
 
@@ -59,12 +60,13 @@ def ground_of_rasters(
         "request": wanted, "key": hashlib.sha256(inputs.encode()).hexdigest(),
     }  # fmt: skip
     folder = Path(out) / icao
-    kept = up_to_date(folder, provenance["key"])
-    if kept is not None:
-        return kept, True
     plans = [Plan(grid, (sampler,), request.coarse == "average") for grid in request_grids(zones, request)]
-    manifest = compose_levels(
-        folder, icao, (lat, lon), local_crs(lat, lon), plans, zones, provenance,
-        allow_holes=request.allow_holes, jpeg_quality=request.jpeg_quality,
-    )  # fmt: skip
+    with folder_lock(folder):
+        kept = up_to_date(folder, provenance["key"])
+        if kept is not None:
+            return kept, True
+        manifest = compose_levels(
+            folder, icao, (lat, lon), local_crs(lat, lon), plans, zones, provenance,
+            allow_holes=request.allow_holes, jpeg_quality=request.jpeg_quality,
+        )  # fmt: skip
     return manifest, False

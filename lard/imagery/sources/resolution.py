@@ -23,7 +23,7 @@ REFUSE_RATIO = 8.0
 """And this many an error: markings and edges are lost."""
 _ALONG, _ACROSS = 193, 5
 _NEAREST_M = 1.0
-_FRAMES_PER_CHUNK = 2048
+_FRAMES_PER_CHUNK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ class Resolution:
         return self.found_gsd_m / self.needed_gsd_m
 
     def __str__(self) -> str:
+        if not np.isfinite(self.found_gsd_m):
+            return (
+                f"{self.airport}: the ground imagery does not reach runway {self.runway}, which frame "
+                f"{self.frame_id} sees"
+            )
         return (
             f"{self.airport}: ground imagery of {self.found_gsd_m:g} m per pixel at runway {self.runway}; "
             f"frame {self.frame_id} sees it with {self.needed_gsd_m:.2g} m per pixel (ratio {self.ratio:.1f})"

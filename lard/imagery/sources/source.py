@@ -1,8 +1,8 @@
 """What every provider boils down to: tile grids, the address or bytes of a tile, and who is to be named."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from lard.errors import SourceError
@@ -38,7 +38,6 @@ class TileSource:
     credits: tuple[Credit, ...] = ()
     url_of: Callable[[TileMatrix, int, int], str] | None = None
     read: Callable[[TileMatrix, int, int], bytes | None] | None = None
-    no_tile: Callable[[Mapping[str, str]], str] = field(default=lambda headers: "")
     missing: frozenset[int] = frozenset({204, 404, 410})
     placeholders: frozenset[str] = frozenset()
     note: str = ""
