@@ -52,3 +52,13 @@ def write_toy(folder: Path, train: int = 6, test: int = 4) -> Path:
         document = {"images": images, "annotations": notes, "categories": [{"id": 1, "name": "runway"}]}
         (folder / "coco" / f"{split}.json").write_text(json.dumps(document))
     return folder
+
+
+def runway_note(
+    image_id: int, box: list[float], target: bool, slant_m: float, verdict: str = "IN_ODD"
+) -> dict:  # type: ignore[type-arg]
+    """A COCO annotation with what the project's export adds."""
+    return {
+        "image_id": image_id, "category_id": 1, "bbox": box, "area": box[2] * box[3], "is_target": target,
+        "iscrowd": int(verdict != "IN_ODD"), "slant_m": slant_m, "verdict": verdict,
+    }  # fmt: skip

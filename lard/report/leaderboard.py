@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 HEADLINE = ("AP", "AP50", "AP75", "AR100")
 SLICED = ("AP50", "AP")
-ZONE_ORDER = ("far", "medium", "close")
+ORDER = (
+    "far", "medium", "close", "day", "dusk", "night", "IN_ODD", "IN_EXTENDED_ODD", "OUT_OF_ODD",
+    "under 16 px", "16-32 px", "32-64 px", "over 64 px",
+)  # fmt: skip
+"""Slices that have a better order than that of the alphabet."""
+TITLES = {"runways": "required runways", "in_view": "runways in view", "protocol": "other protocols"}
 ABOUT = {
     "ECE": "ECE",
     "parameters": "parameters",
@@ -109,7 +114,7 @@ def _entry(score: Any, path: Path) -> Entry:
 
 
 def _ordered(names: Mapping[str, Any]) -> list[str]:
-    return sorted(names, key=lambda n: (ZONE_ORDER.index(n) if n in ZONE_ORDER else len(ZONE_ORDER), n))
+    return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
 
 def columns(entries: Sequence[Entry]) -> list[str]:
@@ -208,9 +213,7 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
             "interval": (entry.details.get("intervals") or {}).get("AP50"),
             "zones": zone_values[place],
             "about": [_number(entry.facts.get(key)) for key in ABOUT],
-            "facts": [
-                (name, entry.facts[name]) for name in sorted(entry.facts) if name not in HIDDEN
-            ],
+            "facts": [(name, entry.facts[name]) for name in sorted(entry.facts) if name not in HIDDEN],
         }
         for place, entry in enumerate(entries)
     ]
@@ -266,7 +269,8 @@ def _kinds(entries: Sequence[Entry]) -> list[dict[str, Any]]:
             for entry in entries
         ]
         counts = [_count(entries, kind, name) for name in names]
-        kinds.append({"kind": kind, "names": names, "rows": rows, "counts": counts, "best": _best(rows)})
+        title = TITLES.get(kind, kind.replace("_", " "))
+        kinds.append({"title": title, "names": names, "rows": rows, "counts": counts, "best": _best(rows)})
     return kinds
 
 
