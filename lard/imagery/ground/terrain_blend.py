@@ -2,8 +2,8 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.fill import fillnodata
 from scipy import ndimage
+from scipy.interpolate import griddata
 
 from lard.errors import DataError
 
@@ -13,7 +13,7 @@ EMBANKMENT_SLOPE = 1 / 3
 """Steepest cut or fill beside a runway; real ones lie between 1:2 and 1:4."""
 EMBANKMENT_ROUNDING_M = 150.0
 """Distance over which the cut or fill steepens to half its slope, from level at the runway's margin."""
-_CLIP_SHARPNESS = 8
+_CLIP_SHARPNESS = 4
 VOID_REACH_M = 300.0
 """Gaps are filled up to this far from known ground; wider ones are gaps of the model."""
 FADE_M = 3000.0
@@ -52,10 +52,10 @@ def fill_voids(height: Array, step_m: float) -> Array:
     fill = small[labels] & unknown
     if not fill.any():
         return height
-    filled = fillnodata(
-        np.where(unknown, 0.0, height).astype(np.float32), mask=~unknown, max_search_distance=4 * reach
-    )
-    return np.where(fill, filled, height)
+    rim = ndimage.binary_dilation(fill, structure=np.ones((3, 3))) & ~unknown
+    filled = height.copy()
+    filled[fill] = griddata(np.argwhere(rim), height[rim], np.argwhere(fill), method="linear")
+    return filled
 
 
 def extend(height: Array, step_m: float, beyond_m: float) -> Array:

@@ -3,6 +3,7 @@
 import warnings
 import zipfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -49,11 +51,10 @@ def open_raster(path: Path, unit_m: float | None = None) -> Raster:
     name = _gdal_name(path)
     try:
         with (
-            warnings.catch_warnings(),
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
             rasterio.Env(GTIFF_REPORT_COMPD_CS="YES"),
             rasterio.open(name) as source,
         ):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
             if source.crs is None or source.transform.is_identity:
                 raise DataError(f"{path}: no CRS or no transform; georeference it first (gdal_translate)")
             if source.count != 1 or np.dtype(source.dtypes[0]).kind not in "iuf":
@@ -84,7 +85,21 @@ def _gdal_name(path: Path) -> str:
         raise DataError(f"{path}: not a readable zip archive ({error})") from error
     if len(members) != 1:
         raise DataError(f"{path}: {len(members)} .hgt files inside; expected one")
-    return f"/vsizip/{path.resolve()}/{members[0]}"
+    return f"/vsizip/{path}/{members[0]}"
+
+
+@lru_cache(maxsize=8)
+def _in_memory(archive: str, member: str) -> MemoryFile:
+    with zipfile.ZipFile(archive) as opened:
+        return MemoryFile(opened.read(member), filename=member.rsplit("/", 1)[-1])
+
+
+def _readable(name: str) -> str:
+    """What to open for repeated reading: parts of a zipped file would be unpacked again and again."""
+    if not name.startswith("/vsizip/"):
+        return name
+    archive, _, member = name.removeprefix("/vsizip/").partition(".zip/")
+    return str(_in_memory(f"{archive}.zip", member).name)
 
 
 def _unit(path: Path, unit: str) -> float:
@@ -145,7 +160,7 @@ def read_block(
     """
     block = np.full((side, side), np.nan)
     try:
-        with rasterio.open(raster.name) as source, _upright(source) as grid:
+        with rasterio.open(_readable(raster.name)) as source, _upright(source) as grid:
             if shrink == 1:
                 i0, i1 = max(place[0], left), min(place[1], left + side)
                 j0, j1 = max(place[2], top), min(place[3], top + side)
