@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,31 @@ import numpy as np
 import polars as pl
 
 from lard import __version__
+from lard.odd.spec import Condition, Profile
 from lard.quality import Dataset, Offence, Result, Run, verdict
 from lard.quality.dataset import BOX, PARTS
 from lard.quality.model import FAIL, NOT_APPLICABLE, OBJECTIVES, PASS, WAIVED
 from lard.quality.odd import PARAMETERS, UNITS
 from lard.quality.outputs import finite, provenance, scope
 from lard.report import plots
-from lard.report.page import render
+from lard.report.page import figures_text, render
 from lard.report.thumbs import thumbnail
 from lard.tables import write_text
 
 SHOWN_FINDINGS = 20
 SHOWN_SAMPLES = 10
 RED_BGR, GREEN_BGR = (38, 38, 214), (90, 200, 60)
+SECTIONS = {
+    "DQR-C01": ("coverage", "plot of frames per bin"),
+    "DQR-R04": ("coverage", "plot of runways per frame"),
+    "DQR-I01": ("coverage", "plot of box sizes"),
+    "DQR-I02": ("coverage", "plot of box shapes"),
+    "DQR-S01": ("sets", "airports of each set and their map"),
+    "DQR-S02": ("sets", "distributions of each set"),
+    "DQR-N01": ("size", "what the numbers of samples show"),
+    "DQR-T01": ("provenance", "hashes, versions and seeds"),
+    "DQR-W01": ("waivers", "the waivers"),
+}
 STATUS_TEXT = {PASS: "pass", FAIL: "fail", WAIVED: "waived", NOT_APPLICABLE: "not applicable"}
 
 
@@ -46,6 +59,7 @@ def compliance_html(run: Run) -> str:
         requirements=rows,
         by_id={row["id"]: row for row in rows},
         parameters=_traceability(run),
+        rules=_rules(run),
         objectives=[
             (name, text, [row for row in rows if row["objective"] == name])
             for name, text in OBJECTIVES.items()
@@ -94,6 +108,8 @@ def _requirement(result: Result) -> dict[str, Any]:
         "waiver": result.waiver,
         "offending": len({offence.subject for offence in offences}),
         "findings": offences[:SHOWN_FINDINGS],
+        "section": SECTIONS.get(check.id, ("", "")),
+        "evidence": _evidence(outcome.evidence),
         "more": max(0, len(offences) - SHOWN_FINDINGS),
     }
 
@@ -121,6 +137,53 @@ def _traceability(run: Run) -> list[dict[str, Any]]:
             {"name": name, "ranges": text, "checks": [r.id for r in run.results if r.id == "DQR-C06"]}
         )
     return rows
+
+
+def _rules(run: Run) -> list[dict[str, Any]]:
+    """One row per conditional rule of the spec: what it says and the requirements that look after it."""
+    odd = run.dataset.odd
+    if odd is None or odd.spec is None:
+        return []
+    ids = {result.id for result in run.results}
+    return [
+        {
+            "name": rule.name,
+            "when": _conditions_text(rule.when) or "always",
+            "require": _conditions_text(rule.require),
+            "checks": [id for id in ("DQR-C01", "DQR-C02", "DQR-C03", "DQR-C04", "DQR-R01") if id in ids],
+        }
+        for rule in odd.spec.rules
+    ]
+
+
+def _conditions_text(conditions: Mapping[str, Condition]) -> str:
+    texts = []
+    for name, condition in conditions.items():
+        if isinstance(condition, Profile):
+            points = "; ".join(f"{lo:g} to {hi:g} at {x:g}" for x, lo, hi in condition.points)
+            texts.append(f"{name} by {condition.by}: {points}")
+        elif isinstance(condition[0], str):
+            texts.append(f"{name}: {' or '.join(str(word) for word in condition)}")
+        else:
+            texts.append(f"{name}: {condition[0]:g} to {condition[1]:g}")
+    return ", ".join(texts)
+
+
+def _evidence(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The figures behind a result as names and texts, in the order the requirement gives them."""
+    rows = []
+    for group, values in evidence.items():
+        for name, value in values.items() if isinstance(values, Mapping) else [(group, values)]:
+            rows.append((f"{group} {name}" if len(evidence) > 1 else str(name), _figures(value)))
+    return rows
+
+
+def _figures(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name} {_figures(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_figures(item) for item in value)
+    return figures_text(value)
 
 
 def _ranges_text(ranges: list[tuple[str, float, float]], unit: str) -> str:

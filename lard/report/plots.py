@@ -148,6 +148,9 @@ def picture_svg(run: Run) -> str:
             bins = np.geomspace(max(side.min(), 0.5), max(side.max(), 2.0), 30) if len(side) else [1.0, 2.0]
             middle.hist(side, bins=bins, color=BLUE, edgecolor="white", linewidth=0.4)
             middle.set_xscale("log")
+            ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if bins[0] <= t <= bins[-1]]
+            middle.set_xticks(ticks, [str(t) for t in ticks])
+            middle.set_xticks([], minor=True)
             ratio = np.log2(width / height)
             right.hist(ratio, bins=30, color=GREY, edgecolor="white", linewidth=0.4)
             right.set_xticks(range(-4, 5, 2), ["1:16", "1:4", "1:1", "4:1", "16:1"])
