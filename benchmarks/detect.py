@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from lard.detect.checkpoint import multiplications, save_detector
+from lard.detect.checkpoint import exported, multiplications, save_detector
 from lard.detect.config import ModelSpec, Params, PredictSpec
 from lard.detect.decode import detect
 from lard.detect.evaluation import AREAS_PX2, Evaluation
 from lard.detect.fcos import Detector, build, channels_last
 from lard.detect.loss import Targets, assign, detection_loss
 from lard.detect.ortho import retract_all
-from lard.detect.train import exported
 
 BATCH, CROP_PX, FRAME_PX = 16, 192, 1024
 IMAGES, RUNWAYS, DETECTIONS = 20_000, 2, 5

@@ -13,14 +13,13 @@ from click.testing import CliRunner
 from detect_support import write_toy
 
 from lard.cli import main
-from lard.detect.checkpoint import load_detector, save_detector
+from lard.detect.checkpoint import exported, load_detector, save_detector
 from lard.detect.config import ModelSpec, PredictSpec
 from lard.detect.data import load_image, read_pictures
 from lard.detect.decode import Decoder, select, to_input
 from lard.detect.deploy import FORMAT, KEY, export_model, open_onnx
 from lard.detect.fcos import build
 from lard.detect.predict import predict
-from lard.detect.train import exported
 from lard.errors import DataError, ModelError
 
 onnx = pytest.importorskip("onnx")

@@ -11,11 +11,11 @@ from torch import nn
 
 from lard.detect.audit import audit, bound_of, conv_bound, polyphase
 from lard.detect.boxes import giou_loss, iou_matrix, nms
+from lard.detect.checkpoint import exported
 from lard.detect.config import ModelSpec
 from lard.detect.fcos import LipschitzFcos, build
 from lard.detect.loss import assign, centerness_of, focal, hinge_kr, locations_px
 from lard.detect.ortho import HalfUpsample, MaxMin, OrthoConv2d, newton_schulz, orthonormal, retract_all
-from lard.detect.train import exported
 from lard.errors import ModelError
 
 LIP = ModelSpec(

@@ -183,10 +183,9 @@ def test_the_default_pipeline_has_one_protocol_on_one_source() -> None:
 def test_predictions_over_two_sources_are_those_of_each(two: list[Path], tmp_path: Path) -> None:
     import torch
 
-    from lard.detect.checkpoint import save_detector
+    from lard.detect.checkpoint import exported, save_detector
     from lard.detect.config import ModelSpec, PredictSpec
     from lard.detect.fcos import build
-    from lard.detect.train import exported
 
     spec = ModelSpec(
         family="fcos", widths=(8, 16, 16), depths=(1, 1, 1), pyramid=8, towers=1, side_limits_px=(32,)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lard.detect.audit import LipschitzBound, audit
 from lard.detect.config import ModelSpec
 from lard.detect.fcos import Detector, LipschitzFcos, build
+from lard.detect.ortho import OrthoConv2d
 from lard.errors import ModelError
 from lard.tables import atomic_path
 
@@ -69,6 +70,21 @@ def save_detector(net: Detector, name: str, spec: ModelSpec, extra: dict[str, An
     write_tensors(net.state_dict(), meta, path)
 
 
+def exported(net: Detector, spec: ModelSpec) -> Detector:
+    """A copy for prediction: orthogonal layers become ordinary convolutions with exact kernels."""
+    plain = build(spec, exported=True)
+    modules = dict(plain.named_modules())
+    state: dict[str, Tensor] = {}
+    for name, module in net.named_modules():
+        if isinstance(module, OrthoConv2d):
+            assert isinstance(modules[name], nn.Conv2d)
+            state |= {f"{name}.{key}": value for key, value in module.cpu().to_plain().state_dict().items()}
+    kept = plain.state_dict()
+    state |= {key: value for key, value in net.state_dict().items() if key in kept and key not in state}
+    plain.load_state_dict(state)
+    return plain.eval()
+
+
 def facts(path: str | Path) -> dict[str, Any]:
     """What a leaderboard says about a checkpoint: size, work per picture, Lipschitz constant if any."""
     meta = read_tensors(path)[1]
@@ -85,15 +101,15 @@ def multiplications(spec: ModelSpec, side_px: int = 1024) -> int:
     """Multiplications of the convolutions of one square picture, counted without computing it."""
     count = 0
 
-    def add(layer: torch.nn.Module, _: Any, answer: Tensor) -> None:
+    def add(layer: nn.Module, _: Any, answer: Tensor) -> None:
         nonlocal count
-        assert isinstance(layer, torch.nn.Conv2d)
+        assert isinstance(layer, nn.Conv2d)
         count += answer.numel() * layer.weight[0].numel()
 
     with torch.device("meta"):
         net = build(spec, exported=True).eval()
         for layer in net.modules():
-            if isinstance(layer, torch.nn.Conv2d):
+            if isinstance(layer, nn.Conv2d):
                 layer.register_forward_hook(add)
         net(torch.empty(1, 3, side_px, side_px))
     return count

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 import io
-import json
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -18,18 +16,19 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from lard.detect.checkpoint import read_tensors, save_detector, write_tensors
+from lard.detect.checkpoint import exported, read_tensors, save_detector
 from lard.detect.config import ModelSpec, TrainSpec, parse_plan
 from lard.detect.crew import Place, all_alike, crew, joined, torchrun_place, total
 from lard.detect.data import Crop, crops_of, pictures_of_step, read_pictures
 from lard.detect.events import EventWriter, event_writer
-from lard.detect.fcos import Detector, Level, build, channels_last
+from lard.detect.fcos import Level, build, channels_last
 from lard.detect.loss import Targets, assign, detection_loss
-from lard.detect.ortho import OrthoConv2d, retract_all
+from lard.detect.ortho import retract_all
+from lard.detect.state import fingerprint, load_state, save_state
 from lard.detect.truth import Paths, coco_paths, several, truth_sha256
 from lard.errors import ModelError
 from lard.progress import Meter
-from lard.tables import atomic_path, folder_lock, sha256_file
+from lard.tables import atomic_path, folder_lock
 
 LOG_COLUMNS = ("step", "learning_rate", "objectness", "box", "centre", "gradient_norm")
 LOG_EVERY = 10
@@ -276,45 +275,17 @@ class _Run:
         torch._foreach_lerp_([averaged[key] for key in floats], [current[key] for key in floats], 1 - decay)
 
     def _fingerprint(self) -> str:
-        """What a saved state must share with this run to be resumed."""
-        known = {"spec": self.spec.model_dump(mode="json"), "plan": self.plan.model_dump(mode="json")}
-        digest = hashlib.sha256(json.dumps({**known, "torch": torch.__version__}, sort_keys=True).encode())
-        for source in sorted(Path(__file__).parent.glob("*.py")):
-            digest.update(source.read_bytes())  # a state of other code would mix two runs
-        for dataset in self.datasets:
-            for data in ("coco/train.json", "manifest.parquet"):
-                if (dataset / data).is_file():
-                    digest.update(sha256_file(dataset / data).encode())
-        return digest.hexdigest()
+        return fingerprint(self.spec, self.plan, self.datasets)
 
     def _save_state(self, step: int) -> None:
         """Keep everything that the next step depends on."""
-        tensors = {f"net.{key}": value for key, value in self.net.state_dict().items()}
-        tensors |= {f"average.{key}": value for key, value in self.average.state_dict().items()}
-        for index, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items()}
-        write_tensors(
-            tensors, {"step": step, "rows": self.rows, "fingerprint": self._fingerprint()}, self.state_path
-        )
+        meta = {"step": step, "rows": self.rows, "fingerprint": self._fingerprint()}
+        save_state(self.state_path, self.net, self.average, self.optimiser, meta)
 
     def _resume(self) -> int:
         """Load the state of an interrupted run of the same parameters and data; return the next step."""
-        step = 0
-        if self.state_path.is_file():
-            try:
-                tensors, meta = read_tensors(self.state_path)
-            except ModelError:
-                meta = {}  # not a state we wrote: start afresh, the file is replaced at the next save
-            if meta.get("fingerprint") == self._fingerprint():
-                self.net.load_state_dict(_below("net.", tensors))
-                self.average.load_state_dict(_below("average.", tensors))
-                state: dict[int, dict[str, Tensor]] = {}
-                for key, value in _below("optimiser.", tensors).items():
-                    index, field = key.split(".", 1)
-                    state.setdefault(int(index), {})[field] = value
-                groups = self.optimiser.state_dict()["param_groups"]
-                self.optimiser.load_state_dict({"state": state, "param_groups": groups})
-                self.rows, step = meta["rows"], int(meta["step"])
+        meta = load_state(self.state_path, self.net, self.average, self.optimiser, self._fingerprint())
+        self.rows, step = meta.get("rows", []), int(meta.get("step", 0))
         if not all_alike(float(step), self.device):
             raise ModelError(f"{self.state_path}: changed while training started; run again")
         return step
@@ -339,21 +310,6 @@ class _Run:
         save_detector(exported(self.average, self.spec), self.name, self.spec, extra, checkpoint)
 
 
-def exported(net: Detector, spec: ModelSpec) -> Detector:
-    """A copy for prediction: orthogonal layers become ordinary convolutions with exact kernels."""
-    plain = build(spec, exported=True)
-    modules = dict(plain.named_modules())
-    state: dict[str, Tensor] = {}
-    for name, module in net.named_modules():
-        if isinstance(module, OrthoConv2d):
-            assert isinstance(modules[name], nn.Conv2d)
-            state |= {f"{name}.{key}": value for key, value in module.cpu().to_plain().state_dict().items()}
-    kept = plain.state_dict()
-    state |= {key: value for key, value in net.state_dict().items() if key in kept and key not in state}
-    plain.load_state_dict(state)
-    return plain.eval()
-
-
 def schedule(step: int, steps: int, warmup: float) -> float:
     """Share of the peak learning rate: linear warm-up, then a cosine down to 2 %."""
     rising = max(1, round(warmup * steps))
@@ -365,8 +321,3 @@ def schedule(step: int, steps: int, warmup: float) -> float:
 def _is_out_of_memory(error: RuntimeError) -> bool:
     """Whether an error of torch tells of a lack of memory, on a GPU or in its CPU allocator."""
     return isinstance(error, torch.OutOfMemoryError) or "allocate" in str(error)
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names start with a prefix, without it."""
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
