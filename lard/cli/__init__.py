@@ -17,7 +17,7 @@ COMMANDS = {
     "terrain": ("terrain", "Compare runway altitudes with a terrain model."),
     "tiles": ("tiles", "Fetch, check and describe aerial imagery for ground folders."),
     "render": ("render", "Render the frames of a table from ground imagery."),
-    "preview": ("render", "Render one view of a runway from a few numbers."),
+    "preview": ("preview", "Render one view of a runway from a few numbers."),
     "footage": ("footage", "Match pictures made elsewhere to poses, as a dataset."),
     "annotated": ("annotated", "Import hand-annotated pictures of real approaches."),
     "label": ("label", "Label every runway in view of each frame."),

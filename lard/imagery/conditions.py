@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from lard.errors import DataError
+from lard.odd.checks import RAIN_CLOUD_FRACTION
 from lard.odd.parameters import CONDITIONS, PARAMETERS
 from lard.scenario import sun
 from lard.tables import frame_rng
@@ -159,3 +161,47 @@ def _check_light(frame: Mapping[str, Any]) -> None:
             f"light is {light!r}, but sun_elevation_deg is {elevation:.1f}; expected from {lo:g} to {hi:g}, "
             "or leave one of them out"
         )
+
+
+def check_conditions(frames: pl.DataFrame) -> list[str]:
+    """Faults of the condition columns of a frames table: what is no number, out of range or contradictory."""
+    faults = []
+
+    def note(bad: pl.Expr, name: str, expected: str) -> None:
+        rows = frames.filter(bad.fill_null(False))
+        for frame_id, value in rows.select("frame_id", name).head(3).rows():
+            faults.append(f"frames: {name} of frame {frame_id} is {value}; expected {expected}")
+
+    for name in (name for name in COLUMNS if name in frames.columns and name != "visibility_m"):
+        parameter, column = PARAMETERS.get(name), pl.col(name)
+        if not frames[name].dtype.is_numeric():
+            faults.append(f"frames: {name} is {frames[name].dtype}; expected numbers")
+            continue
+        lo, hi = (parameter.lo, parameter.hi) if parameter else (-360.0, 360.0)
+        note(~column.is_between(lo, hi), name, f"from {lo:g} to {hi:g}")
+    if faults:
+        return faults
+    if {"light", "sun_elevation_deg"} <= set(frames.columns):
+        note(~pl.col("light").is_in(list(_BY_LIGHT)), "light", f"one of {', '.join(_BY_LIGHT)}")
+        for light, (lo, hi) in _BY_LIGHT.items():
+            outside = ~pl.col("sun_elevation_deg").is_between(lo - _TWILIGHT_DEG, hi + _TWILIGHT_DEG)
+            wanted = f"from {lo:g} to {hi:g}, as its light is {light!r}"
+            note((pl.col("light") == light) & outside, "sun_elevation_deg", wanted)
+    if {"fog_base_m", "fog_top_m"} <= set(frames.columns):
+        low = (pl.col("fog_top_m") > 0) & (pl.col("fog_top_m") <= pl.col("fog_base_m"))
+        note(low, "fog_top_m", "0 (no fog) or more than fog_base_m")
+    return faults
+
+
+def remarks(frames: pl.DataFrame) -> list[str]:
+    """What is odd about the conditions of a frames table, yet can be drawn."""
+    if not {"rain_mm_h", "cloud_fraction"} <= set(frames.columns):
+        return []
+    dry = (pl.col("rain_mm_h") > 0) & (pl.col("cloud_fraction") < RAIN_CLOUD_FRACTION)
+    count = frames.filter(dry.fill_null(False)).height
+    if count == 0:
+        return []
+    return [
+        f"{count} frames have rain from a sky less than {RAIN_CLOUD_FRACTION:g} clouded; they are drawn "
+        "under clouds, a rule of the ODD spec (rain means clouds) avoids them"
+    ]

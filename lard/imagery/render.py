@@ -5,32 +5,31 @@ picture's SHA-256. A frame is kept when both still hold; so a run may be killed 
 """
 
 import hashlib
-import io
 import json
-import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from PIL import Image
 
 import lard
-from lard.airports.model import Airport, RunwayDatabase
-from lard.camera import Camera, Poses
-from lard.errors import DataError, LardError, SourceError
-from lard.imagery.ground.pyramid import GroundPyramid, load_ground
-from lard.imagery.ground.terrain import Surface, surface_of
-from lard.imagery.renderer import RENDERER_VERSION, Conditions, Quality, render_frame
+from lard.airports.model import RunwayDatabase
+from lard.camera import Camera
+from lard.errors import DataError, SourceError
+from lard.imagery.conditions import COLUMNS, check_conditions
+from lard.imagery.ground.pyramid import load_ground
+from lard.imagery.ground.terrain import FAR_REACH_M
+from lard.imagery.ground.terrain_dem import load_dem
+from lard.imagery.render_task import RenderSettings, Task, image_name, render_task, unwritable
+from lard.imagery.renderer import RENDERER_VERSION
+from lard.imagery.sources.resolution import REFUSE_RATIO, check_resolution
 from lard.progress import Meter
 from lard.tables import (
     FRAMES,
     MANIFEST,
-    atomic_path,
     check_schema,
     folder_lock,
-    read_json,
     sha256_file,
     stable_hash,
     write_table,
@@ -44,41 +43,22 @@ _INPUT_COLUMNS = [
     "frame_id", "airport", "lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg",
     "width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px", "earth_model", "visibility_m", "seed",
 ]  # fmt: skip
+_OPTIONAL_COLUMNS = [
+    *(name for name in (*Camera.__dataclass_fields__, *COLUMNS) if name not in _INPUT_COLUMNS),
+    "light", "day_of_year", "local_time_h",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class RenderSettings:
-    """How pictures are made and stored; part of every frame's key."""
+class _Run:
+    """What all frames of a run share."""
 
-    jpeg_quality: int = 92
-    quality: Quality = field(default_factory=Quality)
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.jpeg_quality <= 100:
-            raise DataError(f"render.jpeg_quality is {self.jpeg_quality}; expected from 1 to 100")
-        if not 1 <= self.quality.supersample <= 8:
-            raise DataError(f"render.supersample is {self.quality.supersample}; expected from 1 to 8")
-
-    @classmethod
-    def of_params(cls, params: dict[str, Any]) -> "RenderSettings":
-        """Settings of the `render` section of params.yaml; unknown keys are refused."""
-        filters = {name: params[name] for name in Quality.__dataclass_fields__ if name in params}
-        unknown = set(params) - set(filters) - {"jpeg_quality"}
-        if unknown:
-            known = ", ".join(["jpeg_quality", *Quality.__dataclass_fields__])
-            raise DataError(f"render.{', render.'.join(sorted(unknown))}: unknown; expected some of {known}")
-        return cls(int(params.get("jpeg_quality", 92)), Quality(**filters))
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """A few frames of one airport, as sent to a worker."""
-
-    ground: Path
-    airport: Airport
+    ground_root: Path
     out_dir: Path
+    workers: str | int
+    db: RunwayDatabase
     settings: RenderSettings
-    frames: list[dict[str, Any]]
+    dem: str
 
 
 def render_frames(
@@ -91,42 +71,44 @@ def render_frames(
     settings: RenderSettings | None = None,
     resume: bool = True,
     shard: tuple[int, int] = (0, 1),
+    dem: str | Path | None = None,
+    coarse: bool = False,
 ) -> pl.DataFrame:
     """Write images/<frame_id>.jpg of every frame, frames.parquet and manifest.parquet; return the manifest.
 
-    With shard (i, n) only an n-th part of the frames is rendered and no table is written; a last call without
-    one checks all pictures, makes what is missing and writes the tables.
+    dem is a terrain model's path (lard.imagery.ground.terrain_dem); coarse lets ground imagery be much too
+    coarse for its frames, which is an error otherwise. With shard (i, n) only an n-th part of the frames is
+    rendered and no table is written; a last call without one checks all pictures, makes what is missing and
+    writes the tables.
     """
     settings, out_dir, ground_root = settings or RenderSettings(), Path(out_dir), Path(ground_root)
     frames = _checked(frames)
     grounds = _ground_manifests(frames, ground_root, db)
-    keys = _keys(frames, grounds, db, settings)
+    check_resolution(frames, grounds, db, refuse_ratio=None if coarse else REFUSE_RATIO)
+    run = _Run(ground_root, out_dir, workers, db, settings, str(dem or ""))
+    keys = _keys(frames, grounds, run)
     if shard[1] > 1:
         part = [stable_hash(name) % shard[1] == shard[0] for name in frames["frame_id"]]
         journal = out_dir / f"{JOURNAL}_{shard[0]}_{shard[1]}.jsonl"
         (out_dir / "images").mkdir(parents=True, exist_ok=True)
-        done = _render_missing(
-            frames.filter(part), keys, journal, ground_root, out_dir, workers, db, settings, resume
-        )
+        done = _render_missing(frames.filter(part), keys, journal, run, resume)
         return _manifest(frames.filter(part), done, grounds, db)
     with folder_lock(out_dir):
         (out_dir / "images").mkdir(parents=True, exist_ok=True)
         journal = out_dir / f"{JOURNAL}.jsonl"
-        done = _render_missing(frames, keys, journal, ground_root, out_dir, workers, db, settings, resume)
+        done = _render_missing(frames, keys, journal, run, resume)
         _remove_stale(out_dir, set(frames["frame_id"]))
         manifest = _manifest(frames, done, grounds, db)
-        write_table(frames, out_dir / "frames.parquet", FRAMES)
-        write_table(manifest, out_dir / "manifest.parquet", MANIFEST)
         lines = [_line(name, keys[name], done[name]) for name in sorted(done)]
-        write_text("".join(lines), journal)  # sorted, so that its bytes do not tell the order of work
+        try:
+            write_table(frames, out_dir / "frames.parquet", FRAMES)
+            write_table(manifest, out_dir / "manifest.parquet", MANIFEST)
+            write_text("".join(lines), journal)  # sorted, so that its bytes do not tell the order of work
+        except OSError as error:
+            raise unwritable(out_dir, error) from error
         for part_journal in out_dir.glob(f"{JOURNAL}_*.jsonl"):
             part_journal.unlink()
     return manifest
-
-
-def image_name(frame_id: str) -> str:
-    """Path of a frame's picture relative to the dataset folder."""
-    return f"images/{frame_id}.jpg"
 
 
 def _checked(frames: pl.DataFrame) -> pl.DataFrame:
@@ -143,6 +125,7 @@ def _checked(frames: pl.DataFrame) -> pl.DataFrame:
         for row in frames.filter(~pl.col(name).cast(pl.Float64).is_finite().fill_null(False))
         .select("frame_id", name).head(3).rows()
     ]  # fmt: skip
+    faults += check_conditions(frames)
     if faults:
         raise DataError("\n".join(faults))
     return frames
@@ -155,7 +138,8 @@ def _ground_manifests(frames: pl.DataFrame, root: Path, db: RunwayDatabase) -> d
         db.airport(icao)
         path = root / icao / "manifest.json"
         if path.is_file():
-            manifests[icao] = {**read_json(path), "digest": sha256_file(path)}
+            ground = load_ground(path.parent)  # a malformed manifest is named before the work begins
+            manifests[icao] = {**ground.manifest, "digest": ground.digest}
         else:
             faults.append(f"{path}: no ground imagery for {icao}")
     if faults:
@@ -163,49 +147,73 @@ def _ground_manifests(frames: pl.DataFrame, root: Path, db: RunwayDatabase) -> d
     return manifests
 
 
-def _keys(
-    frames: pl.DataFrame, grounds: dict[str, dict[str, Any]], db: RunwayDatabase, settings: RenderSettings
-) -> dict[str, str]:
+def _keys(frames: pl.DataFrame, grounds: dict[str, dict[str, Any]], run: _Run) -> dict[str, str]:
     """Per frame, the digest of everything its picture depends on."""
-    places = {
-        icao: [ground["digest"], [strip.corners for strip in db.airport(icao).runways], db.earth]
-        for icao, ground in grounds.items()
-    }
-    common = [RENDERER_VERSION, asdict(settings)]
+    places, dem = {}, load_dem(run.dem, run.db.altitude_datum) if run.dem else None
+    for icao, ground in grounds.items():
+        airport = run.db.airport(icao)
+        lit = [[strip.displaced_m, strip.marking, strip.lighted] for strip in airport.runways]
+        terrain = dem.digest(ground["lat0_deg"], ground["lon0_deg"], FAR_REACH_M) if dem else ""
+        corners = [strip.corners for strip in airport.runways]
+        places[icao] = [ground["digest"], corners, lit, run.db.earth, terrain]
+    common = [RENDERER_VERSION, asdict(run.settings)]
     return {
         row["frame_id"]: hashlib.sha256(
             json.dumps([common, places[row["airport"]], row], sort_keys=True).encode()
         ).hexdigest()
-        for row in frames.select(_INPUT_COLUMNS).iter_rows(named=True)
+        for row in map(_given, frames.select(_columns(frames)).iter_rows(named=True))
     }
 
 
+def _columns(frames: pl.DataFrame) -> list[str]:
+    """The columns that pictures depend on."""
+    return _INPUT_COLUMNS + [name for name in _OPTIONAL_COLUMNS if name in frames.columns]
+
+
+def _given(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without its empty cells: an empty optional column is as good as none."""
+    return {name: value for name, value in row.items() if value is not None}
+
+
 def _render_missing(
-    frames: pl.DataFrame, keys: dict[str, str], journal: Path, ground_root: Path, out_dir: Path,
-    workers: str | int, db: RunwayDatabase, settings: RenderSettings, resume: bool,
-) -> dict[str, str]:  # fmt: skip
+    frames: pl.DataFrame, keys: dict[str, str], journal: Path, run: _Run, resume: bool
+) -> dict[str, str]:
     """SHA-256 of every frame's picture, after rendering those that are missing, damaged or out of date."""
-    done = _kept(frames, keys, out_dir) if resume else {}
+    done = _kept(frames, keys, run.out_dir) if resume else {}
     todo = frames.filter(~pl.col("frame_id").is_in(list(done)))
     if len(todo) == 0:
         return done
-    executor, width = executor_of(workers)
-    with (
-        executor,
-        journal.open("a", encoding="utf-8") as stream,
-        Meter("render", len(todo), "frames") as meter,
-    ):
-        stream.write("\n")  # ends a line that a killed run left cut
+    executor, width = executor_of(run.workers)
+    with executor, _Journal(journal) as entries, Meter("render", len(todo), "frames") as meter:
         kept = len(done)
-        for results in run_bounded(
-            executor, width, _render_task, _tasks(todo, ground_root, out_dir, db, settings)
-        ):
-            for frame_id, digest in results:
-                done[frame_id] = digest
-                stream.write(_line(frame_id, keys[frame_id], digest))
-            stream.flush()
+        for results in run_bounded(executor, width, render_task, _tasks(todo, run)):
+            entries.add([_line(frame_id, keys[frame_id], digest) for frame_id, digest in results])
+            done.update(results)
             meter.advance(len(results), f"{kept} kept" if kept else "")
     return done
+
+
+class _Journal:
+    """A file that lines are appended to, each at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> "_Journal":
+        # unbuffered: closing has nothing left to write, so a full disk is told once and where it happens
+        self._stream = self.path.open("ab", buffering=0)
+        self.add(["\n"])  # ends a line that a killed run left cut
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def add(self, lines: list[str]) -> None:
+        """Append lines; SourceError when there is no room."""
+        try:
+            self._stream.write("".join(lines).encode())
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
 
 def _kept(frames: pl.DataFrame, keys: dict[str, str], out_dir: Path) -> dict[str, str]:
@@ -232,60 +240,16 @@ def _line(frame_id: str, key: str, digest: str) -> str:
     return json.dumps({"frame_id": frame_id, "key": key, "sha256": digest}, sort_keys=True) + "\n"
 
 
-def _tasks(
-    frames: pl.DataFrame, ground_root: Path, out_dir: Path, db: RunwayDatabase, settings: RenderSettings
-) -> Iterator[_Task]:
+def _tasks(frames: pl.DataFrame, run: _Run) -> Iterator[Task]:
+    columns = _columns(frames)
     for (icao,), group in frames.group_by("airport", maintain_order=True):
-        airport = db.airport(str(icao))
+        airport = run.db.airport(str(icao))
         for start in range(0, len(group), _FRAMES_PER_TASK):
-            rows = group[start : start + _FRAMES_PER_TASK].select(_INPUT_COLUMNS).to_dicts()
-            yield _Task(ground_root / airport.icao, airport, out_dir, settings, rows)
-
-
-_scene: dict[tuple[str, str, str], tuple[GroundPyramid, Surface]] = {}
-"""The one ground and surface this process holds: tasks come airport by airport."""
-
-
-def _scene_of(task: _Task, earth: str) -> tuple[GroundPyramid, Surface]:
-    key = (str(task.ground), sha256_file(task.ground / "manifest.json"), earth)
-    if key not in _scene:
-        _scene.clear()
-        ground = load_ground(task.ground)
-        _scene[key] = (ground, surface_of(task.airport, ground.lat0_deg, ground.lon0_deg, earth))
-    return _scene[key]
-
-
-def _render_task(task: _Task) -> list[tuple[str, str]]:
-    """Render and write the frames of a task; frame ids with the SHA-256 of their pictures."""
-    results = []
-    for row in task.frames:
-        frame = pl.DataFrame([row])
-        camera = Camera(*(row[name] for name in Camera.__dataclass_fields__))
-        try:
-            ground, surface = _scene_of(task, row["earth_model"])
-            image = render_frame(
-                ground,
-                surface,
-                Poses.from_frames(frame),
-                camera,
-                Conditions.of_frame(row),
-                task.settings.quality,
-            )
-        except LardError as error:
-            raise type(error)(f"frame {row['frame_id']}: {error}") from error
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, "JPEG", quality=task.settings.jpeg_quality, subsampling=0)
-        path = task.out_dir / image_name(row["frame_id"])
-        try:
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(buffer.getbuffer())
-        except OSError as error:
-            raise SourceError(
-                f"{path}: cannot be written ({os.strerror(error.errno or 0)}); finished pictures are kept, "
-                "make room and run again"
-            ) from error
-        results.append((row["frame_id"], hashlib.sha256(buffer.getbuffer()).hexdigest()))
-    return results
+            rows = [_given(row) for row in group[start : start + _FRAMES_PER_TASK].select(columns).to_dicts()]
+            yield Task(
+                run.ground_root / airport.icao, airport, run.out_dir, run.settings, rows, run.dem,
+                run.db.altitude_datum,
+            )  # fmt: skip
 
 
 def _remove_stale(out_dir: Path, frame_ids: set[str]) -> None:

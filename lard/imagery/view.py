@@ -15,6 +15,7 @@ from lard.imagery.conditions import Conditions
 from lard.imagery.daylight import atmosphere_of, sun_vector
 from lard.imagery.ground.pyramid import GroundPyramid, load_ground
 from lard.imagery.ground.terrain import Surface, surface_of
+from lard.imagery.ground.terrain_dem import Dem
 from lard.imagery.lens import blurred_by_motion, defocused, vignetted, watermarked
 from lard.imagery.light_drawing import add_light, light_picture
 from lard.imagery.lights import LightField, lights_of
@@ -41,10 +42,12 @@ class Scene:
         return self.surface.z_far_m
 
 
-def load_scene(folder: str | Path, airport: Airport, earth: str | None = None) -> Scene:
-    """The scene of an airport from its ground folder, on an earth model."""
+def load_scene(
+    folder: str | Path, airport: Airport, earth: str | None = None, dem: Dem | None = None
+) -> Scene:
+    """The scene of an airport from its ground folder, on an earth model and, if given, a terrain model."""
     ground = load_ground(Path(folder))
-    return scene_of(airport, ground, surface_of(airport, ground.lat0_deg, ground.lon0_deg, earth))
+    return scene_of(airport, ground, surface_of(airport, ground.lat0_deg, ground.lon0_deg, earth, dem=dem))
 
 
 def scene_of(airport: Airport, ground: GroundPyramid, surface: Surface) -> Scene:
