@@ -59,9 +59,12 @@ def train(
     MODEL is a name in the models section of the parameter file or one of these presets:
 
     \b
-      fcos-s, fcos-m, fcos-l         plain FCOS, narrow to ResNet-18 width
-      lip-fcos-s, -m, -l             1-Lipschitz, accurate: focal loss, temperature 10
-      lip-fcos-s-robust, -m-, -l-    1-Lipschitz, robust: hinge and Kantorovich-Rubinstein, margin 0.5
+      fcos-s, fcos-m, fcos-l
+          plain FCOS, from narrow to the width of a ResNet-18
+      lip-fcos-s, lip-fcos-m, lip-fcos-l
+          1-Lipschitz, accurate: focal loss on ten times the logit
+      lip-fcos-s-robust, lip-fcos-m-robust, lip-fcos-l-robust
+          1-Lipschitz, robust: hinge at margin 0.5 and Kantorovich-Rubinstein
 
     An interrupted run goes on from its last saved step when started again with the same parameters. Under
     torchrun its processes share each batch, in the place of train.processes.
