@@ -29,7 +29,7 @@ class Quality:
 
     supersample: int = 2
     max_taps: int = 64
-    lod_bias: float = -0.5
+    lod_bias: float = 0.0
     zone_margin_m: float = 12.0
 
 

@@ -6,7 +6,7 @@ met exactly. The derivative of the map from pixels to the ground gives the paral
 texture is averaged along its long axis, row by row (or column by column) of texels, with exact shares of the rows
 at both ends, on the pyramid level whose texels suit its short axis.
 
-Texels are four 16-bit lanes of one 64-bit word, so that one multiplication blends all channels of two texels.
+Texels are 32-bit words, spread to 16-bit lanes of 64-bit ones, so that one multiplication blends all channels.
 One module on purpose: Numba's cache of a function notices changes of that function's own file only.
 """
 
@@ -52,16 +52,18 @@ CHANGE, DOWN, SPAN_SIZE = 7, 14, 17
 
 READ, WANTED, ABSENT = 1, 2, 3
 BLOCK_SHIFT = 8
-TILE = 16
+TILE, CELL = 32, 4  # pixels: of the squares tried first, and of the smallest
 EDGE_RAMP_PX = 24.0
 RIM_SHARE = 0.12  # of the coarsest level's half width, blended into its mean colour
 ZONE_TOLERANCE_PX, TOLERANCE_PX = 0.02, 0.12
 TOLERANCE_GREY = 0.5
+MOST_ZOOM = 1.35  # ratio of distances across a square: one footprint serves a row of its pixels
 FINE_TEXELS = 0.75  # runway pixels whose short axis spans more of the finest texels are supersampled
 
+_SPREAD = np.uint64(0x000000FF00FF00FF)  # blue in bits 16 .. 23, green in bits 32 .. 39
 _LANES = np.uint64(0x0000FFFF0000FFFF)
 _LOW = np.uint64(0xFFFFFFFF)
-_8, _16, _32, _255 = np.uint64(8), np.uint64(16), np.uint64(32), np.uint64(255)
+_8, _16, _24, _32 = np.uint64(8), np.uint64(16), np.uint64(24), np.uint64(32)
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 _inlined = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
@@ -292,6 +294,10 @@ def in_zone(x: float, y: float, strips: Array, margin: float) -> bool:
 @_jit
 def touches_zone(points: Array, j: int, i: int, step: int, strips: Array, margin: float) -> bool:
     """Whether the ground seen by a square of the lattice may touch a runway's zone."""
+    for b in range(2):
+        for a in range(2):
+            if points[j + b * step, i + a * step, KIND] == 0.0:
+                return False
     for k in range(strips.shape[0]):
         low_a = low_c = 1e30
         high_a = high_c = -1e30
@@ -310,44 +316,36 @@ def touches_zone(points: Array, j: int, i: int, step: int, strips: Array, margin
 
 
 @_inlined
+def blended(texels: Array, at: int, side: int, q: int) -> np.uint64:
+    """256 times the colours between two texels, in lanes of 16 bits: red, blue, green."""
+    a, b = np.uint64(texels[np.uintp(at)]), np.uint64(texels[np.uintp(at + side)])
+    a, b = (a | (a << _24)) & _SPREAD, (b | (b << _24)) & _SPREAD
+    return (a << _8) + (b - a) * np.uint64((q >> 8) & 255)
+
+
+@_inlined
 def walk(
-    texels: Array,
-    place: int,
-    step: int,
-    side: int,
-    first: int,
-    last: int,
-    start: int,
-    length: int,
-    q: int,
-    slope: int,
+    texels: Array, place: int, step: int, side: int, first: int, last: int, start: int, length: int, q: int, slope: int
 ) -> tuple[np.uint64, np.uint64]:
-    """Weighted sums of the channels along a line of texels, blended sideways; lanes (0, 2) and (1, 3).
+    """Weighted sums of the channels along a line of texels, blended sideways; lanes (red, green) and (blue).
 
     place: of texel (0, 0); step, side: to the next texel along and across the line; first .. last: texels along
     it; start, length: the line's, 1/256 texel; q, slope: place across of `first` and change per texel, 1/65536.
     """
     index = place + first * step
-    at = np.uintp(index + (q >> 16) * side)
-    a, b = texels[at], texels[at + np.uintp(side)]
-    v = (a << _8) + (b - a) * np.uint64((q >> 8) & 255)
+    v = blended(texels, index + (q >> 16) * side, side, q)
     weight = np.uint64(256 - (start & 255))
     low, high = (v & _LANES) * weight, ((v >> _16) & _LANES) * weight
     low_sum = high_sum = np.uint64(0)
     for _ in range(last - first - 1):
         q += slope
         index += step
-        at = np.uintp(index + (q >> 16) * side)
-        a, b = texels[at], texels[at + np.uintp(side)]
-        v = (a << _8) + (b - a) * np.uint64((q >> 8) & 255)
+        v = blended(texels, index + (q >> 16) * side, side, q)
         low_sum += v & _LANES
         high_sum += (v >> _16) & _LANES
     weight = np.uint64((start + length) & 255)
     q += slope
-    index += step
-    at = np.uintp(index + (q >> 16) * side)
-    a, b = texels[at], texels[at + np.uintp(side)]
-    v = (a << _8) + (b - a) * np.uint64((q >> 8) & 255)
+    v = blended(texels, index + step + (q >> 16) * side, side, q)
     low += (v & _LANES) * weight + (low_sum << _8)
     high += ((v >> _16) & _LANES) * weight + (high_sum << _8)
     return low, high
@@ -367,9 +365,7 @@ def walk_clamped(
         elif r == last:
             weight = np.uint64((start + length) & 255)
         c = min(max(q, 0), ((side_end - 1) << 16) - 1)
-        at = place + min(max(r, 0), end - 1) * step + (c >> 16) * side
-        a, b = texels[np.uintp(at)], texels[np.uintp(at + side)]
-        v = (a << _8) + (b - a) * np.uint64((c >> 8) & 255)
+        v = blended(texels, place + min(max(r, 0), end - 1) * step + (c >> 16) * side, side, c)
         low += (v & _LANES) * weight
         high += ((v >> _16) & _LANES) * weight
         q += slope
@@ -425,7 +421,8 @@ def see_level(
                 state = WANTED
     if state != READ or not sampling:
         return state
-    step, side = (width, 1) if down else (1, width)
+    pitch = int(row[7])
+    step, side = (pitch, 1) if down else (1, pitch)
     end, side_end = (height, width) if down else (width, height)
     change = int(slope * 65536.0)
     scale = weight / (length * 256.0)
@@ -452,8 +449,8 @@ def see_level(
             sun = shade_at((s[X] + i * s[CHANGE + X]) * t, (s[Y] + i * s[CHANGE + Y]) * t, major, shade, shade_frame)
             part *= 1.0 - air[SHADOW_DEPTH] * (1.0 - sun)
         red = part * (np.int64(low & _LOW) * red_light + red_far) + base * (red_0 + i * red_1)
-        green = part * (np.int64(high & _LOW) * green_light + green_far) + base * (green_0 + i * green_1)
-        blue = part * (np.int64(low >> _32) * blue_light + blue_far) + base * (blue_0 + i * blue_1)
+        green = part * (np.int64(low >> _32) * green_light + green_far) + base * (green_0 + i * green_1)
+        blue = part * (np.int64(high & _LOW) * blue_light + blue_far) + base * (blue_0 + i * blue_1)
         at = np.uintp(place_out + 3 * i)
         if keep:
             out[at] += np.float32(red)
@@ -568,36 +565,42 @@ def see(
 
 
 @_inlined
-def row_of(points: Array, j: int, i: int, step: int, down: float, right: float, size: int, s: Array) -> None:
-    """The row of pixels at a place within a square of the lattice, both in pixels from its first corner."""
+def plane_of(points: Array, j: int, i: int, step: int, size: int, plane: Array) -> None:
+    """Bilinear coefficients (4, CHANGE) of a square of the lattice: value, per pixel right, down, and of both."""
     share = 1.0 / size
-    a = down * share
     for c in range(CHANGE):
-        top, bottom = points[j, i, c], points[j + step, i, c]
-        left = top + (bottom - top) * a
-        end_top, end_bottom = points[j, i + step, c], points[j + step, i + step, c]
-        end = end_top + (end_bottom - end_top) * a
-        s[CHANGE + c] = (end - left) * share
-        s[c] = left + right * s[CHANGE + c]
-        if c < 3:
-            b = 0.5
-            s[DOWN + c] = ((bottom - top) * (1.0 - b) + (end_bottom - end_top) * b) * share
+        a, b = points[j, i, c], points[j, i + step, c]
+        d, e = points[j + step, i, c], points[j + step, i + step, c]
+        plane[0, c], plane[1, c], plane[2, c] = a, (b - a) * share, (d - a) * share
+        plane[3, c] = (e - d - b + a) * share * share
+
+
+@_inlined
+def row_of(plane: Array, down: float, right: float, size: int, s: Array) -> None:
+    """The row of pixels at a place within a square, both in pixels from its first corner."""
+    for c in range(CHANGE):
+        change = plane[1, c] + plane[3, c] * down
+        s[CHANGE + c] = change
+        s[c] = plane[0, c] + plane[2, c] * down + change * right
+    for c in range(3):
+        s[DOWN + c] = plane[2, c] + plane[3, c] * (0.5 * size)
 
 
 @_jit
 def fill_square(
     points: Array, pj: int, pi: int, step: int, j0: int, i0: int, size: int, band: int, zone: bool, count: int, out: Array,
     sampling: bool, s: Array, raw: Array, view: Array, strips: Array, texels: Array, blocks: Array, table: Array,
-    ground: Array, air: Array, shade: Array, shade_frame: Array,
+    ground: Array, air: Array, shade: Array, shade_frame: Array, plane: Array,
 ) -> bool:  # fmt: skip
     """Colours of a square of pixels between four lattice points; whether all blocks were there."""
     columns = min(size, int(view[WIDTH_PX]) - i0)
     rows = min(size, int(view[HEIGHT_PX]) - j0)
     whole = True
+    plane_of(points, pj, pi, step, size, plane)
     if points[pj, pi, KIND] == 0.0:
         if sampling:
             for j in range(rows):
-                row_of(points, pj, pi, step, float(j), 0.0, size, s)
+                row_of(plane, float(j), 0.0, size, s)
                 line = 3 * ((j0 - band + j) * int(view[WIDTH_PX]) + i0)
                 red, green, blue = s[ADD], s[ADD + 1], s[ADD + 2]
                 red_1, green_1, blue_1 = s[CHANGE + ADD], s[CHANGE + ADD + 1], s[CHANGE + ADD + 2]
@@ -608,7 +611,7 @@ def fill_square(
                     out[at + np.uintp(2)] = np.float32(blue + i * blue_1)
         return True
     for j in range(rows):
-        row_of(points, pj, pi, step, float(j), 0.0, size, s)
+        row_of(plane, float(j), 0.0, size, s)
         line = 3 * (j0 - band + j) * int(view[WIDTH_PX])
         begin, end = columns, columns
         if zone and count > 1:
@@ -634,7 +637,7 @@ def fill_square(
                 dx = ((job - 2) % count + 0.5) * part - 0.5
             if left < right:
                 if job > 0:
-                    row_of(points, pj, pi, step, j + dy, left + dx, size, s)
+                    row_of(plane, j + dy, left + dx, size, s)
                 whole &= see(
                     s, out, line + 3 * (i0 + left), right - left, size_px, share, job > 2, sampling, raw, view, texels,
                     blocks, table, ground, air, shade, shade_frame,
@@ -659,6 +662,9 @@ def fits(
             return False
     if kind == 0.0:
         return True
+    if size > 2 * CELL:
+        if max(a[W], b[W]) > MOST_ZOOM * min(a[W], b[W]) or max(c[W], d[W]) > MOST_ZOOM * min(c[W], d[W]):
+            return False
     w = 0.25 * (a[W] + b[W] + c[W] + d[W])
     t = 1.0 / w
     x, y = 0.25 * (a[X] + b[X] + c[X] + d[X]) * t, 0.25 * (a[Y] + b[Y] + c[Y] + d[Y]) * t
@@ -764,54 +770,60 @@ def fill_exactly(
 
 @_jit
 def fill_tile(
-    lattice: Array, j0: int, ti: int, count: int, out: Array, sampling: bool, s: Array, raw: Array,
-    inner: Array, point: Array, kinds: Array, view: Array, heights: Array, far: Array, start: Array, strips: Array,
-    texels: Array, blocks: Array, table: Array, ground: Array, sky: Array, air: Array, shade: Array, shade_frame: Array,
+    lattice: Array, j0: int, ti: int, count: int, out: Array, sampling: bool, s: Array, raw: Array, inner: Array,
+    known: Array, stack: Array, point: Array, kinds: Array, plane: Array, view: Array, heights: Array, far: Array,
+    start: Array, strips: Array, texels: Array, blocks: Array, table: Array, ground: Array, sky: Array, air: Array,
+    shade: Array, shade_frame: Array,
 ) -> bool:  # fmt: skip
-    """Colours of one tile: as one square, as four, as sixteen or pixel by pixel, as the surface asks."""
-    i0, band = ti * TILE, j0
-    margin = view[ZONE_MARGIN_M]
-    middle = TILE // 2 + 0.5
-    meet(i0 + middle, j0 + middle, view, heights, far, start, sky, air, point)
-    land = lattice[0, ti, KIND] + lattice[0, ti + 1, KIND] + lattice[1, ti, KIND] + lattice[1, ti + 1, KIND]
-    zone = land == 4.0 and touches_zone(lattice, 0, ti, 1, strips, margin)
-    tolerance = ZONE_TOLERANCE_PX if zone else TOLERANCE_PX / max(point[CLEAR], 0.05)
-    if fits(lattice, 0, ti, 1, TILE, point, tolerance, j0, i0, start):
-        return fill_square(
-            lattice, 0, ti, 1, j0, i0, TILE, band, zone, count, out, sampling, s, raw, view, strips, texels, blocks,
-            table, ground, air, shade, shade_frame,
-        )  # fmt: skip
+    """Colours of one tile, in squares as large as the surface allows, down to pixels one by one."""
+    i0 = ti * TILE
+    last = TILE // CELL
+    for b in range(2):
+        for a in range(2):
+            inner[b * last, a * last] = lattice[b, ti + a]
+    known[:] = False
+    known[0, 0] = known[0, last] = known[last, 0] = known[last, last] = True
+    stack[0, 0], stack[0, 1], stack[0, 2] = 0, 0, last
+    waiting = 1
     whole = True
-    for b in range(5):
-        for a in range(5):
-            meet(i0 + 4 * a + 0.5, j0 + 4 * b + 0.5, view, heights, far, start, sky, air, inner[b, a])
-    for b in range(0, 4, 2):
-        for a in range(0, 4, 2):
-            j, i = j0 + 4 * b, i0 + 4 * a
-            if j >= view[HEIGHT_PX] or i >= view[WIDTH_PX]:
-                continue
-            if fits(inner, b, a, 2, 8, inner[b + 1, a + 1], tolerance, j, i, start):
-                whole &= fill_square(
-                    inner, b, a, 2, j, i, 8, band, zone, count, out, sampling, s, raw, view, strips, texels, blocks,
-                    table, ground, air, shade, shade_frame,
-                )  # fmt: skip
-                continue
-            for d in range(b, b + 2):
-                for c in range(a, a + 2):
-                    j, i = j0 + 4 * d, i0 + 4 * c
-                    if j >= view[HEIGHT_PX] or i >= view[WIDTH_PX]:
-                        continue
-                    meet(i + 2.5, j + 2.5, view, heights, far, start, sky, air, point)
-                    if fits(inner, d, c, 1, 4, point, tolerance, j, i, start):
-                        whole &= fill_square(
-                            inner, d, c, 1, j, i, 4, band, zone, count, out, sampling, s, raw, view, strips, texels,
-                            blocks, table, ground, air, shade, shade_frame,
-                        )  # fmt: skip
-                    else:
-                        whole &= fill_exactly(
-                            j, i, 4, band, count, out, sampling, s, raw, point, kinds, view, heights, far, start,
-                            strips, texels, blocks, table, ground, sky, air, shade, shade_frame,
-                        )  # fmt: skip
+    while waiting > 0:
+        waiting -= 1
+        b, a, step = stack[waiting, 0], stack[waiting, 1], stack[waiting, 2]
+        j, i, size = j0 + CELL * b, i0 + CELL * a, CELL * step
+        if j >= view[HEIGHT_PX] or i >= view[WIDTH_PX]:
+            continue
+        for k in range(5):
+            d, c = b + (k // 2) * step, a + (k % 2) * step
+            if k == 4:
+                d, c = b + step // 2, a + step // 2
+                if step == 1:
+                    break
+            if not known[d, c]:
+                known[d, c] = True
+                meet(i0 + CELL * c + 0.5, j0 + CELL * d + 0.5, view, heights, far, start, sky, air, inner[d, c])
+        if step == 1:
+            half = 0.5 * CELL + 0.5
+            meet(i + half, j + half, view, heights, far, start, sky, air, point)
+        else:
+            point[:] = inner[b + step // 2, a + step // 2]
+        zone = touches_zone(inner, b, a, step, strips, view[ZONE_MARGIN_M])
+        tolerance = ZONE_TOLERANCE_PX if zone else TOLERANCE_PX / max(point[CLEAR], 0.05)
+        if fits(inner, b, a, step, size, point, tolerance, j, i, start):
+            whole &= fill_square(
+                inner, b, a, step, j, i, size, j0, zone, count, out, sampling, s, raw, view, strips, texels, blocks,
+                table, ground, air, shade, shade_frame, plane,
+            )  # fmt: skip
+        elif step == 1:
+            whole &= fill_exactly(
+                j, i, size, j0, count, out, sampling, s, raw, point, kinds, view, heights, far, start, strips, texels,
+                blocks, table, ground, sky, air, shade, shade_frame,
+            )  # fmt: skip
+        else:
+            half = step // 2
+            for k in range(4):
+                stack[waiting, 0], stack[waiting, 1] = b + (1 - k // 2) * half, a + (1 - k % 2) * half
+                stack[waiting, 2] = half
+                waiting += 1
     return whole
 
 
@@ -829,9 +841,11 @@ def draw(
     width, height = int(view[WIDTH_PX]), int(view[HEIGHT_PX])
     across, bands = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     lattice = np.empty((2, across + 1, POINT_SIZE))
-    inner = np.empty((5, 5, POINT_SIZE))
+    cells = TILE // CELL + 1
+    inner, known = np.empty((cells, cells, POINT_SIZE)), np.empty((cells, cells), np.bool_)
+    stack, plane = np.empty((16, 3), np.int64), np.empty((4, CHANGE))
     point, s, raw = np.empty(POINT_SIZE), np.empty(SPAN_SIZE), np.empty((1, 6))
-    kinds = np.empty((6, 6), np.int64)
+    kinds = np.empty((CELL + 2, CELL + 2), np.int64)
     keep = colours.shape[0] > 0
     flat = colours.reshape(-1)
     scratch = np.empty(0 if keep else 3 * TILE * width, np.float32)
@@ -857,8 +871,8 @@ def draw(
         whole = True
         for i in range(across):
             whole &= fill_tile(
-                lattice, band * TILE, i, count, out, lacking == bands and whole, s, raw, inner, point, kinds, view, heights,
-                far, start, strips, texels, blocks, table, ground, sky, air, shade, shade_frame,
+                lattice, band * TILE, i, count, out, lacking == bands and whole, s, raw, inner, known, stack,
+                point, kinds, plane, view, heights, far, start, strips, texels, blocks, table, ground, sky, air, shade, shade_frame,
             )  # fmt: skip
         if not whole:
             lacking = min(lacking, band)

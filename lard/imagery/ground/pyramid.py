@@ -1,7 +1,7 @@
 """Ground imagery of one airport as levels of halving resolution, read block by block when a frame needs it.
 
 A level is a rectangle of texels; a sparse one has imagery only in some of its blocks, and the next coarser level
-shows in the others. A texel is four 16-bit lanes (red, green, blue, 0) of a 64-bit word, as the kernels blend it.
+shows in the others. A texel is a 32-bit word (red, green, blue, 0), as the kernels blend it.
 The levels lie in one anonymous mapping whose pages exist only once a block has been read into them, so memory
 follows what frames have looked at; when that exceeds the budget, all pages are given back and read again.
 """
@@ -25,7 +25,8 @@ from lard.tables import sha256_file
 BLOCK_PX = 256
 UNREAD, READ, WANTED, ABSENT = 0, 1, 2, 3
 """States of a block; the renderer turns UNREAD into WANTED."""
-TEXEL_BYTES = 8
+TEXEL_BYTES = 4
+_LINE_TEXELS = 16  # of a cache line of 64 bytes
 DEFAULT_BUDGET_BYTES = 1 << 30
 _LEVEL_KEYS = ("gsd_m", "x_min_m", "y_max_m", "width_px", "height_px", "tiles")
 _TILE_KEYS = ("file", "col_px", "row_px", "width_px", "height_px")
@@ -44,6 +45,12 @@ class Level:
     offset: int  # of the level's first texel in the mapping
     first_block: int  # of the level in the block table
     sparse: bool = False  # tiles lie in some blocks only
+
+    @property
+    def pitch(self) -> int:
+        """Texels from one row to the next: an odd number of cache lines, so that a column of texels does not
+        compete for the few places that addresses a power of two apart share."""
+        return (-(-self.width_px // _LINE_TEXELS) | 1) * _LINE_TEXELS
 
     @property
     def blocks_across(self) -> int:
@@ -69,7 +76,7 @@ class Level:
 class GroundPyramid:
     """Levels of ground imagery, finest first, with the blocks read so far.
 
-    `texels` is the flat uint64 mapping (rows north to south), `blocks` the state of every block, `table` the
+    `texels` is the flat uint32 mapping (rows north to south), `blocks` the state of every block, `table` the
     levels as floats for the kernels.
     """
 
@@ -80,19 +87,19 @@ class GroundPyramid:
         self.airport: str = str(manifest["airport"])
         self.lat0_deg, self.lon0_deg = float(manifest["lat0_deg"]), float(manifest["lon0_deg"])
         self.levels = _levels_of(manifest)
-        size = sum(level.width_px * level.height_px for level in self.levels) * TEXEL_BYTES
+        size = sum(level.pitch * level.height_px for level in self.levels) * TEXEL_BYTES
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
         self._mapping = mmap.mmap(-1, max(size, 1), flags=flags)
-        self.texels = np.frombuffer(self._mapping, np.dtype("<u8"))
+        self.texels = np.frombuffer(self._mapping, np.dtype("<u4"))
         covered = np.concatenate([level.covered.ravel() for level in self.levels])
         self._unread = np.where(covered, UNREAD, ABSENT).astype(np.uint8)
         self.blocks = self._unread.copy()
         self.table = np.array(
             [
-                (lv.gsd_m, lv.x_min_m, lv.y_max_m, lv.width_px, lv.height_px, lv.offset, lv.first_block)
+                (lv.gsd_m, lv.x_min_m, lv.y_max_m, lv.width_px, lv.height_px, lv.offset, lv.first_block, lv.pitch)
                 for lv in self.levels
             ]
-        )  # (levels, 7)
+        )  # (levels, 8)
         self.loaded_bytes = 0
         self._verified: set[Path] = set()
         self._far_colour: NDArray[np.float64] | None = None
@@ -109,9 +116,9 @@ class GroundPyramid:
     def level_array(self, index: int) -> NDArray[np.uint8]:
         """View (height, width, 3) of a level; blocks not yet read, or absent, are black."""
         level = self.levels[index]
-        texels = self.texels[level.offset : level.offset + level.width_px * level.height_px]
-        lanes = texels.view(np.uint8).reshape(level.height_px, level.width_px, TEXEL_BYTES)
-        return lanes[..., 0:6:2]
+        texels = self.texels[level.offset : level.offset + level.pitch * level.height_px]
+        lanes = texels.view(np.uint8).reshape(level.height_px, level.pitch, TEXEL_BYTES)
+        return lanes[:, : level.width_px, :3]
 
     def read_all(self) -> "GroundPyramid":
         """Read every block and return the pyramid."""
@@ -244,7 +251,7 @@ def _levels_of(manifest: dict[str, Any]) -> tuple[Level, ...]:
         gsd_m, x_min_m, y_max_m, width_px, height_px = (entry[key] for key in _LEVEL_KEYS[:5])
         tiles = tuple(entry["tiles"])
         level = Level(gsd_m, x_min_m, y_max_m, width_px, height_px, tiles, offset, first, sparse)
-        offset += level.width_px * level.height_px
+        offset += level.pitch * level.height_px
         first += level.blocks_across * level.blocks_down
         levels.append(level)
     return tuple(levels)
