@@ -236,7 +236,11 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
         "reliability": reliability_svg(reliability, of),
         "zones_plot": dots_svg(list(zip((e.model for e in entries), zone_values, strict=True)), zones, of),
         "differences": differences(judged),
-        "confusion": {"rows": confused, "orders": orders(confused), "best": BEST, "target": TARGET},
+        "confusion": {
+            "rows": confused,
+            "orders": orders(confused),
+            "heads": (*BEST.values(), *TARGET.values()),
+        },
         "localisation": {"rows": localisation_rows(details), "heads": [head for _, head in ERRORS]},
         "failures": failures(evidence.truth, evidence.results, evidence.root) if evidence is not None else [],
     }

@@ -60,10 +60,11 @@ def reliability_svg(tables: Mapping[str, Mapping[str, Any]], of: str = "") -> st
         shares.set_ylim(0, 1.02)
         shares.set_xlabel("score")
         shares.set_ylabel("share of right detections")
-        shares.legend(frameon=False, loc="upper left")
+        shares.legend(frameon=True, framealpha=0.85, edgecolor="none", loc="lower right")
         counts.set_xlim(0, 1)
         counts.set_yscale("symlog", linthresh=1)
         counts.set_ylim(0, None)
+        counts.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         counts.set_xlabel("score")
         counts.set_ylabel("detections")
         for ax in (shares, counts):

@@ -27,7 +27,7 @@ def differences(evaluations: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
     pairs = combinations(models, 2) if len(models) <= ALL_PAIRS else [(models[0], m) for m in models[1:]]
     return [
         {
-            "pair": f"{better} - {other}",
+            "pair": f"{better} minus {other}",
             "airports": len(airports),
             **{
                 metric: difference_of(whole[other], whole[better], draws[other], draws[better], metric)
@@ -59,8 +59,11 @@ def confusion_rows(details: Mapping[str, Mapping[str, Any]]) -> list[dict[str, A
     return rows
 
 
-BEST = ("target", "other", "background", "nothing")
-TARGET = ("found", "other_instead", "missed")
+BEST = {
+    "target": "best is target", "other": "best is other", "background": "best is background",
+    "nothing": "none",
+}  # fmt: skip
+TARGET = {"found": "target found", "other_instead": "other instead", "missed": "nothing found"}
 ERRORS = (
     ("corner_px", "corner, px"),
     ("centre_px", "centre, px"),
