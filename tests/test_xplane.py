@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from fake_xplane import FakeXPlane
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,13 +16,14 @@ from labels_support import database, frames_of
 from PIL import Image
 
 from lard.camera import Camera, Poses, cam_from_ecef
+from lard.cli import main
 from lard.errors import DataError, SourceError
 from lard.geodesy import ecef_from_geodetic
 from lard.imagery.simulators import xplane_packets as packets
 from lard.imagery.simulators.core import SimulatorFault
 from lard.imagery.simulators.xplane import XPlaneSettings, aircraft_position, render_xplane, window_fov_deg
 from lard.imagery.simulators.xplane_link import UdpLink, WebLink
-from lard.tables import FRAMES, read_table
+from lard.tables import FRAMES, read_table, write_table
 
 CAMERA = Camera.from_fov(96, 64, 60.0)
 
@@ -204,3 +206,16 @@ def test_web_api_faults(simulator: FakeXPlane) -> None:
     link.close()
     with pytest.raises(SimulatorFault, match="no answer"):
         WebLink("http://127.0.0.1:9", 0.5)
+
+
+def test_command_renders_and_refuses_options_of_other_sources(simulator: FakeXPlane, tmp_path: Path) -> None:
+    path = tmp_path / "frames.parquet"
+    write_table(frames(2), path, FRAMES)
+    base = ["render", str(path), "--source", "xplane", "--out", str(tmp_path / "data")]
+    shots = ["--screenshots", str(simulator.screenshots), "--xplane-port", str(simulator.port)]
+    done = CliRunner().invoke(main, [*base, *shots])
+    assert done.exit_code == 0, done.output
+    assert "2 xplane pictures" in done.output
+    assert CliRunner().invoke(main, base).exit_code == 2, "no screenshot folder"
+    wrong = CliRunner().invoke(main, [*base, *shots, "--geoid", "x.tif"])
+    assert wrong.exit_code == 2 and "--geoid is for --source cesium" in wrong.output

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from lard.cli.airports import runways_option
+from lard.cli.simulators import SOURCES, check_options, render_elsewhere, simulator_options
 
 
 @click.command()
@@ -13,7 +16,7 @@ from lard.cli.airports import runways_option
     "--source",
     default="ortho",
     show_default=True,
-    type=click.Choice(["ortho"]),
+    type=click.Choice(SOURCES),
     help="Where pixels come from: ortho is the project's renderer over ground imagery.",
 )
 @click.option("--ground", default="data/ground", show_default=True, help="Folder with a folder per airport.")
@@ -29,8 +32,11 @@ from lard.cli.airports import runways_option
 )
 @click.option("--dem", type=click.Path(exists=True), help="Terrain model: a raster or a folder of tiles.")
 @click.option("--allow-coarse", is_flag=True, help="Render even from ground imagery far too coarse.")
+@simulator_options
 @runways_option
+@click.pass_context
 def render(
+    ctx: click.Context,
     frames_path: str,
     source: str,
     ground: str,
@@ -43,6 +49,7 @@ def render(
     dem: str | None,
     allow_coarse: bool,
     runways: str,
+    **options: Any,
 ) -> None:
     """Render the frames of a table (parquet) into a dataset folder.
 
@@ -55,6 +62,7 @@ def render(
       lard render frames.parquet --out data/ortho --workers tcp://scheduler:8786
       lard render frames.parquet --out data/ortho --shard 3/8    # and at last once without --shard
       lard render frames.parquet --out data/ortho --dem data/srtm
+      lard render frames.parquet --source xplane --screenshots "X-Plane 12/Output/screenshots" --out data/xp
     """
     from lard.airports.files import open_database
     from lard.imagery.conditions import remarks
@@ -63,22 +71,28 @@ def render(
     from lard.tables import FRAMES, read_table
     from lard.workers import default_workers
 
+    check_options(ctx, source)
     part = _shard_of(shard)
     frames = read_table(frames_path, FRAMES)
-    for remark in remarks(frames):
-        click.echo(f"{frames_path}: {remark}", err=True)
-    manifest = render_frames(
-        frames,
-        ground,
-        out,
-        workers or default_workers(),
-        open_database(runways),
-        settings=RenderSettings(jpeg_quality, Quality(supersample=supersample)),
-        resume=resume,
-        shard=part,
-        dem=dem,
-        coarse=allow_coarse,
-    )
+    database = open_database(runways)
+    if source == "ortho":
+        for remark in remarks(frames):
+            click.echo(f"{frames_path}: {remark}", err=True)
+        manifest = render_frames(
+            frames,
+            ground,
+            out,
+            workers or default_workers(),
+            database,
+            settings=RenderSettings(jpeg_quality, Quality(supersample=supersample)),
+            resume=resume,
+            shard=part,
+            dem=dem,
+            coarse=allow_coarse,
+        )
+    else:
+        common = {"resume": resume, "shard": part, "jpeg_quality": jpeg_quality}
+        manifest = render_elsewhere(source, frames, out, workers, database, common, options)
     note = f", part {shard}; run once without --shard to write the tables" if part[1] > 1 else ""
     click.echo(f"{out}: {len(manifest)} {source} pictures{note}")
 

@@ -1,0 +1,94 @@
+"""What `lard render` needs for sources that are not the project's own renderer: their options and calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lard.airports.model import RunwayDatabase
+
+SOURCES = ("ortho", "xplane", "cesium")
+_OPTIONS = {
+    "ortho": ("ground", "supersample", "dem", "allow_coarse"),
+    "xplane": ("screenshots", "xplane_host", "xplane_port", "xplane_web"),
+    "cesium": ("cesium_url", "cesium_layer", "geoid", "undulation", "licence", "attribution"),
+}
+"""Options that mean something to one source only."""
+
+
+def simulator_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of simulators and globes to a command."""
+    options = [
+        click.option("--screenshots", type=click.Path(path_type=Path), help="X-Plane's Output/screenshots."),
+        click.option("--xplane-host", default="127.0.0.1", show_default=True),
+        click.option("--xplane-port", default=49000, show_default=True, help="X-Plane's UDP port."),
+        click.option("--xplane-web", default="", help="Datarefs by X-Plane 12's Web API at this address."),
+        click.option("--cesium-url", default="http://127.0.0.1:8082", show_default=True),
+        click.option(
+            "--cesium-layer", default="default", show_default=True, help="Layer of the globe's page."
+        ),
+        click.option("--geoid", default="", help="Grid of geoid undulations, for a globe's altitudes."),
+        click.option(
+            "--undulation", multiple=True, metavar="ICAO=M", help="Geoid at an airport, instead of a grid."
+        ),
+        click.option("--licence", default="", help="Licence of a globe's imagery."),
+        click.option("--attribution", default="", help="Whom to name beside a globe's pictures."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def check_options(ctx: click.Context, source: str) -> None:
+    """Refuse options that the source would pass over."""
+    for other, names in _OPTIONS.items():
+        for name in names:
+            if other != source and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"--{name.replace('_', '-')} is for --source {other}, not {source}")
+
+
+def render_elsewhere(
+    source: str, frames: pl.DataFrame, out: str, workers: str | None, database: RunwayDatabase,
+    common: Mapping[str, Any], options: Mapping[str, Any],
+) -> pl.DataFrame:  # fmt: skip
+    """Render frames by a simulator or globe; return the manifest."""
+    from lard.errors import SourceError
+
+    if source == "xplane":
+        from lard.imagery.simulators.xplane import XPlaneSettings, render_xplane
+
+        if options["screenshots"] is None:
+            raise SourceError(
+                "--screenshots is missing: X-Plane's Output/screenshots folder, where it puts them"
+            )
+        xplane = XPlaneSettings(
+            options["screenshots"], options["xplane_host"], options["xplane_port"], options["xplane_web"]
+        )
+        return render_xplane(frames, out, database, xplane, **common)
+    from lard.imagery.simulators.cesium import CesiumSettings, render_cesium
+
+    globe = CesiumSettings(
+        options["cesium_url"], options["cesium_layer"], options["geoid"], _undulations(options["undulation"]),
+        options["licence"], options["attribution"],
+    )  # fmt: skip
+    return render_cesium(frames, out, database, globe, **common)
+
+
+def _undulations(texts: tuple[str, ...]) -> dict[str, float]:
+    from lard.errors import SourceError
+
+    found = {}
+    for text in texts:
+        icao, _, value = text.partition("=")
+        try:
+            found[icao.strip().upper()] = float(value)
+        except ValueError as error:
+            raise SourceError(f"--undulation {text!r}: expected an airport and metres, KATL=-30.5") from error
+    return found
