@@ -1,4 +1,4 @@
-"""Stage: results/*/*.score.json -> reports/leaderboard.csv and reports/leaderboard.html."""
+"""Stage: results/*/*.score.json -> reports/leaderboard.csv, .json and .html."""
 
 from pathlib import Path
 

@@ -57,6 +57,8 @@ def test_the_steps_of_the_example(copy: Path) -> None:
         "any GPU, batch 1",
     ):
         assert text in page, text
+    table = json.loads((copy / "reports/leaderboard.json").read_text())
+    assert table["boards"][0]["models"][0]["metrics"] == report["overall"]
     header = (copy / "reports/leaderboard.csv").read_text().splitlines()[0]
     assert "ECE" in header and "parameters" in header and "latency_ms" in header
 

@@ -149,7 +149,7 @@ def test_leaderboard(tmp_path: Path) -> None:
     assert "1 missed" in text
     write_leaderboard(entries, tmp_path / "a", evidence(tmp_path))
     write_leaderboard(entries, tmp_path / "b", evidence(tmp_path))
-    for name in ("leaderboard.html", "leaderboard.csv"):
+    for name in ("leaderboard.html", "leaderboard.csv", "leaderboard.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 

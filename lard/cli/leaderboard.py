@@ -63,7 +63,7 @@ def add(results: Path, card: Path, datasets: tuple[Path, ...], split: str, board
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True
 )
 def build(datasets: tuple[Path, ...], split: str, board: Path, out: Path) -> None:
-    """Write leaderboard.html and leaderboard.csv from the stored submissions.
+    """Write leaderboard.html, .csv and .json from the stored submissions.
 
     \b
     Examples:

@@ -1,0 +1,193 @@
+"""Entries of the leaderboard as score files hold them, and the tables of their numbers for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lard.errors import DataError
+from lard.tables import read_json
+
+HEADLINE = ("AP", "AP50", "AP75", "AR100")
+SLICED = ("AP50", "AP")
+ORDER = (
+    "far", "medium", "close", "day", "dusk", "night", "IN_ODD", "IN_EXTENDED_ODD", "OUT_OF_ODD",
+    "under 16 px", "16-32 px", "32-64 px", "over 64 px",
+)  # fmt: skip
+"""Slices that have a better order than that of the alphabet."""
+TITLES = {"runways": "required runways", "in_view": "runways in view", "protocol": "other protocols"}
+ABOUT = {
+    "ECE": "ECE",
+    "parameters": "parameters",
+    "gmac_per_megapixel": "GMAC per megapixel",
+    "latency_ms": "latency, ms",
+    "lipschitz_constant": "L",
+}
+"""What is told of a model beside its metrics, with the heading on the page."""
+DETAILS = ("calibration", "confusion", "localisation", "operating_point", "intervals")
+HIDDEN = ("family", *ABOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One model: headline metrics as fractions (None where undefined), slices by kind and name, the rest."""
+
+    model: str
+    metrics: Mapping[str, float | None]
+    slices: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Ground truth and detections behind the scores; pictures are looked for below `root`."""
+
+    truth: Mapping[str, Any]
+    results: Mapping[str, Sequence[Mapping[str, Any]]]
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Models scored on the same pictures, best first; `sources` tells what trained and tested them."""
+
+    entries: Sequence[Entry]
+    evidence: Evidence | None = None
+    name: str = ""
+    sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def read_entries(paths: Sequence[Path]) -> list[Entry]:
+    """Entries of score files, best AP first; DataError names what a file lacks."""
+    entries = [_entry(read_json(path), path) for path in paths]
+    names = [entry.model for entry in entries]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{', '.join(twice)}: two score files of one model; keep one")
+    return sorted(entries, key=lambda entry: (-(entry.metrics.get("AP") or 0.0), entry.model))
+
+
+def _entry(score: Any, path: Path) -> Entry:
+    metrics = score.get("metrics", score.get("overall")) if isinstance(score, dict) else None
+    if not isinstance(metrics, dict) or "AP" not in metrics:
+        raise DataError(f"{path}: no metrics; expected a score file with AP, AP50, AP75 and AR100")
+    slices: dict[str, dict[str, Any]] = {}
+    for key, value in (score.get("slices") or {}).items():
+        if not isinstance(value, dict):
+            continue
+        if "AP" in value:  # flat: "zone:far"
+            kind, _, name = key.partition(":")
+            slices.setdefault(kind, {})[name] = value
+        else:
+            slices.setdefault(key, {}).update(value)
+    kinds = sorted(slices, key=lambda kind: (kind != "zone", kind))
+    sorted_slices = {kind: {name: slices[kind][name] for name in ordered(slices[kind])} for kind in kinds}
+    known = ("model", "metrics", "overall", "slices")
+    facts = {
+        key: value for key, value in score.items() if key not in known and not isinstance(value, dict | list)
+    }
+    facts |= {key: metrics[key] for key in ("images", "boxes") if key in metrics}
+    details = {key: score[key] for key in DETAILS if isinstance(score.get(key), dict)}
+    facts |= {"ECE": details["calibration"].get("ECE")} if "calibration" in details else {}
+    return Entry(str(score.get("model") or path.name.split(".")[0]), metrics, sorted_slices, facts, details)
+
+
+def ordered(names: Mapping[str, Any]) -> list[str]:
+    """Names of slices in the order a reader expects."""
+    return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+
+
+def columns(entries: Sequence[Entry]) -> list[str]:
+    """Names of the metric columns: the headline, then AP50 and AP of every slice but single airports."""
+    found: dict[str, None] = dict.fromkeys(HEADLINE)
+    kinds = dict.fromkeys(kind for entry in entries for kind in entry.slices)
+    for metric in SLICED:
+        for kind in sorted(kinds, key=lambda kind: (kind != "zone", kind)):
+            if kind == "airport":
+                continue
+            for name in ordered(union(entries, kind)):
+                found[f"{metric}_{_slug(kind, name)}"] = None
+    return list(found)
+
+
+def union(entries: Sequence[Entry], kind: str) -> dict[str, None]:
+    """Names of the slices of a kind that any entry has."""
+    return dict.fromkeys(name for entry in entries for name in entry.slices.get(kind, {}))
+
+
+def _slug(kind: str, name: str) -> str:
+    return name if kind == "zone" else f"{kind}_{name}".replace(" ", "_")
+
+
+def value(entry: Entry, column: str) -> float | None:
+    """The value of a metric column of an entry."""
+    if column in HEADLINE:
+        return number(entry.metrics.get(column))
+    metric, _, slug = column.partition("_")
+    for kind, groups in entry.slices.items():
+        for name, metrics in groups.items():
+            if _slug(kind, name) == slug:
+                return number(metrics.get(metric))
+    return None
+
+
+def number(found: Any) -> float | None:
+    """A number of at least 0, else None."""
+    good = isinstance(found, int | float) and not isinstance(found, bool) and found == found and found >= 0
+    return float(found) if good else None
+
+
+def leaderboard_csv(boards: Sequence[Board]) -> str:
+    """A row per model: AP, AP50, AP75, AR100 as fractions, the slices, then what is told of the model.
+
+    Empty where undefined; a column `protocol` when there are several boards.
+    """
+    entries = [entry for board in boards for entry in board.entries]
+    names = columns(entries)
+    told = [key for key in ABOUT if any(number(entry.facts.get(key)) is not None for entry in entries)]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*(["protocol"] if len(boards) > 1 else []), "model", *names, *told])
+    for board in boards:
+        for entry in board.entries:
+            values = [value(entry, name) for name in names]
+            about = [number(entry.facts.get(key)) for key in told]
+            writer.writerow(
+                [*([board.name] if len(boards) > 1 else []), entry.model]
+                + ["" if v is None else f"{v:.6f}" for v in values]
+                + ["" if v is None else f"{v:.7g}" for v in about]
+            )
+    return stream.getvalue()
+
+
+def leaderboard_table(board: Board, differences: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One board with everything a score file tells of each model, and the differences between models."""
+    return {
+        "protocol": board.name,
+        "sources": {key: list(names) for key, names in board.sources.items()},
+        "models": [
+            {
+                "model": entry.model,
+                "metrics": dict(entry.metrics),
+                "slices": {kind: dict(groups) for kind, groups in entry.slices.items()},
+                "facts": dict(entry.facts),
+                **entry.details,
+            }
+            for entry in board.entries
+        ],
+        "differences": [_rounded(row) for row in differences],
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to 6 decimals, so that the last bits of a sum do not change a file."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return round(value, 6) if isinstance(value, float) else value
