@@ -29,6 +29,8 @@ from tiles_support import (
 )
 
 from lard.errors import SourceError
+from lard.imagery.ground.rasters import RasterSampler
+from lard.imagery.ground.tiles import LevelGrid
 from lard.imagery.sources.grid import quadkey, web_mercator, zoom_for
 from lard.imagery.sources.ground import GroundRequest, GroundResult, fetch_ground
 from lard.imagery.sources.local import ground_of_rasters
@@ -372,6 +374,11 @@ def test_rasters_of_any_crs(tmp_path: Path, crs: str) -> None:
     assert worst_shift_px(tmp_path / "ground" / "XTST", 0) < 0.1
     assert worst_shift_px(tmp_path / "ground" / "XTST", 1) < 0.1
     assert str(tmp_path) not in json.dumps(manifest)
+    # a window that begins at the origin with pixels of one metre, which GDAL takes for no georeferencing
+    sampler = RasterSampler.of([tmp_path / "a.tif"], "XTST", LAT, LON)
+    around, _ = sampler(LevelGrid(1.0, -32.0, 32.0, 64, 64))
+    quarter, _ = sampler(LevelGrid(1.0, 0.0, 0.0, 32, 32))
+    assert np.abs(around[32:, 32:].astype(int) - quarter).max() <= 2
 
 
 @pytest.mark.parametrize(

@@ -244,12 +244,19 @@ def info(what: str, cache: Path, **given: Any) -> None:
         for lines in [*map(describe_cache, caches), *map(describe_ground, grounds)]:
             click.echo("\n".join(lines))
         return
-    from lard.imagery.sources.providers import open_source
+    from lard.imagery.sources.providers import RASTER, open_source, split_spec
 
+    if split_spec(what)[0] == RASTER:
+        from lard.imagery.ground.rasters import describe_raster
+        from lard.imagery.sources.local import raster_paths
+
+        for path in raster_paths(what):
+            click.echo(describe_raster(path))
+        return
     source, _ = open_source(what, _http(given), cache, given["key"])
     click.echo(f"{source.identity}\n  licence      {source.licence}")
-    for credit in source.credits:
-        click.echo(f"  attribution  {credit.text}")
+    for text in sorted({credit.text for credit in source.credits}):
+        click.echo(f"  attribution  {text}")
     if source.note:
         click.echo(f"  note         {source.note}")
     for matrix in source.matrices:

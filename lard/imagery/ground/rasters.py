@@ -16,7 +16,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform
+from rasterio.warp import transform, transform_bounds
 
 from lard.airports.model import Airport
 from lard.errors import SourceError
@@ -36,6 +36,7 @@ _DISTANT = (
     "/vsiwebhdfs",
 )
 WARP_TOLERANCE_PX = 0.01
+_FALSE_ORIGIN_M = 10_000_000
 _WARP_MEMORY_MB = 128
 _GDAL_CACHE_BYTES = 256 << 20
 
@@ -151,11 +152,37 @@ def ground_from_rasters(
 
 
 @dataclass(frozen=True, slots=True)
+class _Raster:
+    """A usable raster: where it lies on the map and what it is made of."""
+
+    path: Path
+    box: tuple[float, float, float, float]  # x_min, y_min, x_max, y_max on the map, m
+    pixel_m: float
+    overviews: tuple[int, ...]  # factors, finest first
+    bands: tuple[int, int, int]
+    masked: bool  # whether nodata or alpha say what is imagery
+
+    def touches(self, grid: LevelGrid) -> bool:
+        """Whether a window and the raster overlap."""
+        x0, y0, x1, y1 = self.box
+        return x0 < grid.x_max_m and x1 > grid.x_min_m and y0 < grid.y_max_m and y1 > grid.y_min_m
+
+    def finer_than(self, grid: LevelGrid) -> bool:
+        """Whether a window's pixels hold several of the raster's."""
+        return self.pixel_m < grid.gsd_m / 1.5
+
+    def overview(self, gsd_m: float) -> int | None:
+        """The coarsest overview that is still as fine as a window."""
+        fitting = [i for i, factor in enumerate(self.overviews) if factor * self.pixel_m <= gsd_m * 1.01]
+        return fitting[-1] if fitting else None
+
+
+@dataclass(frozen=True, slots=True)
 class RasterSampler:
     """Local rasters as a source of the map: windows are warped when asked for."""
 
     name: str
-    paths: tuple[Path, ...]
+    rasters: tuple[_Raster, ...]
     crs: str
 
     @classmethod
@@ -163,60 +190,80 @@ class RasterSampler:
         cls, paths: Iterable[str | Path], airport: str, lat0_deg: float, lon0_deg: float
     ) -> "RasterSampler":
         """Check that every raster can be used; SourceError says what is wrong and how to mend it."""
-        files = tuple(Path(path) for path in paths)
+        files = [Path(path) for path in paths]
         if not files:
             raise SourceError(f"ground imagery of {airport}: no raster given; name at least one")
-        for path in files:
-            with _opened(path) as source:
-                _check(path, source)
+        crs = local_crs(lat0_deg, lon0_deg)
         name = files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1} more"
-        return cls(name, files, local_crs(lat0_deg, lon0_deg))
+        return cls(name, tuple(_raster(path, crs) for path in files), crs)
 
     def digests(self) -> list[dict[str, Any]]:
         """Name and SHA-256 of every file read, those behind a VRT included."""
         files = set()
-        for path in self.paths:
-            with _opened(path) as source:
+        for raster in self.rasters:
+            with _opened(raster.path) as source:
                 files |= {Path(name) for name in source.files}
         return [{"file": file.name, "sha256": sha256_file(file)} for file in sorted(files) if file.is_file()]
 
     def gsd_m(self) -> float:
         """Size on the ground of the finest raster's pixels."""
-        sizes = []
-        for path in self.paths:
-            with _opened(path) as source:
-                sizes.append(_pixel_m(source, self.crs))
-        return min(sizes)
+        return min(raster.pixel_m for raster in self.rasters)
 
     def __call__(self, grid: LevelGrid) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Pixels of a window of the map, and where some raster covers it."""
         shape = (grid.height_px, grid.width_px)
         pixels, filled = np.zeros((*shape, 3), np.uint8), np.zeros(shape, bool)
-        affine = Affine(grid.gsd_m, 0, grid.x_min_m, 0, -grid.gsd_m, grid.y_max_m)
-        for path in self.paths:
+        crs, affine = warp_target(grid, self.crs)
+        for raster in self.rasters:
             if filled.all():
                 break
-            with _opened(path, self._overview(path, grid.gsd_m)) as source:
-                bands, alpha = _bands(path, source)
-                finer = _pixel_m(source, self.crs) < grid.gsd_m / 1.5
-                with WarpedVRT(
-                    source, crs=self.crs, transform=affine, width=grid.width_px, height=grid.height_px,
-                    resampling=Resampling.average if finer else Resampling.bilinear,
-                    add_alpha=source.nodata is None and not alpha, tolerance=WARP_TOLERANCE_PX,
+            if not raster.touches(grid):
+                continue
+            with (
+                _opened(raster.path, raster.overview(grid.gsd_m)) as source,
+                WarpedVRT(
+                    source, crs=crs, transform=affine, width=grid.width_px, height=grid.height_px,
+                    resampling=Resampling.average if raster.finer_than(grid) else Resampling.bilinear,
+                    add_alpha=not raster.masked, tolerance=WARP_TOLERANCE_PX,
                     warp_mem_limit=_WARP_MEMORY_MB,
-                ) as warped:  # fmt: skip
-                    covers = (warped.dataset_mask() > 0) & ~filled
-                    if covers.any():
-                        pixels[covers] = np.moveaxis(warped.read(bands), 0, -1)[covers]
-                        filled |= covers
+                ) as warped,
+            ):  # fmt: skip
+                covers = (warped.dataset_mask() > 0) & ~filled
+                if covers.any():
+                    pixels[covers] = np.moveaxis(warped.read(raster.bands), 0, -1)[covers]
+                    filled |= covers
         return pixels, filled
 
-    def _overview(self, path: Path, gsd_m: float) -> int | None:
-        """The coarsest overview that is still as fine as the window."""
-        with _opened(path) as source:
-            ratio = gsd_m / _pixel_m(source, self.crs)
-            fitting = [i for i, factor in enumerate(source.overviews(1)) if factor <= ratio * 1.01]
-        return fitting[-1] if fitting else None
+
+def warp_target(grid: LevelGrid, crs: str) -> tuple[str, Affine]:
+    """CRS and transform to warp a window to: the local map from a far false origin.
+
+    GDAL takes an origin of exactly 0, 0 with pixels of 1 for no georeferencing, and turns the rows round.
+    """
+    x, y = grid.x_min_m + _FALSE_ORIGIN_M, grid.y_max_m + _FALSE_ORIGIN_M
+    shifted = f"{crs} +x_0={_FALSE_ORIGIN_M} +y_0={_FALSE_ORIGIN_M}"
+    return shifted, Affine(grid.gsd_m, 0, x, 0, -grid.gsd_m, y)
+
+
+def describe_raster(path: Path) -> str:
+    """CRS, size, pixel, overviews and bands of a raster, in a line."""
+    with _opened(path) as source:
+        crs = source.crs.to_string() if source.crs else "no CRS"
+        return (
+            f"{path.name}: {crs}, {source.width} x {source.height} px of {source.res[0]:g} units, "
+            f"{source.count} bands of {source.dtypes[0]}, overviews {list(source.overviews(1)) or 'none'}, "
+            f"nodata {source.nodata}"
+        )
+
+
+def _raster(path: Path, crs: str) -> _Raster:
+    """A checked raster."""
+    with _opened(path) as source:
+        _check(path, source)
+        bands, alpha = _bands(path, source)
+        box = transform_bounds(source.crs, crs, *source.bounds)
+        overviews = tuple(source.overviews(1))
+        return _Raster(path, box, _pixel_m(source, crs), overviews, bands, alpha or source.nodata is not None)
 
 
 @contextlib.contextmanager

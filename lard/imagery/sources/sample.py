@@ -10,7 +10,7 @@ from rasterio.transform import Affine
 from rasterio.warp import reproject
 
 from lard.errors import SourceError
-from lard.imagery.ground.rasters import WARP_TOLERANCE_PX
+from lard.imagery.ground.rasters import WARP_TOLERANCE_PX, warp_target
 from lard.imagery.ground.tiles import LevelGrid
 from lard.imagery.sources.download import TileReader
 from lard.imagery.sources.grid import MapBox, TileMatrix, box_in_crs, transformer
@@ -34,6 +34,8 @@ class TileSampler:
         matrix = self.matrix
         box = MapBox(grid.x_min_m, grid.y_min_m, grid.x_max_m, grid.y_max_m)
         first, top, last, bottom = matrix.tiles_over(box_in_crs(box, self.crs, matrix, 4.0))
+        if matrix.transform(first, top) == Affine(1, 0, 0, 0, -1, 0):
+            first -= 1  # GDAL takes this for no georeferencing, see warp_target
         columns, rows = last - first + 1, bottom - top + 1
         shape = (grid.height_px, grid.width_px)
         if columns <= 0 or rows <= 0:
@@ -52,11 +54,11 @@ class TileSampler:
         if mosaic[3].any():
             # the map's pixels are coarser than the tiles': take all they cover, else interpolate
             ratio = grid.gsd_m * columns * width / max(_span_m(matrix, grid, self.crs, columns * width), 1e-9)
+            crs, affine = warp_target(grid, self.crs)
             try:
                 reproject(
                     mosaic, out, src_transform=matrix.transform(first, top), src_crs=matrix.crs,
-                    dst_transform=Affine(grid.gsd_m, 0, grid.x_min_m, 0, -grid.gsd_m, grid.y_max_m),
-                    dst_crs=self.crs, src_alpha=4, dst_alpha=4, tolerance=WARP_TOLERANCE_PX,
+                    dst_transform=affine, dst_crs=crs, src_alpha=4, dst_alpha=4, tolerance=WARP_TOLERANCE_PX,
                     resampling=Resampling.average if ratio > 2.5 else Resampling.bilinear,
                 )  # fmt: skip
             except RasterioError as error:

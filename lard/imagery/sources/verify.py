@@ -95,6 +95,10 @@ def verify_ground(folder: Path, db: RunwayDatabase, frames: pl.DataFrame | None 
             findings.append(
                 Finding(ERROR, f"{name}/{tile['file']}", f"{fault}; make the ground imagery again")
             )
+    heights = manifest.get("objects")
+    if heights and (fault := _tile_fault(folder / heights["file"], heights)):
+        text = f"{fault}; make the ground imagery again"
+        findings.append(Finding(ERROR, f"{name}/{heights['file']}", text))
     findings += _runway_findings(name, manifest, db)
     holes = manifest.get("holes", [])
     for level in sorted({hole["level"] for hole in holes}):

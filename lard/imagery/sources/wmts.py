@@ -10,6 +10,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from lard.errors import SourceError
+from lard.imagery.sources.address import Redactor
 from lard.imagery.sources.grid import METRES_PER_DEGREE, TileMatrix
 from lard.imagery.sources.source import Credit, Opening, TileSource
 
@@ -35,10 +36,8 @@ def open_wmts(opening: Opening) -> TileSource:
     """wmts:URL of the capabilities, with #layer=, matrixset=, style=, format= where there are several."""
     opening.only("layer", "matrixset", "style", "format")
     where = opening.identity
-    root = _parse(
-        opening.document(_capabilities_url(opening.address, opening.key), "capabilities", "the capabilities"),
-        where,
-    )
+    url = _capabilities_url(opening.address, opening.key)
+    root = _parse(opening.document(url, "capabilities", "the capabilities"), where, opening.redact)
     choice = _choose(root, opening)
     matrices = _matrices(root, choice, where)
     service = root.find("o:ServiceIdentification", _NS)
@@ -72,7 +71,7 @@ def _with_query(url: str, values: dict[str, str]) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
 
 
-def _parse(body: bytes, where: str) -> ElementTree.Element:
+def _parse(body: bytes, where: str, redact: Redactor) -> ElementTree.Element:
     if b"<!ENTITY" in body:
         raise SourceError(f"{where}: the capabilities define XML entities, which are refused")
     try:
@@ -81,7 +80,7 @@ def _parse(body: bytes, where: str) -> ElementTree.Element:
         raise SourceError(f"{where}: the capabilities are no XML ({error}); check the address") from None
     if root.tag.endswith("ExceptionReport") or root.tag.endswith("ServiceExceptionReport"):
         text = " ".join(part.strip() for part in root.itertext() if part.strip())
-        raise SourceError(f"{where}: the server answers: {text[:300]}")
+        raise SourceError(f"{where}: the server answers: {redact(text)[:300]}")
     if root.tag != f"{{{_NS['w']}}}Capabilities":
         raise SourceError(f"{where}: <{root.tag.split('}')[-1]}> is no WMTS 1.0.0 Capabilities document")
     return root
