@@ -167,7 +167,9 @@ def test_sparse_levels_hold_whole_blocks_around_the_runways() -> None:
         assert all(value % BLOCK_PX == 0 for value in (row, column, height, width))
         held[row : row + height, column : column + width] += 1
     assert held.max() == 1
-    assert (held[::BLOCK_PX, ::BLOCK_PX] >= grid.cover).all()
+    assert (held[::BLOCK_PX, ::BLOCK_PX] == grid.cover).all()
+    dense = prepare(an_airport(35.0), 5, 0.25, SPARSE).grids[-1]
+    assert sum(h * w for *_, h, w in dense.windows()) == dense.width_px * dense.height_px
     rows, columns = np.nonzero(held == 0)
     x, y = grid.x_min_m + (columns + 0.5) * 0.25, grid.y_max_m - (rows + 0.5) * 0.25
     ahead = np.array([np.sin(np.radians(35.0)), np.cos(np.radians(35.0))])

@@ -11,7 +11,7 @@ from lard.cli.airports import runways_option
 @click.argument("airports", nargs=-1, required=True)
 @runways_option
 @click.option("--out", default="data/ground", show_default=True, type=click.Path(path_type=Path))
-@click.option("--gsd", "gsd_m", default=0.5, show_default=True, help="Finest pixel, metres.")
+@click.option("--gsd", "gsd_m", default=0.25, show_default=True, help="Finest pixel, metres, at the runways.")
 @click.option(
     "--season",
     default="summer",

@@ -169,7 +169,7 @@ def build_ground(
     airport: Airport | str,
     out_dir: str | Path,
     seed: int = 0,
-    gsd_m: float = 0.5,
+    gsd_m: float = 0.25,
     season: str = SEASONS[0],
     reaches: tuple[Reach, ...] | None = None,
     progress: Callable[[int], None] | None = None,

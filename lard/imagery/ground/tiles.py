@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,25 +43,42 @@ class LevelGrid:
         return self.y_max_m - self.height_px * self.gsd_m
 
     def windows(self) -> list[tuple[int, int, int, int]]:
-        """Row, column, height and width in pixels of the tiles: whole blocks, north to south, west to east.
+        """Row, column, height and width in pixels of the tiles, north to south and west to east.
 
-        A sparse level has smaller tiles, each cut to the blocks it must hold.
+        A sparse level's are runs of whole blocks, joined over rows that cover the same columns.
         """
-        side = TILE_PX if self.cover is None else TILE_PX // 2
-        out = []
-        for row in range(0, self.height_px, side):
-            for column in range(0, self.width_px, side):
-                height, width = min(side, self.height_px - row), min(side, self.width_px - column)
-                if self.cover is None:
-                    out.append((row, column, height, width))
-                    continue
-                i, j, n = row // BLOCK_PX, column // BLOCK_PX, side // BLOCK_PX
-                rows, columns = np.nonzero(self.cover[i : i + n, j : j + n])
-                if len(rows):
-                    r0, r1 = rows.min() * BLOCK_PX, min((rows.max() + 1) * BLOCK_PX, height)
-                    c0, c1 = columns.min() * BLOCK_PX, min((columns.max() + 1) * BLOCK_PX, width)
-                    out.append((row + int(r0), column + int(c0), int(r1 - r0), int(c1 - c0)))
-        return out
+        side = TILE_PX // BLOCK_PX
+        down, across = -(-self.height_px // BLOCK_PX), -(-self.width_px // BLOCK_PX)
+        cover = np.ones((down, across), bool) if self.cover is None else self.cover
+        blocks: list[tuple[int, int, int, int]] = []
+        for top in range(0, down, side):
+            open_runs: dict[tuple[int, int], int] = {}
+            for row in range(top, min(top + side, down) + 1):
+                runs = set(_runs(cover[row], side)) if row < min(top + side, down) else set()
+                for run in [run for run in open_runs if run not in runs]:
+                    first = open_runs.pop(run)
+                    blocks.append((first, run[0], row - first, run[1] - run[0]))
+                for run in runs:
+                    open_runs.setdefault(run, row)
+        return [
+            (
+                row * BLOCK_PX,
+                column * BLOCK_PX,
+                min(height * BLOCK_PX, self.height_px - row * BLOCK_PX),
+                min(width * BLOCK_PX, self.width_px - column * BLOCK_PX),
+            )
+            for row, column, height, width in sorted(blocks)
+        ]
+
+
+def _runs(covered: NDArray[np.bool_], longest: int) -> list[tuple[int, int]]:
+    """Return (start, end) of runs of True, cut at multiples of the longest."""
+    edges = np.flatnonzero(np.diff(np.r_[False, covered, False].astype(np.int8)))
+    out = []
+    for start, end in edges.reshape(-1, 2).tolist():
+        cuts = [start, *range((start // longest + 1) * longest, end, longest), end]
+        out += list(pairwise(cuts))
+    return out
 
 
 def level_grid(box: tuple[float, float, float, float], gsd_m: float, multiple_px: int = 2) -> LevelGrid:
@@ -78,6 +97,12 @@ def level_grid(box: tuple[float, float, float, float], gsd_m: float, multiple_px
 def ortho_crs(lat0_deg: float, lon0_deg: float) -> str:
     """Return the PROJ string of the orthographic plane tangent to WGS 84 at a point: the east-north plane."""
     return f"+proj=ortho +lat_0={lat0_deg:.9f} +lon_0={lon0_deg:.9f} +ellps=WGS84 +units=m +no_defs"
+
+
+@cache
+def _parsed(crs: str) -> rasterio.crs.CRS:
+    """Return the CRS of a PROJ string, parsed once."""
+    return rasterio.crs.CRS.from_string(crs)
 
 
 def write_tile(
@@ -101,7 +126,7 @@ def write_tile(
                 height=height,
                 count=bands,
                 dtype="uint8",
-                crs=crs,
+                crs=_parsed(crs),
                 transform=Affine(gsd_m, 0.0, x_min_m, 0.0, -gsd_m, y_max_m),
                 blocksize=BLOCK_PX,
                 overviews="NONE",
