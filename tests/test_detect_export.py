@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,17 @@ def test_what_does_not_fit_is_refused(files: tuple[Path, Path], tmp_path: Path) 
     (tmp_path / "foreign.onnx").write_bytes(buffer.getvalue())
     with pytest.raises(ModelError, match="not an ONNX file that lard export-model wrote"):
         open_onnx(tmp_path / "foreign.onnx", PLAN)
+
+
+def test_missing_packages_are_named(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(ModelError, match=r"pip install 'lard\[onnx\]'"):
+        export_model(files[0], tmp_path / "x.onnx", "onnx", SIZE_PX, PLAN)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ModelError, match=r"pip install 'lard\[onnx\]'"):
+        open_onnx(files[1], PLAN)
 
 
 def test_input_is_filled_up_with_grey() -> None:

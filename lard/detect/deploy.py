@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import logging
@@ -35,6 +36,8 @@ def export_model(
     The file computes boxes and scores of every location; choosing among them is described, not included,
     and `lard predict` on the file does it. An ONNX file is compared with the checkpoint before it is kept.
     """
+    if kind == "onnx":
+        _check_packages()
     checkpoint = load_detector(checkpoint_path)
     coarsest = checkpoint.net.spec.strides_px[-1]
     if min(size_px) < coarsest or any(side % coarsest for side in size_px):
@@ -117,12 +120,18 @@ def _without_traces(program: torch.export.ExportedProgram) -> None:
                     node.meta.pop(key, None)
 
 
-def _onnx_bytes(program: torch.export.ExportedProgram, about: dict[str, Any]) -> bytes:
+def _check_packages() -> None:
+    """Say what is missing before the work begins."""
     try:
-        import onnx
-        import onnxscript  # noqa: F401  # what torch.onnx needs
+        for package in ("onnx", "onnxscript", "onnxruntime"):
+            importlib.import_module(package)
     except ImportError as error:
         raise ModelError(f"ONNX files need more packages ({error}); pip install 'lard[onnx]'") from error
+
+
+def _onnx_bytes(program: torch.export.ExportedProgram, about: dict[str, Any]) -> bytes:
+    import onnx
+
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of packages that nothing here needs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch about its own calls
