@@ -486,21 +486,38 @@ def footprint(s: Array, at: float, size: float) -> tuple[float, float, float, fl
 
 @_jit
 def shade_at(x: float, y: float, major: float, shade: Array, frame: Array) -> float:
-    """Share of the sunlight at a map point: bilinear, or the mean of cells over a wide footprint."""
-    rows, columns = shade.shape
-    px, py = (x - frame[0]) / frame[2] - 0.5, (frame[1] - y) / frame[2] - 0.5
+    """Sunlight at a map point beside level, free ground: shadows times, if the frame has one, the relief."""
+    if frame.shape[0] == 3:
+        sun = raster_at(x, y, major, shade, 0, shade.shape[0], shade.shape[1], frame[0], frame[1], frame[2])
+        return 1.0 if sun < 0.0 else sun / 255.0
+    rows = int(frame[3])
+    sun = raster_at(x, y, major, shade, 0, rows, int(frame[4]), frame[0], frame[1], frame[2])
+    relief = raster_at(
+        x, y, major, shade, rows, shade.shape[0] - rows, int(frame[8]), frame[5], frame[6], frame[7]
+    )
+    return (1.0 if sun < 0.0 else sun / 255.0) * (1.0 if relief < 0.0 else relief / 128.0)
+
+
+@_jit
+def raster_at(
+    x: float, y: float, major: float, raster: Array, first: int, rows: int, columns: int, x_min: float, y_max: float,
+    gsd: float,
+) -> float:  # fmt: skip
+    """Grey of rows from `first` on of a raster at a map point: bilinear, or the mean over a wide footprint; -1 outside."""
+    px, py = (x - x_min) / gsd - 0.5, (y_max - y) / gsd - 0.5
     if not (px > -1.0 and py > -1.0 and px < columns and py < rows):
-        return 1.0
-    reach = min(int(0.25 * major / frame[2]), 3)
+        return -1.0
+    reach = min(int(0.25 * major / gsd), 3)
     total = 0.0
     for b in range(-reach, reach + 1):
         for a in range(-reach, reach + 1):
             qx, qy = min(max(px + a, 0.0), columns - 1.001), min(max(py + b, 0.0), rows - 1.001)
             i, j = int(qx), int(qy)
             fx, fy = qx - i, qy - j
-            top = shade[j, i] * (1.0 - fx) + shade[j, i + 1] * fx
-            total += top * (1.0 - fy) + (shade[j + 1, i] * (1.0 - fx) + shade[j + 1, i + 1] * fx) * fy
-    return total / (255.0 * (2 * reach + 1) ** 2)
+            j += first
+            top = raster[j, i] * (1.0 - fx) + raster[j, i + 1] * fx
+            total += top * (1.0 - fy) + (raster[j + 1, i] * (1.0 - fx) + raster[j + 1, i + 1] * fx) * fy
+    return total / (2 * reach + 1) ** 2
 
 
 @_inlined

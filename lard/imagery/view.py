@@ -20,6 +20,7 @@ from lard.imagery.lens import blurred_by_motion, defocused, vignetted, watermark
 from lard.imagery.light_drawing import add_light, light_picture
 from lard.imagery.lights import LightField, lights_of
 from lard.imagery.rain import add_drops, add_streaks, wet_runways
+from lard.imagery.relief import with_relief
 from lard.imagery.renderer import Quality, develop, render_colours, render_frame
 from lard.imagery.shadows import Objects, load_objects, shade_of
 
@@ -38,8 +39,10 @@ class Scene:
 
     @property
     def elevation_m(self) -> float:
-        """Height that fog and clouds are counted from, in the surface's datum."""
-        return self.surface.z_far_m
+        """Height that fog and clouds are counted from, in the surface's datum: the mean of the thresholds."""
+        strips = self.airport.strips or self.airport.runways
+        altitudes = [corner[2] for strip in strips for corner in strip.corners]
+        return float(np.mean(altitudes or [self.airport.elevation_m]))
 
 
 def load_scene(
@@ -89,14 +92,15 @@ def render_view(
 
 
 def scene_atmosphere(scene: Scene, pose: Poses, conditions: Conditions) -> Atmosphere:
-    """Air, sky and shadows of a frame."""
+    """Air, sky, shadows and relief of a frame."""
     surface = scene.surface
     atmosphere = atmosphere_of(conditions, scene.elevation_m, float(pose.alt_m[0]), surface.lat0_deg)
-    if scene.objects is None or atmosphere.air[SHADOW_DEPTH] < 0.02:
+    if atmosphere.air[SHADOW_DEPTH] < 0.02:
         return atmosphere
-    sun = sun_vector(conditions, surface.lat0_deg)
-    shade = shade_of(scene.objects, sun, conditions.cover)
-    return Atmosphere(atmosphere.air, atmosphere.sky, shade, scene.objects.frame)
+    sun, shade, frame = sun_vector(conditions, surface.lat0_deg), atmosphere.shade, atmosphere.shade_frame
+    if scene.objects is not None:
+        shade, frame = shade_of(scene.objects, sun, conditions.cover), scene.objects.frame
+    return Atmosphere(atmosphere.air, atmosphere.sky, *with_relief(shade, frame, surface, sun))
 
 
 def _moves(conditions: Conditions) -> bool:
