@@ -1,12 +1,15 @@
 """The render driver: resumes, repairs, removes what is stale, same bytes whatever the workers."""
 
+import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 from render_scene import make_airport, make_scene
 
 from lard.airports.model import RunwayDatabase
@@ -125,6 +128,77 @@ def test_bad_input_is_named(tmp_path: Path, ground_root: Path) -> None:
     with pytest.raises(DataError, match=r"render\.jpeg_qualty: unknown"):
         RenderSettings.of_params({"jpeg_qualty": 90})
     assert not (out / "manifest.parquet").exists()
+
+
+def test_conditions_are_part_of_a_frames_picture_and_key(tmp_path: Path, ground_root: Path) -> None:
+    frames, out = frames_table(), tmp_path / "ortho"
+    first = render_frames(frames, ground_root, out, 1, DB)
+    third = pl.col("frame_id") == "XTST_07_0003"
+    values = {
+        "sun_elevation_deg": -20.0, "rain_mm_h": 4.0, "fog_top_m": 50.0, "shutter_ms": 20.0,
+        "watermark_px": 8,
+        "jpeg_quality": 40, "exposure_ev": 1.0, "noise_grey": 6.0, "cloud_fraction": 0.9, "defocus_px": 1.5,
+    }  # fmt: skip
+    for name, value in values.items():
+        only = pl.when(third).then(value).otherwise(None)
+        changed = frames.with_columns(only.alias(name))
+        if name == "shutter_ms":
+            changed = changed.with_columns(roll_rate_deg_s=pl.lit(40.0))
+        got = render_frames(changed, ground_root, out, 1, DB)
+        assert (first["sha256"] != got["sha256"]).arg_true().to_list() == [3], name
+    night = frames.with_columns(sun_elevation_deg=pl.lit(-20.0), light=pl.lit("night"))
+    render_frames(night, ground_root, out, 1, DB)
+    with Image.open(out / "images" / "XTST_07_0003.jpg") as dark:
+        assert np.asarray(dark).mean() < 30
+    again = {path.name: path.stat().st_mtime_ns for path in (out / "images").iterdir()}
+    render_frames(night, ground_root, out, 1, DB)
+    assert again == {path.name: path.stat().st_mtime_ns for path in (out / "images").iterdir()}
+
+
+def test_a_full_disk_is_told_and_nothing_half_written_counts(
+    tmp_path: Path, ground_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, out = frames_table(), tmp_path / "ortho"
+    whole, written = Path.write_bytes, []
+
+    def write_until_full(path: Path, data: bytes) -> int:
+        if len(written) == 5:
+            whole(path, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        written.append(path)
+        return whole(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_until_full)
+    with pytest.raises(SourceError, match=r"images.XTST_07_0005.jpg: cannot be written \(the disk is full\)"):
+        render_frames(frames, ground_root, out, 1, DB)
+    monkeypatch.undo()
+    assert not (out / "manifest.parquet").exists()
+    assert len(list((out / "images").glob("*.jpg"))) == 5, "the picture cut short is gone"
+    kept = {path: path.stat().st_mtime_ns for path in sorted((out / "images").iterdir())[:4]}
+    manifest = render_frames(frames, ground_root, out, 1, DB)
+    assert len(manifest) == 6
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+
+
+def test_contradictory_frames_are_refused_before_the_work(tmp_path: Path, ground_root: Path) -> None:
+    frames, out = frames_table(), tmp_path / "out"
+    wrong = frames.with_columns(light=pl.lit("night"), sun_elevation_deg=pl.lit(40.0))
+    with pytest.raises(
+        DataError, match=r"sun_elevation_deg of frame XTST_07_0000 is 40.0; .* its light is 'night'"
+    ):
+        render_frames(wrong, ground_root, out, 1, DB)
+    with pytest.raises(DataError, match="jpeg_quality of frame XTST_07_0000 is 0; expected from 1 to 100"):
+        render_frames(frames.with_columns(jpeg_quality=pl.lit(0)), ground_root, out, 1, DB)
+    with pytest.raises(DataError, match="fog_top_m of frame XTST_07_0000 is nan"):
+        render_frames(frames.with_columns(fog_top_m=pl.lit(float("nan"))), ground_root, out, 1, DB)
+
+
+def test_far_too_coarse_ground_is_refused_unless_allowed(tmp_path: Path) -> None:
+    make_scene(tmp_path / "XTST", AIRPORT, size=(256, 256), gsd_m=64.0, levels=2)
+    frames = frames_table(2)
+    with pytest.raises(SourceError, match="XTST: ground imagery of 64 m per pixel"):
+        render_frames(frames, tmp_path, tmp_path / "out", 1, DB)
+    assert len(render_frames(frames, tmp_path, tmp_path / "out", 1, DB, coarse=True)) == 2
 
 
 def test_damaged_ground_is_named(tmp_path: Path) -> None:

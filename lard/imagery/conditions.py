@@ -87,7 +87,7 @@ class Conditions:
         gain = float(np.clip(rng.normal(1.0, 0.06), 0.8, 1.2))
         sigma = float(rng.uniform(0.6, 2.2))
         if "exposure_ev" in given:
-            gain = 2.0 ** (float(given["exposure_ev"]) / DISPLAY_GAMMA)
+            gain = 1.0
         sigma = float(given.pop("noise_grey", sigma))
         values: dict[str, Any] = {
             name: int(value) if name in _WHOLE else float(value) for name, value in given.items()
@@ -97,6 +97,11 @@ class Conditions:
         _check_light(frame)
         key = f"{frame['frame_id']}/noise"
         return cls(gain=gain, noise_sigma=sigma, noise_seed=int(frame["seed"]), noise_key=key, **values)
+
+    @property
+    def exposure(self) -> float:
+        """Factor on grey levels."""
+        return self.gain * 2.0 ** (self.exposure_ev / DISPLAY_GAMMA)
 
     @property
     def cover(self) -> float:

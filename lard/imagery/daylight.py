@@ -69,7 +69,7 @@ def white_cd_m2(conditions: Conditions) -> float:
     """Luminance that a picture shows as white, by automatic exposure and exposure_ev."""
     level = np.exp(np.interp(conditions.sun_elevation_deg, _WHITE[:, 0], np.log(_WHITE[:, 1])))
     dimmed = 1 - 0.7 * conditions.cover * (1 - conditions.dark)
-    return float(level * dimmed / conditions.gain**DISPLAY_GAMMA)
+    return float(level * dimmed / conditions.exposure**DISPLAY_GAMMA)
 
 
 def illuminant(conditions: Conditions) -> tuple[float, float, float]:

@@ -22,6 +22,7 @@ Picture = NDArray[np.float32]
 _NEAREST_M = 2.0
 _EDGE_POINTS = 24
 _SUBPIXEL_BITS = 4
+_FINE = 4  # samples a side of a pixel for the share of it that is covered
 _WATER_F0 = 0.02  # reflectance of water at normal incidence
 _SMOOTH = 0.62  # share of the water that lies still enough to mirror
 _DARKENING = 0.38
@@ -102,12 +103,14 @@ def _coverage(corners: Array, camera: Camera) -> tuple[Picture, tuple[slice, sli
     high = np.minimum(np.ceil(outline.max(axis=0)) + 1, (camera.width_px, camera.height_px)).astype(int)
     if (high <= low).any():
         return None
-    mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
+    size = (int(high[0] - low[0]), int(high[1] - low[1]))
+    fine = np.zeros((size[1] * _FINE, size[0] * _FINE), np.uint8)
     # OpenCV's pixel centres are whole numbers
-    points = np.rint((outline - low - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-    cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
+    points = np.rint(((outline - low) * _FINE - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    cv2.fillPoly(fine, [points], 255, cv2.LINE_8, _SUBPIXEL_BITS)
+    mask = np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), np.float32)
     window = slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
-    return np.asarray(mask / np.float32(255), np.float32), window
+    return mask / np.float32(255), window
 
 
 def _puddles(points: Array, corners: Array, conditions: Conditions) -> Array:

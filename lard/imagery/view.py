@@ -23,8 +23,10 @@ from lard.imagery.rain import add_drops, add_streaks, wet_runways
 from lard.imagery.relief import with_relief
 from lard.imagery.renderer import Quality, develop, render_colours, render_frame
 from lard.imagery.shadows import Objects, load_objects, shade_of
+from lard.odd.parameters import PARAMETERS
 
 _NOISE_AT_NIGHT = 3.0
+_NOISIEST = PARAMETERS["noise_grey"].hi
 
 
 @dataclass(frozen=True, slots=True, eq=False)
