@@ -14,7 +14,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -53,6 +57,7 @@ CHANGE, DOWN, SPAN_SIZE = 7, 14, 17
 READ, WANTED, ABSENT = 1, 2, 3
 BLOCK_SHIFT = 8
 TILE, CELL = 32, 4  # pixels: of the squares tried first, and of the smallest
+LINE_TEXELS = 16  # of a cache line
 EDGE_RAMP_PX = 24.0
 RIM_SHARE = 0.12  # of the coarsest level's half width, blended into its mean colour
 ZONE_TOLERANCE_PX, TOLERANCE_PX = 0.02, 0.12
@@ -315,6 +320,21 @@ def touches_zone(points: Array, j: int, i: int, step: int, strips: Array, margin
     return False
 
 
+@intrinsic
+def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
+    """Ask the processor for the cache line of array[index]; a hint without effect on results."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = make_array(signature.args[0])(context, builder, arguments[0]).data
+        pointer = builder.gep(data, [arguments[1]])
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [pointer, number(0), number(3), number(1)])  # to read, into all caches, data
+
+    return types.void(array, types.intp), generate
+
+
 @_inlined
 def blended(texels: Array, at: int, side: int, q: int) -> np.uint64:
     """256 times the colours between two texels, in lanes of 16 bits: red, blue, green."""
@@ -424,6 +444,30 @@ def see_level(
     pitch = int(row[7])
     step, side = (pitch, 1) if down else (1, pitch)
     end, side_end = (height, width) if down else (width, height)
+    if run > 1.5 and whole:
+        # the texels that the next row of pixels will read: most of the time would pass waiting for them
+        tm = 1.0 / (w + 0.5 * (n - 1) * dw)
+        ym, xm = (y + 0.5 * (n - 1) * dy) * tm, (x + 0.5 * (n - 1) * dx) * tm
+        vw = s[DOWN + W]
+        vx = ((s[DOWN + X] - x_min * vw) * gain - (xm + 0.5) * vw) * tm
+        vy = ((y_max * vw - s[DOWN + Y]) * gain - (ym + 0.5) * vw) * tm
+        if down:
+            centre, low, high, shift_c = ym + vy, x0, x1, vx
+        else:
+            centre, low, high, shift_c = xm + vx, y0, y1, vy
+        from_row, to_row = int(centre - 0.5 * reach), int(centre + 0.5 * reach) + 1
+        wide = 0.5 * abs(high - low)
+        middle = 0.5 * (low + high) + shift_c
+        if down:
+            for r in range(from_row, to_row + 1):
+                c = int(middle + slope * (r - centre) - wide)
+                for q in range(c, c + int(2.0 * wide) + LINE_TEXELS, LINE_TEXELS):
+                    prefetch(texels, place + r * pitch + q)
+        else:
+            for r in range(from_row, to_row + 1, LINE_TEXELS):
+                c = int(middle + slope * (r - centre) - wide)
+                for q in range(c, c + int(2.0 * wide) + 2):
+                    prefetch(texels, place + q * pitch + r)
     change = int(slope * 65536.0)
     scale = weight / (length * 256.0)
     along, along_change, across, across_change = (y, dy, x, dx) if down else (x, dx, y, dy)
