@@ -1,0 +1,52 @@
+"""FlightGear 2020.3 as a source: headless, on a screen of its own, driven over its loopback HTTP interface.
+
+FlightGear's scenery heights are numbers above mean sea level that it uses as heights above the WGS84
+ellipsoid, so poses and labels use MSL altitudes with no geoid between them.
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from lard.airports.model import RunwayDatabase
+from lard.imagery.simulators.core import Source, render_source
+from lard.imagery.simulators.flightgear_install import Installation, demand_scenery, find_installation
+from lard.imagery.simulators.flightgear_settings import DRIVER_VERSION, FlightGearSettings, check_frames
+from lard.imagery.simulators.flightgear_simulator import FlightGear
+
+LICENCE = "GPL-2.0-or-later"
+ATTRIBUTION = "FlightGear contributors (scenery and textures of the FlightGear base package)"
+
+
+def render_flightgear(
+    frames: pl.DataFrame,
+    out_dir: str | Path,
+    workers: str | int,
+    db: RunwayDatabase,
+    settings: FlightGearSettings | None = None,
+    resume: bool = True,
+    shard: tuple[int, int] = (0, 1),
+) -> pl.DataFrame:
+    """Make the pictures of a frames table with so many FlightGears at once; the manifest."""
+    settings, installation = settings or FlightGearSettings(), find_installation()
+    check_frames(frames, db)
+    demand_scenery(installation, frames["airport"].unique())
+    source = flightgear_source(installation, settings, db)
+    return render_source(
+        frames, out_dir, workers, db, source, resume=resume, shard=shard, jpeg_quality=settings.jpeg_quality
+    )
+
+
+def flightgear_source(installation: Installation, settings: FlightGearSettings, db: RunwayDatabase) -> Source:
+    """FlightGear for the shared driver."""
+    points = {icao: _threshold_points(db, icao) for icao in db.airports}
+    return Source(
+        "flightgear", f"FlightGear {installation.version}; driver {DRIVER_VERSION}", LICENCE, ATTRIBUTION,
+        settings.of_key(),
+        lambda number, size: FlightGear(installation, settings, points, number, size),
+    )  # fmt: skip
+
+
+def _threshold_points(db: RunwayDatabase, icao: str) -> list[tuple[float, float]]:
+    """Latitudes and longitudes of an airport's thresholds."""
+    return [runway.ltp[:2] for runway in db.airports[icao].runways]
