@@ -1,7 +1,7 @@
 """Light and dark sides of hills: how much sunlight slopes get, beside level ground, for the kernel's shade.
 
 Lambert's law: sunlight on a slope is n . s, on level ground the sine of the sun's elevation; relief is their
-ratio, LEVEL on level ground. Runways, a percent or two steep, stay as they are. Hills cast no shadows on others.
+ratio, LEVEL on level ground. Runways, a percent or two steep, stay as they are. Hills cast no shadows.
 """
 
 import numpy as np
@@ -26,8 +26,9 @@ def with_relief(
 ) -> tuple[NDArray[np.uint8], Array]:
     """Shade raster and frame with the relief of a terrain surface below the shadows of objects.
 
-    The frame becomes (9,): x_min, y_max and gsd of the shadows, their rows and columns, then x_min, y_max, gsd
-    and columns of the relief, whose rows follow theirs in one array. Without a terrain model nothing changes.
+    The frame becomes (9,): x_min, y_max and gsd of the shadows, their rows and columns, then x_min, y_max,
+    gsd and columns of the relief, whose rows follow theirs in one array. Without a terrain model nothing
+    changes.
     """
     if surface.far_height_m.size == 0:
         return shade, frame
@@ -51,7 +52,7 @@ def relief_of(surface: Surface, sun_enu: Array) -> NDArray[np.uint8]:
 
 
 def _slopes_of(surface: Surface) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Slopes eastwards and northwards at the cells, fading to level at the rim; kept for the last surfaces."""
+    """Slopes eastwards and northwards at the cells, level at the rim; kept for the last two surfaces."""
     key = id(surface.height_m)
     if key not in _slopes:
         while len(_slopes) >= 2:

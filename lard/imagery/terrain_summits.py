@@ -33,7 +33,7 @@ def summits_of(surface: Surface) -> Summits:
     if key not in _summits:
         while len(_summits) >= 4:
             del _summits[next(iter(_summits))]
-        _summits[key] = _build(surface)
+        _summits[key] = build_summits(surface)
     return _summits[key]
 
 
@@ -55,7 +55,8 @@ def _around(cells: Array) -> Array:
     return np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
 
 
-def _build(surface: Surface) -> Summits:
+def build_summits(surface: Surface) -> Summits:
+    """The pyramid of a surface, computed."""
     near = _cells(surface.height_m)
     if surface.far_height_m.size:
         far, x_min, y_min, step = (
