@@ -18,6 +18,7 @@ COMMANDS = {
     "tiles": ("tiles", "Fetch, check and describe aerial imagery for ground folders."),
     "render": ("render", "Render the frames of a table from ground imagery."),
     "preview": ("preview", "Render one view of a runway from a few numbers."),
+    "sources": ("sources", "Check simulators on this machine; the runways they draw."),
     "footage": ("footage", "Match pictures made elsewhere to poses, as a dataset."),
     "annotated": ("annotated", "Import hand-annotated pictures of real approaches."),
     "label": ("label", "Label every runway in view of each frame."),

@@ -62,6 +62,7 @@ def render(
       lard render frames.parquet --out data/ortho --workers tcp://scheduler:8786
       lard render frames.parquet --out data/ortho --shard 3/8    # and at last once without --shard
       lard render frames.parquet --out data/ortho --dem data/srtm
+      lard render frames.parquet --source flightgear --runways data/runways_flightgear --out data/flightgear
       lard render frames.parquet --source xplane --screenshots "X-Plane 12/Output/screenshots" --out data/xp
     """
     from lard.airports.files import open_database
@@ -92,7 +93,9 @@ def render(
         )
     else:
         common = {"resume": resume, "shard": part, "jpeg_quality": jpeg_quality}
-        manifest = render_elsewhere(source, frames, out, workers, database, common, options)
+        manifest = render_elsewhere(
+            source, frames, out, workers, database, common, {**options, "supersample": supersample}
+        )
     note = f", part {shard}; run once without --shard to write the tables" if part[1] > 1 else ""
     click.echo(f"{out}: {len(manifest)} {source} pictures{note}")
 

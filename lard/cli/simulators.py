@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
     from lard.airports.model import RunwayDatabase
 
-SOURCES = ("ortho", "xplane", "cesium")
+SOURCES = ("ortho", "flightgear", "xplane", "cesium")
 _OPTIONS = {
     "ortho": ("ground", "supersample", "dem", "allow_coarse"),
+    "flightgear": ("supersample",),
     "xplane": ("screenshots", "xplane_host", "xplane_port", "xplane_web"),
     "cesium": ("cesium_url", "cesium_layer", "geoid", "undulation", "licence", "attribution"),
 }
-"""Options that mean something to one source only."""
+"""Options that mean something to some sources only."""
 
 
 def simulator_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,10 +49,12 @@ def simulator_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def check_options(ctx: click.Context, source: str) -> None:
     """Refuse options that the source would pass over."""
-    for other, names in _OPTIONS.items():
-        for name in names:
-            if other != source and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                raise click.UsageError(f"--{name.replace('_', '-')} is for --source {other}, not {source}")
+    for name in dict.fromkeys(name for names in _OPTIONS.values() for name in names):
+        owners = [owner for owner, names in _OPTIONS.items() if name in names]
+        if source not in owners and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} is for --source {' or '.join(owners)}, not {source}"
+            )
 
 
 def render_elsewhere(
@@ -61,6 +64,14 @@ def render_elsewhere(
     """Render frames by a simulator or globe; return the manifest."""
     from lard.errors import SourceError
 
+    if source == "flightgear":
+        from lard.imagery.simulators.flightgear import render_flightgear
+        from lard.imagery.simulators.flightgear_settings import FlightGearSettings
+
+        drawn = FlightGearSettings(options["supersample"], common["jpeg_quality"])
+        return render_flightgear(
+            frames, out, workers or 1, database, drawn, common["resume"], common["shard"]
+        )
     if source == "xplane":
         from lard.imagery.simulators.xplane import XPlaneSettings, render_xplane
 

@@ -19,6 +19,7 @@ from lard.airports.aptdat import read_aptdat
 from lard.airports.build import airports_of, opposite
 from lard.airports.intake import AirportInfo, Selection
 from lard.airports.model import Airport, Point, Runway, RunwayDatabase
+from lard.airports.table import csv_text, number_text
 from lard.errors import SourceError
 from lard.geodesy import geodetic_from_ecef, to_enu
 from lard.imagery.simulators.flightgear_install import Installation, airport_meshes
@@ -202,3 +203,13 @@ def _cuts(along: Array, across: Array) -> list[tuple[float, float]]:
         if len(places) >= 2:
             intervals.append((float(min(places)), float(max(places))))
     return intervals
+
+
+def pavement_csv(report: RunwayReport) -> str:
+    """What is paved around each landing threshold, metres, as CSV: lengths before it, shoulders beside it."""
+    columns = ("airport", "ident", "before_m", "displaced_m", "shoulder_left_m", "shoulder_right_m")
+    rows = [
+        (*key, *(number_text(getattr(end, name), 2) for name in columns[2:]))
+        for key, end in sorted(report.ends.items())
+    ]
+    return csv_text(columns, rows)

@@ -20,7 +20,7 @@ _OKTAS = ((2, "few"), (4, "scattered"), (7, "broken"), (8, "overcast"))
 
 @dataclass(frozen=True, slots=True)
 class FlightGearSettings:
-    """How FlightGear draws; all but the last three are part of every frame's key."""
+    """How FlightGear draws; all but the port and the timeouts are part of every frame's key."""
 
     supersample: int = 2
     """The window is this many times the picture, and shrunk by area: markings come out much crisper."""
@@ -77,8 +77,8 @@ def check_frames(frames: pl.DataFrame, db: RunwayDatabase) -> None:
         )
         if not (centred and math.isclose(row["fx_px"], row["fy_px"], rel_tol=1e-6)):
             faults.append(
-                f"{where} principal point {row['cx_px']:g}, {row['cy_px']:g} and focal lengths {row['fx_px']:g}, "
-                f"{row['fy_px']:g}; expected the picture's centre and square pixels"
+                f"{where} principal point {row['cx_px']:g}, {row['cy_px']:g} and focal lengths "
+                f"{row['fx_px']:g}, {row['fy_px']:g}; expected the picture's centre and square pixels"
             )
         if (row.get("rain_mm_h") or 0.0) > 0.0:
             faults.append(f"{where} rain_mm_h is {row['rain_mm_h']:g}; rain is not drawn, sample without it")

@@ -1,7 +1,7 @@
 """One running FlightGear: its processes, what it is told, and when its picture is ready.
 
-Its clock is frozen at the frame's time: then the picture stops changing once everything is loaded, and that is
-what is waited for, after the view it reports and the ground under the thresholds are right.
+Its clock is frozen at the frame's time: then the picture stops changing once everything is loaded, and that
+is what is waited for, after the view it reports and the ground under the thresholds are right.
 """
 
 import contextlib
@@ -129,7 +129,7 @@ class FlightGear:
         """Start screen, bus and simulator, and wait until it draws scenery and answers."""
         if self.port and not port_free(self.port):
             raise SourceError(
-                f"port {self.port} is in use; stop what listens there (`ss -ltnp`) or set flightgear.port to 0"
+                f"port {self.port} is in use; stop what listens there (ss -ltnp) or set flightgear.port to 0"
             )
         self.port = self.port or free_port()
         home = self.stack.enter_context(own_folder(cache_root() / "flightgear"))
@@ -218,8 +218,8 @@ class FlightGear:
         width, height = (self.properties.get(f"/sim/startup/{name}") for name in ("xsize", "ysize"))
         if (width, height) != self.window:
             raise SourceError(
-                f"FlightGear's window is {width} x {height} px, expected {self.window[0]} x {self.window[1]}; "
-                "ask for a smaller picture or less supersample"
+                f"FlightGear's window is {width} x {height} px, expected "
+                f"{self.window[0]} x {self.window[1]}; ask for a smaller picture or less supersample"
             )
 
     def _demand_alive(self) -> None:
