@@ -41,7 +41,7 @@ def test_a_frame_without_columns_is_a_clear_noon() -> None:
     assert illuminant(conditions) == (1.0, 1.0, 1.0)
     assert conditions == Conditions.of_frame(ROW), "drawn from the frame's own generator"
     assert 0.8 <= conditions.gain <= 1.2 and 0.6 <= conditions.noise_sigma <= 2.2
-    assert layer_of(conditions, 100.0) is None
+    assert layer_of(conditions, 100.0, 150.0) is None
     np.testing.assert_allclose(sky_of(conditions, np.array([0, 0, 1.0]))[:2], sky_palette(15000.0)[:2])
 
 

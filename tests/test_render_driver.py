@@ -146,6 +146,12 @@ def test_conditions_are_part_of_a_frames_picture_and_key(tmp_path: Path, ground_
             changed = changed.with_columns(roll_rate_deg_s=pl.lit(40.0))
         got = render_frames(changed, ground_root, out, 1, DB)
         assert (first["sha256"] != got["sha256"]).arg_true().to_list() == [3], name
+    means = []
+    for stops in (0.0, -1.0):
+        render_frames(frames.with_columns(exposure_ev=pl.lit(stops)), ground_root, out, 1, DB)
+        with Image.open(out / "images" / "XTST_07_0003.jpg") as image:
+            means.append(np.asarray(image).mean())
+    assert means[1] / means[0] == pytest.approx(2 ** (-1 / 2.2), rel=0.02)
     night = frames.with_columns(sun_elevation_deg=pl.lit(-20.0), light=pl.lit("night"))
     render_frames(night, ground_root, out, 1, DB)
     with Image.open(out / "images" / "XTST_07_0003.jpg") as dark:

@@ -24,7 +24,7 @@ from lard.imagery.atmosphere import (
     air_vector,
     sky_palette,
 )
-from lard.imagery.conditions import DISPLAY_GAMMA, Conditions
+from lard.imagery.conditions import Conditions
 
 Array = NDArray[np.float64]
 
@@ -66,10 +66,10 @@ def direct_share(conditions: Conditions) -> float:
 
 
 def white_cd_m2(conditions: Conditions) -> float:
-    """Luminance that a picture shows as white, by automatic exposure and exposure_ev."""
+    """Luminance that automatic exposure shows as white."""
     level = np.exp(np.interp(conditions.sun_elevation_deg, _WHITE[:, 0], np.log(_WHITE[:, 1])))
     dimmed = 1 - 0.7 * conditions.cover * (1 - conditions.dark)
-    return float(level * dimmed / conditions.exposure**DISPLAY_GAMMA)
+    return float(level * dimmed)
 
 
 def illuminant(conditions: Conditions) -> tuple[float, float, float]:
@@ -103,8 +103,8 @@ def cloud_grey(conditions: Conditions) -> Array:
     return _CLOUD_GREY * (0.9 * np.mean(row[3:6]) + 0.1 * row[3:6]) * thick
 
 
-def layer_of(conditions: Conditions, elevation_m: float) -> Layer | None:
-    """The fog, else a ceiling of clouds, above an airport's elevation."""
+def layer_of(conditions: Conditions, elevation_m: float, camera_height_m: float) -> Layer | None:
+    """The fog, else the clouds that a camera is in or above; those above it are painted on the sky."""
     grey = cloud_grey(conditions)
     if conditions.fog_top_m > 0:
         red, green, blue = (float(v) for v in grey * 1.06)
@@ -112,12 +112,17 @@ def layer_of(conditions: Conditions, elevation_m: float) -> Layer | None:
         return Layer(
             elevation_m + conditions.fog_base_m, elevation_m + conditions.fog_top_m, beta, (red, green, blue)
         )
-    if conditions.cover >= CEILING_FRACTION:
-        base = elevation_m + conditions.cloud_base_m
+    base = cloud_base_m(conditions, elevation_m)
+    if conditions.cover >= CEILING_FRACTION and camera_height_m > base:
         beta = KOSCHMIEDER / CLOUD_VISIBILITY_M * min(conditions.cover, 1.0) ** 4
         red, green, blue = (float(v) for v in grey)
         return Layer(base, base + CLOUD_DEPTH_M, beta, (red, green, blue))
     return None
+
+
+def cloud_base_m(conditions: Conditions, elevation_m: float) -> float:
+    """Height of the clouds' base in the surface's datum."""
+    return elevation_m + conditions.cloud_base_m
 
 
 def sun_vector(conditions: Conditions, lat_deg: float) -> Array:
@@ -133,7 +138,7 @@ def atmosphere_of(
     conditions: Conditions, elevation_m: float, camera_height_m: float, lat_deg: float
 ) -> Atmosphere:
     """Air and sky of one frame over an airport; heights in the surface's datum."""
-    layer = layer_of(conditions, elevation_m)
+    layer = layer_of(conditions, elevation_m, camera_height_m)
     air = air_vector(
         conditions.visibility_m,
         camera_height_m,

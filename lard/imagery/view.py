@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from lard.airports.model import Airport
 from lard.camera import Camera, Poses
 from lard.imagery.atmosphere import SHADOW_DEPTH, Atmosphere
-from lard.imagery.conditions import Conditions
-from lard.imagery.daylight import atmosphere_of, sun_vector
+from lard.imagery.clouds import paint_sky, paints_sky
+from lard.imagery.conditions import DISPLAY_GAMMA, Conditions
+from lard.imagery.daylight import atmosphere_of, cloud_base_m, sun_vector
 from lard.imagery.ground.pyramid import GroundPyramid, load_ground
 from lard.imagery.ground.terrain import Surface, surface_of
 from lard.imagery.ground.terrain_dem import Dem
@@ -68,13 +69,18 @@ def render_view(
     quality = quality or Quality()
     atmosphere = scene_atmosphere(scene, pose, conditions)
     lights = light_picture(scene.lights, pose, camera, atmosphere.air, conditions)
-    exposed = replace(
-        conditions, noise_sigma=conditions.noise_sigma * (1 + _NOISE_AT_NIGHT * conditions.dark)
-    )
-    if lights is None and not _changes_pixels(conditions):
+    sigma = min(conditions.noise_sigma * (1 + _NOISE_AT_NIGHT * conditions.dark), _NOISIEST)
+    exposed = replace(conditions, gain=conditions.exposure, exposure_ev=0.0, noise_sigma=sigma)
+    base_m = cloud_base_m(conditions, scene.elevation_m)
+    sky = paints_sky(pose, camera, conditions, atmosphere, base_m)
+    if not sky and not _changes_pixels(conditions):
         image = render_frame(scene.ground, scene.surface, pose, camera, exposed, quality, atmosphere)
+        if lights is not None:
+            _light_up(image, *lights, conditions)
     else:
         colours = render_colours(scene.ground, scene.surface, pose, camera, atmosphere, quality)
+        if sky:
+            paint_sky(colours, pose, camera, conditions, atmosphere, base_m)
         if conditions.wetness > 0:
             wet_runways(colours, scene.airport, scene.surface, pose, camera, atmosphere, conditions)
         if _moves(conditions):
@@ -103,6 +109,18 @@ def scene_atmosphere(scene: Scene, pose: Poses, conditions: Conditions) -> Atmos
     if scene.objects is not None:
         shade, frame = shade_of(scene.objects, sun, conditions.cover), scene.objects.frame
     return Atmosphere(atmosphere.air, atmosphere.sky, *with_relief(shade, frame, surface, sun))
+
+
+def _light_up(
+    image: NDArray[np.uint8],
+    light: NDArray[np.float32],
+    window: tuple[slice, slice],
+    conditions: Conditions,
+) -> None:
+    """Add light to a developed picture, in place: on a clear day only the PAPI shines."""
+    part = image[window].astype(np.float32)
+    add_light(part, light[window] * np.float32(conditions.exposure**DISPLAY_GAMMA))
+    image[window] = np.clip(part + 0.5, 0, 255).astype(np.uint8)
 
 
 def _moves(conditions: Conditions) -> bool:
