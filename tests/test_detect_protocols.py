@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import os
@@ -203,3 +204,41 @@ def test_predictions_over_two_sources_are_those_of_each(two: list[Path], tmp_pat
         assert np.unique(
             [a["image_id"] - b["image_id"] for a, b in zip(part, one, strict=True)]
         ).tolist() == [4 * number]
+
+
+WITHOUT_EFFECT = {
+    "lard/detect/__init__.py", "lard/detect/deploy.py", "lard/detect/events.py", "lard/errors.py",
+    "lard/progress.py", "lard/tables.py", "lard/__init__.py",
+}  # fmt: skip
+"""Modules that the stages import and that change none of their bytes (deploy: only for ONNX files)."""
+
+
+def _imported(path: Path, seen: set[str]) -> set[str]:
+    """Files of the package that a module imports, directly or not."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            for file in (
+                ROOT / f"{name.replace('.', '/')}.py",
+                ROOT / name.replace(".", "/") / "__init__.py",
+            ):
+                relative = str(file.relative_to(ROOT))
+                if name.startswith("lard.") and file.is_file() and relative not in seen | WITHOUT_EFFECT:
+                    seen.add(relative)
+                    _imported(file, seen)
+    return seen
+
+
+@pytest.mark.parametrize("stage", ["train", "predict", "score"])
+def test_a_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
+    deps = set(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"][stage]["deps"])
+    used = _imported(ROOT / "pipelines" / f"{stage}.py", set())
+    detect = {name for name in used if name.startswith("lard/detect/")}
+    assert len(detect) > 8
+    assert detect <= deps, f"missing from the deps of {stage}: {sorted(detect - deps)}"
+    direct = {"lard/camera.py", "lard/scenario/sun.py"} & used
+    assert direct <= deps, f"missing from the deps of {stage}: {sorted(direct - deps)}"
