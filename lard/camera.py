@@ -1,8 +1,9 @@
-"""Pinhole camera, poses and projection: the one place where attitude signs and pixel origin are decided.
+"""Camera, poses and projection: the one place where attitude signs and pixel origin are decided.
 
 Yaw is clockwise from true north, pitch nose up, roll right wing down, applied in that order (intrinsic).
 Camera axes: x right, y down, z forward. Pixels: x right, y down, origin at the image's top-left corner,
 pixel centres at +0.5, so the principal point of a symmetric camera is (width / 2, height / 2).
+Radial distortion moves a point at radius r from the axis, at depth 1, to r (1 + k1 r^2 + k2 r^4 + k3 r^6).
 """
 
 from dataclasses import dataclass, fields
@@ -17,10 +18,12 @@ from lard.geodesy import ecef_from_geodetic, ned_from_ecef
 
 Array = NDArray[np.float64]
 
+DISTORTION = ("k1", "k2", "k3")
+
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """Intrinsics of an ideal pinhole camera, in pixels."""
+    """Intrinsics in pixels, and coefficients of radial distortion (Brown's, OpenCV's; 0 = ideal pinhole)."""
 
     width_px: int
     height_px: int
@@ -28,12 +31,23 @@ class Camera:
     fy_px: float
     cx_px: float
     cy_px: float
+    k1: float = 0.0
+    k2: float = 0.0
+    k3: float = 0.0
 
     def __post_init__(self) -> None:
         if self.width_px <= 0 or self.height_px <= 0:
             raise DataError(f"camera size is {self.width_px} x {self.height_px} px; both must be positive")
         if not (self.fx_px > 0 and self.fy_px > 0 and np.isfinite([self.cx_px, self.cy_px]).all()):
             raise DataError(f"camera focal lengths {self.fx_px}, {self.fy_px} px must be positive and finite")
+        if not np.isfinite([self.k1, self.k2, self.k3]).all():
+            raise DataError(f"camera k1, k2, k3 are {self.k1}, {self.k2}, {self.k3}; expected finite numbers")
+        fold = self.fold_radius
+        if np.isfinite(fold) and self.corner_radius >= distorted_radius(np.array(fold), self):
+            raise DataError(
+                f"camera k1, k2, k3 = {self.k1}, {self.k2}, {self.k3} fold the picture over itself within "
+                f"{self.width_px} x {self.height_px} px; expected a distortion that grows up to the corners"
+            )
 
     @classmethod
     def from_fov(
@@ -46,6 +60,26 @@ class Camera:
         fx = width_px / 2 / np.tan(np.radians(fov_x_deg) / 2)
         fy = fx if fov_y_deg is None else height_px / 2 / np.tan(np.radians(fov_y_deg) / 2)
         return cls(width_px, height_px, float(fx), float(fy), width_px / 2, height_px / 2)
+
+    @property
+    def distorted(self) -> bool:
+        """Whether straight lines are drawn bent."""
+        return bool(self.k1 or self.k2 or self.k3)
+
+    @property
+    def fold_radius(self) -> float:
+        """Radius at depth 1 where the distortion stops growing; infinite when it never does."""
+        slope = np.array([7 * self.k3, 5 * self.k2, 3 * self.k1, 1.0])
+        roots = np.roots(np.where(np.abs(slope) < 1e-12, 0.0, slope))
+        squares = roots.real[(np.abs(roots.imag) < 1e-12) & (roots.real > 0)]
+        return float(np.sqrt(squares.min())) if len(squares) else np.inf
+
+    @property
+    def corner_radius(self) -> float:
+        """Greatest radius of the picture's corners, as drawn, at depth 1."""
+        x = max(self.cx_px, self.width_px - self.cx_px) / self.fx_px
+        y = max(self.cy_px, self.height_px - self.cy_px) / self.fy_px
+        return float(np.hypot(x, y))
 
     @property
     def matrix(self) -> Array:
@@ -107,11 +141,22 @@ class Poses:
 
 def camera_of(frames: pl.DataFrame) -> Camera:
     """The one camera of a frames table; DataError when rows differ."""
-    columns = [field.name for field in fields(Camera)]
-    cameras = frames.select(columns).unique()
+    cameras = frames.select(camera_columns(frames)).unique()
     if len(cameras) != 1:
         raise DataError(f"frames hold {len(cameras)} different cameras; expected one, split the table first")
-    return Camera(**cameras.row(0, named=True))
+    row = cameras.row(0, named=True)
+    return Camera(**{name: value for name, value in row.items() if value is not None})
+
+
+def intrinsics(camera: Camera) -> dict[str, Any]:
+    """A camera as values of a frames table's columns; its distortion only where there is one."""
+    names = [field.name for field in fields(Camera) if camera.distorted or field.name not in DISTORTION]
+    return {name: getattr(camera, name) for name in names}
+
+
+def camera_columns(frames: pl.DataFrame) -> list[str]:
+    """Columns of a frames table that describe its camera; those of the distortion may be missing."""
+    return [f.name for f in fields(Camera) if f.name not in DISTORTION or f.name in frames.columns]
 
 
 def cam_from_ned(yaw_deg: Array, pitch_deg: Array, roll_deg: Array) -> Array:
@@ -139,17 +184,68 @@ def to_camera(points_ecef: Array, poses: Poses) -> Array:
     return np.einsum("nij,nkj->nki", rotation, np.asarray(points_ecef) - origin[:, None, :])
 
 
+def distorted_radius(radius: Array, camera: Camera) -> Array:
+    """Radii at depth 1 as drawn, of true radii; beyond the fold they go on with the fold's magnification."""
+    square = np.minimum(radius, camera.fold_radius) ** 2
+    return radius * (1 + square * (camera.k1 + square * (camera.k2 + square * camera.k3)))
+
+
+def true_radius(radius: Array, camera: Camera) -> Array:
+    """The inverse of distorted_radius, by Newton's method within a bracket."""
+    fold = camera.fold_radius
+    drawn_fold = float(distorted_radius(np.array(fold), camera)) if np.isfinite(fold) else np.inf
+    low, high = np.zeros_like(radius), np.minimum(np.full_like(radius, fold), 1e3)
+    true = np.minimum(radius, high)
+    for _ in range(60):
+        square = true**2
+        gap = distorted_radius(true, camera) - radius
+        slope = 1 + square * (3 * camera.k1 + square * (5 * camera.k2 + square * 7 * camera.k3))
+        low, high = np.where(gap <= 0, true, low), np.where(gap >= 0, true, high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = true - gap / slope
+        true = np.where((step >= low) & (step <= high), step, (low + high) / 2)
+    return np.where(radius > drawn_fold, radius * (fold / drawn_fold if np.isfinite(fold) else 1.0), true)
+
+
+def distort(plane: Array, camera: Camera) -> Array:
+    """Drawn places (..., 2) of true ones (..., 2), both at depth 1."""
+    if not camera.distorted:
+        return plane
+    radius = np.hypot(plane[..., 0], plane[..., 1])
+    with np.errstate(invalid="ignore"):
+        ratio = distorted_radius(radius, camera) / np.where(radius > 0, radius, 1.0)
+    return plane * np.where(radius > 0, ratio, 1.0)[..., None]
+
+
+def undistort(plane: Array, camera: Camera) -> Array:
+    """True places (..., 2) of drawn ones (..., 2), both at depth 1: the inverse of distort."""
+    if not camera.distorted:
+        return plane
+    radius = np.hypot(plane[..., 0], plane[..., 1])
+    ratio = true_radius(radius, camera) / np.where(radius > 0, radius, 1.0)
+    return plane * np.where(radius > 0, ratio, 1.0)[..., None]
+
+
+def to_pixels(plane: Array, camera: Camera) -> Array:
+    """Pixels (..., 2) of true places (..., 2) at depth 1."""
+    drawn = distort(plane, camera)
+    return np.stack(
+        [camera.cx_px + camera.fx_px * drawn[..., 0], camera.cy_px + camera.fy_px * drawn[..., 1]], -1
+    )
+
+
 def project(points_cam: Array, camera: Camera) -> Array:
     """Pixels (..., 2) of camera points (..., 3); NaN where the point is not in front of the camera."""
-    x, y, depth = points_cam[..., 0], points_cam[..., 1], points_cam[..., 2]
+    depth = points_cam[..., 2]
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.where(depth > 0, 1.0 / depth, np.nan)
-    return np.stack([camera.cx_px + camera.fx_px * x * scale, camera.cy_px + camera.fy_px * y * scale], -1)
+        return to_pixels(points_cam[..., :2] * scale[..., None], camera)
 
 
 def ray_directions(camera: Camera, pixels: Array) -> Array:
     """Unit directions (..., 3) in camera axes of pixels (..., 2): the inverse of project."""
     x = (pixels[..., 0] - camera.cx_px) / camera.fx_px
     y = (pixels[..., 1] - camera.cy_px) / camera.fy_px
-    direction = np.stack([x, y, np.ones_like(x)], axis=-1)
+    plane = undistort(np.stack([x, y], axis=-1), camera)
+    direction = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
     return direction / np.linalg.norm(direction, axis=-1, keepdims=True)

@@ -13,7 +13,7 @@ from lard.imagery.atmosphere import Atmosphere, air_vector, sky_palette
 from lard.imagery.conditions import Conditions
 from lard.imagery.ground.pyramid import GroundPyramid
 from lard.imagery.ground.terrain import Surface, map_polynomial, quadric
-from lard.imagery.terrain_march import march
+from lard.imagery.terrain_march import start_depths
 from lard.tables import frame_rng
 
 Array = NDArray[np.float64]
@@ -53,6 +53,7 @@ def view_vector(surface: Surface, pose: Poses, camera: Camera, quality: Quality)
     radius = float(np.mean(curvature_radii(lat0, earth))) + surface.z_far_m
     view = np.zeros(kernel.VIEW_SIZE)
     view[kernel.FX : kernel.CY + 1] = camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px
+    view[kernel.K1 : kernel.K3 + 1] = camera.k1, camera.k2, camera.k3
     view[kernel.CAMERA : kernel.CAMERA + 3] = position
     view[kernel.ROTATION : kernel.ROTATION + 9] = (rotation[0] @ local.T).ravel()
     view[kernel.SHELL : kernel.SHELL + 4] = *shell, level
@@ -150,7 +151,7 @@ def _draw(
         )
     view = view_vector(surface, pose, camera, quality)
     ground.trim()
-    start = march(view, surface) if surface.far_height_m.size else _NONE
+    start = start_depths(view, surface, quality.supersample) if surface.far_height_m.size else _NONE
     band, bands = 0, -(-camera.height_px // kernel.TILE)
     while True:
         band = kernel.draw(

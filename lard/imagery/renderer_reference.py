@@ -7,10 +7,10 @@ bilinear samples of the finest imagery per pixel) with the kernels; only the sur
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.camera import Camera, Poses, cam_from_ecef
+from lard.camera import Camera, Poses, cam_from_ecef, ray_directions
 from lard.geodesy import ellipsoid, enu_from_ecef, geodetic_from_ecef
 from lard.imagery.atmosphere import sky_colours, sky_palette, transmittances
-from lard.imagery.ground.pyramid import GroundPyramid
+from lard.imagery.ground.pyramid import BLOCK_PX, GroundPyramid
 from lard.imagery.ground.terrain import Surface, map_from_geodetic
 
 Array = NDArray[np.float64]
@@ -39,9 +39,7 @@ def _colours(
 ) -> Array:
     """Colours (n, 3) of image points (n, 2) without area."""
     rotation, origin = cam_from_ecef(pose)
-    x, y = (points[:, 0] - camera.cx_px) / camera.fx_px, (points[:, 1] - camera.cy_px) / camera.fy_px
-    direction = np.stack([x, y, np.ones_like(x)], -1) @ rotation[0]
-    direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
+    direction = ray_directions(camera, points) @ rotation[0]
     distance = distances(surface, origin[0], direction)
     hit = np.isfinite(distance)
     up = enu_from_ecef(pose.lat_deg[0], pose.lon_deg[0])[2]
@@ -87,6 +85,11 @@ def texture(ground: GroundPyramid, x_m: Array, y_m: Array) -> Array:
         px = (x_m - level.x_min_m) / level.gsd_m - 0.5
         py = (level.y_max_m - y_m) / level.gsd_m - 0.5
         inside = (px >= 0) & (py >= 0) & (px < level.width_px - 1) & (py < level.height_px - 1)
+        if level.sparse:
+            covered = level.covered
+            rows, columns = py[inside].astype(np.int64), px[inside].astype(np.int64)
+            corners = [(rows + b, columns + a) for a in (0, 1) for b in (0, 1)]
+            inside[inside] = np.all([covered[r // BLOCK_PX, c // BLOCK_PX] for r, c in corners], axis=0)
         i, j = px[inside].astype(np.int64), py[inside].astype(np.int64)
         fx, fy = (px[inside] - i)[:, None], (py[inside] - j)[:, None]
         top = image[j, i] * (1 - fx) + image[j, i + 1] * fx

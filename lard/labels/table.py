@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lard.airports import Airport, Runway, RunwayDatabase, normalise_ident
 from lard.approach import approach_of, height_m, slant_m
-from lard.camera import Camera, Poses, cam_from_ecef, camera_of, project
+from lard.camera import Camera, Poses, cam_from_ecef, camera_columns, camera_of, project, to_pixels, undistort
 from lard.errors import AirportError, DataError
 from lard.labels.clip import Counts, clip_halfspace, clip_to_image, padded, polygon_areas
 from lard.labels.occlusion import Terrain, hidden_fraction
@@ -27,7 +27,8 @@ NEAR_PLANE_M = 1.0
 CORNERS = ("tl", "tr", "br", "bl")
 
 _NUMBERS = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
-_CAMERA = tuple(field.name for field in fields(Camera))
+BENDS = 64
+"""Pieces of every edge of a polygon under a lens that bends lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,16 @@ def view_runway(corners_cam: Array, camera: Camera) -> View:
     near, near_counts = clip_halfspace(corners_cam[cut], counts[cut], depth[cut] - NEAR_PLANE_M)
     # cuts lie on the near plane; keep rounding from putting them a hair behind it
     near = np.concatenate([near[..., :2], np.maximum(near[..., 2:], NEAR_PLANE_M)], axis=-1)
-    polygons = padded(corners_px, near.shape[1])
-    polygons[cut] = padded(project(near, camera), polygons.shape[1])
-    counts[cut] = near_counts
-    projected = polygon_areas(polygons)
+    if camera.distorted:
+        outline = padded(corners_cam, near.shape[1])
+        outline[cut] = padded(near, outline.shape[1])
+        counts[cut] = near_counts
+        polygons, counts, projected = _bent(outline[..., :2] / outline[..., 2:], counts, camera)
+    else:
+        polygons = padded(corners_px, near.shape[1])
+        polygons[cut] = padded(project(near, camera), polygons.shape[1])
+        counts[cut] = near_counts
+        projected = polygon_areas(polygons)
     size = np.array([camera.width_px, camera.height_px], np.float64)
     crossing = np.flatnonzero((counts > 0) & ~((polygons >= 0) & (polygons <= size)).all(axis=(1, 2)))
     clipped, clipped_counts = clip_to_image(
@@ -74,6 +81,33 @@ def view_runway(corners_cam: Array, camera: Camera) -> View:
     return View(corners_px, polygons, counts, fraction)
 
 
+def _bent(plane: Array, counts: Counts, camera: Camera) -> tuple[Array, Counts, Array]:
+    """Polygons in pixels with bent edges of straight ones (n, m, 2) at depth 1; their areas before any cut.
+
+    What lies far outside the picture is cut off first, so that the pieces of an edge fall where it is seen.
+    """
+    projected = polygon_areas(to_pixels(_divided(plane), camera))
+    size = np.array([camera.width_px, camera.height_px], np.float64)
+    share = np.linspace(0, 1, 33)
+    sides = [np.stack([share, np.full(33, end)], -1) for end in (0.0, 1.0)]
+    border = np.concatenate([*sides, *(side[:, ::-1] for side in sides)]) * size
+    drawn = (border - [camera.cx_px, camera.cy_px]) / [camera.fx_px, camera.fy_px]
+    low, high = undistort(drawn, camera).min(axis=0), undistort(drawn, camera).max(axis=0)
+    margin = 0.05 * (high - low)
+    for axis in (0, 1):
+        plane, counts = clip_halfspace(plane, counts, plane[..., axis] - (low - margin)[axis])
+        plane, counts = clip_halfspace(plane, counts, (high + margin)[axis] - plane[..., axis])
+    return to_pixels(_divided(plane), camera), counts * BENDS, projected
+
+
+def _divided(polygons: Array) -> Array:
+    """Padded polygons (n, m, 2) with every edge in BENDS pieces: (n, m BENDS, 2)."""
+    n, m, _ = polygons.shape
+    share = (np.arange(BENDS) / BENDS)[:, None]
+    step = np.roll(polygons, -1, axis=1) - polygons
+    return (polygons[:, :, None] + step[:, :, None] * share).reshape(n, m * BENDS, 2)
+
+
 def label_frames(
     frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec, terrain: Terrain | None = None
 ) -> pl.DataFrame:
@@ -87,7 +121,9 @@ def label_frames(
     schema = dict(LABELS) if terrain is None else {**LABELS, "hidden_fraction": pl.Float64}
     parts = [
         _label_strip(group, db.airport(group["airport"][0]), strip, db, spec, terrain)
-        for group in frames.partition_by(["airport", "earth_model", *_CAMERA], maintain_order=True)
+        for group in frames.partition_by(
+            ["airport", "earth_model", *camera_columns(frames)], maintain_order=True
+        )
         for strip in db.airport(group["airport"][0]).strips
     ]
     table = pl.concat([pl.DataFrame(schema=schema), *(part for part in parts if len(part))])

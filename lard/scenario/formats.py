@@ -12,7 +12,7 @@ import polars as pl
 
 from lard.airports import RunwayDatabase
 from lard.approach import Approaches, approach_of
-from lard.camera import Camera, Poses, camera_of
+from lard.camera import Camera, Poses, camera_of, intrinsics
 from lard.errors import DataError
 from lard.geodesy import wrap_deg
 from lard.odd import OddSpec, zone_of
@@ -102,7 +102,7 @@ def frames_of_scenario(
         "pitch_deg": poses["tilt_deg"] - 90.0,
         "roll_deg": poses["roll_deg"],
         **dict.fromkeys(("along_track_m", "lateral_deg", "vertical_deg", "yaw_offset_deg")),
-        **{name: getattr(camera, name) for name in Camera.__dataclass_fields__},
+        **intrinsics(camera),
         "earth_model": earth,
         "altitude_datum": db.altitude_datum,
         "visibility_m": None,

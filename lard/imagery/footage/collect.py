@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 import lard
 from lard.airports.model import RunwayDatabase
-from lard.camera import Camera, camera_of
+from lard.camera import camera_of, intrinsics
 from lard.errors import SourceError
 from lard.geodesy import ecef_from_geodetic, wrap_deg
 from lard.imagery.footage.fit import Fit, fitted, fitted_camera
@@ -146,7 +146,7 @@ def collect(
     new = fitted_camera(camera, fit)
     frames = frames.filter(pl.col("frame_id").is_in(list(pairs.paths)))
     frames = frames.with_columns(
-        **{field.name: pl.lit(getattr(new, field.name), FRAMES.get(field.name)) for field in fields(Camera)}
+        **{name: pl.lit(value, FRAMES.get(name)) for name, value in intrinsics(new).items()}
     )
     if watermark_px:
         if 2 * watermark_px >= new.height_px:

@@ -1,7 +1,8 @@
 """Ground imagery of one airport as levels of halving resolution, read block by block when a frame needs it.
 
-A level is a rectangle of texels; a sparse one has imagery only in some of its blocks, and the next coarser level
-shows in the others. A texel is a 32-bit word (red, green, blue, 0), as the kernels blend it.
+A level is a rectangle of texels; a sparse one has imagery only in some of its blocks, and the next coarser
+level shows in the others. A texel is a 32-bit word (red, green, blue, 0), as the kernels blend it.
+
 The levels lie in one anonymous mapping whose pages exist only once a block has been read into them, so memory
 follows what frames have looked at; when that exceeds the budget, all pages are given back and read again.
 """
@@ -96,10 +97,13 @@ class GroundPyramid:
         self.blocks = self._unread.copy()
         self.table = np.array(
             [
-                (lv.gsd_m, lv.x_min_m, lv.y_max_m, lv.width_px, lv.height_px, lv.offset, lv.first_block, lv.pitch)
+                (
+                    lv.gsd_m, lv.x_min_m, lv.y_max_m, lv.width_px, lv.height_px,
+                    lv.offset, lv.first_block, lv.pitch,
+                )
                 for lv in self.levels
             ]
-        )  # (levels, 8)
+        )  # (levels, 8)  # fmt: skip
         self.loaded_bytes = 0
         self._verified: set[Path] = set()
         self._far_colour: NDArray[np.float64] | None = None
@@ -269,6 +273,6 @@ def _check_sparse(entry: dict[str, Any], where: str, last: bool) -> None:
         )
         if not (starts and ends):
             raise SourceError(
-                f"{where}: {tile['file']} covers columns {tile['col_px']} to {right} and rows {tile['row_px']} "
-                f"to {bottom}; expected whole blocks of {BLOCK_PX} px in a sparse level"
+                f"{where}: {tile['file']} covers columns {tile['col_px']} to {right}, rows "
+                f"{tile['row_px']} to {bottom}; expected whole blocks of {BLOCK_PX} px in a sparse level"
             )
