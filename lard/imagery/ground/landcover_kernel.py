@@ -221,6 +221,7 @@ def land_kernel(
                         leafy = 0.38
                         if crowns > 0.0:
                             leafy += crowns * (orchard(u - u0, v - v0, pitch, per) - leafy)
+                        leafy *= 0.8 + 0.25 * parcel_bias
                         r, gr, b = (
                             r + leafy * (forest[0] - r),
                             gr + leafy * (forest[1] - gr),

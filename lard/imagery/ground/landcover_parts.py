@@ -123,7 +123,10 @@ def lot(
     garden_r, garden_g, garden_b = lawn[0], lawn[1], lawn[2]
     green, trees = 1.0, 1.0
     if halls:
-        garden_r, garden_g, garden_b = road[0], road[1], road[2]
+        # Yards: paving with some of the region's own ground.
+        garden_r = 0.65 * road[0] + 0.35 * lawn[0] + 6.0
+        garden_g = 0.65 * road[1] + 0.35 * lawn[1] + 6.0
+        garden_b = 0.65 * road[2] + 0.35 * lawn[2] + 6.0
         trees = 0.3
     last = roofs.shape[0] - 1
     # Mean colour of a lot: the share of roofs times their colour, then trees, then garden.
