@@ -55,6 +55,7 @@ W, X, Y, CLEAR, ADD, KIND, POINT_SIZE = 0, 1, 2, 3, 4, 7, 8
 CHANGE, DOWN, SPAN_SIZE = 7, 14, 17
 
 READ, WANTED, ABSENT = 1, 2, 3
+EDGE = -2.0  # a start of EDGE - k: that of its parts stand in the rows below the picture, as the k-th
 BLOCK_SHIFT = 8
 TILE, CELL = 32, 4  # pixels: of the squares tried first, and of the smallest
 LINE_TEXELS = 16  # of a cache line
@@ -274,7 +275,7 @@ def meet(
     dx, dy, dz, norm = ray(u, v, view)
     guess = 0.0
     if start.shape[0] > 0:
-        j = min(max(int(v), 0), start.shape[0] - 1)
+        j = min(max(int(v), 0), int(view[HEIGHT_PX]) - 1)
         guess = start[j, min(max(int(u), 0), start.shape[1] - 1)]
     t, x, y, height, _, _ = intersect(dx, dy, dz, guess, view, heights, far)
     if t <= 0.0:
@@ -722,6 +723,10 @@ def fits(
         if abs(0.25 * (a[k] + b[k] + c[k] + d[k]) - middle[k]) * grey > TOLERANCE_GREY:
             return False
     if kind == 0.0:
+        for j in range(min(size, start.shape[0] - j0)):
+            for i in range(min(size, start.shape[1] - i0)):
+                if not math.isnan(start[j0 + j, i0 + i]):
+                    return False
         return True
     if size > 2 * CELL:
         if max(a[W], b[W]) > MOST_ZOOM * min(a[W], b[W]) or max(c[W], d[W]) > MOST_ZOOM * min(c[W], d[W]):
@@ -765,6 +770,10 @@ def exact_pixel(
     u, v = i + 0.5 + du, j + 0.5 + dv
     dx, dy, dz, norm = ray(u, v, view)
     guess = start[j, i] if start.shape[0] > 0 else 0.0
+    if guess <= EDGE:  # parts of a pixel at a terrain's edge: each has its own
+        parts = int(1.0 / size + 0.5)
+        at = int(EDGE - guess) * parts * parts + int((dv + 0.5) * parts) * parts + int((du + 0.5) * parts)
+        guess = start[int(view[HEIGHT_PX]) + at // start.shape[1], at % start.shape[1]]
     t, x, y, height, slope_x, slope_y = intersect(dx, dy, dz, guess, view, heights, far)
     if t <= 0.0:
         sky_point(dx, dy, dz, norm, view, sky, air, point)
@@ -817,6 +826,8 @@ def fill_exactly(
             if kind == 2 or seen != min(kinds[j, i + 1], 1) or seen != min(kinds[j + 2, i + 1], 1):
                 parts = count
             if seen != min(kinds[j + 1, i], 1) or seen != min(kinds[j + 1, i + 2], 1):
+                parts = count
+            if start.shape[0] > 0 and start[j0 + j, i0 + i] <= EDGE:
                 parts = count
             part = 1.0 / parts
             for b in range(parts):

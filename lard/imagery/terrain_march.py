@@ -50,6 +50,33 @@ def march(view: Array, surface: Surface) -> Array:
     return start
 
 
+def start_depths(view: Array, surface: Surface, samples: int) -> Array:
+    """What `march` gives, with pixels at edges of the terrain marched in samples x samples parts.
+
+    Such a pixel holds kernel.EDGE - k; its parts' ray parameters, row by row, are the k-th samples * samples
+    values of the rows below the picture.
+    """
+    start = march(view, surface)
+    pixels = np.argwhere(edge_pixels(start))
+    if samples == 1 or len(pixels) == 0:
+        return start
+    height, width = start.shape
+    parts = march_parts(view, surface, pixels, samples).ravel()
+    packed = np.full((height + -(-parts.size // width), width), np.nan)
+    packed[:height] = start
+    packed[height:].reshape(-1)[: parts.size] = parts
+    packed[pixels[:, 0], pixels[:, 1]] = kernel.EDGE - np.arange(len(pixels))
+    return packed
+
+
+def edge_pixels(start: Array) -> NDArray[np.bool_]:
+    """Pixels (height, width) beside a jump of the depth: a skyline, or a hill before land further away."""
+    edges = np.zeros(start.shape, np.bool_)
+    _mark_edges(start, edges)
+    _mark_edges(start.T, edges.T)
+    return edges
+
+
 def march_parts(view: Array, surface: Surface, pixels: NDArray[np.int64], samples: int) -> Array:
     """Ray parameters (n, samples * samples), row by row, of the parts of pixels (n, 2): row, column."""
     summits = summits_of(surface)
@@ -471,3 +498,24 @@ def _march_parts(
             u, v = i + (part % samples + 0.5) / samples, j + (part // samples + 0.5) / samples
             dx, dy, dz = _ray(u, v, scene)
             parts[k, part] = _advance(free, 0, 0.0, dx, dy, dz, scene, near, far, values, table)
+
+
+@njit(cache=True, nogil=True)
+def _mark_edges(start: Array, edges: NDArray[np.bool_]) -> None:
+    """Mark both pixels of every jump along columns: 1 / t changes evenly where the land goes on."""
+    rows, columns = start.shape
+    for i in range(columns):
+        for j in range(rows - 1):
+            here, there = start[j, i], start[j + 1, i]
+            if math.isnan(here) and math.isnan(there):
+                continue
+            if math.isnan(here) != math.isnan(there):
+                edges[j, i] = edges[j + 1, i] = True
+                continue
+            jump = abs(1.0 / here - 1.0 / there)
+            if jump < 0.05 / min(here, there):
+                continue
+            before = abs(1.0 / start[j - 1, i] - 1.0 / here) if j > 0 else 0.0
+            after = abs(1.0 / there - 1.0 / start[j + 2, i]) if j + 2 < rows else 0.0
+            if not jump < 3.0 * max(before, after):
+                edges[j, i] = edges[j + 1, i] = True
