@@ -43,7 +43,7 @@ def scene_of_arguments(arguments: list[str]) -> tuple[Scene, str]:
     for j, i in rng.integers(0, (1480, 2480), (800, 2)):
         height[j : j + 15, i : i + 15] = rng.integers(5, 40)
     objects = Objects(height, 0.5, np.array([-2500.0, 1500.0, 2.0]))
-    return Scene(airport, ground, surface, lights_of(airport, surface), objects), "07"
+    return Scene(airport, ground, surface, lights_of(airport, surface), objects, objects.pooled()), "07"
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lard.errors import SourceError
-from lard.imagery.shadows import Objects, load_objects, shade_of
+from lard.imagery.shadows import Objects, load_objects, shade_near, shade_of
 from lard.tables import sha256_file
 
 FRAME = np.array([-100.0, 100.0, 2.0])
@@ -70,6 +70,23 @@ def test_nothing_casts_no_shadow_and_cloud_softens_them() -> None:
     hard, soft = (shade_of(objects, towards(45, 25), s).astype(int) for s in (0.0, 0.6))
     assert np.abs(np.diff(hard, axis=0)).max() > np.abs(np.diff(soft, axis=0)).max()
     assert (shade_of(objects, np.array([0.0, 0.0, 1.0])) == 255).all()
+
+
+@pytest.mark.parametrize("azimuth_deg", [20.0, 130.0, 255.0])
+def test_shade_in_full_detail_is_that_of_the_whole(azimuth_deg: float) -> None:
+    rng = np.random.default_rng(3)
+    height = np.zeros((403, 398), np.uint8)
+    for j, i in rng.integers(0, 380, (150, 2)):
+        height[j : j + 8, i : i + 8] = rng.integers(6, 40)
+    objects, sun = Objects(height, 0.5, FRAME), towards(azimuth_deg, 15.0)
+    whole = shade_of(objects, sun).astype(int)
+    near = shade_near(objects, objects.pooled(), sun, 0.0, (100.0, 340.0, -360.0, -120.0)).astype(int)
+    inside = np.s_[110:230, 100:220]
+    assert near.shape == whole.shape
+    assert np.mean(np.abs(near - whole)[inside] > 40) < 0.03, "rounding moves edges by a cell"
+    assert abs(near.mean() - whole.mean()) < 25, "the coarser part is about as dark"
+    nowhere = shade_near(objects, objects.pooled(), sun, 0.0, (9000.0, 9900.0, 0.0, 10.0))
+    assert nowhere.shape == whole.shape
 
 
 def test_objects_of_a_ground_folder_are_checked(tmp_path: Path) -> None:

@@ -26,6 +26,9 @@ Array = NDArray[np.float64]
 
 _LOWEST_SINE = math.sin(math.radians(1.0))
 _SUN_RADIUS = math.tan(math.radians(0.27))
+COARSE = 4
+"""Cells of the map in one of the coarser shade, each way."""
+_LONGEST_CELLS = 600
 _CELL_BLUR = 0.8  # cells; rounds the corners of cells off
 _KEYS = ("file", "gsd_m", "x_min_m", "y_max_m", "width_px", "height_px", "sha256", "unit_m")
 
@@ -37,6 +40,15 @@ class Objects:
     height: NDArray[np.uint8]
     unit_m: float
     frame: Array
+
+    def pooled(self) -> Objects:
+        """The highest of each COARSE x COARSE cells, as objects of larger cells."""
+        rows, columns = self.height.shape
+        down, across = -(-rows // COARSE), -(-columns // COARSE)
+        padded = np.zeros((down * COARSE, across * COARSE), np.uint8)
+        padded[:rows, :columns] = self.height
+        highest = padded.reshape(down, COARSE, across, COARSE).max(axis=(1, 3))
+        return Objects(highest, self.unit_m, self.frame * (1.0, 1.0, float(COARSE)))
 
 
 def load_objects(folder: Path, manifest: dict[str, Any]) -> Objects | None:
@@ -96,6 +108,35 @@ def shade_of(objects: Objects, sun_enu: Array, softness: float = 0.0) -> NDArray
     if target is not shade:
         shade = np.asarray(cv2.transpose(target), np.uint8)
     return np.asarray(cv2.GaussianBlur(shade, (0, 0), _CELL_BLUR + 4.0 * softness), np.uint8)
+
+
+def shade_near(
+    objects: Objects, coarse: Objects, sun_enu: Array, softness: float, box: tuple[float, float, float, float]
+) -> NDArray[np.uint8]:
+    """As shade_of, in full detail within a box of the map (x_min, x_max, y_min, y_max), coarser beyond it.
+
+    coarse: the same objects, pooled.
+    """
+    rows, columns = objects.height.shape
+    down, across = coarse.height.shape
+    rough = shade_of(coarse, sun_enu, softness / COARSE)
+    shade = np.asarray(cv2.resize(rough, (across * COARSE, down * COARSE)), np.uint8)[:rows, :columns]
+    x_min, y_max, gsd = objects.frame
+    left, right = (int(np.clip((x - x_min) / gsd, 0, columns)) for x in box[:2])
+    top, bottom = (int(np.clip((y_max - y) / gsd, 0, rows)) for y in box[:1:-1])
+    if right > left and bottom > top:
+        # what stands outside may cast its shadow inside
+        tangent = max(sun_enu[2], _LOWEST_SINE) / max(math.hypot(sun_enu[0], sun_enu[1]), 1e-6)
+        spare = min(math.ceil(int(coarse.height.max()) * objects.unit_m / tangent / gsd) + 4, _LONGEST_CELLS)
+        first_row, first_column = max(top - spare, 0), max(left - spare, 0)
+        part = np.ascontiguousarray(
+            objects.height[first_row : min(bottom + spare, rows), first_column : min(right + spare, columns)]
+        )
+        sharp = shade_of(Objects(part, objects.unit_m, objects.frame), sun_enu, softness)
+        shade[top:bottom, left:right] = sharp[
+            top - first_row : bottom - first_row, left - first_column : right - first_column
+        ]
+    return np.ascontiguousarray(shade)
 
 
 @njit(cache=True, nogil=True)

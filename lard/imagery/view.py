@@ -15,7 +15,7 @@ from lard.imagery.clouds import paint_sky, paints_sky
 from lard.imagery.conditions import DISPLAY_GAMMA, Conditions
 from lard.imagery.daylight import atmosphere_of, cloud_base_m, sun_vector
 from lard.imagery.ground.pyramid import GroundPyramid, load_ground
-from lard.imagery.ground.terrain import Surface, surface_of
+from lard.imagery.ground.terrain import Surface, map_from_geodetic, surface_of
 from lard.imagery.ground.terrain_dem import Dem
 from lard.imagery.lens import blurred_by_motion, defocused, vignetted, watermarked
 from lard.imagery.light_drawing import add_light, light_picture
@@ -23,10 +23,11 @@ from lard.imagery.lights import LightField, lights_of
 from lard.imagery.rain import add_drops, add_streaks, wet_runways
 from lard.imagery.relief import with_relief
 from lard.imagery.renderer import Quality, develop, render_colours, render_frame
-from lard.imagery.shadows import Objects, load_objects, shade_of
+from lard.imagery.shadows import Objects, load_objects, shade_near
 from lard.odd.parameters import PARAMETERS
 
 _NOISE_AT_NIGHT = 3.0
+_NEAR_M = 2500.0  # farther, shadows are drawn from coarser cells
 _NOISIEST = PARAMETERS["noise_grey"].hi
 
 
@@ -39,6 +40,7 @@ class Scene:
     surface: Surface
     lights: LightField
     objects: Objects | None
+    pooled: Objects | None = None
 
     @property
     def elevation_m(self) -> float:
@@ -59,7 +61,8 @@ def load_scene(
 def scene_of(airport: Airport, ground: GroundPyramid, surface: Surface) -> Scene:
     """The scene of an airport on a ground and a surface."""
     objects = load_objects(ground.folder, ground.manifest)
-    return Scene(airport, ground, surface, lights_of(airport, surface), objects)
+    pooled = objects.pooled() if objects else None
+    return Scene(airport, ground, surface, lights_of(airport, surface), objects, pooled)
 
 
 def render_view(
@@ -67,7 +70,7 @@ def render_view(
 ) -> NDArray[np.uint8]:
     """Picture (height, width, 3) RGB of one pose under conditions; labels know nothing of them."""
     quality = quality or Quality()
-    atmosphere = scene_atmosphere(scene, pose, conditions)
+    atmosphere = scene_atmosphere(scene, pose, camera, conditions)
     lights = light_picture(scene.lights, pose, camera, atmosphere.air, conditions)
     sigma = min(conditions.noise_sigma * (1 + _NOISE_AT_NIGHT * conditions.dark), _NOISIEST)
     exposed = replace(conditions, gain=conditions.exposure, exposure_ev=0.0, noise_sigma=sigma)
@@ -99,7 +102,7 @@ def render_view(
     return watermarked(image, conditions.watermark_px, scene.ground.manifest)
 
 
-def scene_atmosphere(scene: Scene, pose: Poses, conditions: Conditions) -> Atmosphere:
+def scene_atmosphere(scene: Scene, pose: Poses, camera: Camera, conditions: Conditions) -> Atmosphere:
     """Air, sky, shadows and relief of a frame."""
     surface = scene.surface
     atmosphere = atmosphere_of(conditions, scene.elevation_m, float(pose.alt_m[0]), surface.lat0_deg)
@@ -107,8 +110,20 @@ def scene_atmosphere(scene: Scene, pose: Poses, conditions: Conditions) -> Atmos
         return atmosphere
     sun, shade, frame = sun_vector(conditions, surface.lat0_deg), atmosphere.shade, atmosphere.shade_frame
     if scene.objects is not None:
-        shade, frame = shade_of(scene.objects, sun, conditions.cover), scene.objects.frame
+        box = _near_box(scene, pose, camera)
+        coarse = scene.pooled or scene.objects.pooled()
+        shade, frame = shade_near(scene.objects, coarse, sun, conditions.cover, box), scene.objects.frame
     return Atmosphere(atmosphere.air, atmosphere.sky, *with_relief(shade, frame, surface, sun))
+
+
+def _near_box(scene: Scene, pose: Poses, camera: Camera) -> tuple[float, float, float, float]:
+    """Map box x_min, x_max, y_min, y_max of what the camera may see up to _NEAR_M away."""
+    x, y = map_from_geodetic(pose.lat_deg, pose.lon_deg, scene.surface.lat0_deg, scene.surface.lon0_deg)
+    half = np.hypot(*camera.fov_deg) / 2
+    ways = np.radians(pose.yaw_deg[0] + np.linspace(-half, half, 9))
+    east = np.append(float(x[0]) + _NEAR_M * np.sin(ways), float(x[0]))
+    north = np.append(float(y[0]) + _NEAR_M * np.cos(ways), float(y[0]))
+    return float(east.min()), float(east.max()), float(north.min()), float(north.max())
 
 
 def _light_up(
