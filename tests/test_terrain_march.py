@@ -18,7 +18,7 @@ from lard.geodesy import from_enu, geodetic_from_ecef
 from lard.imagery import renderer_kernel as kernel
 from lard.imagery.ground.terrain import Surface, map_from_geodetic, surface_of
 from lard.imagery.renderer import Quality, view_vector
-from lard.imagery.terrain_march import march, march_parts
+from lard.imagery.terrain_march import edge_pixels, march, march_parts, start_depths
 
 CAMERA = Camera.from_fov(160, 120, 60.0)
 
@@ -175,3 +175,16 @@ def test_a_camera_inside_a_hill_is_refused(airport: Airport, tmp_path: Path) -> 
     )
     with pytest.raises(DataError, match="below the terrain"):
         march(view_of(airport, steep, 3000.0, 3.0), steep)
+
+
+def test_pixels_at_a_skyline_hold_their_parts(airport: Airport, surface: Surface) -> None:
+    view = view_of(airport, surface)
+    plain, packed = march(view, surface), start_depths(view, surface, 2)
+    edges = edge_pixels(plain)
+    assert (packed[:120] <= kernel.EDGE).sum() == edges.sum() > 100
+    np.testing.assert_array_equal(packed[:120][~edges], plain[~edges])
+    assert edges[:-1][np.isnan(plain[:-1]) != np.isnan(plain[1:])].all()
+    parts = march_parts(view, surface, np.argwhere(edges), 2)
+    np.testing.assert_array_equal(packed[120:].ravel()[: parts.size], parts.ravel())
+    assert edges.mean() < 0.1
+    assert start_depths(view, surface, 1).shape == plain.shape
