@@ -19,6 +19,7 @@ from lard.imagery.sources.source import TileSource
 from lard.progress import Meter
 
 FAILURES_IN_A_ROW = 20
+OFFLINE_MISS = "offline, and not in the cache"
 _FORMATS = {
     "JPEG": "image/jpeg",
     "PNG": "image/png",
@@ -118,7 +119,7 @@ def fetch_tiles(
             report.digests[tile] = entry.sha256
             report.held_bytes += len(entry.body)
         elif http.settings.offline:
-            report.holes[tile] = "offline, and not in the cache"
+            report.holes[tile] = OFFLINE_MISS
         else:
             todo.append(tile)
     before = http.retries

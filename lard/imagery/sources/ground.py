@@ -16,7 +16,7 @@ from lard.imagery.ground.compose import Plan, RunwayZone, compose_levels, runway
 from lard.imagery.ground.rasters import local_crs
 from lard.imagery.ground.tiles import LevelGrid
 from lard.imagery.sources.cache import TileCache
-from lard.imagery.sources.download import FetchReport, TileReader, fetch_tiles
+from lard.imagery.sources.download import OFFLINE_MISS, FetchReport, TileReader, fetch_tiles
 from lard.imagery.sources.grid import MapBox, Tile, TileMatrix, tile_on_map, tiles_of, transformer, zoom_for
 from lard.imagery.sources.http import Http
 from lard.imagery.sources.sample import TileSampler
@@ -230,10 +230,14 @@ def _judge(
         shape = box(area.x_min_m, area.y_min_m, area.x_max_m, area.y_max_m)
         for zone in zones:
             if shape.intersects(Polygon(zone.polygon)):
+                remedy = (
+                    "fetch it once without --offline"
+                    if holes[tile] == OFFLINE_MISS
+                    else f"use another source or another --gsd, or ask the server anew with --retry-holes{again}"
+                )
                 raise SourceError(
                     f"{airport.icao}: {source.identity} has a hole over or near runway {zone.name}: "
-                    f"{_hole_text(tile, holes[tile], area)}. A runway is never made up: use another source "
-                    f"or another --gsd, or ask the server anew with --retry-holes{again}"
+                    f"{_hole_text(tile, holes[tile], area)}. A runway is never made up: {remedy}"
                 )
     if not request.allow_holes:
         named = [

@@ -243,8 +243,9 @@ class Http:
         inner: Any = error
         while getattr(inner, "args", None) and isinstance(inner.args[0], Exception):
             inner = inner.args[0]
-        reason = getattr(inner, "reason", None)
-        return self.redact(f"{type(inner).__name__}: {reason or inner}")[:300]
+        inner = getattr(inner, "reason", None) or inner
+        text = re.sub(r"^\w+\(host=[^)]*\): ", "", str(inner))
+        return self.redact(f"{text or type(inner).__name__}")[:300]
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
