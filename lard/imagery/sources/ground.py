@@ -233,7 +233,7 @@ def _judge(
                 remedy = (
                     "fetch it once without --offline"
                     if holes[tile] == OFFLINE_MISS
-                    else f"use another source or another --gsd, or ask the server anew with --retry-holes{again}"
+                    else f"use another source or --gsd, or ask the server anew with --retry-holes{again}"
                 )
                 raise SourceError(
                     f"{airport.icao}: {source.identity} has a hole over or near runway {zone.name}: "
