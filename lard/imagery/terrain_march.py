@@ -4,6 +4,8 @@ The surface's posts are kept as a pyramid of greatest heights. A ray steps as fa
 the greatest height around it, on the coarsest level that allows it, and is followed cell by cell only near
 the ground; the crossing is then bracketed. Heights are those above the curved ellipsoid, as in the kernel.
 Squares of pixels march together first, as a widening beam, so that single rays start close to the ground.
+
+One module on purpose: Numba's cache of a function notices changes of that function's own file only.
 """
 
 import math
