@@ -14,9 +14,13 @@ FOLDER = Path("data/ortho")
 
 def main() -> None:
     """Render every frame, keeping finished ones; the worker count is the machine's (LARD_WORKERS)."""
-    settings = RenderSettings.of_params(params("render"))
+    values = dict(params("render"))
+    dem = values.pop("dem", None)  # path of a terrain model
+    settings = RenderSettings.of_params(values)
     frames = read_table(FRAMES_TABLE, FRAMES)
-    manifest = render_frames(frames, GROUND, FOLDER, default_workers(), runway_database(), settings=settings)
+    manifest = render_frames(
+        frames, GROUND, FOLDER, default_workers(), runway_database(), settings=settings, dem=dem
+    )
     print(f"{len(manifest)} pictures in {FOLDER / 'images'}")
 
 

@@ -188,3 +188,15 @@ def test_pixels_at_a_skyline_hold_their_parts(airport: Airport, surface: Surface
     np.testing.assert_array_equal(packed[120:].ravel()[: parts.size], parts.ravel())
     assert edges.mean() < 0.1
     assert start_depths(view, surface, 1).shape == plain.shape
+
+
+def test_rays_of_a_distorting_lens(airport: Airport, surface: Surface) -> None:
+    lens = replace(CAMERA, k1=-0.2, k2=0.05)
+    view = view_of(airport, surface, camera=lens)
+    start = march(view, surface)
+    pixels = np.array([(5, 100), (155, 110), (80, 70), (20, 60), (140, 90)])
+    directions = np.array([kernel.ray(u + 0.5, v + 0.5, view)[:3] for u, v in pixels.tolist()])
+    expected = walked(view, surface, directions)
+    np.testing.assert_allclose(start[pixels[:, 1], pixels[:, 0]], expected, rtol=2e-3)
+    plain = march(view_of(airport, surface), surface)
+    assert np.abs(start[110, 155] / plain[110, 155] - 1) > 0.01
