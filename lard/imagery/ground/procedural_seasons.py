@@ -8,7 +8,7 @@ from lard.imagery.ground.procedural_palette import Colour, Palette
 
 SEASONS = ("summer", "autumn", "winter", "spring")
 """Local seasons: winter is July in Sydney."""
-SNOW: Colour = (233.0, 237.0, 243.0)
+SNOW: Colour = (217.0, 221.0, 228.0)
 ICE: Colour = (196.0, 206.0, 214.0)
 SNOW_FROM_DEG = {
     "bocage": 49.0,
