@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import rasterio
 from PIL import Image
 from render_scene import make_airport, make_scene
 
@@ -205,6 +206,26 @@ def test_far_too_coarse_ground_is_refused_unless_allowed(tmp_path: Path) -> None
     with pytest.raises(SourceError, match="XTST: ground imagery of 64 m per pixel"):
         render_frames(frames, tmp_path, tmp_path / "out", 1, DB)
     assert len(render_frames(frames, tmp_path, tmp_path / "out", 1, DB, coarse=True)) == 2
+
+
+def test_a_terrain_model_changes_pictures_and_their_keys(tmp_path: Path, ground_root: Path) -> None:
+    frames, out = frames_table(3), tmp_path / "ortho"
+    db = RunwayDatabase("test", "1", "wgs84", "msl", {"XTST": AIRPORT})
+    seen = {tuple(render_frames(frames, ground_root, out, 1, db)["sha256"])}
+    lon, lat = np.meshgrid(np.linspace(7.0, 9.0, 241), np.linspace(48.0, 46.0, 241))
+    profile = {
+        "driver": "GTiff", "width": 241, "height": 241, "count": 1, "dtype": "float32", "crs": "EPSG:4326",
+        "transform": rasterio.Affine(2 / 241, 0, 7, 0, -2 / 241, 48),
+    }  # fmt: skip
+    for height_m in (60.0, 90.0):
+        dem = tmp_path / f"hills_{height_m:.0f}.tif"
+        with rasterio.open(dem, "w", **profile) as raster:
+            raster.write((height_m * np.sin(lat * 300) * np.sin(lon * 200)).astype(np.float32), 1)
+        seen.add(tuple(render_frames(frames, ground_root, out, 1, db, dem=dem)["sha256"]))
+        kept = {path: path.stat().st_mtime_ns for path in (out / "images").iterdir()}
+        render_frames(frames, ground_root, out, 1, db, dem=dem)
+        assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    assert len(seen) == 3
 
 
 def test_damaged_ground_is_named(tmp_path: Path) -> None:
