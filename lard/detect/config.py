@@ -79,8 +79,8 @@ class TrainSpec(_Params):
     crops_per_image: int = Field(default=4, ge=1)
     crop_px: int = Field(default=192, ge=64, multiple_of=32)
     centred_share: float = Field(default=0.7, ge=0, le=1)
-    near_share: float = Field(default=0.05, ge=0, le=1)
-    horizon_share: float = Field(default=0.15, ge=0, le=1)
+    near_share: float = Field(default=0.15, ge=0, le=1)
+    horizon_share: float = Field(default=0.0, ge=0, le=1)
     positives: Literal["required", "visible"] = "visible"
     zoom: float = Field(default=1.0, ge=1, le=2)
     warmup: float = Field(default=0.05, ge=0, lt=1)
