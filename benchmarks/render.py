@@ -1,11 +1,13 @@
 """Speed, accuracy and memory of the renderer beside a bare OpenCV remap: python benchmarks/render.py.
 
-Speed: one thread, 1024 x 1024, 60 degrees, CPU time; the remap is bilinear from the finest level, of the same
-view; its time is given bare, with the maps made in advance, and with making them in NumPy.
-Accuracy: PSNR on the runway's pixels against the brute-force oracle.
+Speed: one thread, 1024 x 1024, 60 degrees, CPU time, sensor noise included; the remap is bilinear from the
+finest level, of the same view, in the same run; its time is given bare, with the maps made in advance, and
+with making them in NumPy. Accuracy: PSNR on the runway's pixels against the brute-force oracle, runway edges
+against projected labels. Frames per second with 1 and 2 processes, resident memory over many frames.
 """
 
 import argparse
+import os
 import resource
 import sys
 import tempfile
@@ -18,17 +20,26 @@ import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from render_scene import make_airport, make_scene
+from render_scene import GRASS, RUNWAY, make_airport, make_scene
+from test_render_geometry import SCENES, VIEWS, edge_error_px, pose_at
 
+from lard.airports.model import Airport
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, Poses, project, to_camera
 from lard.imagery import renderer_kernel as kernel
-from lard.imagery.ground.pyramid import GroundPyramid
-from lard.imagery.ground.terrain import Surface
-from lard.imagery.renderer import Conditions, Quality, render_frame, view_vector
+from lard.imagery.atmosphere import Atmosphere
+from lard.imagery.conditions import Conditions
+from lard.imagery.ground.pyramid import GroundPyramid, load_ground
+from lard.imagery.ground.terrain import Surface, surface_of
+from lard.imagery.renderer import Quality, clear_day, render_frame, view_vector
 from lard.imagery.renderer_reference import reference_pixels
+from lard.workers import executor_of
 
-CLEAR_M = 1e6
+ALONG_M = (200.0, 500.0, 1500.0, 4000.0)
+LENGTH_M = 2500.0
+CAMERA = Camera.from_fov(1024, 1024, 60.0)
+BUDGET_BYTES = 64 << 20
+CLEAR_M = 1e12
 
 
 def markings(x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
@@ -88,55 +99,153 @@ def plane_maps(
     )
 
 
+def wall_s(function: Callable[[], Any], repeats: int) -> float:
+    """Least wall seconds of a call, after one warm-up."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def busy_scene(folder: Path) -> tuple[Airport, GroundPyramid, Surface]:
+    """A runway with markings in busy fields, 0.5 m texels."""
+    airport = make_airport(length_m=LENGTH_M)
+    if not (folder / "manifest.json").exists():
+        make_scene(folder, airport, (5120, 8192), 0.5, 7, markings, stripe_runway)
+    return airport, load_ground(folder), surface_of(airport)
+
+
+def views(airport: Airport) -> dict[float, Poses]:
+    """One pose per distance before the threshold, metres."""
+    runway = airport.runway("07")
+    return {d: pose_of(runway, Approaches(d, 0.5, 3.0, 1.0, -3.0, 3.0)) for d in ALONG_M}
+
+
+def speed_and_accuracy(folder: Path, quality: Quality, repeats: int) -> None:
+    """Print a line per view: times, ratios, PSNR."""
+    airport, ground, surface = busy_scene(folder)
+    texture = np.ascontiguousarray(ground.read_all().level_array(0))
+    rng = np.random.default_rng(0)
+    runway = airport.runway("07")
+    for along_m, pose in views(airport).items():
+        noisy, air = Conditions(noise_sigma=1.5, noise_key="benchmark"), clear_day(CLEAR_M, pose)
+        maps = plane_maps(ground, surface, pose, CAMERA)
+
+        def render(pose: Poses = pose, air: Atmosphere = air, noisy: Conditions = noisy) -> Any:
+            return render_frame(ground, surface, pose, CAMERA, noisy, quality, air)
+
+        def remap(maps: tuple[np.ndarray, np.ndarray] = maps) -> Any:
+            return cv2.remap(texture, *maps, cv2.INTER_LINEAR)
+
+        cv2.setNumThreads(1)
+        pairs = [(cpu_s(render, 2), cpu_s(remap, 2)) for _ in range(repeats)]
+        seconds, bare_s = min(p[0] for p in pairs), min(p[1] for p in pairs)
+        made_s = cpu_s(lambda p=pose: plane_maps(ground, surface, p, CAMERA), 1)
+        cv2.setNumThreads(2)
+        both_s = wall_s(remap, repeats)
+        picture = render_frame(ground, surface, pose, CAMERA, None, quality, air)
+        corners = project(to_camera(runway.corners_ecef(), pose)[0], CAMERA)
+        mask = cv2.fillConvexPoly(np.zeros((1024, 1024), np.uint8), np.rint(corners).astype(np.int32), 1)
+        inside = np.stack(np.nonzero(mask)[::-1], -1)
+        inside = inside[rng.permutation(len(inside))[:3000]]
+        expected = reference_pixels(ground, surface, pose, CAMERA, inside, CLEAR_M, (6, 48))
+        error = picture[inside[:, 1], inside[:, 0]] - expected
+        psnr = 10 * np.log10(255**2 / np.mean(error**2))
+        print(
+            f"{along_m:6.0f} m: render {seconds * 1e3:4.1f} ms, cv2.remap {bare_s * 1e3:4.1f} ms "
+            f"({seconds / bare_s:.1f}x), with its maps {(bare_s + made_s) * 1e3:4.1f} ms "
+            f"({seconds / (bare_s + made_s):.1f}x), on 2 threads {both_s * 1e3:4.1f} ms wall "
+            f"({seconds / 2 / both_s:.1f}x for two pictures at once); "
+            f"runway PSNR {psnr:.1f} dB over {len(inside)} px"
+        )
+
+
+def edges(folder: Path) -> None:
+    """Print the greatest distance of rendered runway edges from their projected labels."""
+    airport = SCENES["high_sloped_far"]
+    ground, surface = make_scene(folder, airport, (1664, 2944), 0.5)
+    runway, worst = airport.runway("07"), {}
+    for name, (values, width, fov_deg) in VIEWS.items():
+        camera = Camera.from_fov(width, width, fov_deg)
+        pose = pose_at(runway, surface, *values)
+        image = render_frame(ground, surface, pose, camera, atmosphere=clear_day(CLEAR_M, pose))
+        cover = (image[..., 0].astype(float) - GRASS[0]) / (RUNWAY[0] - GRASS[0])
+        tl, tr, br, bl = project(to_camera(runway.corners_ecef(), pose)[0], camera)
+        reach = float(np.clip(0.35 * min(np.hypot(*(tr - tl)), np.hypot(*(tl - bl))), 2.0, 4.0))
+        worst[name] = max(edge_error_px(cover, a, b, reach) for a, b in ((bl, br), (br, tr), (bl, tl)))
+    print("edges, px off the labels: " + ", ".join(f"{name} {value:.3f}" for name, value in worst.items()))
+
+
+_held: list[Any] = []
+
+
+def many(task: tuple[str, int]) -> tuple[int, float]:
+    """Render some frames in a worker process, its scene kept from task to task; their number and CPU seconds."""
+    folder, count = task
+    if not _held:
+        _held.append(busy_scene(Path(folder)))
+    airport, ground, surface = _held[0]
+    poses = list(views(airport).values())
+    start = time.process_time()
+    for i in range(count):
+        render_frame(ground, surface, poses[i % len(poses)], CAMERA, Conditions(noise_sigma=1.5))
+    return count, time.process_time() - start
+
+
+def throughput(folder: Path, frames: int) -> None:
+    """Print frames per second with 1 and 2 worker processes, warm."""
+    rates, costs = [], []
+    for workers in (1, 2):
+        executor, _ = executor_of(workers)
+        with executor:
+            list(executor.map(many, [(str(folder), 4)] * 4 * workers))
+            start = time.perf_counter()
+            results = list(executor.map(many, [(str(folder), 8)] * (frames * workers // 8)))
+            done, cpu = (sum(part) for part in zip(*results, strict=True))
+            rates.append(done / (time.perf_counter() - start))
+            costs.append(cpu / done)
+    print(
+        f"frames/s: 1 worker {rates[0]:.1f}, 2 workers {rates[1]:.1f} ({rates[1] / rates[0]:.2f}x) "
+        f"by the clock; {costs[0] * 1e3:.0f} and {costs[1] * 1e3:.0f} ms of CPU per frame, "
+        f"on {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def memory(folder: Path, frames: int) -> None:
+    """Print resident memory while a camera flies on, with a small tile cache."""
+    airport = make_airport(length_m=LENGTH_M)
+    ground, surface = load_ground(folder, BUDGET_BYTES), surface_of(airport)
+    runway, sizes = airport.runway("07"), []
+    for along_m in np.linspace(-2500, 4000, frames):
+        pose = pose_of(runway, Approaches(along_m, 1.0, 3.0, 0.0, -3.0, 0.0))
+        render_frame(ground, surface, pose, CAMERA)
+        sizes.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20)
+    print(
+        f"resident with a cache of {BUDGET_BYTES >> 20} MB: {sizes[1]:.0f} MB after 2 frames, at most "
+        f"{max(sizes[: frames // 2]):.0f} MB in the first {frames // 2}, {max(sizes):.0f} MB in {frames}"
+    )
+
+
 def main() -> None:
-    """Print one line per view."""
+    """Print each section."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=96, help="frames of the throughput and memory sections")
     parser.add_argument("--supersample", type=int, default=Quality().supersample)
     parser.add_argument("--bias", type=float, default=Quality().lod_bias)
+    parser.add_argument("--taps", type=int, default=Quality().max_taps)
     arguments = parser.parse_args()
-    cv2.setNumThreads(1)
-    airport = make_airport(length_m=2500)
-    quality = Quality(supersample=arguments.supersample, lod_bias=arguments.bias)
-    with tempfile.TemporaryDirectory() as folder:
-        paint_scene = make_scene(
-            Path(folder),
-            airport,
-            size=(5120, 8192),
-            gsd_m=0.5,
-            levels=7,
-            texture=markings,
-            retouch=stripe_runway,
-        )
-        ground, surface = paint_scene
-        camera = Camera.from_fov(1024, 1024, 60.0)
-        texture = np.ascontiguousarray(ground.read_all().level_array(0))
-        rng = np.random.default_rng(0)
-        for along_m in (200.0, 500.0, 1500.0, 4000.0):
-            runway = airport.runway("07")
-            pose = pose_of(runway, Approaches(along_m, 0.5, 3.0, 1.0, -3.0, 3.0))
-            picture = render_frame(ground, surface, pose, camera, Conditions(CLEAR_M), quality)
-            seconds = cpu_s(
-                lambda p=pose: render_frame(ground, surface, p, camera, Conditions(CLEAR_M), quality),
-                arguments.repeats,
-            )
-            maps = plane_maps(ground, surface, pose, camera)
-            bare_s = cpu_s(lambda m=maps: cv2.remap(texture, *m, cv2.INTER_LINEAR), arguments.repeats)
-            made_s = cpu_s(lambda p=pose: plane_maps(ground, surface, p, camera), arguments.repeats)
-            corners = project(to_camera(runway.corners_ecef(), pose)[0], camera)
-            mask = cv2.fillConvexPoly(np.zeros((1024, 1024), np.uint8), np.rint(corners).astype(np.int32), 1)
-            inside = np.stack(np.nonzero(mask)[::-1], -1)
-            inside = inside[rng.permutation(len(inside))[:3000]]
-            expected = reference_pixels(ground, surface, pose, camera, inside, CLEAR_M, (6, 48))
-            error = picture[inside[:, 1], inside[:, 0]] - expected
-            psnr = 10 * np.log10(255**2 / np.mean(error**2))
-            print(
-                f"{along_m:6.0f} m: render {seconds * 1e3:4.0f} ms, cv2.remap {bare_s * 1e3:4.0f} ms "
-                f"({seconds / bare_s:.1f}x), with its maps {(bare_s + made_s) * 1e3:4.0f} ms "
-                f"({seconds / (bare_s + made_s):.1f}x); runway PSNR {psnr:.1f} dB over {len(inside)} px"
-            )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak resident {peak:.0f} MB (the oracle included)")
+    quality = Quality(arguments.supersample, arguments.taps, arguments.bias)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        busy_scene(folder / "busy")
+        memory(folder / "busy", arguments.frames)
+        throughput(folder / "busy", arguments.frames)
+        edges(folder / "edges")
+        speed_and_accuracy(folder / "busy", quality, arguments.repeats)
 
 
 if __name__ == "__main__":
