@@ -12,13 +12,13 @@ from render_scene import make_airport, make_scene
 from lard.airports.corrections import Correction, apply_corrections, read_corrections
 from lard.airports.model import RunwayDatabase
 from lard.approach import Approaches, pose_of
-from lard.calibrate.measure import ridge, step
 from lard.calibrate.outputs import corrected_frames, decided, write_outputs
 from lard.calibrate.scene import scene_of
 from lard.calibrate.solve import Calibration, calibrate
 from lard.camera import Camera, Poses
 from lard.errors import DataError
 from lard.imagery.renderer import Conditions, render_frame
+from lard.quality.edges import ridge, step
 
 N = 30
 AIRPORT = make_airport(length_m=2500)

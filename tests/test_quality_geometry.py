@@ -13,7 +13,7 @@ from lard.approach import Approaches, approach_of, height_m, pose_of, slant_m
 from lard.camera import Camera, project, to_camera
 from lard.errors import DataError
 from lard.quality import geometry
-from lard.quality.edges import _first_break, _ridge, align
+from lard.quality.edges import STEP_PX, _first_break, align, ridge
 from lard.quality.sun import solar_clock, sun_elevation_deg
 
 CAMERA = Camera.from_fov(1024, 1024, 60.0)
@@ -109,7 +109,7 @@ def test_edges_without_edges() -> None:
     flat = np.full((200, 200), 90, np.float32)
     corners = np.array([[95, 80], [105, 80], [130, 150], [70, 150]], np.float64)
     assert align(flat, corners, 45.0, 3000.0) is None
-    assert _ridge(np.full(49, 5.0)) is None
+    assert ridge(np.full(49, 5.0), 1.0) is None
     assert _first_break(np.linspace(0, 10, 100)) is None
     assert _first_break(np.concatenate([np.linspace(0, 10, 60), np.full(40, 30.0)])) == 60
 
@@ -117,4 +117,6 @@ def test_edges_without_edges() -> None:
 def test_ridge_is_found_to_a_fraction_of_a_pixel() -> None:
     x = np.arange(-6.0, 6.01, 0.25)
     for true in (-2.3, 0.0, 0.17, 3.6):
-        assert _ridge(100 * np.exp(-((x - true) ** 2) / 2)) == pytest.approx(true, abs=0.02)
+        found = ridge(100 * np.exp(-((x - true) ** 2) / 2), 1.0)
+        assert found is not None
+        assert found * STEP_PX - 6.0 == pytest.approx(true, abs=0.02)

@@ -6,7 +6,7 @@ painted, else the step from shoulder to pavement. Along the runway, the first ed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,25 +16,20 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from lard.calibrate.scene import Scene, project_points
 from lard.errors import DataError
 from lard.progress import track
+from lard.quality.edges import BARS_M, BARS_START_M, STEP_PX, STRIPE_INSET_M, ridge, samples, step
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Grey = NDArray[Any]
 
-STRIPE_INSET_M = 0.45  # centre of a 0.9 m side stripe inside the runway's edge
-BARS_START_M = 6.0  # threshold bars begin so far behind the threshold
-BARS_M = 30.0
-STEP_PX = 0.25
 POINTS = 24
 PIECES = 12
 PIECE_PX = 24.0
 MIN_PIECE_PX = 8.0
-MIN_CONTRAST = 6.0  # grey levels
 KINDS = ("stripe", "edge", "bars")
 
 
@@ -109,16 +104,16 @@ def _measure_view(
         if not np.isfinite(length) or length < MIN_PIECE_PX or not _inside(points, grey, line.reach_px + 2):
             continue
         normal = np.array([-direction[1], direction[0]]) / length
-        samples = _samples(grey, points, normal, line.reach_px)
+        found = samples(grey, points, normal, line.reach_px)
         if KINDS[line.kind] == "stripe":
-            offset = ridge(np.median(samples, axis=0), line.width_px)
+            offset = ridge(np.median(found, axis=0), line.width_px)
         elif KINDS[line.kind] == "edge":
-            offset = step(np.median(samples, axis=0))
+            offset = step(np.median(found, axis=0))
         else:
             # bars begin bright where the pavement before them is dark: in which way along the normal?
             beyond = _pixels(scene, theta, view, np.zeros(1), line.along[:1] + line.inwards)[0]
             sign = float(np.sign((beyond - points.mean(axis=0)) @ normal))
-            offset = step(np.mean(samples, axis=0), sign)
+            offset = step(np.mean(found, axis=0), sign)
         if offset is not None:
             middle = POINTS // 2
             rows.append(
@@ -181,78 +176,3 @@ def _pixels(scene: Scene, theta: Array, view: int, across: Array, along: Array) 
 def _inside(points: Array, grey: Grey, margin: float) -> bool:
     size = np.array(grey.shape[::-1])
     return bool(((points > margin) & (points < size - margin)).all())
-
-
-def _samples(grey: Grey, points: Array, normal: Array, reach_px: float) -> Array:
-    """Brightness (k, m) across a line at each of its points, bilinear."""
-    steps = np.arange(round(2 * reach_px / STEP_PX) + 1) * STEP_PX - reach_px
-    where = points[:, None, :] + steps[None, :, None] * normal - 0.5  # pixel centres are at +0.5
-    x, y = where[..., 0].astype(np.float32), where[..., 1].astype(np.float32)
-    return np.asarray(cv2.remap(grey, x, y, cv2.INTER_LINEAR), np.float64)
-
-
-def _smooth(profile: Array, sigma_px: float) -> Array:
-    blurred = cv2.GaussianBlur(
-        profile.astype(np.float32)[None, :], (0, 0), sigma_px / STEP_PX, borderType=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(blurred[0], np.float64)
-
-
-def ridge(profile: Array, width_px: float) -> float | None:
-    """Place (index, fractional) of the one bright stripe of a profile; None when nothing stands out.
-
-    The brightest place starts a fit of three levels (before, on and behind a stripe of known width, blurred):
-    a plain peak would lean towards the brighter neighbour by up to a third of a pixel.
-    """
-    smooth = _smooth(profile, 0.5)
-    best = int(np.argmax(smooth))
-    if not 2 <= best < len(smooth) - 2:
-        return None
-    prominence = float(smooth[best]) - max(float(smooth[: best + 1].min()), float(smooth[best:].min()))
-    if prominence < MIN_CONTRAST:
-        return None
-    half = round((width_px / 2 + 2.5) / STEP_PX)
-    start, end = max(best - half, 0), min(best + half + 1, len(profile))
-    x = (np.arange(start, end, dtype=np.float64) - best) * STEP_PX
-    shifts: Array = np.linspace(-1.5, 1.5, 61)
-    misfits = np.stack([_misfit(profile[start:end], x, shifts, width_px, blur) for blur in _BLURS_PX])
-    row, place = np.unravel_index(int(np.argmin(misfits)), misfits.shape)
-    if not 0 < place < len(shifts) - 1:
-        return None  # no stripe of that width here
-    return best + (shifts[place] + (_peak(-misfits[row], int(place)) - place) * 0.05) / STEP_PX
-
-
-_BLURS_PX = (0.4, 0.55, 0.7, 0.9, 1.2)
-
-
-def _misfit(profile: Array, x: Array, shifts: Array, width_px: float, blur_px: float) -> Array:
-    """Squared misfit (k,) of the best three levels around a blurred stripe at each shift."""
-    root = np.sqrt(2) * blur_px
-    left = 0.5 * (1 + erf((x - shifts[:, None] + width_px / 2) / root))
-    right = 0.5 * (1 + erf((x - shifts[:, None] - width_px / 2) / root))
-    basis = np.stack([1 - left, left - right, right], axis=-1)  # (k, m, 3)
-    normal = np.einsum("kmi,kmj->kij", basis, basis) + 1e-9 * np.eye(3)
-    levels = np.linalg.solve(normal, np.einsum("kmi,m->ki", basis, profile)[..., None])
-    return np.asarray(np.sum((np.matmul(basis, levels)[..., 0] - profile) ** 2, axis=1))
-
-
-def step(profile: Array, sign: float = 0.0) -> float | None:
-    """Place (index, fractional) of the strongest step, upwards or downwards by the sign, or either for 0."""
-    slope = np.gradient(_smooth(profile, 0.7))
-    slope = np.abs(slope) if sign == 0 else slope * sign
-    best = int(np.argmax(slope))
-    if not 2 <= best < len(slope) - 2:
-        return None
-    near = profile[max(best - 8, 0) : best + 9]
-    return None if float(np.ptp(near)) < 2 * MIN_CONTRAST else _peak(slope, best)
-
-
-def _peak(values: Array, best: int) -> float:
-    a, b, c = values[best - 1 : best + 2]
-    bend = a - 2 * b + c
-    return float(best + (0.5 * (a - c) / bend if bend < 0 else 0.0))
-
-
-def merged(parts: Sequence[Measured]) -> Measured:
-    """Several measurements as one."""
-    return Measured(*(np.concatenate([getattr(part, name) for part in parts]) for name in Measured.__slots__))

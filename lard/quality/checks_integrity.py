@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.quality.checks_coverage import label_name
-from lard.quality.checks_pictures import every, horizons, parallel, subject_of
+from lard.quality.checks_pictures import daylit, every, horizons, parallel, subject_of
 from lard.quality.dataset import CAMERA, Dataset, posed
 from lard.quality.model import Offence, Outcome, check
 from lard.quality.overlay import Still, still_parts
@@ -33,6 +33,7 @@ COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a 
     objective="integrity",
     thresholds={
         "min_entropy_bit": 3.0,
+        "min_dim_entropy_bit": 0.5,
         "min_mean": 15.0,
         "max_mean": 240.0,
         "max_clipped": 0.5,
@@ -58,6 +59,9 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     if data.frames is not None and "camera" in data.parts:
         rows = data.frames.select("frame_id", "width_px", "height_px").iter_rows()
         stated = {data.image_of.get(str(f), ""): (w, h) for f, w, h in rows}
+    dim: set[str] = set()
+    if data.frames is not None:
+        dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
     before = None
     for row in pictures.iter_rows(named=True):
         subject = subject_of(data, row["image"])
@@ -65,7 +69,9 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             offences.append(Offence(subject, None, f"{row['image']}: {row['fault']}"))
             before = None
             continue
-        offences += [Offence(subject, value, text) for value, text in _faults(row, stated, limits)]
+        offences += [
+            Offence(subject, value, text) for value, text in _faults(row, stated, limits, subject in dim)
+        ]
         if before is not None and before["pixel_hash"] == row["pixel_hash"]:
             text = f"same pixels as the frame before ({before['image']}): the source was frozen"
             offences.append(Offence(subject, None, text))
@@ -85,13 +91,18 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
 
 
 def _faults(
-    row: Mapping[str, Any], stated: Mapping[str, tuple[int, int]], limits: Mapping[str, Any]
+    row: Mapping[str, Any], stated: Mapping[str, tuple[int, int]], limits: Mapping[str, Any], dim: bool
 ) -> list[tuple[float, str]]:
+    """Faults of one picture; a night, fog or rain excuses darkness, softness and lack of structure."""
     faults: list[tuple[float, str]] = []
     size = (row["width_px"], row["height_px"])
     wanted = stated.get(row["image"])
     if wanted is not None and None not in wanted and size != wanted:
         faults.append((float(size[0]), f"{size[0]}x{size[1]} px, the camera says {wanted[0]}x{wanted[1]}"))
+    if dim:
+        if row["entropy_bit"] < limits["min_dim_entropy_bit"]:
+            faults.append((row["entropy_bit"], f"grey-level entropy {row['entropy_bit']:.2f} bit: blank"))
+        return faults
     if row["entropy_bit"] < limits["min_entropy_bit"]:
         faults.append((row["entropy_bit"], f"grey-level entropy {row['entropy_bit']:.2f} bit: blank"))
     if not limits["min_mean"] <= row["mean"] <= limits["max_mean"]:

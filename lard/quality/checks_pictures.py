@@ -36,6 +36,24 @@ def horizons(data: Dataset, frames: pl.DataFrame) -> Array:
     return geometry.horizon_pixels(pose, camera, height, np.linspace(-40.0, 40.0, 81))
 
 
+def daylit(frames: pl.DataFrame) -> pl.Expr:
+    """Whether a frame is stated to be by day without rain or fog; true where nothing is stated."""
+    wanted = {"light": pl.col("light") == "day", "rain_mm_h": pl.col("rain_mm_h") <= 0}
+    wanted["fog_top_m"] = pl.col("fog_top_m") <= 0
+    stated = [test.fill_null(True) for name, test in wanted.items() if name in frames.columns]
+    return pl.all_horizontal(pl.lit(True), *stated)
+
+
+def far_sighted(frames: pl.DataFrame, clear_m: float) -> pl.Expr:
+    """Whether the horizon can stand out in a frame: daylit, seen far, not under a closed cloud cover."""
+    wanted = {
+        "visibility_m": pl.col("visibility_m") >= clear_m,
+        "cloud_fraction": pl.col("cloud_fraction") < 0.9,
+    }
+    stated = [test.fill_null(True) for name, test in wanted.items() if name in frames.columns]
+    return pl.all_horizontal(daylit(frames), *stated)
+
+
 @check(
     "DQR-A02",
     "Labels lie on the runways in the pictures",
@@ -65,6 +83,9 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     usable = np.isfinite(corners).all(axis=(1, 2)) & threshold_in & (near_px >= float(limits["min_width_px"]))
     usable &= (along > 0) & (along <= float(limits["max_along_track_m"]))
     usable &= target | (data.kind != "lard")
+    if data.frames is not None:
+        dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
+        usable &= ~data.labels["frame_id"].is_in(list(dim)).to_numpy()[found.rows]
     rows = every(np.flatnonzero(usable), int(limits["max_samples"]))
 
     def fit(k: int) -> Alignment | None:
@@ -106,7 +127,13 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     severity="error",
     rationale="Attitude of another convention, or a picture of another pose, shows at the horizon at once.",
     objective="accuracy",
-    thresholds={"max_median": 0.01, "outlier": 0.02, "max_outlier_share": 0.05, "max_samples": 300},
+    thresholds={
+        "max_median": 0.01,
+        "outlier": 0.02,
+        "max_outlier_share": 0.05,
+        "max_samples": 300,
+        "min_visibility_m": 10_000.0,
+    },
     needs=("images", "pose", "camera"),
 )
 def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
@@ -117,6 +144,10 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         .filter(posed())
         .unique("frame_id", keep="first", maintain_order=True)
     )
+    whole = len(frames)
+    frames = frames.filter(far_sighted(frames, float(limits["min_visibility_m"])))
+    if len(frames) == 0:
+        return Outcome(None, f"none of {whole} frames is by day, in clear air and without rain")
     frames = frames[every(np.arange(len(frames)), int(limits["max_samples"])).tolist()]
     lines, heights = horizons(data, frames), frames["height_px"].to_numpy().astype(np.float64)
     ids = frames["frame_id"].to_list()
@@ -139,8 +170,8 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         if abs(v) > min(limit, float(limits["outlier"]))
     ]  # fmt: skip
     message = (
-        f"{len(seen)} of {len(ids)} pictures show a horizon: median distance {median:.2%} of the height, "
-        f"{far.mean():.0%} beyond {limits['outlier']:.0%}"
+        f"{len(seen)} of {len(ids)} pictures by day and in clear air show a horizon: median distance "
+        f"{median:.2%} of the height, {far.mean():.0%} beyond {limits['outlier']:.0%}"
     )
     return Outcome(passed, message, median, limit, tuple(offences), len(seen))
 

@@ -1,27 +1,30 @@
 """Where painted edges and the horizon lie in a picture, to a fraction of a pixel.
 
-A painted line is found as the ridge of the brightness across it, the median of many places along it, so that
-other markings and texture do not matter; the threshold as the row of bars behind it. What is estimated is by
-how much the label would have to be moved, and widened, to fit the paint.
+A painted line is found as the stripe in the brightness across it, the median of many places along it, so that
+other markings and texture do not matter; the threshold as the start of the bars behind it, which ICAO and FAA
+put in the same place. What is estimated is by how much the label would have to be moved, and widened, to fit.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import erf
 
 Array = NDArray[np.float64]
-Grey = NDArray[np.float32]
+Grey = NDArray[Any]
 
 REACH_PX = 6.0
 STEP_PX = 0.25
 STRIPE_INSET_M = 0.45  # centre of a 0.9 m side stripe inside the runway's edge
-BARS_M = (6.0, 36.0)  # threshold bars: start and end behind the threshold
+BARS_START_M, BARS_M = 6.0, 30.0  # threshold bars: how far behind the threshold, and their least length
 PLACES = 60
-MIN_PROMINENCE = 4.0  # grey levels
+MIN_CONTRAST = 4.0  # grey levels
+MIN_BARS_PX = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +61,24 @@ def align(grey: Grey, corners_px: Array, width_m: float, length_m: float) -> Ali
             - _project(to_px, np.array([[side * inner, 100.0]]))[0]
         )
         normal = normal if normal @ outwards > 0 else -normal
-        offset = _ridge(_profile(grey, points, normal))
+        offset = ridge(_profile(grey, points, normal), 2 * STRIPE_INSET_M * abs(float(normal @ outwards)))
         if offset is None:
             return None
         rows.append([normal[0], normal[1], 1.0])
-        offsets.append(offset)
-    middle = sum(BARS_M) / 2
-    line = _line(to_px, np.linspace(-0.42, 0.42, 200) * width_m, np.full(200, middle), grey.shape)
+        offsets.append(offset * STEP_PX - REACH_PX)
+    line = _line(to_px, np.linspace(-0.42, 0.42, 200) * width_m, np.full(200, BARS_START_M), grey.shape)
     if line is None:
         return None
     points, normal = line
-    bars_px = np.linalg.norm(
-        _project(to_px, np.array([[0.0, BARS_M[0]]])) - _project(to_px, np.array([[0.0, BARS_M[1]]]))
-    )
-    offset = _ridge(np.mean(_samples(grey, points, normal), axis=0), float(bars_px))
+    ends = _project(to_px, np.array([[0.0, BARS_START_M], [0.0, BARS_START_M + BARS_M]]))
+    towards_bars = float(normal @ (ends[1] - ends[0]))
+    if abs(towards_bars) < MIN_BARS_PX:
+        return None
+    offset = step(np.mean(samples(grey, points, normal, REACH_PX), axis=0), float(np.sign(towards_bars)))
     if offset is None:
         return None
     rows.append([normal[0], normal[1], 0.0])
-    offsets.append(offset)
+    offsets.append(offset * STEP_PX - REACH_PX)
     matrix = np.array(rows)
     if np.linalg.cond(matrix) > 30.0:
         return None
@@ -113,33 +116,78 @@ def _line(to_px: Array, across: Array, along: Array, shape: tuple[int, ...]) -> 
     return kept[0] + places * (kept[-1] - kept[0]), np.array([-direction[1], direction[0]])
 
 
-def _samples(grey: Grey, points: Array, normal: Array) -> Array:
-    """Brightness (k, m) across a line at each of its points, bilinear."""
-    steps = np.arange(-REACH_PX, REACH_PX + STEP_PX / 2, STEP_PX)
+def samples(grey: Grey, points: Array, normal: Array, reach_px: float) -> Array:
+    """Brightness (k, m) across a line at each of its points (k, 2), every STEP_PX to +-reach, bilinear."""
+    steps = np.arange(round(2 * reach_px / STEP_PX) + 1) * STEP_PX - reach_px
     where = points[:, None, :] + steps[None, :, None] * normal - 0.5  # pixel centres are at +0.5
     x, y = where[..., 0].astype(np.float32), where[..., 1].astype(np.float32)
     return np.asarray(cv2.remap(grey, x, y, cv2.INTER_LINEAR), np.float64)
 
 
 def _profile(grey: Grey, points: Array, normal: Array) -> Array:
-    return np.asarray(np.median(_samples(grey, points, normal), axis=0))
+    return np.asarray(np.median(samples(grey, points, normal, REACH_PX), axis=0))
 
 
-def _ridge(profile: Array, width_px: float = 1.0) -> float | None:
-    """Offset of the brightest ridge of a profile from its middle; None when nothing stands out."""
-    sigma = max(0.5, width_px / 3) / STEP_PX
-    smooth = cv2.GaussianBlur(
-        profile.astype(np.float32)[None, :], (0, 0), sigma, borderType=cv2.BORDER_REPLICATE
-    )[0]
+def _smooth(profile: Array, sigma_px: float) -> Array:
+    blurred = cv2.GaussianBlur(
+        profile.astype(np.float32)[None, :], (0, 0), sigma_px / STEP_PX, borderType=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(blurred[0], np.float64)
+
+
+def ridge(profile: Array, width_px: float) -> float | None:
+    """Place (index, fractional) of the one bright stripe of a profile; None when nothing stands out.
+
+    The brightest place starts a fit of three levels (before, on and behind a stripe of known width, blurred):
+    a plain peak would lean towards the brighter neighbour by up to a third of a pixel.
+    """
+    smooth = _smooth(profile, 0.5)
     best = int(np.argmax(smooth))
-    if not 1 <= best < len(smooth) - 1:
+    if not 2 <= best < len(smooth) - 2:
         return None
     prominence = float(smooth[best]) - max(float(smooth[: best + 1].min()), float(smooth[best:].min()))
-    if prominence < MIN_PROMINENCE:
+    if prominence < MIN_CONTRAST:
         return None
-    a, b, c = (float(v) for v in smooth[best - 1 : best + 2])
-    peak = best + 0.5 * (a - c) / (a - 2 * b + c) if a - 2 * b + c < 0 else float(best)
-    return float(peak * STEP_PX - REACH_PX)
+    half = round((width_px / 2 + 2.5) / STEP_PX)
+    start, end = max(best - half, 0), min(best + half + 1, len(profile))
+    x = (np.arange(start, end, dtype=np.float64) - best) * STEP_PX
+    shifts: Array = np.linspace(-1.5, 1.5, 61)
+    misfits = np.stack([_misfit(profile[start:end], x, shifts, width_px, blur) for blur in _BLURS_PX])
+    row, place = np.unravel_index(int(np.argmin(misfits)), misfits.shape)
+    if not 0 < place < len(shifts) - 1:
+        return None  # no stripe of that width here
+    return best + (shifts[place] + (_peak(-misfits[row], int(place)) - place) * 0.05) / STEP_PX
+
+
+_BLURS_PX = (0.4, 0.55, 0.7, 0.9, 1.2)
+
+
+def _misfit(profile: Array, x: Array, shifts: Array, width_px: float, blur_px: float) -> Array:
+    """Squared misfit (k,) of the best three levels around a blurred stripe at each shift."""
+    root = np.sqrt(2) * blur_px
+    left = 0.5 * (1 + erf((x - shifts[:, None] + width_px / 2) / root))
+    right = 0.5 * (1 + erf((x - shifts[:, None] - width_px / 2) / root))
+    basis = np.stack([1 - left, left - right, right], axis=-1)  # (k, m, 3)
+    normal = np.einsum("kmi,kmj->kij", basis, basis) + 1e-9 * np.eye(3)
+    levels = np.linalg.solve(normal, np.einsum("kmi,m->ki", basis, profile)[..., None])
+    return np.asarray(np.sum((np.matmul(basis, levels)[..., 0] - profile) ** 2, axis=1))
+
+
+def step(profile: Array, sign: float = 0.0) -> float | None:
+    """Place (index, fractional) of the strongest step, upwards or downwards by the sign, or either for 0."""
+    slope = np.gradient(_smooth(profile, 0.7))
+    slope = np.abs(slope) if sign == 0 else slope * sign
+    best = int(np.argmax(slope))
+    if not 2 <= best < len(slope) - 2:
+        return None
+    near = profile[max(best - 8, 0) : best + 9]
+    return None if float(np.ptp(near)) < 2 * MIN_CONTRAST else _peak(slope, best)
+
+
+def _peak(values: Array, best: int) -> float:
+    a, b, c = values[best - 1 : best + 2]
+    bend = a - 2 * b + c
+    return float(best + (0.5 * (a - c) / bend if bend < 0 else 0.0))
 
 
 def horizon_offset(grey: Grey, line_px: Array) -> float | None:
