@@ -215,7 +215,10 @@ def _make_missing(
             for instance in crew:
                 instance.start()
             while running:
-                result = results.get()
+                try:
+                    result = results.get(timeout=0.5)  # Ctrl-C may have reached another thread
+                except queue.Empty:
+                    continue
                 if result.frame_id:
                     done[result.frame_id] = result.digest
                     stream.write(journal_line(result.frame_id, wanted[result.frame_id], result.digest))

@@ -39,7 +39,7 @@ def render_flightgear(
 
 def flightgear_source(installation: Installation, settings: FlightGearSettings, db: RunwayDatabase) -> Source:
     """FlightGear for the shared driver."""
-    points = {icao: _threshold_points(db, icao) for icao in db.airports}
+    points = {icao: threshold_points(db, icao) for icao in db.airports}
     return Source(
         "flightgear", f"FlightGear {installation.version}; driver {DRIVER_VERSION}", LICENCE, ATTRIBUTION,
         settings.of_key(),
@@ -47,6 +47,6 @@ def flightgear_source(installation: Installation, settings: FlightGearSettings, 
     )  # fmt: skip
 
 
-def _threshold_points(db: RunwayDatabase, icao: str) -> list[tuple[float, float]]:
+def threshold_points(db: RunwayDatabase, icao: str) -> list[tuple[float, float]]:
     """Latitudes and longitudes of an airport's thresholds."""
     return [runway.ltp[:2] for runway in db.airports[icao].runways]

@@ -37,6 +37,7 @@ _NEAR_END_M = 250.0  # a drawn threshold lies at most so far from apt.dat's
 _SAME_LINE_M = 0.3
 _STATIONS_M = np.arange(5.0, 150.0, 10.0)
 _WIDEST_SHOULDER_M = 30.0
+_GAP_M = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,24 +185,24 @@ def _shoulder_m(mesh: Mesh, along: Array, across: Array, start_m: float, edge_m:
     widths = []
     for station in start_m + _STATIONS_M:
         reach = 0.0
-        for low, high in sorted(_cuts(along[triangles] - station, outwards)):
-            if low <= reach + 0.1:
+        for low, high in sorted(cuts(along[triangles] - station, outwards)):
+            if low <= reach + _GAP_M:
                 reach = max(reach, high)
         widths.append(min(reach, _WIDEST_SHOULDER_M))
     return float(np.median(widths))
 
 
-def _cuts(along: Array, across: Array) -> list[tuple[float, float]]:
-    """Where triangles (k, 3) cross the line along = 0: intervals across it."""
+def cuts(along: Array, across: Array) -> list[tuple[float, float]]:
+    """Where triangles (k, 3) of positions along and across meet the line along = 0: intervals across."""
     intervals = []
-    for a, c in zip(along, across, strict=True):
+    crossed = (along.min(1) < 0) & (along.max(1) > 0)
+    for a, c in zip(along[crossed], across[crossed], strict=True):
         places = [
             c[i] + (c[j] - c[i]) * a[i] / (a[i] - a[j])
             for i, j in ((0, 1), (1, 2), (2, 0))
-            if a[i] * a[j] < 0
+            if a[i] * a[j] < 0 or (a[i] == 0) != (a[j] == 0)
         ]
-        if len(places) >= 2:
-            intervals.append((float(min(places)), float(max(places))))
+        intervals.append((float(min(places)), float(max(places))))
     return intervals
 
 

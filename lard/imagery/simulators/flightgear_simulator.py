@@ -94,7 +94,7 @@ class Seen:
         faults = [
             f"{name} off by {gap:.4g}" for name, (gap, limit) in checks.items() if not abs(gap) <= limit
         ]
-        if parse_utc(f"{self.gmt}Z") != parse_utc(frame["time_utc"]):
+        if self.gmt != f"{parse_utc(frame['time_utc']):%Y-%m-%dT%H:%M:%S}":
             faults.append(f"time {self.gmt}, expected {frame['time_utc']}")
         return faults
 
