@@ -183,7 +183,7 @@ _held: list[Any] = []
 
 
 def many(task: tuple[str, int]) -> tuple[int, float]:
-    """Render some frames in a worker process, its scene kept from task to task; their number and CPU seconds."""
+    """Render frames in a worker process, its scene kept from task to task; their number and CPU seconds."""
     folder, count = task
     if not _held:
         _held.append(busy_scene(Path(folder)))

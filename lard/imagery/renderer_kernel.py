@@ -1,12 +1,12 @@
 """Compiled inner loops of the renderer: ray meets surface, footprint, filtered texture, air, noise.
 
-Rays are met with the surface exactly at the corners of squares of pixels; in between, 1 / t, x / t and y / t are
-linear in pixels as on any plane, and a square whose middle disagrees with that is divided, down to single pixels
-met exactly. The derivative of the map from pixels to the ground gives the parallelogram that a pixel sees; the
-texture is averaged along its long axis, row by row (or column by column) of texels, with exact shares of the rows
-at both ends, on the pyramid level whose texels suit its short axis.
+Rays are met with the surface exactly at the corners of squares of pixels; in between, 1 / t, x / t and y / t
+are linear in pixels as on any plane, and a square whose middle disagrees with that is divided, down to single
+pixels met exactly. The derivative of the map from pixels to the ground gives the parallelogram that a pixel
+sees; the texture is averaged along its long axis, row by row (or column by column) of texels, with exact
+shares of the rows at both ends, on the pyramid level whose texels suit its short axis.
 
-Texels are 32-bit words, spread to 16-bit lanes of 64-bit ones, so that one multiplication blends all channels.
+Texels are 32-bit words, spread to 16-bit lanes of 64-bit ones: one multiplication blends all channels.
 One module on purpose: Numba's cache of a function notices changes of that function's own file only.
 """
 
@@ -346,12 +346,22 @@ def blended(texels: Array, at: int, side: int, q: int) -> np.uint64:
 
 @_inlined
 def walk(
-    texels: Array, place: int, step: int, side: int, first: int, last: int, start: int, length: int, q: int, slope: int
+    texels: Array,
+    place: int,
+    step: int,
+    side: int,
+    first: int,
+    last: int,
+    start: int,
+    length: int,
+    q: int,
+    slope: int,
 ) -> tuple[np.uint64, np.uint64]:
     """Weighted sums of the channels along a line of texels, blended sideways; lanes (red, green) and (blue).
 
-    place: of texel (0, 0); step, side: to the next texel along and across the line; first .. last: texels along
-    it; start, length: the line's, 1/256 texel; q, slope: place across of `first` and change per texel, 1/65536.
+    place: of texel (0, 0); step, side: to the next texel along and across the line; first .. last: texels
+    along it; start, length: the line's, 1/256 texel; q, slope: place across of `first` and its change per
+    texel, 1/65536.
     """
     index = place + first * step
     v = blended(texels, index + (q >> 16) * side, side, q)
@@ -374,8 +384,8 @@ def walk(
 
 @_jit
 def walk_clamped(
-    texels: Array, place: int, step: int, side: int, first: int, last: int, start: int, length: int, q: int, slope: int,
-    end: int, side_end: int,
+    texels: Array, place: int, step: int, side: int, first: int, last: int, start: int, length: int, q: int,
+    slope: int, end: int, side_end: int,
 ) -> tuple[np.uint64, np.uint64]:  # fmt: skip
     """As `walk`, with the outermost texels continued beyond the level's `end` and `side_end`."""
     low = high = np.uint64(0)
@@ -395,13 +405,13 @@ def walk_clamped(
 
 @_inlined
 def see_level(
-    s: Array, n: int, row: Array, ax: float, ay: float, major: float, weight: float, base: float, lights: Array,
-    keep: bool, sampling: bool, texels: Array, blocks: Array, out: Array, place_out: int, air: Array, shade: Array,
-    shade_frame: Array,
+    s: Array, n: int, row: Array, ax: float, ay: float, major: float, weight: float, base: float,
+    lights: Array, keep: bool, sampling: bool, texels: Array, blocks: Array, out: Array, place_out: int,
+    air: Array, shade: Array, shade_frame: Array,
 ) -> int:  # fmt: skip
-    """Colours of n footprints in a row on one level into (or, to keep what is there, onto) out; READ, WANTED or ABSENT.
+    """Colours of n footprints in a row on one level, into or (keep) onto `out`; READ, WANTED or ABSENT.
 
-    s: the row of pixels; row: the level's table entry; ax, ay, major: axis of the footprints and its length (m);
+    s: the row of pixels; row: the level's table entry; ax, ay, major: axis of the footprints, its length (m);
     weight: of this level's texels; base: of the air's and the far ground's light; lights (6,): light on the
     ground and the far ground's colour; out: flat, from place_out.
     """
@@ -463,12 +473,12 @@ def see_level(
             for r in range(from_row, to_row + 1):
                 c = int(middle + slope * (r - centre) - wide)
                 for q in range(c, c + int(2.0 * wide) + LINE_TEXELS, LINE_TEXELS):
-                    prefetch(texels, place + r * pitch + q)
+                    prefetch(texels, place + r * pitch + q)  # type: ignore[call-arg]
         else:
             for r in range(from_row, to_row + 1, LINE_TEXELS):
                 c = int(middle + slope * (r - centre) - wide)
                 for q in range(c, c + int(2.0 * wide) + 2):
-                    prefetch(texels, place + q * pitch + r)
+                    prefetch(texels, place + q * pitch + r)  # type: ignore[call-arg]
     change = int(slope * 65536.0)
     scale = weight / (length * 256.0)
     along, along_change, across, across_change = (y, dy, x, dx) if down else (x, dx, y, dy)
@@ -480,9 +490,9 @@ def see_level(
     for i in range(n):
         t = 1.0 / (w + i * dw)
         p = (along + i * along_change) * t
-        start = int(math.floor((p + shift) * 256.0))
+        start = math.floor((p + shift) * 256.0)
         first, last = start >> 8, (start + length) >> 8
-        q = int(math.floor(((across + i * across_change) * t + slope * (first - p)) * 65536.0))
+        q = math.floor(((across + i * across_change) * t + slope * (first - p)) * 65536.0)
         if whole:
             low, high = walk(texels, place, step, side, first, last, start, length, q, change)
         else:
@@ -491,7 +501,8 @@ def see_level(
             )
         part = clear + i * clear_change
         if shade.shape[0] > 0:
-            sun = shade_at((s[X] + i * s[CHANGE + X]) * t, (s[Y] + i * s[CHANGE + Y]) * t, major, shade, shade_frame)
+            sun_x, sun_y = (s[X] + i * s[CHANGE + X]) * t, (s[Y] + i * s[CHANGE + Y]) * t
+            sun = shade_at(sun_x, sun_y, major, shade, shade_frame)
             part *= 1.0 - air[SHADOW_DEPTH] * (1.0 - sun)
         red = part * (np.int64(low & _LOW) * red_light + red_far) + base * (red_0 + i * red_1)
         green = part * (np.int64(low >> _32) * green_light + green_far) + base * (green_0 + i * green_1)
@@ -510,7 +521,7 @@ def see_level(
 
 @_inlined
 def footprint(s: Array, at: float, size: float) -> tuple[float, float, float, float, float, float]:
-    """Map point of pixel `at` of a row, and its footprint's long axis (unit x, y), length and width, metres."""
+    """Map point of pixel `at` of a row, and its footprint's long axis (unit x, y), length, width (m)."""
     t = 1.0 / (s[W] + at * s[CHANGE + W])
     x, y = (s[X] + at * s[CHANGE + X]) * t, (s[Y] + at * s[CHANGE + Y]) * t
     scale = t * size
@@ -545,10 +556,13 @@ def shade_at(x: float, y: float, major: float, shade: Array, frame: Array) -> fl
 
 @_jit
 def raster_at(
-    x: float, y: float, major: float, raster: Array, first: int, rows: int, columns: int, x_min: float, y_max: float,
-    gsd: float,
+    x: float, y: float, major: float, raster: Array, first: int, rows: int, columns: int, x_min: float,
+    y_max: float, gsd: float,
 ) -> float:  # fmt: skip
-    """Grey of rows from `first` on of a raster at a map point: bilinear, or the mean over a wide footprint; -1 outside."""
+    """Grey of rows from `first` on of a raster at a map point: bilinear, or a mean over a wide footprint.
+
+    -1 outside.
+    """
     px, py = (x - x_min) / gsd - 0.5, (y_max - y) / gsd - 0.5
     if not (px > -1.0 and py > -1.0 and px < columns and py < rows):
         return -1.0
@@ -567,8 +581,9 @@ def raster_at(
 
 @_inlined
 def see(
-    s: Array, out: Array, place_out: int, n: int, size: float, share: float, keep: bool, sampling: bool, raw: Array,
-    view: Array, texels: Array, blocks: Array, table: Array, ground: Array, air: Array, shade: Array, shade_frame: Array,
+    s: Array, out: Array, place_out: int, n: int, size: float, share: float, keep: bool, sampling: bool,
+    raw: Array, view: Array, texels: Array, blocks: Array, table: Array, ground: Array, air: Array,
+    shade: Array, shade_frame: Array,
 ) -> bool:  # fmt: skip
     """`share` of the colours of n pixels of the row s, into or onto `out`; whether all blocks were there."""
     levels = table.shape[0]
@@ -610,12 +625,14 @@ def see(
                     out[at] = out[at] + value if keep else value
         return True
     k = min(int(lod), levels - 1)
-    blend = max(2.0 * (lod - k) - 1.0, 0.0) if k < levels - 1 else 0.0  # half of each octave needs one level only
+    blend = (
+        max(2.0 * (lod - k) - 1.0, 0.0) if k < levels - 1 else 0.0
+    )  # half of each octave needs one level only
     weight, base, whole = 1.0 - blend, share, True
     while True:
         state = see_level(
-            s, n, table[k], ax, ay, major, weight, base, lights, keep, sampling, texels, blocks, out, place_out,
-            air, shade, shade_frame,
+            s, n, table[k], ax, ay, major, weight, base, lights, keep, sampling, texels, blocks, out,
+            place_out, air, shade, shade_frame,
         )  # fmt: skip
         whole &= state != WANTED
         if state != ABSENT:  # else the next coarser level takes its share
@@ -628,7 +645,7 @@ def see(
 
 @_inlined
 def plane_of(points: Array, j: int, i: int, step: int, size: int, plane: Array) -> None:
-    """Bilinear coefficients (4, CHANGE) of a square of the lattice: value, per pixel right, down, and of both."""
+    """Bilinear coefficients (4, CHANGE) of a square of the lattice: value, per pixel right, down, both."""
     share = 1.0 / size
     for c in range(CHANGE):
         a, b = points[j, i, c], points[j, i + step, c]
@@ -650,9 +667,9 @@ def row_of(plane: Array, down: float, right: float, size: int, s: Array) -> None
 
 @_jit
 def fill_square(
-    points: Array, pj: int, pi: int, step: int, j0: int, i0: int, size: int, band: int, zone: bool, count: int, out: Array,
-    sampling: bool, s: Array, raw: Array, view: Array, strips: Array, texels: Array, blocks: Array, table: Array,
-    ground: Array, air: Array, shade: Array, shade_frame: Array, plane: Array,
+    points: Array, pj: int, pi: int, step: int, j0: int, i0: int, size: int, band: int, zone: bool,
+    count: int, out: Array, sampling: bool, s: Array, raw: Array, view: Array, strips: Array, texels: Array,
+    blocks: Array, table: Array, ground: Array, air: Array, shade: Array, shade_frame: Array, plane: Array,
 ) -> bool:  # fmt: skip
     """Colours of a square of pixels between four lattice points; whether all blocks were there."""
     columns = min(size, int(view[WIDTH_PX]) - i0)
@@ -701,18 +718,18 @@ def fill_square(
                 if job > 0:
                     row_of(plane, j + dy, left + dx, size, s)
                 whole &= see(
-                    s, out, line + 3 * (i0 + left), right - left, size_px, share, job > 2, sampling, raw, view, texels,
-                    blocks, table, ground, air, shade, shade_frame,
+                    s, out, line + 3 * (i0 + left), right - left, size_px, share, job > 2, sampling, raw,
+                    view, texels, blocks, table, ground, air, shade, shade_frame,
                 )  # fmt: skip
     return whole
 
 
 @_jit
 def fits(
-    points: Array, pj: int, pi: int, step: int, size: int, middle: Array, tolerance: float, j0: int, i0: int,
-    start: Array,
+    points: Array, pj: int, pi: int, step: int, size: int, middle: Array, tolerance: float, j0: int,
+    i0: int, start: Array,
 ) -> bool:  # fmt: skip
-    """Whether the exact middle of a square agrees with its corners: in place (pixels) and in the air's colours."""
+    """Whether the exact middle of a square agrees with its corners: in place (px) and the air's colours."""
     kind = points[pj, pi, KIND]
     a, b = points[pj, pi], points[pj, pi + step]
     c, d = points[pj + step, pi], points[pj + step, pi + step]
@@ -728,9 +745,9 @@ def fits(
                 if not math.isnan(start[j0 + j, i0 + i]):
                     return False
         return True
-    if size > 2 * CELL:
-        if max(a[W], b[W]) > MOST_ZOOM * min(a[W], b[W]) or max(c[W], d[W]) > MOST_ZOOM * min(c[W], d[W]):
-            return False
+    zoom = max(max(a[W], b[W]) / min(a[W], b[W]), max(c[W], d[W]) / min(c[W], d[W]))
+    if size > 2 * CELL and zoom > MOST_ZOOM:
+        return False
     w = 0.25 * (a[W] + b[W] + c[W] + d[W])
     t = 1.0 / w
     x, y = 0.25 * (a[X] + b[X] + c[X] + d[X]) * t, 0.25 * (a[Y] + b[Y] + c[Y] + d[Y]) * t
@@ -761,9 +778,10 @@ def fits(
 
 @_jit
 def exact_pixel(
-    j: int, i: int, size: float, share: float, du: float, dv: float, band: int, out: Array, keep: bool, sampling: bool, s: Array,
-    raw: Array, point: Array, view: Array, heights: Array, far: Array, start: Array, texels: Array, blocks: Array,
-    table: Array, ground: Array, sky: Array, air: Array, shade: Array, shade_frame: Array,
+    j: int, i: int, size: float, share: float, du: float, dv: float, band: int, out: Array, keep: bool,
+    sampling: bool, s: Array, raw: Array, point: Array, view: Array, heights: Array, far: Array,
+    start: Array, texels: Array, blocks: Array, table: Array, ground: Array, sky: Array, air: Array,
+    shade: Array, shade_frame: Array,
 ) -> bool:  # fmt: skip
     """Add `share` of the colour of one pixel's part met exactly; whether all blocks were there."""
     place = 3 * ((j - band) * int(view[WIDTH_PX]) + i)
@@ -797,15 +815,17 @@ def exact_pixel(
     for c in range(3):
         s[ADD + c] = point[ADD + c]
     return see(
-        s, out, place, 1, size, share, keep, sampling, raw, view, texels, blocks, table, ground, air, shade, shade_frame
+        s, out, place, 1, size, share, keep, sampling, raw, view, texels, blocks, table, ground, air, shade,
+        shade_frame
     )  # fmt: skip
 
 
 @_jit
 def fill_exactly(
-    j0: int, i0: int, size: int, band: int, count: int, out: Array, sampling: bool, s: Array, raw: Array, point: Array,
-    kinds: Array, view: Array, heights: Array, far: Array, start: Array, strips: Array, texels: Array, blocks: Array,
-    table: Array, ground: Array, sky: Array, air: Array, shade: Array, shade_frame: Array,
+    j0: int, i0: int, size: int, band: int, count: int, out: Array, sampling: bool, s: Array, raw: Array,
+    point: Array, kinds: Array, view: Array, heights: Array, far: Array, start: Array, strips: Array,
+    texels: Array, blocks: Array, table: Array, ground: Array, sky: Array, air: Array, shade: Array,
+    shade_frame: Array,
 ) -> bool:  # fmt: skip
     """Colours of a square of pixels met one by one; those at a skyline and far runways are supersampled."""
     columns = min(size, int(view[WIDTH_PX]) - i0)
@@ -833,19 +853,19 @@ def fill_exactly(
             for b in range(parts):
                 for a in range(parts):
                     whole &= exact_pixel(
-                        j0 + j, i0 + i, part, part * part, (a + 0.5) * part - 0.5, (b + 0.5) * part - 0.5, band, out,
-                        a + b > 0, sampling, s, raw, point, view, heights, far, start, texels, blocks, table, ground, sky, air,
-                        shade, shade_frame,
+                        j0 + j, i0 + i, part, part * part, (a + 0.5) * part - 0.5, (b + 0.5) * part - 0.5,
+                        band, out, a + b > 0, sampling, s, raw, point, view, heights, far, start, texels,
+                        blocks, table, ground, sky, air, shade, shade_frame,
                     )  # fmt: skip
     return whole
 
 
 @_jit
 def fill_tile(
-    lattice: Array, j0: int, ti: int, count: int, out: Array, sampling: bool, s: Array, raw: Array, inner: Array,
-    known: Array, stack: Array, point: Array, kinds: Array, plane: Array, view: Array, heights: Array, far: Array,
-    start: Array, strips: Array, texels: Array, blocks: Array, table: Array, ground: Array, sky: Array, air: Array,
-    shade: Array, shade_frame: Array,
+    lattice: Array, j0: int, ti: int, count: int, out: Array, sampling: bool, s: Array, raw: Array,
+    inner: Array, known: Array, stack: Array, point: Array, kinds: Array, plane: Array, view: Array,
+    heights: Array, far: Array, start: Array, strips: Array, texels: Array, blocks: Array, table: Array,
+    ground: Array, sky: Array, air: Array, shade: Array, shade_frame: Array,
 ) -> bool:  # fmt: skip
     """Colours of one tile, in squares as large as the surface allows, down to pixels one by one."""
     i0 = ti * TILE
@@ -872,7 +892,9 @@ def fill_tile(
                     break
             if not known[d, c]:
                 known[d, c] = True
-                meet(i0 + CELL * c + 0.5, j0 + CELL * d + 0.5, view, heights, far, start, sky, air, inner[d, c])
+                meet(
+                    i0 + CELL * c + 0.5, j0 + CELL * d + 0.5, view, heights, far, start, sky, air, inner[d, c]
+                )
         if step == 1:
             half = 0.5 * CELL + 0.5
             meet(i + half, j + half, view, heights, far, start, sky, air, point)
@@ -882,13 +904,13 @@ def fill_tile(
         tolerance = ZONE_TOLERANCE_PX if zone else TOLERANCE_PX / max(point[CLEAR], 0.05)
         if fits(inner, b, a, step, size, point, tolerance, j, i, start):
             whole &= fill_square(
-                inner, b, a, step, j, i, size, j0, zone, count, out, sampling, s, raw, view, strips, texels, blocks,
-                table, ground, air, shade, shade_frame, plane,
+                inner, b, a, step, j, i, size, j0, zone, count, out, sampling, s, raw, view, strips, texels,
+                blocks, table, ground, air, shade, shade_frame, plane,
             )  # fmt: skip
         elif step == 1:
             whole &= fill_exactly(
-                j, i, size, j0, count, out, sampling, s, raw, point, kinds, view, heights, far, start, strips, texels,
-                blocks, table, ground, sky, air, shade, shade_frame,
+                j, i, size, j0, count, out, sampling, s, raw, point, kinds, view, heights, far, start,
+                strips, texels, blocks, table, ground, sky, air, shade, shade_frame,
             )  # fmt: skip
         else:
             half = step // 2
@@ -901,14 +923,14 @@ def fill_tile(
 
 @_jit
 def draw(
-    first_band: int, image: Array, colours: Array, gain: float, sigma: float, key: Array, count: int, view: Array,
-    heights: Array, far: Array, start: Array, strips: Array, texels: Array, blocks: Array, table: Array, ground: Array,
-    sky: Array, air: Array, shade: Array, shade_frame: Array,
+    first_band: int, image: Array, colours: Array, gain: float, sigma: float, key: Array, count: int,
+    view: Array, heights: Array, far: Array, start: Array, strips: Array, texels: Array, blocks: Array,
+    table: Array, ground: Array, sky: Array, air: Array, shade: Array, shade_frame: Array,
 ) -> int:  # fmt: skip
     """Draw bands of TILE rows from first_band on; the first band that lacks blocks, or the number of bands.
 
-    Finished bands go to `colours` (height, width, 3) when it has a size, otherwise developed to `image`. After
-    the first lack, the rest is only searched for what else to read.
+    Finished bands go to `colours` (height, width, 3) when it has a size, otherwise developed to `image`.
+    After the first lack, the rest is only searched for what else to read.
     """
     width, height = int(view[WIDTH_PX]), int(view[HEIGHT_PX])
     across, bands = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
@@ -943,14 +965,22 @@ def draw(
         whole = True
         for i in range(across):
             whole &= fill_tile(
-                lattice, band * TILE, i, count, out, lacking == bands and whole, s, raw, inner, known, stack,
-                point, kinds, plane, view, heights, far, start, strips, texels, blocks, table, ground, sky, air, shade, shade_frame,
+                lattice, band * TILE, i, count, out, lacking == bands and whole, s, raw, inner, known,
+                stack, point, kinds, plane, view, heights, far, start, strips, texels, blocks, table,
+                ground, sky, air, shade, shade_frame,
             )  # fmt: skip
         if not whole:
             lacking = min(lacking, band)
         elif lacking == bands and not keep:
             rows = min(TILE, height - band * TILE)
-            develop(scratch.reshape(TILE, width, 3)[:rows], band * TILE, gain, sigma, key, image[band * TILE : band * TILE + rows])
+            develop(
+                scratch.reshape(TILE, width, 3)[:rows],
+                band * TILE,
+                gain,
+                sigma,
+                key,
+                image[band * TILE : band * TILE + rows],
+            )
     return lacking
 
 
