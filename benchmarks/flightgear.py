@@ -295,11 +295,11 @@ def timed(
         simulator.stop()
 
 
-def accuracy(installation: Installation, out: Path, per_end: int, workers: str) -> None:
+def accuracy(installation: Installation, out: Path, per_end: int, workers: str, supersample: int) -> None:
     """Render what is missing and print the distances."""
     db, _ = flightgear_runways(installation, AIRPORTS)
     frames = frames_of(db, per_end, (1224, 1024))
-    render_flightgear(frames, out, workers, db, FlightGearSettings(vegetation=False))
+    render_flightgear(frames, out, workers, db, FlightGearSettings(supersample, vegetation=False))
     paint = threshold_paint(installation)
     meshes = {icao: read_mesh(airport_meshes(installation.scenery)[icao]) for icao in AIRPORTS}
     rows: list[dict[str, Any]] = []
@@ -365,10 +365,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("data/bench_flightgear"))
     parser.add_argument("--per-end", type=int, default=5)
     parser.add_argument("--workers", default="1")
+    parser.add_argument("--supersample", type=int, default=1)
     arguments = parser.parse_args()
     installation = find_installation()
     if arguments.what == "accuracy":
-        accuracy(installation, arguments.out, arguments.per_end, arguments.workers)
+        accuracy(installation, arguments.out, arguments.per_end, arguments.workers, arguments.supersample)
     elif arguments.what == "speed":
         speed(installation)
     else:

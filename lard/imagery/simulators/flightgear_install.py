@@ -37,9 +37,11 @@ def find_installation() -> Installation:
     """
     program, root, faults = _program(), _root(), []
     if program is None:
-        faults.append("FlightGear is not installed: no fgfs in $LARD_FGFS, PATH or /usr/games")
+        faults.append(f"FlightGear is not installed: no fgfs in {_looked('LARD_FGFS', ('PATH', *_PROGRAMS))}")
     if root is None:
-        faults.append(f"FlightGear's data are not installed: no $FG_ROOT and none of {', '.join(_ROOTS)}")
+        faults.append(
+            f"FlightGear's data are not installed: no file named version in {_looked('FG_ROOT', _ROOTS)}"
+        )
     faults += [f"{name} is not installed (package {package})" for name, package in missing_helpers().items()]
     if faults or program is None or root is None:
         raise SourceError("\n".join([*faults, f"Install it: {APT}"]))
@@ -81,6 +83,12 @@ def demand_scenery(installation: Installation, airports: Iterable[str]) -> None:
             f"{', '.join(sorted(meshes)) or 'no airport'}. "
             "Name another scenery folder in $FG_SCENERY, or leave these airports out"
         )
+
+
+def _looked(variable: str, usual: tuple[str, ...]) -> str:
+    """Where something was looked for: what the variable says, else the usual places."""
+    stated = os.environ.get(variable)
+    return f"{stated} (${variable})" if stated else ", ".join(usual)
 
 
 def _program() -> Path | None:

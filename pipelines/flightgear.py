@@ -1,0 +1,79 @@
+"""Stage: a small second source, FlightGear's pictures of four airports -> data/flightgear.
+
+On where FlightGear is installed; elsewhere the folder holds status.json alone, and one line says so.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lard.airports.table import write_table_folder
+from lard.errors import SourceError, SpecError
+from lard.export.coco import write_coco
+from lard.imagery.simulators.flightgear import render_flightgear
+from lard.imagery.simulators.flightgear_install import Installation, demand_scenery, find_installation
+from lard.imagery.simulators.flightgear_runways import flightgear_runways, pavement_csv
+from lard.imagery.simulators.flightgear_settings import FlightGearSettings
+from lard.labels import label_frames
+from lard.labels.dataset import describe
+from lard.odd import load_spec
+from lard.scenario import draw
+from lard.tables import LABELS, write_json, write_table, write_text
+from pipelines.stage import params, run
+
+FOLDER = Path("data/flightgear")
+_OWN = ("enabled", "airports", "n", "seed", "split")
+
+
+def main() -> None:
+    """Make the dataset, or leave the marker and say in one line why."""
+    section = params("flightgear")
+    missing = [name for name in ("airports", "n", "seed") if name not in section]
+    enabled = section.get("enabled", "auto")
+    if missing or enabled not in ("auto", False):
+        what = f"{', '.join(missing)} missing" if missing else f"enabled is {enabled!r}"
+        raise SpecError(
+            f"params.yaml: flightgear: {what}; expected enabled (auto or false), airports, n, seed"
+        )
+    settings = FlightGearSettings.of_params({k: v for k, v in section.items() if k not in _OWN})
+    try:
+        if enabled is False:
+            raise SourceError("flightgear.enabled is false in params.yaml")
+        installation = find_installation()
+        demand_scenery(installation, map(str, section["airports"]))
+    except SourceError as error:
+        _off(str(error).replace("\n", "; "))
+    else:
+        _make(installation, settings, section)
+
+
+def _make(installation: Installation, settings: FlightGearSettings, section: dict[str, Any]) -> None:
+    """Sample on FlightGear's own runways, render, label and export; LARD_FLIGHTGEARS simulators at once."""
+    airports, odd = [str(code) for code in section["airports"]], params("sample", "odd")
+    db, report = flightgear_runways(installation, airports)
+    write_table_folder(db, FOLDER / "runways")
+    write_text(pavement_csv(report), FOLDER / "runways" / "pavement.csv")
+    spec = load_spec(odd)
+    frames = draw(
+        spec, db, airports, int(section["n"]), int(section["seed"]), split=section.get("split")
+    ).frames
+    manifest = render_flightgear(frames, FOLDER, os.environ.get("LARD_FLIGHTGEARS", "1"), db, settings)
+    labels = label_frames(frames, db, spec)
+    write_table(labels, FOLDER / "labels.parquet", LABELS)
+    info = describe(FOLDER.name, frames, db, spec, odd)
+    write_json(info, FOLDER / "dataset.json")
+    write_coco(frames, labels, FOLDER / "coco", info)
+    write_json({"available": True, "version": installation.version}, FOLDER / "status.json")
+    print(f"{len(manifest)} pictures and {len(labels)} labels in {FOLDER}")
+
+
+def _off(reason: str) -> None:
+    """Leave the marker only, and say why in one line."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    write_json({"available": False}, FOLDER / "status.json")
+    print(f"no FlightGear pictures: {reason}. After that: dvc repro --force --single-item flightgear")
+
+
+if __name__ == "__main__":
+    run(main)
