@@ -184,7 +184,9 @@ def test_datums_are_never_mixed(spec: OddSpec) -> None:
         label_frames(frames_of(DB, 3, altitude_datum="ellipsoidal"), DB, spec)
 
 
-quads = st.lists(st.tuples(st.floats(-3000, 3000), st.floats(-3000, 3000)), min_size=3, max_size=3)
+# a micropixel: beside coordinates of 1e-249 px it is GEOS that loses its way
+coordinates = st.floats(-3000, 3000).map(lambda value: round(value, 6))
+quads = st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=3)
 
 
 @settings(max_examples=80, deadline=None)
