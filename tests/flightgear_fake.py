@@ -51,7 +51,7 @@ def fake_installation(
     tiles.mkdir(parents=True, exist_ok=True)
     (root / "version").write_text(version + "\n")
     for icao in airports:
-        (tiles / f"{icao}.btg.gz").write_bytes(gzip.compress(b""))
+        (tiles / f"{icao}.btg.gz").write_bytes(gzip.compress(struct.pack("<IIH", 0x53470007, 0, 0)))
     return {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "LARD_FGFS": str(programs / "fgfs"),
         "FG_ROOT": str(root), "LARD_CACHE": str(folder / "cache"), "FG_SCENERY": "",

@@ -4,16 +4,20 @@ FlightGear's scenery heights are numbers above mean sea level that it uses as he
 ellipsoid, so poses and labels use MSL altitudes with no geoid between them.
 """
 
+import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from lard.airports.model import RunwayDatabase
 from lard.imagery.simulators.core import Source, render_source
 from lard.imagery.simulators.flightgear_install import Installation, demand_scenery, find_installation
+from lard.imagery.simulators.flightgear_runways import largest_gap_m
 from lard.imagery.simulators.flightgear_settings import DRIVER_VERSION, FlightGearSettings, check_frames
 from lard.imagery.simulators.flightgear_simulator import FlightGear
 
+_MATCH_M = 0.1
 LICENCE = "GPL-2.0-or-later"
 ATTRIBUTION = "FlightGear contributors (scenery and textures of the FlightGear base package)"
 
@@ -31,6 +35,7 @@ def render_flightgear(
     settings, installation = settings or FlightGearSettings(), find_installation()
     check_frames(frames, db)
     demand_scenery(installation, frames["airport"].unique())
+    _remark_gaps(db, installation, sorted(frames["airport"].unique()))
     source = flightgear_source(installation, settings, db)
     return render_source(
         frames, out_dir, workers, db, source, resume=resume, shard=shard, jpeg_quality=settings.jpeg_quality
@@ -45,6 +50,21 @@ def flightgear_source(installation: Installation, settings: FlightGearSettings, 
         settings.of_key(),
         lambda number, size: FlightGear(installation, settings, points, number, size),
     )  # fmt: skip
+
+
+def _remark_gaps(db: RunwayDatabase, installation: Installation, airports: list[str]) -> None:
+    """Say where labels of this database would lie beside the runways that FlightGear draws."""
+    gaps = {icao: largest_gap_m(db, installation, icao) for icao in airports}
+    apart = {icao: gap for icao, gap in gaps.items() if gap > _MATCH_M}
+    if apart:
+        found = ", ".join(
+            f"{icao} {gap:.1f} m" if gap < np.inf else f"{icao} has others" for icao, gap in apart.items()
+        )
+        print(
+            f"runways {db.name} are not where FlightGear draws them ({found}); for labels that fit: "
+            "lard sources runways flightgear",
+            file=sys.stderr,
+        )
 
 
 def threshold_points(db: RunwayDatabase, icao: str) -> list[tuple[float, float]]:

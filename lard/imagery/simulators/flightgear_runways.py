@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.airports.aptdat import read_aptdat
-from lard.airports.build import airports_of, opposite
+from lard.airports.build import airports_of, ecef_of, opposite
 from lard.airports.intake import AirportInfo, Selection
 from lard.airports.model import Airport, Point, Runway, RunwayDatabase
 from lard.airports.table import csv_text, number_text
@@ -214,3 +214,16 @@ def pavement_csv(report: RunwayReport) -> str:
         for key, end in sorted(report.ends.items())
     ]
     return csv_text(columns, rows)
+
+
+def largest_gap_m(database: RunwayDatabase, installation: Installation, icao: str) -> float:
+    """Largest distance of an airport's labelled corners from the drawn ones; inf for a runway not drawn."""
+    mesh = read_mesh(airport_meshes(installation.scenery)[icao])
+    gaps = [0.0]
+    for runway in database.airport(icao).runways:
+        end = drawn_end(runway, mesh)
+        if end is None:
+            return float("inf")
+        drawn = ecef_of(np.array([end.right, end.left]), "wgs84")
+        gaps.append(float(np.linalg.norm(drawn - runway.corners_ecef()[2:], axis=-1).max()))
+    return max(gaps)
