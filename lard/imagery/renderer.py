@@ -28,7 +28,7 @@ class Quality:
     """Filter settings: samples per side of a fine pixel, most taps along a footprint, level bias."""
 
     supersample: int = 2
-    max_taps: int = 48
+    max_taps: int = 40
     lod_bias: float = 0.0
     zone_margin_m: float = 12.0
 
