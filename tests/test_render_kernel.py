@@ -212,7 +212,7 @@ def test_bad_sparse_levels_are_named(scene: Scene, tmp_path: Path) -> None:
 
 def test_memory_stays_bounded_over_many_frames(scene: Scene) -> None:
     airport, ground, surface = scene
-    budget = 20 * BLOCK_PX**2 * 4
+    budget = 4 * BLOCK_PX**2 * 4
     small = GroundPyramid(Path(ground.folder), ground.manifest, ground.digest, budget_bytes=budget)
     most, trims, before = 0, 0, 0
     for along in np.linspace(100, 1500, 25):

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from render_scene import GRASS, RUNWAY, make_airport, make_scene
 
@@ -26,6 +26,7 @@ def lens(width: int, fov_deg: float, k: tuple[float, float, float]) -> Camera:
     return Camera(width, width, f, 1.02 * f, 0.49 * width, 0.52 * width, *k)
 
 
+@settings(deadline=None)
 @given(
     st.floats(-0.4, 0.4), st.floats(-0.1, 0.1), st.floats(-0.05, 0.05), st.floats(20, 100),
     st.floats(0, 1), st.floats(0, 1),
