@@ -90,14 +90,18 @@ class Outline:
     """Whether grass begins at the threshold, so that the paved edge lies there too."""
 
 
-def outline(runway: Runway, mesh: Mesh) -> Outline:
-    """Paved edges at a runway end, from the mesh: the end of gapless pavement with 4 m of grass beyond."""
+def outline(runway: Runway, mesh: Mesh, shares: dict[str, float]) -> Outline:
+    """Paved edges at a runway end, from the mesh: the end of gapless pavement with 4 m of grass beyond.
+
+    Shoulder textures turn to grass within the strip: `shares` says after which share of it.
+    """
     enu = to_enu(mesh.vertices_ecef, *runway.ltp)
     forward = runway.axis_enu[:2] / np.hypot(*runway.axis_enu[:2])
     right = np.array([forward[1], -forward[0]])
     flat = np.column_stack([enu[:, :2] @ right, enu[:, :2] @ forward, enu[:, 2]])  # across, along, up
     all_triangles = np.concatenate([t for name, t in mesh.triangles.items() if not name.startswith("lf_")])
-    paved = np.concatenate([t for name, t in mesh.triangles.items() if name.startswith(("pa_", "pc_"))])
+    layers = {name: t for name, t in mesh.triangles.items() if name.startswith(("pa_", "pc_"))}
+    paved = np.concatenate(list(layers.values()))
 
     def ecef(across_m: float, along_m: float) -> Array:
         up = surface_m(flat, all_triangles, across_m * 0.999, along_m)
@@ -110,13 +114,19 @@ def outline(runway: Runway, mesh: Mesh) -> Outline:
         sides[name] = np.full((len(SIDE_M), 3), np.nan)
         for k, station in enumerate(SIDE_M):
             spans = sorted(
-                s for s in cuts(flat[paved, 1] - station, beyond[paved]) if s[0] < 20 and s[1] > -1
+                (low, high, name)
+                for name, triangles in layers.items()
+                for low, high in cuts(flat[triangles, 1] - station, beyond[triangles])
+                if low < 20 and high > -1
             )
-            reach = 0.0
-            for low, high in spans:
-                reach = max(reach, high) if low <= reach + 0.1 else reach
-            if reach < 15.0 and not any(reach < low < reach + 4.0 for low, _ in spans):
-                sides[name][k] = ecef(sign * (half + reach), station)
+            reach, begin, last = 0.0, 0.0, ""
+            for low, high, layer in spans:
+                if low <= reach + 0.1 and high > reach:
+                    begin = begin if layer == last else max(low, 0.0)
+                    reach, last = high, layer
+            if reach < 15.0 and not any(reach < low < reach + 4.0 for low, _, _ in spans):
+                seen_m = begin + shares.get(last, 1.0) * (reach - begin)
+                sides[name][k] = ecef(sign * (half + seen_m), station)
     before = [
         any(high > 0.3 and low < 4.0 for low, high in cuts(flat[paved, 0] - at, -flat[paved, 1]))
         for at in np.linspace(-0.9, 0.9, 7) * half
@@ -240,9 +250,22 @@ def drawn_edge(feature: Array, line: Array, away: Array, whole: bool) -> Edge | 
     along = np.linalg.norm(line - line[0], axis=1)
     rise, start, _, _ = theilslopes(offset[good], along[good])
     close = good & (np.abs(offset - start - rise * along) < 0.75)
-    if close.sum() < max(12, 0.5 * good.sum()) or np.ptp(along[close]) < 8.0:
+    if close.sum() < max(12, 0.5 * good.sum()) or np.ptp(along[close]) < 15.0:
         return None
     return Edge(float(np.polyfit(along[close], offset[close], 1)[1]), normal)
+
+
+def shoulder_shares(installation: Installation) -> dict[str, float]:
+    """Share of a shoulder's width, from the runway on, that its texture shows as pavement, by material."""
+    shares = {}
+    for name in ("pa_shoulder", "pa_shoulder_f", "pc_shoulder", "pc_shoulder_f"):
+        texture = cv2.imread(str(installation.root / "Textures" / "Runway" / f"{name}.png"))
+        if texture is None:
+            raise SystemExit(f"no Textures/Runway/{name}.png in FlightGear's data")
+        green = texture.astype(float).mean(0) @ np.array([-1.0, 2.0, -1.0])
+        level = (green[: len(green) // 4].mean() + green[-len(green) // 16 :].mean()) / 2
+        shares[name] = float(np.argmax(green > level)) / len(green)
+    return shares
 
 
 def threshold_paint(installation: Installation) -> Array:
@@ -300,11 +323,11 @@ def accuracy(installation: Installation, out: Path, per_end: int, workers: str, 
     db, _ = flightgear_runways(installation, AIRPORTS)
     frames = frames_of(db, per_end, (1224, 1024))
     render_flightgear(frames, out, workers, db, FlightGearSettings(supersample, vegetation=False))
-    paint = threshold_paint(installation)
+    paint, shares = threshold_paint(installation), shoulder_shares(installation)
     meshes = {icao: read_mesh(airport_meshes(installation.scenery)[icao]) for icao in AIRPORTS}
     rows: list[dict[str, Any]] = []
     for (icao, ident), group in frames.group_by("airport", "runway", maintain_order=True):
-        drawn = outline(db.airports[str(icao)].runway(str(ident)), meshes[str(icao)])
+        drawn = outline(db.airports[str(icao)].runway(str(ident)), meshes[str(icao)], shares)
         for frame_id in group["frame_id"]:
             picture = np.asarray(Image.open(out / "images" / f"{frame_id}.jpg")).astype(float)
             found = measure(picture, group.filter(pl.col("frame_id") == frame_id), drawn, paint)

@@ -39,11 +39,11 @@ def test_pictures_fit_their_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     manifest = render_flightgear(frames, tmp_path / "out", 1, db, FlightGearSettings(vegetation=False))
     assert len(manifest) == 6
     mesh, paint = read_mesh(airport_meshes(INSTALLATION.scenery)["PHTO"]), bench.threshold_paint(INSTALLATION)
-    offsets = []
+    shares, offsets = bench.shoulder_shares(INSTALLATION), []
     for row in frames.iter_rows(named=True):
         picture = np.asarray(Image.open(tmp_path / "out" / "images" / f"{row['frame_id']}.jpg"))
         assert picture.shape == (512, 612, 3)
-        drawn = bench.outline(db.airports["PHTO"].runway(row["runway"]), mesh)
+        drawn = bench.outline(db.airports["PHTO"].runway(row["runway"]), mesh, shares)
         found = bench.measure(picture.astype(float), frames.filter(frame_id=row["frame_id"]), drawn, paint)
         offsets += [abs(value) for name, value in found.items() if "corner" not in name]
     assert len(offsets) >= 6
