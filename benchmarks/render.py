@@ -175,7 +175,8 @@ def edges(folder: Path) -> None:
         cover = (image[..., 0].astype(float) - GRASS[0]) / (RUNWAY[0] - GRASS[0])
         tl, tr, br, bl = project(to_camera(runway.corners_ecef(), pose)[0], camera)
         reach = float(np.clip(0.35 * min(np.hypot(*(tr - tl)), np.hypot(*(tl - bl))), 2.0, 4.0))
-        worst[name] = max(edge_error_px(cover, a, b, reach) for a, b in ((bl, br), (br, tr), (bl, tl)))
+        errors = [edge_error_px(cover, a, b, reach) for a, b in ((bl, br), (br, tr), (bl, tl))]
+        worst[name] = float(np.nanmax(errors))
     print("edges, px off the labels: " + ", ".join(f"{name} {value:.3f}" for name, value in worst.items()))
 
 

@@ -46,7 +46,10 @@ def pose_at(runway: Runway, surface: Surface, *values: float) -> Poses:
 
 
 def edge_error_px(cover: np.ndarray, start: np.ndarray, end: np.ndarray, reach: float) -> float:
-    """Greatest distance, at the ends, of a line fitted to the measured edge from the label's line."""
+    """Greatest distance, at the ends, of a line fitted to the measured edge from the label's line.
+
+    NaN for an edge too short to be measured clear of its neighbours.
+    """
     steep = abs(end[1] - start[1]) >= abs(end[0] - start[0])
     if not steep:
         cover, start, end = cover.T, start[::-1], end[::-1]
@@ -65,7 +68,7 @@ def edge_error_px(cover: np.ndarray, start: np.ndarray, end: np.ndarray, reach: 
         places.append((row + 0.5 - start[1]) / (end[1] - start[1]))
         errors.append(place - x)
     if len(places) < 2:
-        return 0.0
+        return np.nan
     fit = np.polyfit(places, errors, 1)
     ends = np.clip([0.0, 1.0], min(places), max(places))
     return float(np.abs(np.polyval(fit, ends)).max() / np.hypot(1, slope))
@@ -76,7 +79,7 @@ VIEWS = {
     "near": ((200.0, 0.5, 3.0, 1.0, -4.0, 0.0), 1024, 60.0),
     "near_rolled": ((300.0, -2.0, 3.5, 2.0, -5.0, 30.0), 1024, 60.0),
     "middle": ((1500.0, 1.0, 3.0, 0.5, -3.0, -12.0), 1024, 60.0),
-    "far_rolled": ((4000.0, -1.0, 3.0, -1.0, -3.0, 30.0), 1024, 30.0),
+    "far_rolled": ((4000.0, -1.0, 3.0, -1.0, -3.0, 30.0), 1024, 12.0),
     "far_narrow": ((6000.0, 0.3, 3.0, 0.4, -3.0, 2.0), 1024, 20.0),
 }
 
@@ -93,8 +96,9 @@ def test_runway_edges_lie_on_the_labels(scene: Scene, view: str) -> None:
     corners = project(to_camera(runway.corners_ecef(surface.earth), pose)[0], camera)
     tl, tr, br, bl = corners
     reach = float(np.clip(0.35 * min(np.hypot(*(tr - tl)), np.hypot(*(tl - bl))), 2.0, 4.0))
-    for start, end in ((bl, br), (br, tr), (bl, tl)):
-        assert edge_error_px(cover, start, end, reach) < 0.1
+    errors = [edge_error_px(cover, start, end, reach) for start, end in ((bl, br), (br, tr), (bl, tl))]
+    assert np.isfinite(errors).any()
+    assert np.nanmax(errors) < 0.1
 
 
 def test_pictures_agree_with_the_oracle(scene: Scene) -> None:
