@@ -2,6 +2,7 @@
 
 python benchmarks/quality.py --frames 22000
 python benchmarks/quality.py --images data/ortho/images
+python benchmarks/quality.py --tears data/ortho
 """
 
 import argparse
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from lard.airports import load_shipped
 from lard.labels import label_frames
@@ -19,7 +21,7 @@ from lard.odd import load_spec
 from lard.quality import Odd, load_dataset, run_checks
 from lard.quality.pictures import measure_all
 from lard.scenario import sample
-from lard.tables import FRAMES, LABELS, write_json, write_table
+from lard.tables import FRAMES, LABELS, read_table, write_json, write_table
 
 SPEC = Path("odd_specs/lard_v2.yaml")
 
@@ -64,14 +66,59 @@ def picture_pass(folder: Path, workers: int) -> None:
     print(f"ratio {measuring / decoding:.2f}")
 
 
+def tears(dataset: Path, count: int = 200) -> None:
+    """Share of pictures torn at a random row that DQR-I04 names, and of whole ones that it calls torn.
+
+    A torn picture's lower part is that of another frame of the same airport.
+    """
+    spec, rng = load_spec(SPEC), np.random.default_rng(5)
+    frames = read_table(dataset / "frames.parquet", FRAMES)
+    rows = rng.permutation(len(frames))[:count]
+    airports = frames["airport"].to_numpy()
+    torn = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "images").mkdir()
+        for table in ("frames.parquet", "labels.parquet", "manifest.parquet", "dataset.json"):
+            (folder / table).symlink_to((dataset / table).resolve())
+        for frame_id in frames["frame_id"]:
+            (folder / f"images/{frame_id}.jpg").symlink_to((dataset / f"images/{frame_id}.jpg").resolve())
+        for row in rows:
+            others = np.flatnonzero((airports == airports[row]) & (np.arange(len(frames)) != row))
+            first, second = (frames["frame_id"][int(k)] for k in (row, rng.choice(others)))
+            upper, lower = (cv2.imread(str(dataset / f"images/{name}.jpg")) for name in (first, second))
+            cut = int(rng.integers(upper.shape[0] // 10, upper.shape[0] * 9 // 10))
+            upper[cut:] = lower[cut:]
+            path = folder / f"images/{first}.jpg"
+            path.unlink()
+            cv2.imwrite(str(path), upper, [cv2.IMWRITE_JPEG_QUALITY, 92])
+            torn[first] = cut / upper.shape[0]
+        data = load_dataset(folder)
+        data.odd, data.database = Odd.from_spec(spec, SPEC.name), load_shipped()
+        (result,) = run_checks(data, only=["DQR-I04"]).results
+    found = {o.subject for o in result.outcome.offences if "torn" in o.message}
+    right = [cut for frame_id, cut in torn.items() if frame_id in found]
+    print(
+        f"{len(right)} of {len(torn)} torn pictures named ({len(right) / len(torn):.0%}); "
+        f"{len(found - set(torn))} of {len(frames) - len(torn)} whole ones called torn"
+    )
+    for low in (0.1, 0.3, 0.5, 0.7):
+        inside = [frame_id for frame_id, cut in torn.items() if low <= cut < low + 0.2]
+        share = sum(frame_id in found for frame_id in inside) / max(len(inside), 1)
+        print(f"  cut at {low:.0%} to {low + 0.2:.0%} of the height: {share:.0%} of {len(inside)}")
+
+
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--frames", type=int, default=22000, help="frames to draw (about 5 labels each)")
     parser.add_argument("--images", type=Path, help="folder of pictures")
+    parser.add_argument("--tears", type=Path, help="dataset folder to tear pictures of")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    if options.images:
+    if options.tears:
+        tears(options.tears)
+    elif options.images:
         picture_pass(options.images, options.workers)
     else:
         labels_without_images(options.frames)

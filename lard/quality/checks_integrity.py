@@ -20,7 +20,7 @@ from lard.quality.overlay import Still, still_parts
 from lard.quality.tearing import unpacked
 
 HORIZON_ROOM = 0.02  # of the height: how far a level horizon may lie from where the pose puts it
-ONE_SIGN = 0.9  # mean sign of a jump along the row
+ONE_SIGN = 0.97  # mean sign of a jump along the row, of an edge of the scene that lies across
 PLAIN_SKY = 1.5  # grey levels from row to row
 COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a band, not a tear
 
