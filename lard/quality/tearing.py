@@ -22,8 +22,8 @@ def row_jumps(grey: NDArray[np.uint8]) -> list[float]:
     """The rows of a picture (h, w) with the largest jumps, FIELDS of each one after the other.
 
     row: first row below the jump. ratio: mean jump over that of the rows near it. share: columns that jump
-    much more there than near it and stay apart. sign: +1 where all those get brighter downwards, -1 where all get darker.
-    above: mean jump of the rows above it, small in a plain sky.
+    much more there than near it and stay apart. sign: +1 where all those get brighter downwards, -1 where
+    all get darker. above: mean jump of the rows above it, small in a plain sky.
     """
     height, width = grey.shape
     if height < 16 or width < 2 * COLUMN_PX:
@@ -42,7 +42,7 @@ def row_jumps(grey: NDArray[np.uint8]) -> list[float]:
         jumping = size[k] > 2.0 * usual + MIN_JUMP - 1.0
         # a tear parts two scenes for good; behind a canal or road that lies across, the scene goes on
         apart = cv2.absdiff(columns[max(k - 3, 0)], columns[min(k + 4, height - 1)]).ravel()
-        jumping &= apart > 0.5 * size[k]
+        jumping &= apart > 0.3 * size[k]
         sign = float(np.sign(down[k][jumping]).mean()) if jumping.any() else 0.0
         found += [k + 1.0, float(ratio[k]), float(jumping.mean()), sign, float(above[k])]
     return found
