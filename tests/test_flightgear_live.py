@@ -39,7 +39,7 @@ def test_pictures_fit_their_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     manifest = render_flightgear(frames, tmp_path / "out", 1, db, FlightGearSettings(vegetation=False))
     assert len(manifest) == 6
     mesh, paint = read_mesh(airport_meshes(INSTALLATION.scenery)["PHTO"]), bench.threshold_paint(INSTALLATION)
-    shares, offsets = bench.shoulder_shares(INSTALLATION), []
+    shares, offsets = bench.shoulder_shares(INSTALLATION, "PHTO"), []
     for row in frames.iter_rows(named=True):
         picture = np.asarray(Image.open(tmp_path / "out" / "images" / f"{row['frame_id']}.jpg"))
         assert picture.shape == (512, 612, 3)
