@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -120,3 +121,30 @@ def test_ridge_is_found_to_a_fraction_of_a_pixel() -> None:
         found = ridge(100 * np.exp(-((x - true) ** 2) / 2), 1.0)
         assert found is not None
         assert found * STEP_PX - 6.0 == pytest.approx(true, abs=0.02)
+
+
+def test_a_bent_picture_is_projected_as_opencv_does() -> None:
+    rng = np.random.default_rng(4)
+    n = 20
+    pose = {
+        "lat_deg": rng.uniform(-60, 60, n), "lon_deg": rng.uniform(-180, 180, n), "alt_m": np.full(n, 400.0),
+        "yaw_deg": np.zeros(n), "pitch_deg": np.zeros(n), "roll_deg": np.zeros(n),
+    }  # fmt: skip
+    camera = {
+        name: np.full(n, value)
+        for name, value in (("fx_px", 800.0), ("fy_px", 810.0), ("cx_px", 500.0), ("cy_px", 490.0))
+    }
+    camera |= {"k1": np.full(n, -0.12), "k2": np.full(n, 0.03), "k3": np.full(n, -0.002)}
+    eye = geometry.cart(np.column_stack([pose["lat_deg"], pose["lon_deg"], pose["alt_m"]]), "wgs84")
+    points = eye[:, None, :] + rng.normal(0, 900, (n, 6, 3))
+    body = geometry.body_coordinates(points, pose, "wgs84")
+    found = geometry.pixels(points, pose, camera, "wgs84")
+    matrix = np.array([[800.0, 0, 500], [0, 810, 490], [0, 0, 1]])
+    for k in range(n):
+        ahead = (body[k, :, 0] > 0) & (np.hypot(body[k, :, 1], body[k, :, 2]) < body[k, :, 0])
+        if ahead.any():
+            cam = body[k, ahead][:, [1, 2, 0]]
+            expected = cv2.projectPoints(
+                cam, np.zeros(3), np.zeros(3), matrix, np.array([-0.12, 0.03, 0, 0, -0.002])
+            )[0][:, 0]
+            np.testing.assert_allclose(found[k, ahead], expected, atol=1e-6)

@@ -27,6 +27,7 @@ CATEGORY = {
 
 _POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
 _INTRINSICS = ("fx_px", "fy_px", "cx_px", "cy_px")
+_DISTORTION = ("k1", "k2", "k3")
 _CIRCUMSTANCES = ("light", "weather", "time_to_landing_s")
 """Columns of the frames table that an image carries where they are known."""
 _DECIMALS = 6
@@ -99,7 +100,10 @@ def _image(row: dict[str, Any], image_id: int, file_name: str | None) -> dict[st
         "height": row["height_px"],
         **{name: row[name] for name in ("frame_id", "airport", "runway", "zone", "split", "time_utc")},
         **{name: row[name] for name in _CIRCUMSTANCES if row.get(name) is not None},
-        "camera": {name: row[name] for name in _INTRINSICS},
+        "camera": {
+            **{name: row[name] for name in _INTRINSICS},
+            **{name: row[name] for name in _DISTORTION if row.get(name)},
+        },
         "pose": {**{name: row[name] for name in _POSE}, "earth_model": row["earth_model"]},
         "altitude_datum": row["altitude_datum"],
     }

@@ -259,19 +259,20 @@ def _pnp_error(data: Dataset, k: int, stated_px: Array) -> float:
     matrix = np.array(
         [[camera["fx_px"], 0, camera["cx_px"]], [0, camera["fy_px"], camera["cy_px"]], [0, 0, 1]]
     )
+    lens = np.array([found.camera["k1"][k], found.camera["k2"][k], 0.0, 0.0, found.camera["k3"][k]])
     true_eye = axes @ (eye - centre)
     reach = float(np.linalg.norm(eye - points[2:].mean(axis=0)))
     best = LOST
     try:
         solutions = cv2.solvePnPGeneric(
-            model, stated_px.astype(np.float64), matrix, None, flags=cv2.SOLVEPNP_IPPE
+            model, stated_px.astype(np.float64), matrix, lens, flags=cv2.SOLVEPNP_IPPE
         )
     except cv2.error:
         return LOST
     for rotation_vector, translation in zip(solutions[1], solutions[2], strict=True):
         # a plane seen from afar has two mirrored solutions; polish both, take the nearer
         rotation_vector, translation = cv2.solvePnPRefineLM(
-            model, stated_px.astype(np.float64), matrix, None, rotation_vector, translation
+            model, stated_px.astype(np.float64), matrix, lens, rotation_vector, translation
         )
         rotation = cv2.Rodrigues(rotation_vector)[0]
         eye_found = -(np.asarray(rotation).T @ np.asarray(translation)).ravel()

@@ -15,7 +15,7 @@ from lard.progress import track
 from lard.quality import geometry
 from lard.quality.checks_accuracy import label_corners
 from lard.quality.checks_coverage import label_name
-from lard.quality.dataset import CAMERA, POSE, Dataset, posed
+from lard.quality.dataset import CAMERA, DISTORTION, POSE, Dataset, posed, with_distortion
 from lard.quality.edges import Alignment, align, horizon_offset
 from lard.quality.model import Offence, Outcome, check
 
@@ -31,7 +31,8 @@ def subject_of(data: Dataset, image: str) -> str:
 def horizons(data: Dataset, frames: pl.DataFrame) -> Array:
     """Pixels (n, 81, 2) of the horizon in frames with pose and camera, NaN behind the camera."""
     pose = {name: frames[name].to_numpy().astype(np.float64) for name in POSE}
-    camera = {name: frames[name].to_numpy().astype(np.float64) for name in CAMERA}
+    frames = with_distortion(frames)
+    camera = {name: frames[name].to_numpy().astype(np.float64) for name in (*CAMERA, *DISTORTION)}
     height = pose["alt_m"] - _ground_m(data, frames)
     return geometry.horizon_pixels(pose, camera, height, np.linspace(-40.0, 40.0, 81))
 
@@ -83,6 +84,7 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     usable = np.isfinite(corners).all(axis=(1, 2)) & threshold_in & (near_px >= float(limits["min_width_px"]))
     usable &= (along > 0) & (along <= float(limits["max_along_track_m"]))
     usable &= target | (data.kind != "lard")
+    usable &= ~np.any([found.camera[name] != 0 for name in DISTORTION], axis=0)  # edges are sought straight
     if data.frames is not None:
         dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
         usable &= ~data.labels["frame_id"].is_in(list(dim)).to_numpy()[found.rows]

@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 
 POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
 CAMERA = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
+DISTORTION = ("k1", "k2", "k3")
 CORNERS = ("x_tl_px", "y_tl_px", "x_tr_px", "y_tr_px", "x_br_px", "y_br_px", "x_bl_px", "y_bl_px")
 BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
 PARTS = {
@@ -176,8 +177,10 @@ class Dataset:
     def label_geometry(self) -> LabelGeometry:
         """Pose, camera and runway of each label row whose frame and runway are known."""
         assert self.labels is not None and self.frames is not None and self.database is not None
-        keys = ("frame_id", *POSE, *CAMERA, "earth_model")
-        frames = self.frames.select(keys).unique("frame_id", keep="first", maintain_order=True)
+        keys = ("frame_id", *POSE, *CAMERA, *DISTORTION, "earth_model")
+        frames = (
+            with_distortion(self.frames).select(keys).unique("frame_id", keep="first", maintain_order=True)
+        )
         labels = self.labels.select("frame_id", "airport", "runway").with_row_index("row")
         joined = labels.join(frames, on="frame_id", how="inner").join(
             self.runway_corners, on=["airport", "runway"], how="inner"
@@ -188,7 +191,7 @@ class Dataset:
             rows=joined["row"].to_numpy().astype(np.int64),
             corners=corners,
             pose={name: joined[name].to_numpy() for name in POSE},
-            camera={name: joined[name].to_numpy().astype(np.float64) for name in CAMERA},
+            camera={name: joined[name].to_numpy().astype(np.float64) for name in (*CAMERA, *DISTORTION)},
             earth=np.array(joined["earth_model"].to_list(), dtype=object),
         )
 
@@ -215,6 +218,13 @@ class Dataset:
             if table is not None:
                 pairs |= set(table.select("airport", "runway").drop_nulls().unique().iter_rows())
         return sorted(pairs)
+
+
+def with_distortion(frames: pl.DataFrame) -> pl.DataFrame:
+    """Frames with the columns of radial distortion, 0 where none is stated."""
+    stated = [pl.col(name).fill_null(0.0).cast(pl.Float64) for name in DISTORTION if name in frames.columns]
+    absent = [pl.lit(0.0).alias(name) for name in DISTORTION if name not in frames.columns]
+    return frames.with_columns(*stated, *absent)
 
 
 def posed() -> pl.Expr:

@@ -71,8 +71,21 @@ def pixels(points: Array, pose: Mapping[str, Array], camera: Mapping[str, Array]
     """Pixels (n, k, 2) of earth-centred points (n, k, 3); NaN where a point is not in front."""
     body = body_coordinates(points, pose, earth)
     forward = np.where(body[..., 0] > 0, body[..., 0], np.nan)
-    x = camera["cx_px"][:, None] + camera["fx_px"][:, None] * body[..., 1] / forward
-    y = camera["cy_px"][:, None] + camera["fy_px"][:, None] * body[..., 2] / forward
+    return _drawn(body[..., 1] / forward, body[..., 2] / forward, camera)
+
+
+def _drawn(right: Array, down: Array, camera: Mapping[str, Array]) -> Array:
+    """Pixels (n, k, 2) of places (n, k) at depth 1; radial distortion after Brown where it is stated.
+
+    Beyond the radius where a lens's polynomial turns back nothing is drawn: NaN.
+    """
+    square = right**2 + down**2
+    k1, k2, k3 = (np.asarray(camera.get(name, 0.0))[..., None] for name in ("k1", "k2", "k3"))
+    bend = 1.0 + k1 * square + k2 * square**2 + k3 * square**3
+    growth = 1.0 + 3 * k1 * square + 5 * k2 * square**2 + 7 * k3 * square**3
+    bend = np.where(growth > 0, bend, np.nan)
+    x = camera["cx_px"][:, None] + camera["fx_px"][:, None] * right * bend
+    y = camera["cy_px"][:, None] + camera["fy_px"][:, None] * down * bend
     return np.stack([x, y], axis=-1)
 
 
@@ -134,9 +147,7 @@ def horizon_pixels(
     matrices = Rotation.from_euler("ZYX", angles, degrees=True).inv().as_matrix()
     body = np.matmul(ned, np.swapaxes(matrices, 1, 2))
     forward = np.where(body[..., 0] > 1e-6, body[..., 0], np.nan)
-    x = camera["cx_px"][:, None] + camera["fx_px"][:, None] * body[..., 1] / forward
-    y = camera["cy_px"][:, None] + camera["fy_px"][:, None] * body[..., 2] / forward
-    return np.stack([x, y], axis=-1)
+    return _drawn(body[..., 1] / forward, body[..., 2] / forward, camera)
 
 
 def _dot(a: Array, b: Array) -> Array:
