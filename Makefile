@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # the stages of dvc.yaml call `python`
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: repro test lint env clean
+.PHONY: repro test lint env flightgear clean
 
 repro: $(VENV)/.ready
 	$(BIN)/dvc repro
@@ -24,6 +24,18 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
+
+# the simulator of the second source, by the system's packages; without it that source is left out
+flightgear:
+	@if test -x /usr/games/fgfs; then \
+	  echo "FlightGear is installed"; \
+	elif test "$$(id -u)" = 0 && command -v apt-get > /dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    flightgear flightgear-data-all xvfb dbus util-linux > /dev/null \
+	    || echo "FlightGear could not be installed: its tests are skipped, its pictures left out"; \
+	else \
+	  echo "FlightGear is left out: install flightgear, flightgear-data-all, xvfb and dbus as root"; \
+	fi
 
 clean:
 	rm -rf $(VENV)
