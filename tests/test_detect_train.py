@@ -39,6 +39,13 @@ def trained(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train("lip", LIP, PLAN, toy, folder, folder.parent / "resume")
 
 
+def test_a_model_may_learn_longer_than_the_plan_says(toy: Path, tmp_path: Path) -> None:
+    longer = PLAIN.model_copy(update={"steps": PLAN.steps + 1})
+    train("m", longer, PLAN, toy, tmp_path / "m", tmp_path / "work")
+    last = (tmp_path / "m" / "log.csv").read_text().strip().splitlines()[-1]
+    assert last.startswith(f"{PLAN.steps},")
+
+
 @pytest.mark.parametrize("spec", [LIP, PLAIN], ids=["lip", "plain"])
 def test_an_interrupted_run_ends_with_the_same_bytes(
     spec: ModelSpec, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

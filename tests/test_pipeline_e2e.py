@@ -57,6 +57,7 @@ def _small(folder: Path) -> Path:
         n=24, airports=["BIRK", "PHTO", "LFRS"], split={"val": ["PHTO"], "test": ["BIRK"]}
     )
     params["flightgear"]["enabled"] = False  # tests/test_flightgear_live.py runs it
+    params["models"]["lip-fcos-s"].pop("steps")
     params["train"].update(steps=4, save_every=2, batch=4, crops_per_image=2, processes=2, crop_px=64)
     yaml.dump(params, folder / "params.yaml")
     spec = yaml.load(folder / "odd_specs/lard_v2.yaml")

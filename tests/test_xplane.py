@@ -164,6 +164,7 @@ def test_what_xplane_cannot_show_is_refused_before_it_starts(simulator: FakeXPla
         ({"fy_px": pl.col("fx_px") * 1.2}, "pixels are square"),
         ({"cx_px": pl.col("cx_px") + 3}, "not the middle of the picture"),
         ({"earth_model": pl.lit("sphere6371010")}, "flies over WGS84"),
+        ({"k1": pl.lit(-0.1)}, "draws them straight"),
     ):
         with pytest.raises(DataError, match=text):
             render_xplane(frames().with_columns(**change), tmp_path / "x", database(), settings(simulator))

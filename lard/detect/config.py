@@ -34,6 +34,7 @@ class ModelSpec(_Params):
     temperature: float = Field(default=1.0, gt=0)
     margin: float = Field(default=0.5, gt=0)
     learning_rate: float = Field(default=2e-3, gt=0)
+    steps: int | None = Field(default=None, ge=1)  # instead of the training section's
 
     @model_validator(mode="before")
     @classmethod

@@ -47,9 +47,12 @@ def train(
 ) -> Path:
     """Train a model and write checkpoint.pt and log.csv into `folder`; `work` is for resuming.
 
-    Under torchrun its processes take the place of plan.processes. `loaders` threads cut the crops of the next
-    step while this one is computed; they and `tensorboard`, a folder for event files, change no byte.
+    A model's own number of steps goes before the plan's. Under torchrun its processes take the place of
+    plan.processes. `loaders` threads cut the crops of the next step while this one is computed; they and
+    `tensorboard`, a folder for event files, change no byte.
     """
+    if spec.steps is not None:
+        plan = parse_plan({**plan.model_dump(), "steps": spec.steps})
     place = torchrun_place()
     if place is not None:
         plan = parse_plan({**plan.model_dump(), "processes": place.world})

@@ -86,6 +86,8 @@ def _cannot(frame: Frame, settings: CesiumSettings) -> str | None:
             )
     elif frame["altitude_datum"] not in ("wgs84", "ellipsoid", "ellipsoidal", "hae"):
         return f"altitude datum {frame['altitude_datum']!r} is unknown; expected msl or wgs84"
+    if any(frame.get(name) for name in ("k1", "k2", "k3")):
+        return "the camera bends lines (k1, k2, k3); the globe draws them straight"
     if abs(frame["fx_px"] / frame["fy_px"] - 1) > 1e-6:
         return f"focal lengths {frame['fx_px']:g} and {frame['fy_px']:g} px; the globe's pixels are square"
     if (frame["cx_px"], frame["cy_px"]) != (frame["width_px"] / 2, frame["height_px"] / 2):

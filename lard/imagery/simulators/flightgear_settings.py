@@ -80,6 +80,8 @@ def check_frames(frames: pl.DataFrame, db: RunwayDatabase) -> None:
                 f"{where} principal point {row['cx_px']:g}, {row['cy_px']:g} and focal lengths "
                 f"{row['fx_px']:g}, {row['fy_px']:g}; expected the picture's centre and square pixels"
             )
+        if any(row.get(name) for name in ("k1", "k2", "k3")):
+            faults.append(f"{where} the camera bends lines (k1, k2, k3); FlightGear draws them straight")
         if (row.get("rain_mm_h") or 0.0) > 0.0:
             faults.append(f"{where} rain_mm_h is {row['rain_mm_h']:g}; rain is not drawn, sample without it")
         if row["visibility_m"] < 50.0:

@@ -91,6 +91,8 @@ def _cannot(frame: Frame) -> str | None:
         return f"altitude datum is {frame['altitude_datum']!r}; X-Plane counts from mean sea level (msl)"
     if frame["earth_model"] != "wgs84":
         return f"earth model is {frame['earth_model']!r}; X-Plane flies over WGS84"
+    if any(frame.get(name) for name in ("k1", "k2", "k3")):
+        return "the camera bends lines (k1, k2, k3); X-Plane draws them straight"
     if abs(frame["fx_px"] / frame["fy_px"] - 1) > 1e-6:
         return f"focal lengths {frame['fx_px']:g} and {frame['fy_px']:g} px; X-Plane's pixels are square"
     if (frame["cx_px"], frame["cy_px"]) != (frame["width_px"] / 2, frame["height_px"] / 2):
