@@ -140,6 +140,19 @@ def test_outputs_put_the_projection_onto_the_picture(flight: tuple[Path, Poses],
     assert np.median(np.abs(again.before_px)) < 0.1
 
 
+def test_what_does_not_fit_corrects_nothing(flight: tuple[Path, Poses], tmp_path: Path) -> None:
+    folder, poses = flight
+    wobble = np.random.default_rng(5).normal(
+        0, 0.15, N
+    )  # of every frame on its own: no one cause explains it
+    frames = stated(poses).with_columns(pitch_deg=pl.Series(poses.pitch_deg + wobble))
+    scene = scene_of(frames, DATABASE, ["fov"], 8000.0)
+    found = calibrate(scene, lambda name: folder / f"images/{name}.png", 2)
+    assert not found.fits
+    names = {path.name for path in write_outputs(found, scene, frames, DATABASE, "test", tmp_path)}
+    assert "calibration.json" in names and not names & {"corrections.csv", "frames.parquet"}
+
+
 def test_bad_input_is_refused(flight: tuple[Path, Poses], tmp_path: Path) -> None:
     _, poses = flight
     frames = stated(poses)

@@ -96,6 +96,7 @@ def summary(calibration: Calibration, source: str) -> dict[str, Any]:
     before, after = np.abs(calibration.before_px), np.abs(calibration.after_px)
     return {
         "source": source,
+        "fits": calibration.fits,
         "frames_used": calibration.frames_used,
         "lines": {
             kind: int((calibration.measured.kind == i).sum()) for i, kind in enumerate(KINDS)
@@ -122,12 +123,19 @@ def write_outputs(
     calibration: Calibration, scene: Scene, frames: pl.DataFrame, database: RunwayDatabase, source: str,
     folder: Path,
 ) -> list[Path]:  # fmt: skip
-    """Write calibration.json, corrections.csv, frames.parquet, residuals.parquet and residuals.png."""
+    """Write calibration.json and residuals; corrections.csv and frames.parquet only if it fits.
+
+    Those of an earlier run are removed when this one does not fit.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     names = ("calibration.json", "corrections.csv", "frames.parquet", "residuals.parquet", "residuals.png")
     paths = [folder / name for name in names]
     write_json(summary(calibration, source), paths[0])
-    write_corrections(corrections_of(calibration, database, source), paths[1])
+    if calibration.fits:
+        write_corrections(corrections_of(calibration, database, source), paths[1])
+    else:
+        paths[1].unlink(missing_ok=True)
+        paths[2].unlink(missing_ok=True)
     measured = calibration.measured
     residuals = pl.DataFrame(
         {
@@ -138,12 +146,15 @@ def write_outputs(
             "after_px": calibration.after_px,
         }
     ).sort("frame_id", "line", "before_px")
-    for table, path in ((corrected_frames(frames, calibration), paths[2]), (residuals, paths[3])):
+    tables = {paths[3]: residuals}
+    if calibration.fits:
+        tables[paths[2]] = corrected_frames(frames, calibration)
+    for path, table in tables.items():
         with atomic_path(path) as temporary:
             table.write_parquet(temporary)
     with atomic_path(paths[4]) as temporary:
         _plot(residuals, source, temporary)
-    return paths
+    return [path for path in paths if path.is_file()]
 
 
 def _plot(residuals: pl.DataFrame, source: str, path: Path) -> None:

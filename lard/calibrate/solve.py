@@ -23,6 +23,8 @@ STAGES_M = (3000.0, 1500.0, 800.0, 400.0, 0.0)
 REACH_PX = 8.0
 HUBER = 1.5
 STEPS = {"deg": 1e-3, "m": 1e-2}
+MOST_AFTER_PX = 0.5
+"""Median residual above which lines are not where runways of standard paint have them."""
 _UNRESOLVED = 0.5  # share of a prior variance that the data leave
 _SHARE = 0.2  # of a direction in units of the priors, from which a cause takes part in it
 
@@ -40,6 +42,11 @@ class Calibration:
     after_px: Array
     ambiguous: tuple[tuple[str, ...], ...]  # sets of causes that these pictures cannot tell apart
     frames_used: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether runways and paint explain the pictures: else nothing found here is to be believed."""
+        return bool(np.median(np.abs(self.after_px)) <= MOST_AFTER_PX)
 
     @property
     def resolved(self) -> NDArray[np.bool_]:

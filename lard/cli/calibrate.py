@@ -46,6 +46,7 @@ def calibrate(
     from lard.airports.files import open_database
     from lard.calibrate.outputs import write_outputs
     from lard.calibrate.scene import scene_of
+    from lard.calibrate.solve import MOST_AFTER_PX
     from lard.calibrate.solve import calibrate as solve
     from lard.errors import DataError
     from lard.tables import FRAMES, MANIFEST, read_table
@@ -81,3 +82,9 @@ def calibrate(
         f"{medians[0]:.2f} px before, {medians[1]:.2f} px after"
     )
     click.echo(f"{paths[0].parent}: {', '.join(path.name for path in paths)}")
+    if not found.fits:
+        raise DataError(
+            f"{dataset}: the lines do not fit after all (median residual above {MOST_AFTER_PX:g} px): this "
+            "source paints or paves its runways elsewhere than the standards say, or pictures and frames do "
+            "not belong together; no correction is written"
+        )

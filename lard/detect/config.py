@@ -111,7 +111,7 @@ class PredictSpec(_Params):
 
     split: str = "test"
     score_floor: float = Field(default=0.02, ge=0, lt=1)
-    nms_iou: float = Field(default=0.55, gt=0, le=1)
+    nms_iou: float = Field(default=0.3, gt=0, le=1)  # chosen on the validation airports
     per_level: int = Field(default=300, ge=1)
     max_boxes: int = Field(default=100, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
