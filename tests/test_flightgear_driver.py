@@ -173,7 +173,7 @@ def test_disk_full_keeps_what_is_finished(fake: Path, monkeypatch: pytest.Monkey
 
     with monkeypatch.context() as context:
         context.setattr(Path, "write_bytes", full)
-        with pytest.raises(SourceError, match=r"0002.jpg: cannot be written \(No space left on device\)"):
+        with pytest.raises(SourceError, match=r"0002.jpg: cannot be written \(the disk is full\)"):
             render_flightgear(frames, out, 1, DB, QUICK)
     assert len(list((out / "images").glob("*.jpg"))) == 2
     render_flightgear(frames, out, 1, DB, QUICK)

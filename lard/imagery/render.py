@@ -21,23 +21,30 @@ from lard.imagery.conditions import COLUMNS, check_conditions
 from lard.imagery.ground.pyramid import load_ground
 from lard.imagery.ground.terrain import FAR_REACH_M
 from lard.imagery.ground.terrain_dem import load_dem
-from lard.imagery.render_task import RenderSettings, Task, image_name, render_task, unwritable
+from lard.imagery.journal import (
+    JOURNAL,
+    Journal,
+    image_name,
+    journal_line,
+    kept_pictures,
+    remove_stale,
+    unique_frames,
+    unwritable,
+)  # fmt: skip
+from lard.imagery.render_task import RenderSettings, Task, render_task
 from lard.imagery.renderer import RENDERER_VERSION
 from lard.imagery.sources.resolution import REFUSE_RATIO, check_resolution
 from lard.progress import Meter
 from lard.tables import (
     FRAMES,
     MANIFEST,
-    check_schema,
     folder_lock,
-    sha256_file,
     stable_hash,
     write_table,
     write_text,
 )  # fmt: skip
 from lard.workers import executor_of, run_bounded
 
-JOURNAL = "render_journal"
 _FRAMES_PER_TASK = 4
 _INPUT_COLUMNS = [
     "frame_id", "airport", "lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg",
@@ -97,9 +104,9 @@ def render_frames(
         (out_dir / "images").mkdir(parents=True, exist_ok=True)
         journal = out_dir / f"{JOURNAL}.jsonl"
         done = _render_missing(frames, keys, journal, run, resume)
-        _remove_stale(out_dir, set(frames["frame_id"]))
+        remove_stale(out_dir, done)
         manifest = _manifest(frames, done, grounds, db)
-        lines = [_line(name, keys[name], done[name]) for name in sorted(done)]
+        lines = [journal_line(name, keys[name], done[name]) for name in sorted(done)]
         try:
             write_table(frames, out_dir / "frames.parquet", FRAMES)
             write_table(manifest, out_dir / "manifest.parquet", MANIFEST)
@@ -112,12 +119,7 @@ def render_frames(
 
 
 def _checked(frames: pl.DataFrame) -> pl.DataFrame:
-    frames = check_schema(frames, FRAMES, "frames").sort("frame_id")
-    if len(frames) == 0:
-        raise DataError("frames: the table is empty; sample some frames first")
-    twice = frames.filter(pl.col("frame_id").is_duplicated())["frame_id"].unique().sort().to_list()
-    if twice:
-        raise DataError(f"frames: frame_id {', '.join(twice[:5])} occurs more than once; ids must be unique")
+    frames = unique_frames(frames)
     faults = [
         f"frames: {name} of frame {row[0]} is {row[1]}; expected a finite number"
         for name in _INPUT_COLUMNS
@@ -179,65 +181,18 @@ def _render_missing(
     frames: pl.DataFrame, keys: dict[str, str], journal: Path, run: _Run, resume: bool
 ) -> dict[str, str]:
     """SHA-256 of every frame's picture, after rendering those that are missing, damaged or out of date."""
-    done = _kept(frames, keys, run.out_dir) if resume else {}
+    done = kept_pictures({name: keys[name] for name in frames["frame_id"]}, run.out_dir) if resume else {}
     todo = frames.filter(~pl.col("frame_id").is_in(list(done)))
     if len(todo) == 0:
         return done
     executor, width = executor_of(run.workers)
-    with executor, _Journal(journal) as entries, Meter("render", len(todo), "frames") as meter:
+    with executor, Journal(journal) as entries, Meter("render", len(todo), "frames") as meter:
         kept = len(done)
         for results in run_bounded(executor, width, render_task, _tasks(todo, run)):
-            entries.add([_line(frame_id, keys[frame_id], digest) for frame_id, digest in results])
+            entries.add([journal_line(frame_id, keys[frame_id], digest) for frame_id, digest in results])
             done.update(results)
             meter.advance(len(results), f"{kept} kept" if kept else "")
     return done
-
-
-class _Journal:
-    """A file that lines are appended to, each at once."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> "_Journal":
-        # unbuffered: closing has nothing left to write, so a full disk is told once and where it happens
-        self._stream = self.path.open("ab", buffering=0)
-        self.add(["\n"])  # ends a line that a killed run left cut
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-    def add(self, lines: list[str]) -> None:
-        """Append lines; SourceError when there is no room."""
-        try:
-            self._stream.write("".join(lines).encode())
-        except OSError as error:
-            raise unwritable(self.path, error) from error
-
-
-def _kept(frames: pl.DataFrame, keys: dict[str, str], out_dir: Path) -> dict[str, str]:
-    """SHA-256 of the pictures already there, of the same inputs and undamaged."""
-    kept = {}
-    wanted = set(frames["frame_id"])
-    for journal in sorted(out_dir.glob(f"{JOURNAL}*.jsonl")):
-        for line in filter(None, journal.read_text(encoding="utf-8", errors="replace").splitlines()):
-            try:
-                entry = json.loads(line)
-                frame_id, key, digest = entry["frame_id"], entry["key"], entry["sha256"]
-            except (ValueError, KeyError, TypeError):
-                continue  # the last line of a killed run may be cut; its frame is rendered again
-            if frame_id in wanted and keys[frame_id] == key:
-                kept[frame_id] = digest
-    return {
-        frame_id: digest
-        for frame_id, digest in kept.items()
-        if (path := out_dir / image_name(frame_id)).is_file() and sha256_file(path) == digest
-    }
-
-
-def _line(frame_id: str, key: str, digest: str) -> str:
-    return json.dumps({"frame_id": frame_id, "key": key, "sha256": digest}, sort_keys=True) + "\n"
 
 
 def _tasks(frames: pl.DataFrame, run: _Run) -> Iterator[Task]:
@@ -250,13 +205,6 @@ def _tasks(frames: pl.DataFrame, run: _Run) -> Iterator[Task]:
                 run.ground_root / airport.icao, airport, run.out_dir, run.settings, rows, run.dem,
                 run.db.altitude_datum,
             )  # fmt: skip
-
-
-def _remove_stale(out_dir: Path, frame_ids: set[str]) -> None:
-    """Remove pictures of frames no longer in the table, and what killed runs left half-written."""
-    for path in (out_dir / "images").iterdir():
-        if path.is_file() and (path.suffix != ".jpg" or path.stem not in frame_ids):
-            path.unlink()
 
 
 def _manifest(

@@ -1,9 +1,6 @@
 """What a worker does: renders a few frames of one airport and writes their pictures."""
 
-import errno
-import hashlib
 import io
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +10,13 @@ from PIL import Image
 
 from lard.airports.model import Airport
 from lard.camera import Camera, Poses
-from lard.errors import DataError, LardError, SourceError
+from lard.errors import DataError, LardError
 from lard.imagery.conditions import Conditions
 from lard.imagery.ground.terrain_dem import load_dem
+from lard.imagery.journal import image_name, write_jpeg
 from lard.imagery.renderer import Quality
 from lard.imagery.view import Scene, load_scene, render_view
-from lard.tables import atomic_path, sha256_file
+from lard.tables import sha256_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +56,6 @@ class Task:
     altitude_datum: str = "msl"
 
 
-def image_name(frame_id: str) -> str:
-    """Path of a frame's picture relative to the dataset folder."""
-    return f"images/{frame_id}.jpg"
-
-
 def render_task(task: Task) -> list[tuple[str, str]]:
     """Render and write the frames of a task; frame ids with the SHA-256 of their pictures."""
     results = []
@@ -71,25 +64,8 @@ def render_task(task: Task) -> list[tuple[str, str]]:
             jpeg = _jpeg(task, row)
         except LardError as error:
             raise type(error)(f"frame {row['frame_id']}: {error}") from error
-        path = task.out_dir / image_name(row["frame_id"])
-        try:
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(jpeg)
-        except OSError as error:
-            raise unwritable(path, error) from error
-        results.append((row["frame_id"], hashlib.sha256(jpeg).hexdigest()))
+        results.append((row["frame_id"], write_jpeg(jpeg, task.out_dir / image_name(row["frame_id"]))))
     return results
-
-
-def unwritable(path: Path, error: OSError) -> SourceError:
-    """What to tell of a file that could not be written."""
-    reason = (
-        "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else os.strerror(error.errno or 0)
-    )
-    return SourceError(
-        f"{path}: cannot be written ({reason}); finished pictures are kept and nothing half-written counts, "
-        "make room and run again"
-    )
 
 
 def _jpeg(task: Task, row: dict[str, Any]) -> bytes:

@@ -1,1 +1,1 @@
-"""Pictures from simulators of others: a shared core (core.py, journal.py, process.py), then the sources."""
+"""Pictures from simulators of others: a shared core (core.py, process.py), then the sources."""

@@ -21,8 +21,8 @@ import requests
 from lard.airports.model import RunwayDatabase
 from lard.errors import DataError, SourceError
 from lard.imagery.ground.terrain_dem import undulation_m
+from lard.imagery.journal import Picture
 from lard.imagery.simulators.core import Frame, SimulatorFault, Source, render_source
-from lard.imagery.simulators.journal import Picture
 from lard.scenario.formats_model import local_of, parse_utc
 
 DRIVER_VERSION = 1

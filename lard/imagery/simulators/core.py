@@ -20,16 +20,19 @@ import polars as pl
 import lard
 from lard.airports.model import RunwayDatabase
 from lard.errors import DataError, SourceError
-from lard.imagery.render import JOURNAL, image_name
-from lard.imagery.simulators.journal import (
+from lard.imagery.journal import (
+    JOURNAL,
+    Journal,
     Picture,
+    image_name,
     journal_line,
     kept_pictures,
     remove_stale,
+    unique_frames,
     write_picture,
-)
+)  # fmt: skip
 from lard.progress import Meter
-from lard.tables import FRAMES, MANIFEST, check_schema, folder_lock, stable_hash, write_table, write_text
+from lard.tables import FRAMES, MANIFEST, folder_lock, stable_hash, write_table, write_text
 
 Frame = Mapping[str, Any]
 """One row of the frames table."""
@@ -146,12 +149,7 @@ def _instances(workers: str | int) -> int:
 
 
 def _checked(frames: pl.DataFrame) -> pl.DataFrame:
-    frames = check_schema(frames, FRAMES, "frames").sort("frame_id")
-    if len(frames) == 0:
-        raise DataError("frames: the table is empty; sample some frames first")
-    twice = frames.filter(pl.col("frame_id").is_duplicated())["frame_id"].unique().sort().to_list()
-    if twice:
-        raise DataError(f"frames: frame_id {', '.join(twice[:5])} occurs more than once; ids must be unique")
+    frames = unique_frames(frames)
     numbers = [*_POSE, *_CAMERA, "visibility_m"]
     bad = frames.filter(
         ~pl.all_horizontal(pl.col(name).cast(pl.Float64).is_finite().fill_null(False) for name in numbers)
@@ -208,8 +206,7 @@ def _make_missing(
         for number in range(min(instances, len(batches)))
     ]
     kept, running = len(done), len(crew)
-    with journal.open("a", encoding="utf-8") as stream, Meter(source.name, len(todo), "frames") as meter:
-        stream.write("\n")  # ends a line that a killed run left cut
+    with Journal(journal) as entries, Meter(source.name, len(todo), "frames") as meter:
         failure: BaseException | None = None
         try:
             for instance in crew:
@@ -221,8 +218,7 @@ def _make_missing(
                     continue
                 if result.frame_id:
                     done[result.frame_id] = result.digest
-                    stream.write(journal_line(result.frame_id, wanted[result.frame_id], result.digest))
-                    stream.flush()
+                    entries.add([journal_line(result.frame_id, wanted[result.frame_id], result.digest)])
                     meter.advance(1, f"{kept} kept" if kept else "")
                 else:
                     running -= 1

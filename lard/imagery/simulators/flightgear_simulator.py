@@ -18,12 +18,12 @@ import numpy as np
 
 from lard.errors import SourceError
 from lard.geodesy import ecef_from_geodetic, geodesic_inverse, wrap_deg
+from lard.imagery.journal import Picture
 from lard.imagery.simulators.core import Frame, SimulatorFault
 from lard.imagery.simulators.flightgear_install import Installation, airport_meshes
 from lard.imagery.simulators.flightgear_properties import Properties
 from lard.imagery.simulators.flightgear_settings import FlightGearSettings, field_of_view_deg, properties_of
 from lard.imagery.simulators.framebuffer import Screen
-from lard.imagery.simulators.journal import Picture
 from lard.imagery.simulators.process import Child, cache_root, free_port, own_folder, port_free
 from lard.scenario.formats_model import parse_utc
 

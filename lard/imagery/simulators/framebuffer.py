@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lard.errors import SourceError
+from lard.imagery.journal import Picture
 from lard.imagery.simulators.core import SimulatorFault
-from lard.imagery.simulators.journal import Picture
 from lard.imagery.simulators.process import Child
 
 _HEADER = struct.Struct(">25I")  # X11/XWDFile.h, always written big endian on these servers

@@ -20,9 +20,9 @@ from lard.airports.model import RunwayDatabase
 from lard.camera import Poses, cam_from_ecef
 from lard.errors import DataError, SourceError
 from lard.geodesy import geodetic_from_ecef, wrap_deg
+from lard.imagery.journal import Picture
 from lard.imagery.simulators import xplane_packets as packets
 from lard.imagery.simulators.core import Frame, SimulatorFault, Source, render_source
-from lard.imagery.simulators.journal import Picture
 from lard.imagery.simulators.xplane_link import Link, UdpLink, WebLink
 from lard.scenario.formats_model import parse_utc
 

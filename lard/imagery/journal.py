@@ -1,0 +1,124 @@
+"""What is finished of a dataset folder: pictures with the key of what they depend on and their SHA-256.
+
+A frame is kept when both still hold; so a run of the renderer or of a simulator may be killed at any moment.
+"""
+
+import errno
+import hashlib
+import io
+import json
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from PIL import Image
+
+from lard.errors import DataError, SourceError
+from lard.tables import FRAMES, atomic_path, check_schema, sha256_file
+
+JOURNAL = "render_journal"
+
+Picture = NDArray[np.uint8]
+"""RGB (height, width, 3)."""
+
+
+def unique_frames(frames: pl.DataFrame) -> pl.DataFrame:
+    """Frames sorted by id; DataError when there is none or an id occurs twice."""
+    frames = check_schema(frames, FRAMES, "frames").sort("frame_id")
+    if len(frames) == 0:
+        raise DataError("frames: the table is empty; sample some frames first")
+    twice = frames.filter(pl.col("frame_id").is_duplicated())["frame_id"].unique().sort().to_list()
+    if twice:
+        raise DataError(f"frames: frame_id {', '.join(twice[:5])} occurs more than once; ids must be unique")
+    return frames
+
+
+def image_name(frame_id: str) -> str:
+    """Path of a frame's picture relative to the dataset folder."""
+    return f"images/{frame_id}.jpg"
+
+
+def journal_line(frame_id: str, key: str, digest: str) -> str:
+    """One finished frame."""
+    return json.dumps({"frame_id": frame_id, "key": key, "sha256": digest}, sort_keys=True) + "\n"
+
+
+def kept_pictures(keys: Mapping[str, str], out_dir: Path) -> dict[str, str]:
+    """SHA-256 of the pictures already there, of the same inputs and undamaged."""
+    found: dict[str, str] = {}
+    for journal in sorted(out_dir.glob(f"{JOURNAL}*.jsonl")):
+        for line in filter(None, journal.read_text(encoding="utf-8", errors="replace").splitlines()):
+            try:
+                entry = json.loads(line)
+                frame_id, key, digest = entry["frame_id"], entry["key"], entry["sha256"]
+            except (ValueError, KeyError, TypeError):
+                continue  # the last line of a killed run may be cut; its frame is made again
+            if keys.get(frame_id) == key:
+                found[frame_id] = digest
+    return {
+        frame_id: digest
+        for frame_id, digest in found.items()
+        if (path := out_dir / image_name(frame_id)).is_file() and sha256_file(path) == digest
+    }
+
+
+class Journal:
+    """A file that lines are appended to, each at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> "Journal":
+        # unbuffered: closing has nothing left to write, so a full disk is told once and where it happens
+        self._stream = self.path.open("ab", buffering=0)
+        self.add(["\n"])  # ends a line that a killed run left cut
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def add(self, lines: list[str]) -> None:
+        """Append lines; SourceError when there is no room."""
+        try:
+            self._stream.write("".join(lines).encode())
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+
+def write_picture(picture: Picture, path: Path, jpeg_quality: int) -> str:
+    """Write a picture as JPEG atomically; its SHA-256. SourceError when it cannot be written."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=jpeg_quality, subsampling=0)
+    return write_jpeg(buffer.getvalue(), path)
+
+
+def write_jpeg(jpeg: bytes, path: Path) -> str:
+    """Write an encoded picture atomically; its SHA-256. SourceError when it cannot be written."""
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(jpeg)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return hashlib.sha256(jpeg).hexdigest()
+
+
+def unwritable(path: Path, error: OSError) -> SourceError:
+    """What to tell of a file that could not be written."""
+    reason = (
+        "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else os.strerror(error.errno or 0)
+    )
+    return SourceError(
+        f"{path}: cannot be written ({reason}); finished pictures are kept and nothing half-written counts, "
+        "make room and run again"
+    )
+
+
+def remove_stale(out_dir: Path, frame_ids: Collection[str]) -> None:
+    """Remove pictures of frames no longer in the table, and what killed runs left half-written."""
+    wanted = set(frame_ids)
+    for path in (out_dir / "images").iterdir():
+        if path.is_file() and (path.suffix != ".jpg" or path.stem not in wanted):
+            path.unlink()
