@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lard.errors import SourceError
-from lard.imagery.shadows import Objects, load_objects, shade_near, shade_of
+from lard.imagery.shadows import COARSE, Objects, load_objects, shade_near, shade_of
 from lard.tables import sha256_file
 
 FRAME = np.array([-100.0, 100.0, 2.0])
@@ -72,6 +72,9 @@ def test_nothing_casts_no_shadow_and_cloud_softens_them() -> None:
     assert (shade_of(objects, np.array([0.0, 0.0, 1.0])) == 255).all()
 
 
+BOX = (100.0, 340.0, -360.0, -120.0)
+
+
 @pytest.mark.parametrize("azimuth_deg", [20.0, 130.0, 255.0])
 def test_shade_in_full_detail_is_that_of_the_whole(azimuth_deg: float) -> None:
     rng = np.random.default_rng(3)
@@ -80,13 +83,15 @@ def test_shade_in_full_detail_is_that_of_the_whole(azimuth_deg: float) -> None:
         height[j : j + 8, i : i + 8] = rng.integers(6, 40)
     objects, sun = Objects(height, 0.5, FRAME), towards(azimuth_deg, 15.0)
     whole = shade_of(objects, sun).astype(int)
-    near = shade_near(objects, objects.pooled(), sun, 0.0, (100.0, 340.0, -360.0, -120.0)).astype(int)
-    inside = np.s_[110:230, 100:220]
-    assert near.shape == whole.shape
-    assert np.mean(np.abs(near - whole)[inside] > 40) < 0.03, "rounding moves edges by a cell"
-    assert abs(near.mean() - whole.mean()) < 25, "the coarser part is about as dark"
-    nowhere = shade_near(objects, objects.pooled(), sun, 0.0, (9000.0, 9900.0, 0.0, 10.0))
-    assert nowhere.shape == whole.shape
+    near, coarse = shade_near(objects, objects.pooled(), sun, 0.0, BOX)
+    assert near is not None
+    column, row = np.round((near.frame[:2] - FRAME[:2]) / (FRAME[2], -FRAME[2])).astype(int)
+    inside = whole[row : row + near.grey.shape[0], column : column + near.grey.shape[1]]
+    assert near.grey.shape == inside.shape == (120, 120)
+    assert np.mean(np.abs(near.grey - inside) > 40) < 0.03, "rounding moves edges by a cell"
+    assert abs(coarse.grey.mean() - whole.mean()) < 25, "the coarser part is about as dark"
+    assert coarse.frame[2] == COARSE * FRAME[2] and (coarse.frame[:2] == FRAME[:2]).all()
+    assert shade_near(objects, objects.pooled(), sun, 0.0, (9000.0, 9900.0, 0.0, 10.0))[0] is None
 
 
 def test_objects_of_a_ground_folder_are_checked(tmp_path: Path) -> None:

@@ -236,15 +236,21 @@ def test_side_stripes_lie_on_the_edges(width_m: float, stripe_m: float) -> None:
 
 @pytest.mark.parametrize(("faa", "bar_m"), [(False, 1.8), (True, 10 * 0.3048)])
 def test_displaced_threshold_dimensions(faa: bool, bar_m: float) -> None:
-    """A bar across the runway, arrows of 120 ft each 200 ft on the centreline, heads before the bar."""
+    """A bar across the runway; arrows on the centreline of 120 ft each 200 ft, ICAO's of 30 m each 50 m."""
     marks = displaced_markings(an_end(displaced_m=300.0, faa=faa))
     rows = boxes(marks)
-    bar = rows[rows[:, 1] == 0.0]
+    bar = rows[rows[:, 0 if faa else 1] == 0.0]
     assert len(bar) == 1
     assert bar[0, 1] - bar[0, 0] == pytest.approx(bar_m, abs=0.01)
     assert bar[0, 3] - bar[0, 2] == pytest.approx(45.0)
-    shafts = np.sort(rows[rows[:, 1] < -60][:, 0])
-    assert np.diff(shafts) == pytest.approx(200 * 0.3048, abs=0.1)
+    arrows = rows[np.isclose(rows[:, 3] - rows[:, 2], 0.9)]
+    assert np.diff(np.sort(arrows[:, 0])) == pytest.approx(200 * 0.3048 if faa else 50.0, abs=0.1)
+    tips = np.array([mark.corners_st[:, 0].max() for mark in marks])
+    first, length = (-90.0, 120 * 0.3048) if faa else (-20.0, 30.0)
+    assert np.sort(tips[tips <= first + 0.01])[-1] == pytest.approx(first)
+    assert first - arrows[:, 0].max() == pytest.approx(length, abs=0.1)
+    heads = [mark for mark in marks if mark.corners_st[:, 0].max() == pytest.approx(-1.5)]
+    assert len(heads) == (8 if faa else 0), "a row of heads only in the United States"
 
 
 def test_chevrons_are_a_yard_wide_and_100_ft_apart() -> None:

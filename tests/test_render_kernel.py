@@ -20,9 +20,11 @@ from lard.imagery import renderer_kernel as kernel
 from lard.imagery.atmosphere import (
     Atmosphere,
     Layer,
+    Raster,
     air_vector,
     ground_through_air,
     horizon_colours,
+    shade_map,
     sky_colours,
     sky_palette,
     sky_through_layer,
@@ -127,15 +129,26 @@ def test_shade_takes_its_share_of_the_light(scene: Scene) -> None:
     air, sky = air_vector(1e12, 1e4, shadow_depth=0.5), sky_palette(1e12)
     lit = render_colours(ground, surface, pose, CAMERA, Atmosphere(air, sky))
     bright, dark = np.full((1000, 1000), 255, np.uint8), np.zeros((1000, 1000), np.uint8)
-    np.testing.assert_allclose(
-        render_colours(ground, surface, pose, CAMERA, Atmosphere(air, sky, bright, frame)), lit, rtol=1e-5
-    )
-    shaded = render_colours(ground, surface, pose, CAMERA, Atmosphere(air, sky, dark, frame))
+
+    def under(near: Raster | None, coarse: Raster | None, relief: Raster | None) -> np.ndarray:
+        shade = shade_map(near, coarse, relief)
+        return render_colours(ground, surface, pose, CAMERA, Atmosphere(air, sky, *shade))
+
+    np.testing.assert_allclose(under(Raster(bright, frame), None, None), lit, rtol=1e-5)
+    shaded = under(Raster(dark, frame), None, None)
     np.testing.assert_allclose(shaded, 0.5 * lit, rtol=1e-5)
+    # the finer raster goes first, the coarser one holds beyond it, slopes multiply
+    far_away = np.array([90000.0, 90000.0, 10.0])
+    np.testing.assert_array_equal(under(Raster(bright, far_away), Raster(dark, frame), None), shaded)
+    np.testing.assert_array_equal(under(Raster(dark, frame), Raster(bright, frame), None), shaded)
+    level, steep = np.full((40, 30), 128, np.uint8), np.full((40, 30), 64, np.uint8)
+    wide = np.array([-15000.0, 20000.0, 1000.0])
+    np.testing.assert_allclose(under(Raster(bright, frame), None, Raster(level, wide)), lit, rtol=1e-5)
+    np.testing.assert_allclose(under(None, Raster(bright, frame), Raster(steep, wide)), 0.75 * lit, rtol=1e-5)
     dark[:, ::2] = 255
     pose = pose_at(airport, 200.0, -20.0)
     lit = render_colours(ground, surface, pose, CAMERA, Atmosphere(air, sky))
-    striped = render_colours(ground, surface, pose, CAMERA, Atmosphere(air, sky, dark, frame))
+    striped = under(Raster(dark, frame), None, None)
     assert (striped > 0.49 * lit).all()
     assert (striped < 1.01 * lit).all()
     assert (striped / lit).std() > 0.05

@@ -15,7 +15,7 @@ from lard.approach import Approaches, pose_of
 from lard.camera import Camera, project, to_camera
 from lard.cli import main
 from lard.imagery.ground.terrain import surface_of
-from lard.imagery.relief import LEVEL, relief_of, with_relief
+from lard.imagery.relief import LEVEL, relief_of, relief_raster
 from lard.imagery.renderer import Conditions, render_frame
 from lard.quality.terrain import terrain_fit
 
@@ -54,10 +54,10 @@ def test_slopes_to_the_sun_are_bright_and_level_ground_is_neutral(tmp_path: Path
     expected = LEVEL * (np.sin(np.radians(30)) - np.cos(np.radians(30)) * slope) / 0.5 / np.hypot(1, slope)
     assert np.abs(relief[row] - expected)[near].max() < 6
     assert relief[0, 0] == LEVEL
-    shade, frame = with_relief(np.full((4, 4), 255, np.uint8), np.array([0.0, 8.0, 2.0]), surface, sun)
-    assert shade.shape[0] == 4 + relief.shape[0] and frame.shape == (9,)
-    plain = with_relief(np.zeros((0, 0), np.uint8), np.array([0.0, 0.0, 1.0]), surface_of(airport), sun)
-    assert plain[0].size == 0 and plain[1].shape == (3,)
+    assert relief_raster(surface_of(airport), sun) is None
+    raster = relief_raster(surface, sun)
+    assert raster is not None
+    np.testing.assert_array_equal(raster.frame, [-24000.0, 24000.0, 40.0])
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ the functions on arrays are its differential reference.
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,9 @@ SKY_ROWS = 5
 LONGEST_PATH_M = 1e5
 """A ray leaves a layer at the latest after this way: level rays, and layers upon a round earth."""
 
+SHADE_SIZE = 6
+"""Of one raster of shade: x_min_m, y_max_m, gsd_m, first row, rows, columns."""
+
 _HORIZON_CLEAR = np.array([204.0, 214.0, 224.0])
 _HORIZON_THICK = np.array([196.0, 199.0, 202.0])
 _ZENITH_CLEAR = np.array([82.0, 128.0, 186.0])
@@ -44,14 +48,40 @@ _ZENITH_THICK = np.array([176.0, 184.0, 192.0])
 class Atmosphere:
     """What the renderer needs besides geometry: air (AIR_SIZE,), sky (SKY_ROWS, 3), shade of the ground.
 
-    shade: uint8, 255 = sunlit, rows from north to south, shape (0, 0) = no shadows; shade_frame: map
-    coordinates of its upper left corner and its cell size (x_min_m, y_max_m, gsd_m).
+    shade, shade_frame: rasters of sunlight as `shade_map` puts them together; shape (0, 0) = no shadows.
     """
 
     air: Array
     sky: Array
     shade: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
-    shade_frame: Array = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
+    shade_frame: Array = field(default_factory=lambda: np.zeros((3, SHADE_SIZE)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raster:
+    """Grey cells (rows, columns), rows from north to south, and their frame (x_min_m, y_max_m, gsd_m)."""
+
+    grey: NDArray[np.uint8]
+    frame: Array
+
+
+def shade_map(near: Raster | None, coarse: Raster | None, relief: Raster | None) -> tuple[Any, Array]:
+    """Sunlight for the kernel: rasters below one another, and where each lies (3, SHADE_SIZE).
+
+    near and coarse: shadows, 255 = sunlit; coarse holds where near, of finer cells, ends. relief: light on
+    slopes beside level ground, 128 = level; the two are multiplied.
+    """
+    parts = [part for part in (near, coarse, relief) if part is not None and part.grey.size]
+    frame, row = np.zeros((3, SHADE_SIZE)), 0
+    columns = max((part.grey.shape[1] for part in parts), default=0)
+    shade = np.zeros((sum(len(part.grey) for part in parts), columns), np.uint8)
+    for i, part in enumerate((near, coarse, relief)):
+        if part is not None and part.grey.size:
+            rows, columns = part.grey.shape
+            shade[row : row + rows, :columns] = part.grey
+            frame[i] = *part.frame, row, rows, columns
+            row += rows
+    return shade, frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ ratio, LEVEL on level ground. Runways, a percent or two steep, stay as they are.
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.imagery.atmosphere import Raster
 from lard.imagery.ground.terrain import Surface
 
 Array = NDArray[np.float64]
@@ -21,23 +22,13 @@ _LOWEST_SINE = np.sin(np.radians(8.0))  # a lower sun is treated as this high: s
 _slopes: dict[int, tuple[Surface, NDArray[np.float32], NDArray[np.float32]]] = {}
 
 
-def with_relief(
-    shade: NDArray[np.uint8], frame: Array, surface: Surface, sun_enu: Array
-) -> tuple[NDArray[np.uint8], Array]:
-    """Shade raster and frame with the relief of a terrain surface below the shadows of objects.
-
-    The frame becomes (9,): x_min, y_max and gsd of the shadows, their rows and columns, then x_min, y_max,
-    gsd and columns of the relief, whose rows follow theirs in one array. Without a terrain model nothing
-    changes.
-    """
+def relief_raster(surface: Surface, sun_enu: Array) -> Raster | None:
+    """Relief of a terrain surface; None without a terrain model."""
     if surface.far_height_m.size == 0:
-        return shade, frame
+        return None
     relief = relief_of(surface, sun_enu)
-    both = np.full((shade.shape[0] + relief.shape[0], max(shade.shape[1], relief.shape[1])), 255, np.uint8)
-    both[: shade.shape[0], : shade.shape[1]] = shade
-    both[shade.shape[0] :, : relief.shape[1]] = relief
-    reach = (relief.shape[1] / 2) * STEP_M
-    return both, np.array([*frame, *shade.shape, -reach, reach, STEP_M, relief.shape[1]], np.float64)
+    reach_m = relief.shape[1] / 2 * STEP_M
+    return Raster(relief, np.array([-reach_m, reach_m, STEP_M]))
 
 
 def relief_of(surface: Surface, sun_enu: Array) -> NDArray[np.uint8]:

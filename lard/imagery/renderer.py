@@ -18,7 +18,7 @@ from lard.tables import frame_rng
 
 Array = NDArray[np.float64]
 
-RENDERER_VERSION = "2"
+RENDERER_VERSION = "3"
 """Changes whenever the same inputs give other pixels, so that kept images are rendered again."""
 _NONE = np.zeros((0, 0))
 

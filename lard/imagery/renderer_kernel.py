@@ -59,6 +59,7 @@ EDGE = -2.0  # a start of EDGE - k: that of its parts stand in the rows below th
 BLOCK_SHIFT = 8
 TILE, CELL = 32, 4  # pixels: of the squares tried first, and of the smallest
 LINE_TEXELS = 16  # of a cache line
+SHADE_TAPS = 8  # of shadows along a footprint, at most
 EDGE_RAMP_PX = 24.0
 RIM_SHARE = 0.12  # of the coarsest level's half width, blended into its mean colour
 ZONE_TOLERANCE_PX, TOLERANCE_PX = 0.02, 0.12
@@ -407,13 +408,13 @@ def walk_clamped(
 def see_level(
     s: Array, n: int, row: Array, ax: float, ay: float, major: float, weight: float, base: float,
     lights: Array, keep: bool, sampling: bool, texels: Array, blocks: Array, out: Array, place_out: int,
-    air: Array, shade: Array, shade_frame: Array,
+    shaded: bool, suns: Array,
 ) -> int:  # fmt: skip
     """Colours of n footprints in a row on one level, into or (keep) onto `out`; READ, WANTED or ABSENT.
 
     s: the row of pixels; row: the level's table entry; ax, ay, major: axis of the footprints, its length (m);
     weight: of this level's texels; base: of the air's and the far ground's light; lights (6,): light on the
-    ground and the far ground's colour; out: flat, from place_out.
+    ground and the far ground's colour; out: flat, from place_out; suns (n,): what shadows leave, if shaded.
     """
     gain, x_min, y_max = 1.0 / row[0], row[1], row[2]
     width, height = int(row[3]), int(row[4])
@@ -500,10 +501,8 @@ def see_level(
                 texels, place, step, side, first, last, start, length, q, change, end, side_end
             )
         part = clear + i * clear_change
-        if shade.shape[0] > 0:
-            sun_x, sun_y = (s[X] + i * s[CHANGE + X]) * t, (s[Y] + i * s[CHANGE + Y]) * t
-            sun = shade_at(sun_x, sun_y, major, shade, shade_frame)
-            part *= 1.0 - air[SHADOW_DEPTH] * (1.0 - sun)
+        if shaded:
+            part *= suns[i]
         red = part * (np.int64(low & _LOW) * red_light + red_far) + base * (red_0 + i * red_1)
         green = part * (np.int64(low >> _32) * green_light + green_far) + base * (green_0 + i * green_1)
         blue = part * (np.int64(high & _LOW) * blue_light + blue_far) + base * (blue_0 + i * blue_1)
@@ -541,42 +540,60 @@ def footprint(s: Array, at: float, size: float) -> tuple[float, float, float, fl
 
 
 @_jit
-def shade_at(x: float, y: float, major: float, shade: Array, frame: Array) -> float:
-    """Sunlight at a map point beside level, free ground: shadows times, if the frame has one, the relief."""
-    if frame.shape[0] == 3:
-        sun = raster_at(x, y, major, shade, 0, shade.shape[0], shade.shape[1], frame[0], frame[1], frame[2])
-        return 1.0 if sun < 0.0 else sun / 255.0
-    rows = int(frame[3])
-    sun = raster_at(x, y, major, shade, 0, rows, int(frame[4]), frame[0], frame[1], frame[2])
-    relief = raster_at(
-        x, y, major, shade, rows, shade.shape[0] - rows, int(frame[8]), frame[5], frame[6], frame[7]
-    )
-    return (1.0 if sun < 0.0 else sun / 255.0) * (1.0 if relief < 0.0 else relief / 128.0)
+def shine(
+    s: Array,
+    n: int,
+    ax: float,
+    ay: float,
+    major: float,
+    depth: float,
+    shade: Array,
+    frame: Array,
+    suns: Array,
+) -> None:
+    """Light (n,) that shadows and slopes leave to the pixels of a row; `depth`: what a full shadow takes."""
+    for i in range(n):
+        t = 1.0 / (s[W] + i * s[CHANGE + W])
+        x, y = (s[X] + i * s[CHANGE + X]) * t, (s[Y] + i * s[CHANGE + Y]) * t
+        sun = grey_at(x, y, ax, ay, major, shade, frame[0])
+        if sun < 0.0:
+            sun = grey_at(x, y, ax, ay, major, shade, frame[1])
+        sun = 1.0 if sun < 0.0 else sun * (1.0 / 255.0)
+        if frame[2, 4] > 0.0:
+            relief = grey_at(x, y, ax, ay, major, shade, frame[2])
+            sun *= 1.0 if relief < 0.0 else relief * (1.0 / 128.0)
+        suns[i] = 1.0 - depth * (1.0 - sun)
 
 
-@_jit
-def raster_at(
-    x: float, y: float, major: float, raster: Array, first: int, rows: int, columns: int, x_min: float,
-    y_max: float, gsd: float,
-) -> float:  # fmt: skip
-    """Grey of rows from `first` on of a raster at a map point: bilinear, or a mean over a wide footprint.
-
-    -1 outside.
-    """
-    px, py = (x - x_min) / gsd - 0.5, (y_max - y) / gsd - 0.5
-    if not (px > -1.0 and py > -1.0 and px < columns and py < rows):
+@_inlined
+def grey_at(x: float, y: float, ax: float, ay: float, major: float, rasters: Array, frame: Array) -> float:
+    """Mean grey of a raster along a footprint of axis (ax, ay), major metres long, bilinear; -1 outside."""
+    rows, columns = frame[4], frame[5]
+    if rows == 0.0:
         return -1.0
-    reach = min(int(0.25 * major / gsd), 3)
+    per_m = 1.0 / frame[2]
+    px, py = (x - frame[0]) * per_m - 0.5, (frame[1] - y) * per_m - 0.5
+    if not (px > -0.5 and py > -0.5 and px < columns - 0.5 and py < rows - 0.5):
+        return -1.0
+    first = int(frame[3])
+    run = major * per_m
+    taps = min(int(run) + 1, SHADE_TAPS)
+    step = run / taps
+    right, down = columns - 1.001, rows - 1.001
+    dx, dy = step * ax, -step * ay
+    px, py = px - 0.5 * (taps - 1) * dx, py - 0.5 * (taps - 1) * dy
     total = 0.0
-    for b in range(-reach, reach + 1):
-        for a in range(-reach, reach + 1):
-            qx, qy = min(max(px + a, 0.0), columns - 1.001), min(max(py + b, 0.0), rows - 1.001)
-            i, j = int(qx), int(qy)
-            fx, fy = qx - i, qy - j
-            j += first
-            top = raster[j, i] * (1.0 - fx) + raster[j, i + 1] * fx
-            total += top * (1.0 - fy) + (raster[j + 1, i] * (1.0 - fx) + raster[j + 1, i + 1] * fx) * fy
-    return total / (2 * reach + 1) ** 2
+    for i in range(taps):
+        qx, qy = min(max(px + i * dx, 0.0), right), min(max(py + i * dy, 0.0), down)
+        c, r = np.uintp(qx), np.uintp(qy)
+        fx, fy = qx - np.float64(c), qy - np.float64(r)
+        r += np.uintp(first)
+        c1, r1 = c + np.uintp(1), r + np.uintp(1)
+        a, b = np.float64(rasters[r, c]), np.float64(rasters[r1, c])
+        a += (np.float64(rasters[r, c1]) - a) * fx
+        b += (np.float64(rasters[r1, c1]) - b) * fx
+        total += a + (b - a) * fy
+    return total / taps
 
 
 @_inlined
@@ -629,10 +646,13 @@ def see(
         max(2.0 * (lod - k) - 1.0, 0.0) if k < levels - 1 else 0.0
     )  # half of each octave needs one level only
     weight, base, whole = 1.0 - blend, share, True
+    shaded = sampling and shade.shape[0] > 0
+    if shaded:
+        shine(s, n, ax, ay, major, air[SHADOW_DEPTH], shade, shade_frame, raw[1])
     while True:
         state = see_level(
             s, n, table[k], ax, ay, major, weight, base, lights, keep, sampling, texels, blocks, out,
-            place_out, air, shade, shade_frame,
+            place_out, shaded, raw[1],
         )  # fmt: skip
         whole &= state != WANTED
         if state != ABSENT:  # else the next coarser level takes its share
@@ -938,7 +958,7 @@ def draw(
     cells = TILE // CELL + 1
     inner, known = np.empty((cells, cells, POINT_SIZE)), np.empty((cells, cells), np.bool_)
     stack, plane = np.empty((16, 3), np.int64), np.empty((4, CHANGE))
-    point, s, raw = np.empty(POINT_SIZE), np.empty(SPAN_SIZE), np.empty((1, 6))
+    point, s, raw = np.empty(POINT_SIZE), np.empty(SPAN_SIZE), np.empty((2, max(6, TILE)))
     kinds = np.empty((CELL + 2, CELL + 2), np.int64)
     keep = colours.shape[0] > 0
     flat = colours.reshape(-1)

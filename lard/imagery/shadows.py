@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from lard.errors import SourceError
+from lard.imagery.atmosphere import Raster
 from lard.tables import sha256_file
 
 Array = NDArray[np.float64]
@@ -112,31 +113,28 @@ def shade_of(objects: Objects, sun_enu: Array, softness: float = 0.0) -> NDArray
 
 def shade_near(
     objects: Objects, coarse: Objects, sun_enu: Array, softness: float, box: tuple[float, float, float, float]
-) -> NDArray[np.uint8]:
-    """As shade_of, in full detail within a box of the map (x_min, x_max, y_min, y_max), coarser beyond it.
+) -> tuple[Raster | None, Raster]:
+    """Sunlight in full detail within a box of the map (x_min, x_max, y_min, y_max), and coarser everywhere.
 
-    coarse: the same objects, pooled.
+    coarse: the same objects, pooled. None where the box holds hardly any cells.
     """
+    everywhere = Raster(shade_of(coarse, sun_enu, softness / COARSE), coarse.frame)
     rows, columns = objects.height.shape
-    down, across = coarse.height.shape
-    rough = shade_of(coarse, sun_enu, softness / COARSE)
-    shade = np.asarray(cv2.resize(rough, (across * COARSE, down * COARSE)), np.uint8)[:rows, :columns]
     x_min, y_max, gsd = objects.frame
     left, right = (int(np.clip((x - x_min) / gsd, 0, columns)) for x in box[:2])
     top, bottom = (int(np.clip((y_max - y) / gsd, 0, rows)) for y in box[:1:-1])
-    if right > left and bottom > top:
-        # what stands outside may cast its shadow inside
-        tangent = max(sun_enu[2], _LOWEST_SINE) / max(math.hypot(sun_enu[0], sun_enu[1]), 1e-6)
-        spare = min(math.ceil(int(coarse.height.max()) * objects.unit_m / tangent / gsd) + 4, _LONGEST_CELLS)
-        first_row, first_column = max(top - spare, 0), max(left - spare, 0)
-        part = np.ascontiguousarray(
-            objects.height[first_row : min(bottom + spare, rows), first_column : min(right + spare, columns)]
-        )
-        sharp = shade_of(Objects(part, objects.unit_m, objects.frame), sun_enu, softness)
-        shade[top:bottom, left:right] = sharp[
-            top - first_row : bottom - first_row, left - first_column : right - first_column
-        ]
-    return np.ascontiguousarray(shade)
+    if right - left < 2 or bottom - top < 2:
+        return None, everywhere
+    # what stands outside may cast its shadow inside
+    tangent = max(sun_enu[2], _LOWEST_SINE) / max(math.hypot(sun_enu[0], sun_enu[1]), 1e-6)
+    spare = min(math.ceil(int(coarse.height.max()) * objects.unit_m / tangent / gsd) + 4, _LONGEST_CELLS)
+    first_row, first_column = max(top - spare, 0), max(left - spare, 0)
+    part = np.ascontiguousarray(
+        objects.height[first_row : min(bottom + spare, rows), first_column : min(right + spare, columns)]
+    )
+    sharp = shade_of(Objects(part, objects.unit_m, objects.frame), sun_enu, softness)
+    inside = sharp[top - first_row : bottom - first_row, left - first_column : right - first_column]
+    return Raster(inside, np.array([x_min + left * gsd, y_max - top * gsd, gsd])), everywhere
 
 
 @njit(cache=True, nogil=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lard.airports.model import Airport
 from lard.camera import Camera, Poses
-from lard.imagery.atmosphere import SHADOW_DEPTH, Atmosphere
+from lard.imagery.atmosphere import SHADOW_DEPTH, Atmosphere, shade_map
 from lard.imagery.clouds import paint_sky, paints_sky
 from lard.imagery.conditions import DISPLAY_GAMMA, Conditions
 from lard.imagery.daylight import atmosphere_of, cloud_base_m, sun_vector
@@ -21,7 +21,7 @@ from lard.imagery.lens import blurred_by_motion, defocused, vignetted, watermark
 from lard.imagery.light_drawing import add_light, light_picture
 from lard.imagery.lights import LightField, lights_of
 from lard.imagery.rain import add_drops, add_streaks, wet_runways
-from lard.imagery.relief import with_relief
+from lard.imagery.relief import relief_raster
 from lard.imagery.renderer import Quality, develop, render_colours, render_frame
 from lard.imagery.shadows import Objects, load_objects, shade_near
 from lard.odd.parameters import PARAMETERS
@@ -108,12 +108,13 @@ def scene_atmosphere(scene: Scene, pose: Poses, camera: Camera, conditions: Cond
     atmosphere = atmosphere_of(conditions, scene.elevation_m, float(pose.alt_m[0]), surface.lat0_deg)
     if atmosphere.air[SHADOW_DEPTH] < 0.02:
         return atmosphere
-    sun, shade, frame = sun_vector(conditions, surface.lat0_deg), atmosphere.shade, atmosphere.shade_frame
+    sun, near, coarse = sun_vector(conditions, surface.lat0_deg), None, None
     if scene.objects is not None:
-        box = _near_box(scene, pose, camera)
-        coarse = scene.pooled or scene.objects.pooled()
-        shade, frame = shade_near(scene.objects, coarse, sun, conditions.cover, box), scene.objects.frame
-    return Atmosphere(atmosphere.air, atmosphere.sky, *with_relief(shade, frame, surface, sun))
+        pooled = scene.pooled or scene.objects.pooled()
+        near, coarse = shade_near(
+            scene.objects, pooled, sun, conditions.cover, _near_box(scene, pose, camera)
+        )
+    return Atmosphere(atmosphere.air, atmosphere.sky, *shade_map(near, coarse, relief_raster(surface, sun)))
 
 
 def _near_box(scene: Scene, pose: Poses, camera: Camera) -> tuple[float, float, float, float]:

@@ -131,13 +131,14 @@ def touchdown_zone(end: RunwayEnd) -> list[Marking]:
 
     ICAO 5.2.6 (pattern with distance coding, pairs by length 1, 2, 3, 4, 6; none within 50 m of the aiming
     point),
-    FAA 2.9 (75 ft by 6 ft, 5 ft apart; groups within 900 ft of the midpoint are left out).
+    FAA 2.9 (75 ft by 6 ft, 5 ft apart; the full set from 7,990 ft of length on, one group less for each
+    1,000 ft below that, which keeps them 900 ft from the midpoint).
     """
     aim_start, aim_length, _, inner = aiming_point(end)
     if end.faa:
         groups = {152.4: 3, 457.2: 2, 609.6: 2, 762.0: 1, 914.4: 1}
         length, width, gap = 22.86, 1.83, 1.52
-        groups = {s: n for s, n in groups.items() if s + length < end.length_m / 2 - 274.0}
+        groups = {s: n for s, n in groups.items() if s + 303.2 <= end.length_m / 2}
     else:
         limits_m = (900.0, 1200.0, 1500.0, 2400.0)
         pairs = (1, 2, 3, 4, 6)[sum(end.length_m >= limit for limit in limits_m)]
@@ -192,27 +193,36 @@ def end_markings(end: RunwayEnd) -> list[Marking]:
 def displaced_markings(end: RunwayEnd) -> list[Marking]:
     """The threshold bar, arrow heads and arrows before a displaced threshold, and the blast pad's chevrons.
 
-    FAA 2.6-2.7 and 2.13, ICAO 5.2.4.9-10: bar 10 ft (1.8 m) wide; heads 45 ft by 15 ft just before the bar;
-    arrows of 120 ft on the centreline each 200 ft; yellow chevrons 3 ft wide each 100 ft (30 m).
+    FAA 2.6-2.7 and 2.13: a bar of 10 ft that begins at the threshold, before blast pads too; heads of 45 ft
+    by 15 ft 5 ft before it, arrows of 120 ft each 200 ft, a yellow bar where the runway begins. ICAO
+    5.2.4.8-10: a bar of 1.8 m before the threshold, arrows of 30 m each 50 m, the first 20 m before it;
+    neither heads nor a yellow bar. Both: yellow chevrons 3 ft wide each 100 ft (30 m).
     """
     out: list[Marking] = []
     half = end.width_m / 2
-    if end.displaced_m >= 15:
-        bar = 3.05 if end.faa else 1.8
-        out.append(rectangle(-bar, 0.0, -half, half))
-        if end.displaced_m >= 40:
-            count = 4 if end.width_m >= 40 else 2
-            for k in range(count):
-                t = (k - (count - 1) / 2) * end.width_m / count
-                out += _arrow_head(-bar - 1.5, t, 13.7, 4.6)
-        s = -90.0
-        while s - 36.6 > -end.displaced_m + 3:
-            out += _arrow_head(s, 0.0, 13.7, 4.6)
-            out.append(rectangle(s - 36.6, s - 9.0, -0.45, 0.45))
-            s -= 61.0
+    displaced = end.displaced_m >= 15
+    if end.faa and (displaced or end.pad_m >= 20):
+        out.append(rectangle(0.0, 3.048, -half, half))
+    elif displaced:
+        out.append(rectangle(-1.8, 0.0, -half, half))
+    if displaced and end.faa and end.displaced_m >= 40:
+        count = 4 if end.width_m >= 40 else 2
+        for k in range(count):
+            t = (k - (count - 1) / 2) * end.width_m / count
+            out += _arrow_head(-1.5, t, 13.7, 4.6)
+    if displaced:
+        tip, length, each, head, across = (
+            (-90.0, 36.6, 61.0, 13.7, 4.6) if end.faa else (-20.0, 30.0, 50.0, 10.0, 3.5)
+        )
+        neck = 9.0 / 13.7 * head  # the shaft ends inside the head
+        while tip - length > -end.displaced_m + 3:
+            out += _arrow_head(tip, 0.0, head, across)
+            out.append(rectangle(tip - length, tip - neck, -0.45, 0.45))
+            tip -= each
     if end.pad_m >= 20:
         edge = -end.displaced_m
-        out.append(rectangle(edge - 0.9, edge, -half, half, YELLOW))
+        if displaced and end.faa:
+            out.append(rectangle(edge - 0.9, edge, -half, half, YELLOW))
         tip = edge - 3.0
         while tip > edge - end.pad_m - half:
             for side in (-1.0, 1.0):
@@ -254,7 +264,7 @@ def strip_markings(near: RunwayEnd, far: RunwayEnd) -> list[Marking]:
     Centreline stripes 30 m and gaps 20 m (ICAO 5.2.3.3) or 120 ft and 80 ft (FAA 2.4); 0.9 m wide on
     precision runways, 0.45 m on non-precision ones of at least 30 m, else 0.3 m (ICAO 5.2.3.4 gives these as
     least widths by category). Side stripes 0.9 m from 30 m of width on, else 0.45 m, their outer edge on the
-    runway's edge (ICAO 5.2.7.4-5, FAA 2.10).
+    runway's edge (ICAO 5.2.7.4-5, FAA 2.10), in the United States at most 200 ft apart.
     """
     length, half = near.length_m, near.width_m / 2
     out = end_markings(near)
@@ -281,5 +291,6 @@ def strip_markings(near: RunwayEnd, far: RunwayEnd) -> list[Marking]:
     if "precision" in kinds or near.width_m >= 40:
         edge = 0.9 if near.width_m >= 29 else 0.45
         s0, s1 = (-near.displaced_m, length + far.displaced_m) if near.faa else (0.0, length)
-        out += [rectangle(s0, s1, -half, -half + edge), rectangle(s0, s1, half - edge, half)]
+        side = min(half, 30.48) if near.faa else half
+        out += [rectangle(s0, s1, -side, edge - side), rectangle(s0, s1, side - edge, side)]
     return out
