@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from PIL import Image
 from render_scene import make_airport, make_scene
+from scipy.special import erf
 
 from lard.airports.corrections import Correction, apply_corrections, read_corrections
 from lard.airports.model import RunwayDatabase
@@ -18,7 +19,8 @@ from lard.calibrate.solve import Calibration, calibrate
 from lard.camera import Camera, Poses
 from lard.errors import DataError
 from lard.imagery.renderer import Conditions, render_frame
-from lard.quality.edges import ridge, step
+from lard.quality.edges import STEP_PX, bars, ridge, step
+from lard.quality.paint import PAINTS, paint_of
 
 N = 30
 AIRPORT = make_airport(length_m=2500)
@@ -191,3 +193,31 @@ def test_step_follows_its_sign() -> None:
     assert step(profile, 1.0) == pytest.approx(29.5, abs=0.3)
     assert step(profile, -1.0) == pytest.approx(69.5, abs=0.3)
     assert step(np.full(100, 80.0)) is None
+
+
+@pytest.mark.parametrize("name", sorted(PAINTS))
+@pytest.mark.parametrize("per_m", [-1.2, 0.3, 0.6])
+def test_bars_are_found_with_and_without_a_stripe_before_them(name: str, per_m: float) -> None:
+    """Against profiles of known shape: the stripe at the threshold is as bright a step as the bars are."""
+    paint, rng = PAINTS[name], np.random.default_rng(5)
+    x = np.arange(-6.0, 6.01, STEP_PX)
+
+    def painted_between(begin_m: float, end_m: float) -> np.ndarray:
+        place = (np.array([begin_m, end_m]) - paint.bars_m[0]) * per_m + true
+        return 0.5 * np.abs(np.subtract(*(erf((x - at) / 0.85) for at in place)))
+
+    marks = (np.array([*paint.bars_m, *np.ravel(paint.across_m)]) - paint.bars_m[0]) * per_m
+    for stripe in (None, *paint.across_m):
+        for true in (-2.4, 0.3, 2.9):
+            profile = 70 + 80 * painted_between(*paint.bars_m) + rng.normal(0, 1.0, len(x))
+            if stripe is not None:
+                profile += 150 * painted_between(*stripe)
+            found = bars(profile, marks)
+            assert found is not None
+            assert found * STEP_PX - 6.0 == pytest.approx(true, abs=0.1)
+    assert bars(np.full(len(x), 80.0), marks) is None
+
+
+def test_unknown_paint_is_named() -> None:
+    with pytest.raises(DataError, match=r"paint 'gold': unknown; expected one of standard, flightgear"):
+        paint_of("gold")

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from lard.calibrate.scene import Scene, project_points
 from lard.errors import DataError
 from lard.progress import track
-from lard.quality.edges import BARS_M, BARS_START_M, STEP_PX, STRIPE_INSET_M, ridge, samples, step
+from lard.quality.edges import RESOLVED_PX, STEP_PX, bars, ridge, samples, step
+from lard.quality.paint import Paint
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -58,12 +59,14 @@ class _Line:
     kind: int
     reach_px: float
     width_px: float = 0.0  # of a stripe
-    inwards: float = 0.0  # share of the length towards the bars
+    marks: tuple[
+        float, ...
+    ] = ()  # of bars: where they and stripes before them begin and end, shares of the length
 
 
 def measure(
     scene: Scene, theta: Array, views: Ints, image_of: Callable[[str], Path], reach_px: float, workers: int,
-    bars: bool = True,
+    paint: Paint, with_bars: bool = True,
 ) -> Measured:  # fmt: skip
     """Measure side lines, and threshold bars if wanted, that the parameters put into the views' pictures."""
     frames: dict[int, list[int]] = {}
@@ -82,7 +85,11 @@ def measure(
                 f"{path}: {grey.shape[1]}x{grey.shape[0]} px, the frames table says "
                 f"{stated[1]:.0f}x{stated[0]:.0f}; mend the table or the picture"
             )
-        return [row for view in mine for row in _measure_view(scene, theta, view, grey, reach_px, bars)]
+        return [
+            row
+            for view in mine
+            for row in _measure_view(scene, theta, view, grey, reach_px, paint, with_bars)
+        ]
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         found = list(track(pool.map(work, sorted(frames.items())), "measure", total=len(frames), unit="img"))
@@ -94,10 +101,10 @@ def measure(
 
 
 def _measure_view(
-    scene: Scene, theta: Array, view: int, grey: Grey, reach_px: float, bars: bool
+    scene: Scene, theta: Array, view: int, grey: Grey, reach_px: float, paint: Paint, with_bars: bool
 ) -> list[tuple[float, ...]]:
     rows = []
-    for line in _lines(scene, theta, view, reach_px, bars):
+    for line in _lines(scene, theta, view, reach_px, paint, with_bars):
         points = _pixels(scene, theta, view, line.across, line.along)
         direction = points[-1] - points[0]
         length = float(np.hypot(*direction))
@@ -110,10 +117,8 @@ def _measure_view(
         elif KINDS[line.kind] == "edge":
             offset = step(np.median(found, axis=0))
         else:
-            # bars begin bright where the pavement before them is dark: in which way along the normal?
-            beyond = _pixels(scene, theta, view, np.zeros(1), line.along[:1] + line.inwards)[0]
-            sign = float(np.sign((beyond - points.mean(axis=0)) @ normal))
-            offset = step(np.mean(found, axis=0), sign)
+            marks = _pixels(scene, theta, view, np.zeros(len(line.marks)), np.array(line.marks))
+            offset = bars(np.mean(found, axis=0), (marks - points.mean(axis=0)) @ normal)
         if offset is not None:
             middle = POINTS // 2
             rows.append(
@@ -125,7 +130,9 @@ def _measure_view(
     return [row for row in rows if row[-1] != 1 or 0 not in kinds]
 
 
-def _lines(scene: Scene, theta: Array, view: int, reach_px: float, bars: bool) -> list[_Line]:
+def _lines(
+    scene: Scene, theta: Array, view: int, reach_px: float, paint: Paint, with_bars: bool
+) -> list[_Line]:
     """Pieces worth measuring in a view, evenly spread in the picture."""
     width, length = float(scene.width_m[view]), float(scene.length_m[view])
     size = np.array([scene.camera["width_px"][view], scene.camera["height_px"][view]])
@@ -147,25 +154,23 @@ def _lines(scene: Scene, theta: Array, view: int, reach_px: float, bars: bool) -
         for start, end in pairwise(cuts):
             along = np.linspace(start, end, POINTS)
             reach = min(reach_px, 0.4 * float(np.interp(end, fine[place], half_px[place])))
-            stripe_px = (
-                float(np.interp(along.mean(), fine[place], half_px[place])) * 4 * STRIPE_INSET_M / width
-            )
-            for kind, share in ((0, 1 - 2 * STRIPE_INSET_M / width), (1, 1.0)):
+            half = float(np.interp(along.mean(), fine[place], half_px[place]))
+            stripe_px = half * 2 * paint.stripe(width) / width
+            for kind, share in ((0, 1 - 2 * paint.inset(width) / width), (1, 1.0)):
                 lines.append(_Line(view, np.full(POINTS, side * share), along, kind, reach, stripe_px))
-    if not bars:
+    if not with_bars:
         return lines
-    for far, start in ((False, BARS_START_M), (True, length - BARS_START_M)):
+    marks_m = np.array([*paint.bars_m, *np.ravel(paint.across_m)])
+    for far in (False, True):
         if scene.displaced[view, int(far)]:
             continue  # arrows and a transverse bar lie before a displaced threshold
-        inner = start - BARS_M if far else start + BARS_M
-        ends = _pixels(scene, theta, view, np.zeros(2), np.array([start, inner]) / length)
+        marks = (length - marks_m if far else marks_m) / length
+        ends = _pixels(scene, theta, view, np.zeros(2), marks[:2])
         bars_px = float(np.hypot(*(ends[1] - ends[0])))
-        if np.isfinite(bars_px) and bars_px > 5.0:
+        if np.isfinite(bars_px) and bars_px > RESOLVED_PX:
             across = np.linspace(-0.84, 0.84, POINTS)
-            reach = min(reach_px, 0.5 * bars_px)
-            lines.append(
-                _Line(view, across, np.full(POINTS, start / length), 2, reach, 0.0, (inner - start) / length)
-            )
+            start = np.full(POINTS, marks[0])
+            lines.append(_Line(view, across, start, 2, reach_px, marks=tuple(marks)))
     return lines
 
 

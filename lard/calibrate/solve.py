@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lard.calibrate.measure import Measured, measure
 from lard.calibrate.scene import Scene, project_points
 from lard.errors import DataError
+from lard.quality.paint import PAINTS, Paint
 
 Array = NDArray[np.float64]
 
@@ -60,6 +61,7 @@ def calibrate(
     workers: int,
     reach_px: float = REACH_PX,
     min_measured: int = 30,
+    paint: Paint = PAINTS["standard"],
 ) -> Calibration:
     """Estimate the scene's parameters from its pictures; DataError when too few lines are found."""
     theta = np.zeros(len(scene.parameters))
@@ -69,7 +71,7 @@ def calibrate(
         if len(views) == 0:
             continue
         for _ in range(2):
-            found = measure(scene, theta, views, image_of, reach_px, workers, bars=False)
+            found = measure(scene, theta, views, image_of, reach_px, workers, paint, with_bars=False)
             if len(found) < min_measured:
                 break  # nearer pictures will add some
             theta = _solve(scene, theta, found)
@@ -79,7 +81,7 @@ def calibrate(
             f"{min_measured} are needed; check that pictures and frames belong together, or raise --reach-px"
         )
     for _ in range(2):  # bars only now: from afar one marking is soon taken for another
-        found = measure(scene, theta, np.arange(len(scene.frame)), image_of, reach_px, workers)
+        found = measure(scene, theta, np.arange(len(scene.frame)), image_of, reach_px, workers, paint)
         at = theta
         theta = _solve(scene, at, found)
     seen = _observed(scene, at, found)

@@ -26,11 +26,16 @@ from lard.cli.airports import runways_option
 @click.option(
     "--reach-px", default=8.0, show_default=True, help="Search so many pixels to either side of a line."
 )
+@click.option(
+    "--paint",
+    help="How the source paints its runways: standard (ICAO and FAA) or flightgear.  "
+    "[default: flightgear for its pictures, else standard]",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--workers", type=int, help="Threads.  [default: LARD_WORKERS, else all]")
 def calibrate(
     dataset: Path, runways: str, estimate: str, source: str | None, reach_m: float, reach_px: float,
-    out: Path, workers: int | None,
+    paint: str | None, out: Path, workers: int | None,
 ) -> None:  # fmt: skip
     """Find runway lines in the pictures of DATASET and say what would put the projected ones onto them.
 
@@ -49,6 +54,7 @@ def calibrate(
     from lard.calibrate.solve import MOST_AFTER_PX
     from lard.calibrate.solve import calibrate as solve
     from lard.errors import DataError
+    from lard.quality.paint import PAINTS, paint_of
     from lard.tables import FRAMES, MANIFEST, read_table
     from lard.workers import default_workers
 
@@ -64,8 +70,12 @@ def calibrate(
     database = open_database(runways)
     groups = [name.strip() for name in estimate.split(",") if name.strip()]
     scene = scene_of(frames, database, groups, reach_m)
-    found = solve(scene, lambda name: dataset / images[name], workers or int(default_workers()), reach_px)
-    name = source or (str(manifest["source"][0]) if len(manifest) else dataset.name)
+    origin = str(manifest["source"][0]) if len(manifest) else dataset.name
+    found = solve(
+        scene, lambda name: dataset / images[name], workers or int(default_workers()), reach_px,
+        paint=paint_of(paint or (origin if origin in PAINTS else "standard")),
+    )  # fmt: skip
+    name = source or origin
     paths = write_outputs(found, scene, frames, database, name, out)
     width = max(len(parameter) for parameter in found.parameters)
     for parameter, value, sd, resolved in zip(

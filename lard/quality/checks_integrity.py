@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lard.quality.checks_coverage import label_name
 from lard.quality.checks_pictures import daylit, every, horizons, parallel, subject_of
-from lard.quality.dataset import CAMERA, Dataset, posed
+from lard.quality.dataset import CAMERA, Dataset, posed, sources_of
 from lard.quality.model import Offence, Outcome, check
 from lard.quality.overlay import Still, still_parts
 from lard.quality.tearing import unpacked
@@ -218,7 +218,7 @@ def undeclared(
     A sample of each source is looked at, evenly spread; returns what was looked at as well.
     """
     groups: dict[tuple[str, int, int], list[str]] = defaultdict(list)
-    sources = _sources(data)
+    sources = sources_of(data)
     for image, width, height in (
         pictures.filter(pl.col("fault") == "").select("image", "width_px", "height_px").iter_rows()
     ):
@@ -255,14 +255,6 @@ def _marks(still: Still, band: int, height: int) -> list[tuple[float, str]]:
             text = f"the same overlay at columns {o.x0} to {o.x1}, rows {o.y0} to {o.y1}"
             marks.append((float(o.y1 - o.y0), text))
     return marks
-
-
-def _sources(data: Dataset) -> dict[str, str]:
-    """Source of each frame, where one is named."""
-    for table in (data.manifest, data.frames):
-        if table is not None and "source" in table.columns:
-            return dict(table.select("frame_id", "source").drop_nulls().iter_rows())
-    return {}
 
 
 def _read(data: Dataset, images: list[str], k: int) -> NDArray[np.uint8] | None:

@@ -15,9 +15,10 @@ from lard.progress import track
 from lard.quality import geometry
 from lard.quality.checks_accuracy import label_corners
 from lard.quality.checks_coverage import label_name
-from lard.quality.dataset import CAMERA, DISTORTION, POSE, Dataset, posed, with_distortion
+from lard.quality.dataset import CAMERA, DISTORTION, POSE, Dataset, posed, sources_of, with_distortion
 from lard.quality.edges import Alignment, align, horizon_offset
 from lard.quality.model import Offence, Outcome, check
+from lard.quality.paint import PAINTS
 
 Array = NDArray[np.float64]
 Found = TypeVar("Found")
@@ -89,13 +90,16 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
         usable &= ~data.labels["frame_id"].is_in(list(dim)).to_numpy()[found.rows]
     rows = every(np.flatnonzero(usable), int(limits["max_samples"]))
+    sources = sources_of(data)
 
     def fit(k: int) -> Alignment | None:
         grey = grey_of(data, str(data.labels["frame_id"][int(found.rows[k])]))  # type: ignore[index]
         points = geometry.cart(found.corners[k], str(found.earth[k]))
         width = float(np.linalg.norm(points[2] - points[3]))
         length = float(np.linalg.norm((points[0] + points[1] - points[2] - points[3]) / 2))
-        return None if grey is None else align(grey, corners[k], width, length)
+        source = sources.get(str(data.labels["frame_id"][int(found.rows[k])]), "")  # type: ignore[index]
+        paint = PAINTS.get(source, PAINTS["standard"])
+        return None if grey is None else align(grey, corners[k], width, length, paint)
 
     fits = parallel(data, rows.tolist(), fit, "label against picture")
     seen = [(int(k), a) for k, a in zip(rows, fits, strict=True) if a is not None]

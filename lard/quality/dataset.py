@@ -286,3 +286,11 @@ def _load_own(root: Path) -> Dataset:
         meta=meta,
         problems=tuple(problems),
     )
+
+
+def sources_of(data: Dataset) -> dict[str, str]:
+    """Source of each frame, where one is named."""
+    for table in (data.manifest, data.frames):
+        if table is not None and "source" in table.columns:
+            return dict(table.select("frame_id", "source").drop_nulls().iter_rows())
+    return {}

@@ -1,8 +1,8 @@
 """Where painted edges and the horizon lie in a picture, to a fraction of a pixel.
 
 A painted line is found as the stripe in the brightness across it, the median of many places along it, so that
-other markings and texture do not matter; the threshold as the start of the bars behind it, which ICAO and FAA
-put in the same place. What is estimated is by how much the label would have to be moved, and widened, to fit.
+other markings and texture do not matter; the threshold as the start of the bars behind it, with or without a
+stripe across before them. What is estimated is by how much the label has to be moved, and widened, to fit.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
+from lard.quality.paint import PAINTS, Paint
+
 Array = NDArray[np.float64]
 Grey = NDArray[Any]
 
 REACH_PX = 6.0
 STEP_PX = 0.25
-STRIPE_INSET_M = 0.45  # centre of a 0.9 m side stripe inside the runway's edge
-BARS_START_M, BARS_M = 6.0, 30.0  # threshold bars: how far behind the threshold, and their least length
 PLACES = 60
 MIN_CONTRAST = 4.0  # grey levels
-MIN_BARS_PX = 2.0
+MIN_BARS_PX, RESOLVED_PX = 2.0, 7.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,9 @@ class Alignment:
         return float(np.hypot(*self.shift_px))
 
 
-def align(grey: Grey, corners_px: Array, width_m: float, length_m: float) -> Alignment | None:
+def align(
+    grey: Grey, corners_px: Array, width_m: float, length_m: float, paint: Paint = PAINTS["standard"]
+) -> Alignment | None:
     """Shift of the paint against the label's corners TL, TR, BR, BL (4, 2); None where too little is seen."""
     ground = np.array(
         [[-width_m / 2, length_m], [width_m / 2, length_m], [width_m / 2, 0.0], [-width_m / 2, 0.0]],
@@ -48,7 +50,7 @@ def align(grey: Grey, corners_px: Array, width_m: float, length_m: float) -> Ali
     )
     to_px = cv2.getPerspectiveTransform(ground, corners_px.astype(np.float32)).astype(np.float64)
     rows, offsets = [], []
-    inner = width_m / 2 - STRIPE_INSET_M
+    inner, stripe_m = width_m / 2 - paint.inset(width_m), paint.stripe(width_m)
     for side in (-1.0, 1.0):
         line = _line(
             to_px, np.full(400, side * inner), np.linspace(0.0, min(length_m, 1500.0), 400), grey.shape
@@ -61,20 +63,20 @@ def align(grey: Grey, corners_px: Array, width_m: float, length_m: float) -> Ali
             - _project(to_px, np.array([[side * inner, 100.0]]))[0]
         )
         normal = normal if normal @ outwards > 0 else -normal
-        offset = ridge(_profile(grey, points, normal), 2 * STRIPE_INSET_M * abs(float(normal @ outwards)))
+        offset = ridge(_profile(grey, points, normal), stripe_m * abs(float(normal @ outwards)))
         if offset is None:
             return None
         rows.append([normal[0], normal[1], 1.0])
         offsets.append(offset * STEP_PX - REACH_PX)
-    line = _line(to_px, np.linspace(-0.42, 0.42, 200) * width_m, np.full(200, BARS_START_M), grey.shape)
+    line = _line(to_px, np.linspace(-0.42, 0.42, 200) * width_m, np.full(200, paint.bars_m[0]), grey.shape)
     if line is None:
         return None
     points, normal = line
-    ends = _project(to_px, np.array([[0.0, BARS_START_M], [0.0, BARS_START_M + BARS_M]]))
-    towards_bars = float(normal @ (ends[1] - ends[0]))
-    if abs(towards_bars) < MIN_BARS_PX:
+    marks = np.array([*paint.bars_m, *np.ravel(paint.across_m)])
+    ends = (_project(to_px, np.column_stack([np.zeros(len(marks)), marks])) - points.mean(axis=0)) @ normal
+    if abs(ends[1] - ends[0]) < MIN_BARS_PX:
         return None
-    offset = step(np.mean(samples(grey, points, normal, REACH_PX), axis=0), float(np.sign(towards_bars)))
+    offset = bars(np.mean(samples(grey, points, normal, REACH_PX), axis=0), ends)
     if offset is None:
         return None
     rows.append([normal[0], normal[1], 0.0])
@@ -171,6 +173,69 @@ def _misfit(profile: Array, x: Array, shifts: Array, width_px: float, blur_px: f
     normal = np.einsum("kmi,kmj->kij", basis, basis) + 1e-9 * np.eye(3)
     levels = np.linalg.solve(normal, np.einsum("kmi,m->ki", basis, profile)[..., None])
     return np.asarray(np.sum((np.matmul(basis, levels)[..., 0] - profile) ** 2, axis=1))
+
+
+def bars(profile: Array, marks_px: Array) -> float | None:
+    """Place (index, fractional) of the start of threshold bars in a profile across it; None without bars.
+
+    profile: brightness every STEP_PX, its middle where the bars should start; marks_px: start and end of the
+    bars, then of each stripe across that may be painted before them (2 + 2 n,), on the profile's axis. The
+    model is a blurred staircase: pavement, perhaps one stripe, pavement, bars, anything behind them. Bars of
+    less than RESOLVED_PX are taken for a step, from which a stripe before them may lead away by a pixel.
+    """
+    reach = (len(profile) - 1) * STEP_PX / 2
+    x = np.arange(len(profile)) * STEP_PX - reach
+    sign = 1.0 if marks_px[1] > marks_px[0] else -1.0
+    edges = sign * (marks_px - marks_px[0])
+    profile, limit = (profile if sign > 0 else profile[::-1]), reach - 1.0
+    if float(np.ptp(profile)) < 2 * MIN_CONTRAST:
+        return None
+    if edges[1] < RESOLVED_PX:
+        found = step(profile, 1.0)
+        return found if found is None or sign > 0 else len(profile) - 1 - found
+    stripes: list[tuple[float, float] | None] = [
+        None, *((float(edges[i]), float(edges[i + 1])) for i in range(2, len(edges), 2))
+    ]  # fmt: skip
+    best = (np.inf, 0.0)
+    for shifts, blurs in ((np.arange(-limit, limit + 0.01, 0.25), (0.7,)), (None, _BLURS_PX)):
+        tried: NDArray[Any] = best[1] + np.linspace(-0.4, 0.4, 33) if shifts is None else shifts
+        best = min(_stairs(profile, x, tried, edges[1], stripe, blur) for stripe in stripes for blur in blurs)
+    if not np.isfinite(best[0]) or abs(best[1]) > limit - 0.05:
+        return None
+    return (reach + sign * best[1]) / STEP_PX
+
+
+def _stairs(
+    profile: Array,
+    x: Array,
+    shifts: Array,
+    bars_px: float,
+    stripe: tuple[float, float] | None,
+    blur_px: float,
+) -> tuple[float, float]:
+    """Least squared misfit of bars at one of the shifts (k,), and that shift; inf if none are bright."""
+    root = np.sqrt(2) * blur_px
+
+    def rise(at_px: float) -> Array:
+        return np.asarray(0.5 * (1 + erf((x - shifts[:, None] - at_px) / root)))
+
+    begin, end = rise(0.0), rise(bars_px)
+    columns = [np.ones_like(begin), begin - end, end]
+    if stripe is not None:
+        columns.append(rise(stripe[0]) - rise(stripe[1]))
+    basis = np.stack(columns, axis=-1)
+    normal = np.einsum("kmi,kmj->kij", basis, basis) + 1e-6 * np.eye(len(columns))
+    levels = np.linalg.solve(normal, np.einsum("kmi,m->ki", basis, profile)[..., None])
+    misfit = np.sum((np.matmul(basis, levels)[..., 0] - profile) ** 2, axis=1)
+    bright = levels[:, 1, 0] > 2 * MIN_CONTRAST
+    if stripe is not None:
+        bright &= levels[:, 3, 0] > 2 * MIN_CONTRAST
+    misfit = np.where(bright, misfit, np.inf)
+    k = int(np.argmin(misfit))
+    shift = float(shifts[k])
+    if 0 < k < len(shifts) - 1 and np.isfinite(misfit[k - 1 : k + 2]).all():
+        shift += (_peak(-misfit, k) - k) * float(shifts[1] - shifts[0])
+    return float(misfit[k]), shift
 
 
 def step(profile: Array, sign: float = 0.0) -> float | None:
