@@ -197,8 +197,10 @@ def bars(profile: Array, marks_px: Array) -> float | None:
         None, *((float(edges[i]), float(edges[i + 1])) for i in range(2, len(edges), 2))
     ]  # fmt: skip
     best = (np.inf, 0.0)
-    for shifts, blurs in ((np.arange(-limit, limit + 0.01, 0.25), (0.7,)), (None, _BLURS_PX)):
-        tried: NDArray[Any] = best[1] + np.linspace(-0.4, 0.4, 33) if shifts is None else shifts
+    coarse: Array = np.arange(-limit, limit + 0.01, 0.25)
+    fine: Array = np.linspace(-0.4, 0.4, 33)
+    for shifts, blurs in ((coarse, (0.7,)), (fine, _BLURS_PX)):
+        tried: Array = best[1] + shifts
         best = min(_stairs(profile, x, tried, edges[1], stripe, blur) for stripe in stripes for blur in blurs)
     if not np.isfinite(best[0]) or abs(best[1]) > limit - 0.05:
         return None
