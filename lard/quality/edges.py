@@ -184,7 +184,7 @@ def bars(profile: Array, marks_px: Array) -> float | None:
     less than RESOLVED_PX are taken for a step, from which a stripe before them may lead away by a pixel.
     """
     reach = (len(profile) - 1) * STEP_PX / 2
-    x = np.arange(len(profile)) * STEP_PX - reach
+    x = np.asarray(np.arange(len(profile)) * STEP_PX - reach, np.float64)
     sign = 1.0 if marks_px[1] > marks_px[0] else -1.0
     edges = sign * (marks_px - marks_px[0])
     profile, limit = (profile if sign > 0 else profile[::-1]), reach - 1.0
