@@ -7,14 +7,14 @@ ends are numbered in their own landing direction: right, along (forwards) and up
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from lard.airports.model import Runway, RunwayDatabase
-from lard.camera import Poses, cam_from_ecef
+from lard.camera import Camera, Poses, cam_from_ecef
 from lard.errors import DataError
 from lard.geodesy import ecef_from_geodetic, enu_from_ecef
 from lard.labels.table import facing_end
@@ -45,6 +45,7 @@ PRIOR_SD = {
 
 AIRPORT_ALTITUDE_SD_M = 5.0
 _CAMERA = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
+_BENT = ("k1", "k2", "k3", "fold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Scene:
     frame_ids: tuple[str, ...]  # frames (f), in order
     frame: Ints  # (m,) frame of each view
     poses: Poses  # (m,)
-    camera: dict[str, Array]  # (m,) each of width_px ... cy_px
+    camera: dict[str, Array]  # (m,) each of width_px ... cy_px, k1 ... k3, and the fold's radius
     corners: Array  # (m, 4, 3) TL, TR, BR, BL in ECEF
     axes: Array  # (m, 2, 3, 3) near and far end: rows right, along, up of that end's landing direction
     width_m: Array  # (m,)
@@ -91,13 +92,10 @@ def scene_of(frames: pl.DataFrame, database: RunwayDatabase, groups: Sequence[st
     unknown = [name for name in groups if name not in GROUPS]
     if unknown:
         raise DataError(f"estimate {', '.join(unknown)}: unknown; expected some of {', '.join(GROUPS)}")
-    for name in ("k1", "k2", "k3"):
-        if name in frames.columns and (frames[name].fill_null(0.0) != 0.0).any():
-            raise DataError(f"frames: {name} is not 0; undistort the pictures first, calibration is pinhole")
     earths = frames["earth_model"].unique().sort().to_list()
     if len(earths) > 1:
         raise DataError(f"frames mix the earth models {', '.join(earths)}; calibrate each part by itself")
-    frames = frames.sort("frame_id")
+    frames = _with_lens(frames.sort("frame_id"))
     ids = tuple(frames["frame_id"].to_list())
     place = {frame_id: i for i, frame_id in enumerate(ids)}
     parts: list[dict[str, Array]] = []
@@ -115,7 +113,9 @@ def scene_of(frames: pl.DataFrame, database: RunwayDatabase, groups: Sequence[st
                     continue
                 # each direction keeps its own corners: some databases give an end two altitudes
                 part = _views(end, airport.runway(end.reciprocal), poses[chosen], earths[0])
-                part |= {name: group[name].to_numpy()[chosen].astype(np.float64) for name in _CAMERA}
+                part |= {
+                    name: group[name].to_numpy()[chosen].astype(np.float64) for name in (*_CAMERA, *_BENT)
+                }
                 part["frame"] = rows[chosen].astype(np.float64)
                 near = (part["slant_m"] < reach_m) & (part["slant_m"] > 30.0)
                 part = {key: value[near] for key, value in part.items()}
@@ -127,10 +127,25 @@ def scene_of(frames: pl.DataFrame, database: RunwayDatabase, groups: Sequence[st
     parameters = _parameters(groups, names)
     poses = Poses(**{name: joined[name] for name in _POSE}, earth=earths[0])
     return Scene(
-        ids, joined["frame"].astype(np.int64), poses, {name: joined[name] for name in _CAMERA},
+        ids, joined["frame"].astype(np.int64), poses, {name: joined[name] for name in (*_CAMERA, *_BENT)},
         joined["corners"], joined["axes"], joined["width_m"], joined["length_m"], joined["slant_m"],
         joined["displaced"] > 0, parameters, _columns(parameters, names),
     )  # fmt: skip
+
+
+def _with_lens(frames: pl.DataFrame) -> pl.DataFrame:
+    """Frames with k1 to k3, 0 where not stated, and the radius from which the distortion folds back."""
+    stated = [
+        pl.col(name).fill_null(0.0) if name in frames.columns else pl.lit(0.0).alias(name)
+        for name in _BENT[:3]
+    ]
+    frames = frames.with_columns(*stated)
+    columns = [field.name for field in fields(Camera)]
+    cameras = frames.select(columns).unique()
+    fold = pl.Series("fold", [Camera(*row).fold_radius for row in cameras.iter_rows()], pl.Float64)
+    return frames.join(
+        cameras.with_columns(fold), on=columns, how="left", maintain_order="left", nulls_equal=True
+    )
 
 
 _POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
@@ -226,11 +241,11 @@ def project_points(scene: Scene, theta: Array, view: Ints, across: Array, along:
     half_fov = np.arctan(camera["width_px"] / 2 / camera["fx_px"])
     zoom = np.tan(half_fov) / np.tan(half_fov + np.radians(q["fov_deg"]) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.where(cam[:, 2] > 1.0, zoom / cam[:, 2], np.nan)
+        plane = cam[:, :2] / np.where(cam[:, 2] > 1.0, cam[:, 2], np.nan)[:, None]
+        square = np.minimum(np.hypot(*plane.T), camera["fold"]) ** 2
+    bend = 1 + square * (camera["k1"] + square * (camera["k2"] + square * camera["k3"]))
+    plane = plane * (zoom * bend)[:, None]
     return np.stack(
-        [
-            camera["cx_px"] + camera["fx_px"] * cam[:, 0] * scale,
-            camera["cy_px"] + camera["fy_px"] * cam[:, 1] * scale,
-        ],
+        [camera["cx_px"] + camera["fx_px"] * plane[:, 0], camera["cy_px"] + camera["fy_px"] * plane[:, 1]],
         -1,
     )

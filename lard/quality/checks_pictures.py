@@ -85,7 +85,6 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     usable = np.isfinite(corners).all(axis=(1, 2)) & threshold_in & (near_px >= float(limits["min_width_px"]))
     usable &= (along > 0) & (along <= float(limits["max_along_track_m"]))
     usable &= target | (data.kind != "lard")
-    usable &= ~np.any([found.camera[name] != 0 for name in DISTORTION], axis=0)  # edges are sought straight
     if data.frames is not None:
         dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
         usable &= ~data.labels["frame_id"].is_in(list(dim)).to_numpy()[found.rows]
@@ -97,9 +96,14 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         points = geometry.cart(found.corners[k], str(found.earth[k]))
         width = float(np.linalg.norm(points[2] - points[3]))
         length = float(np.linalg.norm((points[0] + points[1] - points[2] - points[3]) / 2))
+        lens = {name: values[k : k + 1] for name, values in found.camera.items()}
+        if grey is not None and any(lens[name][0] for name in DISTORTION):
+            grey, quad = _straight(grey, lens, corners[k])
+        else:
+            quad = corners[k]
         source = sources.get(str(data.labels["frame_id"][int(found.rows[k])]), "")  # type: ignore[index]
         paint = PAINTS.get(source, PAINTS["standard"])
-        return None if grey is None else align(grey, corners[k], width, length, paint)
+        return None if grey is None else align(grey, quad, width, length, paint)
 
     fits = parallel(data, rows.tolist(), fit, "label against picture")
     seen = [(int(k), a) for k, a in zip(rows, fits, strict=True) if a is not None]
@@ -125,6 +129,20 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         f"common shift ({shift[0]:+.2f}, {shift[1]:+.2f}) px"
     )
     return Outcome(passed, message, median, limit, tuple(offences), len(seen))
+
+
+def _straight(
+    grey: NDArray[np.float32], camera: Mapping[str, Array], corners: Array
+) -> tuple[NDArray[np.float32], Array]:
+    """A picture and corners (4, 2) as the same camera without distortion would have them."""
+    fx, fy, cx, cy = (float(camera[name][0]) for name in ("fx_px", "fy_px", "cx_px", "cy_px"))
+    k1, k2, k3 = (float(camera[name][0]) for name in DISTORTION)
+    bends = np.array([k1, k2, 0.0, 0.0, k3])
+    # OpenCV has the first pixel's centre at 0
+    matrix = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1.0]])
+    straight = cv2.undistortPoints(corners.reshape(-1, 1, 2) - 0.5, matrix, bends, P=matrix)
+    picture = np.asarray(cv2.undistort(grey, matrix, bends), np.float32)
+    return picture, np.asarray(straight, np.float64).reshape(-1, 2) + 0.5
 
 
 @check(
