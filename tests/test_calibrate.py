@@ -228,16 +228,16 @@ def test_lenses_that_bend_are_calibrated_and_checked(tmp_path: Path) -> None:
     ground, surface = make_scene(
         tmp_path / "ground", AIRPORT, (4096, 6144), 0.5, 7, fields_and_grass, painted
     )
-    along = np.geomspace(350.0, 2500.0, 16)
-    spread = np.linspace(-1.0, 1.0, 16)
+    along = np.geomspace(320.0, 2000.0, 24)
+    spread = np.linspace(-1.0, 1.0, 24)
     poses = pose_of(
         AIRPORT.runway("07"),
-        Approaches(along, 1.5 * spread, 3 + 0.5 * spread[::-1], 16 * spread, -3, 6 * spread),
+        Approaches(along, 1.5 * spread, 3 + 0.5 * spread[::-1], 12 * spread, -3, 6 * spread),
     )
     (tmp_path / "images").mkdir()
     grounds = AIRPORT.runway("07").corners_ecef("wgs84")
     distances = []
-    for i in range(16):
+    for i in range(24):
         picture = render_frame(ground, surface, poses[i], lens, Conditions(3e4))
         Image.fromarray(picture).save(tmp_path / f"images/f{i:03d}.png")
         corners = project(to_camera(grounds, poses[i])[0], lens)

@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import theilslopes
 
 from lard.calibrate.scene import Scene, project_points
 from lard.errors import DataError
@@ -31,6 +32,8 @@ POINTS = 24
 PIECES = 12
 PIECE_PX = 24.0
 MIN_PIECE_PX = 8.0
+LEAST_PIECES = 3
+IN_LINE_PX = 0.75
 KINDS = ("stripe", "edge", "bars")
 
 
@@ -125,9 +128,29 @@ def _measure_view(
                 (view, line.across[middle], line.along[middle], *normal, offset * STEP_PX - line.reach_px,
                  line.kind)
             )  # fmt: skip
-    kinds = {row[-1] for row in rows}
+    stripes, edges, rest = ([row for row in rows if row[-1] == kind] for kind in range(3))
     # one law per view: a stripe's centre and the pavement's edge are not the same line
-    return [row for row in rows if row[-1] != 1 or 0 not in kinds]
+    return [*(_in_line(stripes) or _in_line(edges)), *rest]
+
+
+def _in_line(rows: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Pieces of a side that agree on a straight line; sides of fewer than LEAST_PIECES such are left out.
+
+    An error of pose or runway moves and turns a side as a whole; a piece that lies elsewhere is of
+    something else.
+    """
+    kept = []
+    for sign in (-1.0, 1.0):
+        side = np.array([row for row in rows if row[1] * sign > 0])
+        if len(side) < LEAST_PIECES:
+            continue
+        # along the side in the picture, not on the ground: pieces are evenly spaced there
+        place = np.arange(len(side), dtype=np.float64)
+        slope, start, *_ = theilslopes(side[:, 5], place)
+        near = np.abs(side[:, 5] - start - slope * place) < IN_LINE_PX
+        if near.sum() >= max(LEAST_PIECES, 0.6 * len(side)):
+            kept += [tuple(row) for row in side[near]]
+    return kept
 
 
 def _lines(
@@ -156,7 +179,8 @@ def _lines(
             reach = min(reach_px, 0.4 * float(np.interp(end, fine[place], half_px[place])))
             half = float(np.interp(along.mean(), fine[place], half_px[place]))
             stripe_px = half * 2 * paint.stripe(width) / width
-            for kind, share in ((0, 1 - 2 * paint.inset(width) / width), (1, 1.0)):
+            kinds = ((0, 1 - 2 * paint.inset(width) / width), (1, 1.0))
+            for kind, share in kinds if paint.edges else kinds[:1]:
                 lines.append(_Line(view, np.full(POINTS, side * share), along, kind, reach, stripe_px))
     if not with_bars:
         return lines

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lard.airports.model import Runway, RunwayDatabase
 from lard.camera import Camera, Poses, cam_from_ecef
 from lard.errors import DataError
-from lard.geodesy import ecef_from_geodetic, enu_from_ecef
+from lard.geodesy import ecef_from_geodetic, enu_from_ecef, wrap_deg
 from lard.labels.table import facing_end
 
 Array = NDArray[np.float64]
@@ -44,6 +44,8 @@ PRIOR_SD = {
 """Standard deviation expected before any picture is looked at, by the last part of a parameter's name."""
 
 AIRPORT_ALTITUDE_SD_M = 5.0
+MOST_ACROSS_DEG = 40.0
+"""Runways that run more across the view are left out: their sides lie too flat in the picture."""
 _CAMERA = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
 _BENT = ("k1", "k2", "k3", "fold")
 
@@ -118,6 +120,7 @@ def scene_of(frames: pl.DataFrame, database: RunwayDatabase, groups: Sequence[st
                 }
                 part["frame"] = rows[chosen].astype(np.float64)
                 near = (part["slant_m"] < reach_m) & (part["slant_m"] > 30.0)
+                near &= np.abs(wrap_deg(poses.yaw_deg[chosen] - end.heading_deg)) < MOST_ACROSS_DEG
                 part = {key: value[near] for key, value in part.items()}
                 parts.append(part)
                 names += [(airport.icao, end.ident, end.reciprocal)] * int(near.sum())

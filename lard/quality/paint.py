@@ -25,6 +25,8 @@ class Paint:
     """Threshold bars, from and (at least) to, behind the threshold."""
     across_m: tuple[tuple[float, float], ...] = ()
     """Stripes across the runway that may be painted at a threshold, from and to; nearer than the bars."""
+    edges: bool = True
+    """Whether pavement ends at the declared edge, so that a step there may be looked for."""
 
     def inset(self, width_m: float) -> float:
         """Centre of a side stripe inside the edge of a runway of a width, metres."""
@@ -40,7 +42,11 @@ PAINTS = {
     "standard": Paint(inset_m=0.45, stripe_m=0.9, across_m=((-1.8, 0.0), (0.0, 3.05))),
     # measured in Textures/Runway/pa_*.png of FlightGear 2020.3, 61.57 m to a texture's length
     "flightgear": Paint(
-        inset_share=0.0234, stripe_share=0.0182, bars_m=(9.74, 56.1), across_m=((0.0, 3.85),)
+        inset_share=0.0234,
+        stripe_share=0.0182,
+        bars_m=(9.74, 56.1),
+        across_m=((0.0, 3.85),),
+        edges=False,
     ),
 }
 
