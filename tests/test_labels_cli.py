@@ -132,3 +132,17 @@ def test_convert_chain_keeps_the_poses(place: Path) -> None:
     assert a["runway"].equals(d["runway"])
     message = run("scenario", "convert", place / "a.yaml", place / "b.esp", "--to", "v1", code=2)
     assert "a scenario as v1 is called .yaml or .yml" in message
+
+
+def test_a_dataset_folder_is_labelled_in_place(place: Path) -> None:
+    """What `lard render` leaves is a folder: labels and dataset.json join it, and it can be looked at."""
+    folder = place / "set"
+    (folder / "images").mkdir(parents=True)
+    frames = read_table(place / "frames.parquet", FRAMES)
+    write_table(frames, folder / "frames.parquet", FRAMES)
+    for name in frames["frame_id"]:
+        Image.new("RGB", (1024, 1024)).save(folder / "images" / f"{name}.jpg")
+    run("label", folder, "--runways", place / "db.json", "--odd", SPEC)
+    assert len(read_table(folder / "labels.parquet", LABELS))
+    run("inspect", folder, "--out", place / "sheet.png", "--n", 4, "--tile-px", 100)
+    assert "--out is missing" in run("label", place / "S" / "S.yaml", code=2)

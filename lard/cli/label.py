@@ -34,9 +34,9 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
 )
 @click.option(
     "--out",
-    required=True,
     type=click.Path(path_type=Path),
-    help="Labels to write: .parquet (our table) or .csv (LARD's).",
+    help="Labels to write: .parquet (our table) or .csv (LARD's). "
+    "Default for a dataset folder: its labels.parquet.",
 )
 @click.option(
     "--odd",
@@ -85,14 +85,16 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
 @click.option(
     "--type", "image_type", default="earth_studio", show_default=True, help="Column `type` of a .csv."
 )
-def label(scenario: Path, runways: str, convention: str, out: Path, **options: Any) -> None:  # fmt: skip
+def label(scenario: Path, runways: str, convention: str, out: Path | None, **options: Any) -> None:
     """Label every runway in view of each pose of SCENARIO.
 
-    SCENARIO is a frames table (.parquet), a LARD V1 or V2 scenario (.yaml) or an Earth Studio file
-    (.json camera track, .esp project).
+    SCENARIO is a frames table (.parquet) or the dataset folder that holds it, a LARD V1 or V2 scenario
+    (.yaml) or an Earth Studio file (.json camera track, .esp project). A dataset folder gets its
+    labels.parquet and a dataset.json that says by what it was labelled.
 
     \b
     Examples:
+      lard label data/ortho
       lard label data/frames.parquet --out labels.parquet
       lard label KATL/KATL.yaml --runways runways_db_V2_ArcGIS.json --convention lard-v2 --out KATL.csv
       lard label LFPO_24/LFPO_24.yaml --runways runways_database.json --convention lard-v1 --out d.csv
@@ -101,6 +103,11 @@ def label(scenario: Path, runways: str, convention: str, out: Path, **options: A
     from lard.export.conventions import find_footage
     from lard.scenario.formats import read_scenario
 
+    if scenario.is_dir():
+        out = out or scenario / "labels.parquet"
+        scenario = scenario / "frames.parquet"
+    if out is None:
+        raise DataError("--out is missing: the .parquet or .csv to write")
     if out.suffix.lower() not in (".parquet", ".csv"):
         raise DataError(f"--out {out}: expected a name that ends in .parquet or .csv")
     if scenario.suffix.lower() == ".parquet" and convention == "exact" and out.suffix.lower() == ".parquet":
@@ -135,12 +142,16 @@ def _terrain(tiles: tuple[Path, ...]) -> Terrain | None:
 def _label_frames(path: Path, runways: str, odd: str, out: Path, tiles: tuple[Path, ...]) -> None:
     from lard.airports.files import open_database
     from lard.labels import label_frames
+    from lard.labels.dataset import describe
     from lard.odd import load_spec
-    from lard.tables import FRAMES, LABELS, read_table, write_table
+    from lard.tables import FRAMES, LABELS, read_table, write_json, write_table
 
-    frames = read_table(path, FRAMES)
-    labels = label_frames(frames, open_database(runways), load_spec(odd), _terrain(tiles))
+    frames, db, spec = read_table(path, FRAMES), open_database(runways), load_spec(odd)
+    labels = label_frames(frames, db, spec, _terrain(tiles))
     write_table(labels, out, LABELS)
+    if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
+        source = path.parent.resolve().name
+        write_json(describe(source, frames, db, spec, odd), out.parent / "dataset.json")
     click.echo(f"{len(labels)} labels of {labels['frame_id'].n_unique()} frames in {out}")
 
 
