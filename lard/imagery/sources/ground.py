@@ -26,6 +26,7 @@ from lard.tables import folder_lock
 REACH_FACTORS = (1.0, 4 / 3, 2.0, 10 / 3, 20 / 3, 40 / 3, 80 / 3, 160 / 3)
 FILL_ZOOMS = 6
 COARSE = ("average", "zooms")
+COARSEST_M = 8.0
 _ZOOM_SLACK = 1.05
 _VERSION = "1"
 _NAMED_HOLES = 6
@@ -45,7 +46,7 @@ class GroundRequest:
     jpeg_quality: int | None = 93
 
     def __post_init__(self) -> None:
-        if not 0.05 <= self.gsd_m <= 8:
+        if not 0.05 <= self.gsd_m <= COARSEST_M:
             raise SourceError(f"--gsd {self.gsd_m:g}: expected 0.05 to 8 metres")
         if not 100 <= self.reach_m <= 50_000:
             raise SourceError(f"--reach {self.reach_m:g}: expected 100 to 50,000 metres")

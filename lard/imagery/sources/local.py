@@ -10,7 +10,7 @@ from lard.airports.model import Airport
 from lard.errors import SourceError
 from lard.imagery.ground.compose import Plan, compose_levels, runway_zones, up_to_date
 from lard.imagery.ground.rasters import RasterSampler, local_crs
-from lard.imagery.sources.ground import GroundRequest, request_grids
+from lard.imagery.sources.ground import COARSEST_M, GroundRequest, request_grids
 from lard.imagery.sources.providers import split_spec
 from lard.imagery.sources.source import UNSTATED_ATTRIBUTION, UNSTATED_LICENCE
 from lard.tables import folder_lock
@@ -41,9 +41,10 @@ def ground_of_rasters(
     sampler = RasterSampler.of(raster_paths(spec), icao, lat, lon)
     found_m = sampler.gsd_m()
     if found_m > request.gsd_m * _FINER:
+        else_ask = f" or ask for --gsd {found_m:.3g}" if found_m <= COARSEST_M else ""
         raise SourceError(
             f"{icao}: the rasters have {found_m:.3g} m per pixel; {request.gsd_m:g} m is wanted: "
-            f"use finer ones or ask for --gsd {found_m:.3g}"
+            f"use finer ones{else_ask}"
         )
     zones = runway_zones(airport, lat, lon)
     wanted = {
