@@ -13,8 +13,8 @@ from scipy.special import erf
 from lard.airports.corrections import Correction, apply_corrections, read_corrections
 from lard.airports.model import RunwayDatabase
 from lard.approach import Approaches, pose_of
-from lard.calibrate.outputs import corrected_frames, decided, write_outputs
-from lard.calibrate.scene import scene_of
+from lard.calibrate.outputs import corrected_frames, corrections_of, decided, write_outputs
+from lard.calibrate.scene import project_points, scene_of
 from lard.calibrate.solve import Calibration, calibrate
 from lard.camera import Camera, Poses, project, to_camera
 from lard.errors import DataError
@@ -98,7 +98,7 @@ def run(folder: Path, frames: pl.DataFrame, database: RunwayDatabase, groups: li
     return calibrate(scene, lambda name: folder / f"images/{name}.png", 2)
 
 
-GROUPS = ["fov", "pitch", "yaw", "roll", "altitude", "lateral"]
+GROUPS = ["fov", "pitch", "yaw", "roll", "altitude", "lateral", "profile"]
 
 
 def test_planted_errors_come_back_to_a_tenth(flight: tuple[Path, Poses]) -> None:
@@ -256,3 +256,19 @@ def test_lenses_that_bend_are_calibrated_and_checked(tmp_path: Path) -> None:
     assert np.median(np.abs(found.after_px)) < 0.1
     straight = run(tmp_path, frames.drop("k1", "k2", "k3"), DATABASE, ["pitch", "yaw", "roll"])
     assert np.median(np.abs(straight.after_px)) > 0.3, "a bent picture is no turned one"
+
+
+def test_a_runway_that_follows_the_land_is_found_out(flight: tuple[Path, Poses]) -> None:
+    """The middle of a strip moves by the profile, its thresholds do not; straight runways have none."""
+    folder, poses = flight
+    found = run(folder, stated(poses), DATABASE, [*GROUPS])
+    assert abs(decided(found)["XTST.07-25.sag_m"]) < 0.3
+    scene = scene_of(stated(poses), DATABASE, ["profile"], 8000.0)
+    views, half = np.arange(3), np.full(3, 0.5)
+    moved, level = (project_points(scene, np.array([sag]), views, 0 * half, half) for sag in (2.0, 0.0))
+    assert (moved[:, 1] < level[:, 1]).all(), "a middle that lies higher is drawn higher"
+    for along in (np.zeros(3), np.ones(3)):
+        ends = [project_points(scene, np.array([sag]), views, 0 * half, along) for sag in (2.0, 0.0)]
+        np.testing.assert_array_equal(*ends)
+    names = {correction.ident for correction in corrections_of(found, DATABASE, "t")}
+    assert names <= {"07", "25"}

@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lard.calibrate.measure import KINDS
+from lard.calibrate.measure import measure as lines_of
+from lard.calibrate.scene import scene_of
 from lard.errors import SourceError
 from lard.imagery.simulators.flightgear import render_flightgear
 from lard.imagery.simulators.flightgear_install import airport_meshes, find_installation
 from lard.imagery.simulators.flightgear_runways import flightgear_runways
 from lard.imagery.simulators.flightgear_settings import FlightGearSettings
+from lard.quality.paint import PAINTS
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
@@ -48,6 +52,15 @@ def test_pictures_fit_their_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         offsets += [abs(value) for name, value in found.items() if "corner" not in name]
     assert len(offsets) >= 6
     assert np.median(offsets) < 0.5
+    # its paint is known, so that calibration finds the threshold bars where the labels put them
+    scene = scene_of(frames, db, ["pitch"], 3000.0)
+    images, views = tmp_path / "out" / "images", np.arange(len(scene.frame))
+    painted = lines_of(
+        scene, np.zeros(1), views, lambda name: images / f"{name}.jpg", 8.0, 1, PAINTS["flightgear"]
+    )
+    bars = painted.offset_px[painted.kind == KINDS.index("bars")]
+    assert len(bars)
+    assert np.median(np.abs(bars)) < 0.3
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "images").iterdir()}
     render_flightgear(frames, tmp_path / "out", 1, db, FlightGearSettings(vegetation=False))
     assert {path: path.stat().st_mtime_ns for path in kept} == kept

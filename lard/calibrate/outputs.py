@@ -34,7 +34,9 @@ def decided(calibration: Calibration) -> dict[str, float]:
 def corrections_of(calibration: Calibration, database: RunwayDatabase, source: str) -> list[Correction]:
     """One correction per runway end that the source shows elsewhere; altitudes join the ends' up."""
     values = decided(calibration)
-    ends = sorted({tuple(name.split(".")[:2]) for name in values if name.count(".") == 2})
+    ends = sorted(
+        {tuple(name.split(".")[:2]) for name in values if name.count(".") == 2 and not name.endswith("sag_m")}
+    )
     whole = values.get("altitude_m", 0.0)
     corrections = []
     for icao in sorted({name for name, _ in ends} | _airports(calibration)):

@@ -33,13 +33,14 @@ GROUPS = {
     "lateral": ("{airport}.{end}.right_m",),
     "ends": ("{airport}.{end}.right_m", "{airport}.{end}.along_m", "{airport}.{end}.up_m"),
     "width": ("{airport}.{end}.width_m",),
+    "profile": ("{airport}.{strip}.sag_m",),
 }
 """What `--estimate` may name, and the parameters each group adds."""
 
 PRIOR_SD = {
     "fov_deg": 1.5, "pitch_deg": 1.0, "yaw_deg": 1.0, "roll_deg": 1.0,
     "forward_m": 3.0, "right_m": 5.0, "down_m": 3.0, "along_m": 10.0, "up_m": 1.0, "width_m": 3.0,
-    "altitude_m": 20.0,
+    "altitude_m": 20.0, "sag_m": 3.0,
 }  # fmt: skip
 """Standard deviation expected before any picture is looked at, by the last part of a parameter's name."""
 
@@ -75,11 +76,16 @@ class Scene:
 
 QUANTITIES = (
     "fov_deg", "pitch_deg", "yaw_deg", "roll_deg", "forward_m", "right_m", "down_m", "altitude_m",
-    "airport_altitude_m",
+    "airport_altitude_m", "sag_m",
     "near.right_m", "near.along_m", "near.up_m", "near.width_m",
     "far.right_m", "far.along_m", "far.up_m", "far.width_m",
 )  # fmt: skip
 """What moves a view: the order of Scene.column's second axis."""
+
+
+def strip_name(one: str, other: str) -> str:
+    """A strip by both its designators, such as 01-19."""
+    return "-".join(sorted((one, other)))
 
 
 def prior_sd(name: str) -> float:
@@ -188,7 +194,10 @@ def _parameters(groups: Sequence[str], names: Sequence[tuple[str, str, str]]) ->
     found: dict[str, None] = {}
     for group in groups:
         for pattern in GROUPS[group]:
-            if "{end}" in pattern:
+            if "{strip}" in pattern:
+                strips = sorted({(airport, strip_name(*idents)) for airport, *idents in names})
+                found |= {pattern.format(airport=a, strip=s): None for a, s in strips}
+            elif "{end}" in pattern:
                 found |= {pattern.format(airport=a, end=e): None for a, e in ends}
             elif "{airport}" in pattern:
                 found |= {pattern.format(airport=a): None for a in airports}
@@ -203,6 +212,7 @@ def _columns(parameters: tuple[str, ...], names: Sequence[tuple[str, str, str]])
     for key in dict.fromkeys(names):
         airport, near, far = key
         keys = [f"camera.{name}" for name in QUANTITIES[:7]] + ["altitude_m", f"{airport}.altitude_m"]
+        keys.append(f"{airport}.{strip_name(near, far)}.sag_m")
         for end in (near, far):
             keys += [f"{airport}.{end}.{name}" for name in ("right_m", "along_m", "up_m", "width_m")]
         rows[key] = [index.get(name, -1) for name in keys]
@@ -228,6 +238,9 @@ def project_points(scene: Scene, theta: Array, view: Ints, across: Array, along:
         middle = middle + np.einsum("nk,nki->ni", move, axes) + lift * axes[:, 2]
         ends.append(middle + across[:, None] * half)
     points = ends[0] + along[:, None] * (ends[1] - ends[0])
+    # runways follow the land: a parabola between the thresholds, sag_m high in the middle
+    share = np.clip(along, 0.0, 1.0)
+    points = points + (4 * share * (1 - share) * q["sag_m"])[:, None] * near_axes[:, 2]
     poses = Poses(
         scene.poses.lat_deg[view],
         scene.poses.lon_deg[view],

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 STAGES_M = (3000.0, 1500.0, 800.0, 400.0, 0.0)
 REACH_PX = 8.0
-HUBER = 1.5
+HUBER, TUKEY = 1.5, 4.685  # in robust standard deviations: 95 % efficient on normal errors
 STEPS = {"deg": 1e-3, "m": 1e-2}
 MOST_AFTER_PX = 0.5
 """Median residual above which lines are not where runways of standard paint have them."""
@@ -83,7 +83,7 @@ def calibrate(
     for _ in range(2):  # bars only now: from afar one marking is soon taken for another
         found = measure(scene, theta, np.arange(len(scene.frame)), image_of, reach_px, workers, paint)
         at = theta
-        theta = _solve(scene, at, found)
+        theta = _solve(scene, _solve(scene, at, found), found, at, tukey=True)
     seen = _observed(scene, at, found)
     before = seen - _along_normal(scene, np.zeros_like(theta), found)
     after = seen - _along_normal(scene, theta, found)
@@ -118,19 +118,27 @@ def _spread(residual: Array) -> float:
     return max(1.4826 * float(np.median(np.abs(residual))), 0.05)
 
 
-def _weights(residual: Array) -> Array:
-    """Huber weights over the variance (n,): lines of something else must not pull."""
+def _weights(residual: Array, tukey: bool) -> Array:
+    """Huber's weights over the variance (n,), or Tukey's, which leave lines of something else out."""
     sigma = _spread(residual)
     size = np.abs(residual) / sigma
+    if tukey:
+        return np.maximum(1 - (size / TUKEY) ** 2, 0.0) ** 2 / sigma**2
     return np.where(size > HUBER, HUBER / np.maximum(size, 1e-12), 1.0) / sigma**2
 
 
-def _solve(scene: Scene, theta: Array, found: Measured) -> Array:
-    """Gauss-Newton from theta with the offsets measured there; the prior is centred on 0."""
-    observed, prior = _observed(scene, theta, found), np.diag(1 / scene.prior_sd**2)
+def _solve(
+    scene: Scene, theta: Array, found: Measured, at: Array | None = None, tukey: bool = False
+) -> Array:
+    """Gauss-Newton from theta with the offsets measured at `at`, or there; the prior is centred on 0.
+
+    Tukey's weights need a start that is nearly right.
+    """
+    observed = _observed(scene, theta if at is None else at, found)
+    prior = np.diag(1 / scene.prior_sd**2)
     for _ in range(6):
         residual = observed - _along_normal(scene, theta, found)
-        weight, matrix = _weights(residual), _jacobian(scene, theta, found)
+        weight, matrix = _weights(residual, tukey), _jacobian(scene, theta, found)
         normal = matrix.T @ (weight[:, None] * matrix) + prior
         step = np.linalg.solve(normal, matrix.T @ (weight * residual) - prior @ theta)
         theta = theta + step
@@ -143,7 +151,7 @@ def _uncertainty(
     scene: Scene, theta: Array, found: Measured, residual: Array
 ) -> tuple[Array, tuple[tuple[str, ...], ...]]:
     """Standard deviations (p,), errors of one frame taken as dependent, and the ambiguous sets of causes."""
-    weight, matrix = _weights(residual), _jacobian(scene, theta, found)
+    weight, matrix = _weights(residual, True), _jacobian(scene, theta, found)
     information = matrix.T @ (weight[:, None] * matrix)
     prior = np.diag(1 / scene.prior_sd**2)
     inverse = np.linalg.inv(information + prior)

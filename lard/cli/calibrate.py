@@ -14,10 +14,11 @@ from lard.cli.airports import runways_option
 @runways_option
 @click.option(
     "--estimate",
-    default="fov,pitch,yaw,roll,altitude,lateral",
+    default="fov,pitch,yaw,roll,altitude,lateral,profile",
     show_default=True,
     help="Causes to look for, of fov, pitch, yaw, roll, lever (camera offset), altitude (datum), "
-    "airport-altitude, lateral, ends (right, along, up of every runway end), width.",
+    "airport-altitude, lateral, ends (right, along, up of every runway end), width, profile (how far a "
+    "runway's middle lies above the line between its thresholds).",
 )
 @click.option("--source", help="Name written into the correction table.  [default: the dataset's]")
 @click.option(
