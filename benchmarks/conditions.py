@@ -7,6 +7,7 @@ Without arguments a small painted airport of the tests is used; its objects are 
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -48,7 +49,12 @@ def scene_of_arguments(arguments: list[str]) -> tuple[Scene, str]:
 
 def main() -> None:
     """Print the table."""
-    scene, ident = scene_of_arguments(sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scene", nargs="*", help="ground folder, airport and runway; none: a made-up scene")
+    arguments = parser.parse_args().scene
+    if len(arguments) not in (0, 3):
+        parser.error("expected a ground folder, an airport and a runway, such as data/ground LFPO 06")
+    scene, ident = scene_of_arguments(arguments)
     runway = scene.airport.runway(ident)
     pose = pose_of(runway, Approaches(np.array([1200.0]), 0.0, 3.0, 0.0, -3.0, 0.0))
     cases = {
