@@ -117,12 +117,12 @@ def write_manifest(root: Path) -> None:
     write_table(table, root / "manifest.parquet", MANIFEST)
 
 
-def write_close_ups(root: Path, n: int = 40) -> None:
+def write_close_ups(root: Path, n: int = 600) -> None:
     """Write a clean dataset of a few sharp pictures of near runways, with side stripes and threshold bars."""
     spec, db = load_spec(SPEC), load_shipped()
     zones = tuple(zone for zone in spec.zones if zone.name == "close")
     frames = draw(spec.model_copy(update={"zones": zones}), db, AIRPORTS, n, 3, split=SPLIT).frames
-    frames = frames.filter(pl.col("along_track_m").is_between(300, 1200) & (pl.col("lateral_deg").abs() < 2))
+    frames = frames.filter(pl.col("along_track_m").is_between(280, 500) & (pl.col("lateral_deg").abs() < 2))
     write_table(frames, root / "frames.parquet", FRAMES)
     labels = label_frames(frames, db, spec)
     write_table(labels, root / "labels.parquet", LABELS)

@@ -205,7 +205,7 @@ def test_bars_are_found_with_and_without_a_stripe_before_them(name: str, per_m: 
         place = (np.array([begin_m, end_m]) - paint.bars_m[0]) * per_m + true
         return 0.5 * np.abs(np.subtract(*(erf((x - at) / 0.85) for at in place)))
 
-    marks = (np.array([*paint.bars_m, *np.ravel(paint.across_m)]) - paint.bars_m[0]) * per_m
+    marks = (np.array(paint.marks_m) - paint.bars_m[0]) * per_m
     for stripe in (None, *paint.across_m):
         for true in (-2.4, 0.3, 2.9):
             profile = 70 + 80 * painted_between(*paint.bars_m) + rng.normal(0, 1.0, len(x))
@@ -228,7 +228,7 @@ def test_lenses_that_bend_are_calibrated_and_checked(tmp_path: Path) -> None:
     ground, surface = make_scene(
         tmp_path / "ground", AIRPORT, (4096, 6144), 0.5, 7, fields_and_grass, painted
     )
-    along = np.geomspace(320.0, 2000.0, 24)
+    along = np.geomspace(250.0, 1600.0, 24)
     spread = np.linspace(-1.0, 1.0, 24)
     poses = pose_of(
         AIRPORT.runway("07"),
@@ -246,8 +246,8 @@ def test_lenses_that_bend_are_calibrated_and_checked(tmp_path: Path) -> None:
         found = align(grey, quad, 45.0, 2500.0)
         if found is not None:
             distances.append(found.distance_px)
-    assert len(distances) >= 6
-    assert np.median(distances) < 0.3
+    assert len(distances) >= 4
+    assert np.median(distances) < 0.15
     frames = stated(poses, pitch_deg=0.2).with_columns(
         **{field.name: pl.lit(getattr(lens, field.name)) for field in fields(Camera)}
     )

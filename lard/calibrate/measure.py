@@ -184,7 +184,7 @@ def _lines(
                 lines.append(_Line(view, np.full(POINTS, side * share), along, kind, reach, stripe_px))
     if not with_bars:
         return lines
-    marks_m = np.array([*paint.bars_m, *np.ravel(paint.across_m)])
+    marks_m = np.array(paint.marks_m)
     for far in (False, True):
         if scene.displaced[view, int(far)]:
             continue  # arrows and a transverse bar lie before a displaced threshold

@@ -16,9 +16,9 @@ from lard.quality import geometry
 from lard.quality.checks_accuracy import label_corners
 from lard.quality.checks_coverage import label_name
 from lard.quality.dataset import CAMERA, DISTORTION, POSE, Dataset, posed, sources_of, with_distortion
-from lard.quality.edges import Alignment, align, horizon_offset
+from lard.quality.edges import RESOLVED_PX, Alignment, align, bars_length_px, horizon_offset
 from lard.quality.model import Offence, Outcome, check
-from lard.quality.paint import PAINTS
+from lard.quality.paint import PAINTS, Paint
 
 Array = NDArray[np.float64]
 Found = TypeVar("Found")
@@ -88,22 +88,29 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     if data.frames is not None:
         dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
         usable &= ~data.labels["frame_id"].is_in(list(dim)).to_numpy()[found.rows]
-    rows = every(np.flatnonzero(usable), int(limits["max_samples"]))
     sources = sources_of(data)
 
-    def fit(k: int) -> Alignment | None:
-        grey = grey_of(data, str(data.labels["frame_id"][int(found.rows[k])]))  # type: ignore[index]
+    def strip(k: int) -> tuple[float, float, Paint]:
         points = geometry.cart(found.corners[k], str(found.earth[k]))
         width = float(np.linalg.norm(points[2] - points[3]))
         length = float(np.linalg.norm((points[0] + points[1] - points[2] - points[3]) / 2))
-        lens = {name: values[k : k + 1] for name, values in found.camera.items()}
-        if grey is not None and any(lens[name][0] for name in DISTORTION):
-            grey, quad = _straight(grey, lens, corners[k])
-        else:
-            quad = corners[k]
         source = sources.get(str(data.labels["frame_id"][int(found.rows[k])]), "")  # type: ignore[index]
-        paint = PAINTS.get(source, PAINTS["standard"])
-        return None if grey is None else align(grey, quad, width, length, paint)
+        return width, length, PAINTS.get(source, PAINTS["standard"])
+
+    close = [
+        k for k in np.flatnonzero(usable).tolist() if bars_length_px(corners[k], *strip(k)) >= RESOLVED_PX
+    ]
+    rows = every(np.array(close, np.int64), int(limits["max_samples"]))
+
+    def fit(k: int) -> Alignment | None:
+        grey = grey_of(data, str(data.labels["frame_id"][int(found.rows[k])]))  # type: ignore[index]
+        if grey is None:
+            return None
+        lens = {name: values[k : k + 1] for name, values in found.camera.items()}
+        quad = corners[k]
+        if any(lens[name][0] for name in DISTORTION):
+            grey, quad = _straight(grey, lens, quad)
+        return align(grey, quad, *strip(k))
 
     fits = parallel(data, rows.tolist(), fit, "label against picture")
     seen = [(int(k), a) for k, a in zip(rows, fits, strict=True) if a is not None]

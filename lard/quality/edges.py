@@ -24,7 +24,9 @@ REACH_PX = 6.0
 STEP_PX = 0.25
 PLACES = 60
 MIN_CONTRAST = 4.0  # grey levels
-MIN_BARS_PX, RESOLVED_PX = 2.0, 7.5
+RESOLVED_PX = 7.5
+"""Least length of bars in the picture: in shorter ones the threshold's step cannot be told from theirs."""
+STRIPE_GAIN = 1.6  # how much less the misfit must be with a stripe before the bars to believe in one
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +46,22 @@ def align(
     grey: Grey, corners_px: Array, width_m: float, length_m: float, paint: Paint = PAINTS["standard"]
 ) -> Alignment | None:
     """Shift of the paint against the label's corners TL, TR, BR, BL (4, 2); None where too little is seen."""
-    ground = np.array(
-        [[-width_m / 2, length_m], [width_m / 2, length_m], [width_m / 2, 0.0], [-width_m / 2, 0.0]],
-        np.float32,
-    )
-    to_px = cv2.getPerspectiveTransform(ground, corners_px.astype(np.float32)).astype(np.float64)
+    to_px = _to_px(corners_px, width_m, length_m)
     rows, offsets = [], []
     inner, stripe_m = width_m / 2 - paint.inset(width_m), paint.stripe(width_m)
+    along = np.linspace(0.0, min(length_m, 1500.0), 400)
     for side in (-1.0, 1.0):
-        line = _line(
-            to_px, np.full(400, side * inner), np.linspace(0.0, min(length_m, 1500.0), 400), grey.shape
-        )
+        line = _line(to_px, np.full(400, side * inner), along, grey.shape)
         if line is None:
             return None
         points, normal = line
-        outwards = (
-            _project(to_px, np.array([[side * (inner + 1.0), 100.0]]))[0]
-            - _project(to_px, np.array([[side * inner, 100.0]]))[0]
+        # the stripe narrows with distance: its width where the line's middle lies in the picture
+        middle, beyond = (
+            _project(to_px, np.column_stack([np.full(400, side * (inner + more)), along]))
+            for more in (0.0, 1.0)
         )
+        place = np.argmin(np.linalg.norm(middle - points.mean(axis=0), axis=1))
+        outwards = beyond[place] - middle[place]
         normal = normal if normal @ outwards > 0 else -normal
         offset = ridge(_profile(grey, points, normal), stripe_m * abs(float(normal @ outwards)))
         if offset is None:
@@ -72,11 +72,9 @@ def align(
     if line is None:
         return None
     points, normal = line
-    marks = np.array([*paint.bars_m, *np.ravel(paint.across_m)])
-    ends = (_project(to_px, np.column_stack([np.zeros(len(marks)), marks])) - points.mean(axis=0)) @ normal
-    if abs(ends[1] - ends[0]) < MIN_BARS_PX:
-        return None
-    offset = bars(np.mean(samples(grey, points, normal, REACH_PX), axis=0), ends)
+    marks = np.array(paint.marks_m)
+    marks_px = (_project(to_px, np.column_stack([0 * marks, marks])) - points.mean(axis=0)) @ normal
+    offset = bars(np.mean(samples(grey, points, normal, REACH_PX), axis=0), marks_px)
     if offset is None:
         return None
     rows.append([normal[0], normal[1], 0.0])
@@ -86,6 +84,21 @@ def align(
         return None
     dx, dy, widen = np.linalg.solve(matrix, np.array(offsets))
     return Alignment((float(dx), float(dy)), float(widen))
+
+
+def bars_length_px(corners_px: Array, width_m: float, length_m: float, paint: Paint) -> float:
+    """Length in the picture of the threshold bars of a runway by its label's corners (4, 2)."""
+    start, end = _project(_to_px(corners_px, width_m, length_m), np.column_stack([np.zeros(2), paint.bars_m]))
+    return float(np.linalg.norm(end - start))
+
+
+def _to_px(corners_px: Array, width_m: float, length_m: float) -> Array:
+    """Homography (3, 3) from metres across and along the runway to pixels."""
+    ground = np.array(
+        [[-width_m / 2, length_m], [width_m / 2, length_m], [width_m / 2, 0.0], [-width_m / 2, 0.0]],
+        np.float32,
+    )
+    return cv2.getPerspectiveTransform(ground, corners_px.astype(np.float32)).astype(np.float64)
 
 
 def _project(to_px: Array, ground: Array) -> Array:
@@ -179,59 +192,59 @@ def bars(profile: Array, marks_px: Array) -> float | None:
     """Place (index, fractional) of the start of threshold bars in a profile across it; None without bars.
 
     profile: brightness every STEP_PX, its middle where the bars should start; marks_px: start and end of the
-    bars, then of each stripe across that may be painted before them (2 + 2 n,), on the profile's axis. The
-    model is a blurred staircase: pavement, perhaps one stripe, pavement, bars, anything behind them. Bars of
-    less than RESOLVED_PX are taken for a step, from which a stripe before them may lead away by a pixel.
+    bars, the threshold, then start and end of each stripe across that may be painted before the bars
+    (3 + 2 n,), on the profile's axis. The model is a blurred staircase: what lies before the threshold,
+    pavement, perhaps a stripe on either, bars, anything behind them. Bars shorter than RESOLVED_PX cannot be
+    told from the other steps.
     """
     reach = (len(profile) - 1) * STEP_PX / 2
     x = np.asarray(np.arange(len(profile)) * STEP_PX - reach, np.float64)
     sign = 1.0 if marks_px[1] > marks_px[0] else -1.0
     edges = sign * (marks_px - marks_px[0])
     profile, limit = (profile if sign > 0 else profile[::-1]), reach - 1.0
-    if float(np.ptp(profile)) < 2 * MIN_CONTRAST:
+    if edges[1] < RESOLVED_PX or float(np.ptp(profile)) < 2 * MIN_CONTRAST:
         return None
-    if edges[1] < RESOLVED_PX:
-        found = step(profile, 1.0)
-        return found if found is None or sign > 0 else len(profile) - 1 - found
-    stripes: list[tuple[float, float] | None] = [
-        None, *((float(edges[i]), float(edges[i + 1])) for i in range(2, len(edges), 2))
-    ]  # fmt: skip
-    best = (np.inf, 0.0)
+    stripes = [edges[:0], *edges[3:].reshape(-1, 2)]
     coarse: Array = np.arange(-limit, limit + 0.01, 0.25)
-    fine: Array = np.linspace(-0.4, 0.4, 33)
+    fine: Array = np.linspace(-1.0, 1.0, 41)
+    best = (np.inf, 0.0)
     for shifts, blurs in ((coarse, (0.7,)), (fine, _BLURS_PX)):
         tried: Array = best[1] + shifts
-        best = min(_stairs(profile, x, tried, edges[1], stripe, blur) for stripe in stripes for blur in blurs)
+        fits = []
+        for stripe in stripes:
+            misfit, shift = min(
+                _stairs(profile, x, tried, (edges[2], edges[1]), stripe, blur) for blur in blurs
+            )
+            fits.append((misfit * (STRIPE_GAIN if len(stripe) else 1.0), shift))
+        best = min(fits)
     if not np.isfinite(best[0]) or abs(best[1]) > limit - 0.05:
         return None
     return (reach + sign * best[1]) / STEP_PX
 
 
 def _stairs(
-    profile: Array,
-    x: Array,
-    shifts: Array,
-    bars_px: float,
-    stripe: tuple[float, float] | None,
-    blur_px: float,
+    profile: Array, x: Array, shifts: Array, steps: tuple[float, float], stripe: Array, blur_px: float
 ) -> tuple[float, float]:
-    """Least squared misfit of bars at one of the shifts (k,), and that shift; inf if none are bright."""
+    """Least squared misfit of bars at one of the shifts (k,), and that shift; inf if none are bright.
+
+    steps: threshold and end of the bars, px from their start; stripe: the same of a stripe's edges, or none.
+    """
     root = np.sqrt(2) * blur_px
 
     def rise(at_px: float) -> Array:
         return np.asarray(0.5 * (1 + erf((x - shifts[:, None] - at_px) / root)))
 
-    begin, end = rise(0.0), rise(bars_px)
-    columns = [np.ones_like(begin), begin - end, end]
-    if stripe is not None:
+    threshold, begin, end = rise(steps[0]), rise(0.0), rise(steps[1])
+    columns = [1 - threshold, threshold - begin, begin - end, end]
+    if len(stripe):
         columns.append(rise(stripe[0]) - rise(stripe[1]))
     basis = np.stack(columns, axis=-1)
-    normal = np.einsum("kmi,kmj->kij", basis, basis) + 1e-6 * np.eye(len(columns))
+    normal = np.einsum("kmi,kmj->kij", basis, basis) + 1e-3 * np.eye(len(columns))
     levels = np.linalg.solve(normal, np.einsum("kmi,m->ki", basis, profile)[..., None])
     misfit = np.sum((np.matmul(basis, levels)[..., 0] - profile) ** 2, axis=1)
-    bright = levels[:, 1, 0] > 2 * MIN_CONTRAST
-    if stripe is not None:
-        bright &= levels[:, 3, 0] > 2 * MIN_CONTRAST
+    bright = levels[:, 2, 0] - levels[:, 1, 0] > 2 * MIN_CONTRAST
+    if len(stripe):
+        bright &= levels[:, 4, 0] > 2 * MIN_CONTRAST
     misfit = np.where(bright, misfit, np.inf)
     k = int(np.argmin(misfit))
     shift = float(shifts[k])

@@ -28,6 +28,11 @@ class Paint:
     edges: bool = True
     """Whether pavement ends at the declared edge, so that a step there may be looked for."""
 
+    @property
+    def marks_m(self) -> tuple[float, ...]:
+        """Start and end of the bars, the threshold, start and end of each stripe across, along the runway."""
+        return (*self.bars_m, 0.0, *(end for stripe in self.across_m for end in stripe))
+
     def inset(self, width_m: float) -> float:
         """Centre of a side stripe inside the edge of a runway of a width, metres."""
         return self.inset_m + self.inset_share * width_m
