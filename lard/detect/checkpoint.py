@@ -52,9 +52,11 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such checkpoint; train the model first") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # torch's own text tells to load it all the same
+        code = isinstance(error, pickle.UnpicklingError)
+        what = "it may hold code" if code else f"cannot be read, {type(error).__name__}"
         raise ModelError(
-            f"{path}: refused: not a checkpoint of tensors only ({first}); use one that lard train wrote"
+            f"{path}: refused: not a checkpoint of tensors only ({what}); use one that lard train wrote"
         ) from error
     if not isinstance(content, dict) or set(content) != {"meta", "tensors"}:
         raise ModelError(f"{path}: not a checkpoint of this project; use one that lard train wrote")
