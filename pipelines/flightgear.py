@@ -15,11 +15,10 @@ from lard.imagery.simulators.flightgear import render_flightgear
 from lard.imagery.simulators.flightgear_install import Installation, demand_scenery, find_installation
 from lard.imagery.simulators.flightgear_runways import flightgear_runways, pavement_csv
 from lard.imagery.simulators.flightgear_settings import FlightGearSettings
-from lard.labels import label_frames
-from lard.labels.dataset import describe
+from lard.labels.dataset import write_labels
 from lard.odd import load_spec
 from lard.scenario import draw
-from lard.tables import LABELS, write_json, write_table, write_text
+from lard.tables import write_json, write_text
 from pipelines.stage import params, run
 
 FOLDER = Path("data/flightgear")
@@ -59,10 +58,7 @@ def _make(installation: Installation, settings: FlightGearSettings, section: dic
         spec, db, airports, int(section["n"]), int(section["seed"]), split=section.get("split")
     ).frames
     manifest = render_flightgear(frames, FOLDER, os.environ.get("LARD_FLIGHTGEARS", "1"), db, settings)
-    labels = label_frames(frames, db, spec)
-    write_table(labels, FOLDER / "labels.parquet", LABELS)
-    info = describe(FOLDER.name, frames, db, spec, odd)
-    write_json(info, FOLDER / "dataset.json")
+    labels, info = write_labels(FOLDER, frames, db, spec, odd)
     write_coco(frames, labels, FOLDER / "coco", info)
     write_json({"available": True, "version": installation.version}, FOLDER / "status.json")
     print(f"{len(manifest)} pictures and {len(labels)} labels in {FOLDER}")

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from lard.labels import label_frames
-from lard.labels.dataset import describe
+from lard.labels.dataset import write_labels
 from lard.odd import load_spec
-from lard.tables import FRAMES, LABELS, read_table, write_json, write_table
+from lard.tables import FRAMES, read_table
 from pipelines.stage import params, run, runway_database
 
 FOLDER = Path("data/ortho")
@@ -16,9 +15,7 @@ def main() -> None:
     odd = params("sample", "odd")
     spec, db = load_spec(odd), runway_database()
     frames = read_table(FOLDER / "frames.parquet", FRAMES)
-    labels = label_frames(frames, db, spec)
-    write_table(labels, FOLDER / "labels.parquet", LABELS)
-    write_json(describe(FOLDER.name, frames, db, spec, odd), FOLDER / "dataset.json")
+    labels, _ = write_labels(FOLDER, frames, db, spec, odd)
     print(f"{len(labels)} labels of {len(frames)} frames in {FOLDER / 'labels.parquet'}")
 
 

@@ -62,9 +62,7 @@ class _Line:
     kind: int
     reach_px: float
     width_px: float = 0.0  # of a stripe
-    marks: tuple[
-        float, ...
-    ] = ()  # of bars: where they and stripes before them begin and end, shares of the length
+    marks: tuple[float, ...] = ()  # of bars: Paint.marks_m as shares of the length
 
 
 def measure(

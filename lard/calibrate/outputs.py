@@ -34,18 +34,11 @@ def decided(calibration: Calibration) -> dict[str, float]:
 def corrections_of(calibration: Calibration, database: RunwayDatabase, source: str) -> list[Correction]:
     """One correction per runway end that the source shows elsewhere; altitudes join the ends' up."""
     values = decided(calibration)
-    ends = sorted(
-        {tuple(name.split(".")[:2]) for name in values if name.count(".") == 2 and not name.endswith("sag_m")}
-    )
     whole = values.get("altitude_m", 0.0)
     corrections = []
-    for icao in sorted({name for name, _ in ends} | _airports(calibration)):
-        airport = database.airport(icao)
-        named = {ident for name, ident in ends if name == icao}
+    for icao in sorted(_airports(calibration)):
         lift = whole + values.get(f"{icao}.altitude_m", 0.0)
-        for runway in airport.runways:
-            if runway.ident not in named and lift == 0.0:
-                continue
+        for runway in database.airport(icao).runways:
             right, along, up, width = (
                 values.get(f"{icao}.{runway.ident}.{name}", 0.0)
                 for name in ("right_m", "along_m", "up_m", "width_m")

@@ -18,6 +18,7 @@ from lard.camera import Camera, Poses, cam_from_ecef
 from lard.errors import DataError
 from lard.geodesy import ecef_from_geodetic, enu_from_ecef, wrap_deg
 from lard.labels.table import facing_end
+from lard.quality.dataset import DISTORTION, with_distortion
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -48,7 +49,7 @@ AIRPORT_ALTITUDE_SD_M = 5.0
 MOST_ACROSS_DEG = 40.0
 """Runways that run more across the view are left out: their sides lie too flat in the picture."""
 _CAMERA = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
-_BENT = ("k1", "k2", "k3", "fold")
+_BENT = (*DISTORTION, "fold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +145,7 @@ def scene_of(frames: pl.DataFrame, database: RunwayDatabase, groups: Sequence[st
 
 def _with_lens(frames: pl.DataFrame) -> pl.DataFrame:
     """Frames with k1 to k3, 0 where not stated, and the radius from which the distortion folds back."""
-    stated = [
-        pl.col(name).fill_null(0.0) if name in frames.columns else pl.lit(0.0).alias(name)
-        for name in _BENT[:3]
-    ]
-    frames = frames.with_columns(*stated)
+    frames = with_distortion(frames)
     columns = [field.name for field in fields(Camera)]
     cameras = frames.select(columns).unique()
     fold = pl.Series("fold", [Camera(*row).fold_radius for row in cameras.iter_rows()], pl.Float64)

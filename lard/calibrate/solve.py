@@ -25,7 +25,7 @@ REACH_PX = 8.0
 HUBER, TUKEY = 1.5, 4.685  # in robust standard deviations: 95 % efficient on normal errors
 STEPS = {"deg": 1e-3, "m": 1e-2}
 MOST_AFTER_PX = 0.5
-"""Median residual above which lines are not where runways of standard paint have them."""
+"""Median residual above which lines are not where the paint has them."""
 _UNRESOLVED = 0.5  # share of a prior variance that the data leave
 _SHARE = 0.2  # of a direction in units of the priors, from which a cause takes part in it
 

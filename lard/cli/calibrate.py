@@ -96,6 +96,6 @@ def calibrate(
     if not found.fits:
         raise DataError(
             f"{dataset}: the lines do not fit after all (median residual above {MOST_AFTER_PX:g} px): this "
-            "source paints or paves its runways elsewhere than the standards say, or pictures and frames do "
-            "not belong together; no correction is written"
+            "source paints or paves its runways elsewhere than --paint says, or pictures and frames do not "
+            "belong together; no correction is written"
         )

@@ -142,16 +142,16 @@ def _terrain(tiles: tuple[Path, ...]) -> Terrain | None:
 def _label_frames(path: Path, runways: str, odd: str, out: Path, tiles: tuple[Path, ...]) -> None:
     from lard.airports.files import open_database
     from lard.labels import label_frames
-    from lard.labels.dataset import describe
+    from lard.labels.dataset import write_labels
     from lard.odd import load_spec
-    from lard.tables import FRAMES, LABELS, read_table, write_json, write_table
+    from lard.tables import FRAMES, LABELS, read_table, write_table
 
     frames, db, spec = read_table(path, FRAMES), open_database(runways), load_spec(odd)
-    labels = label_frames(frames, db, spec, _terrain(tiles))
-    write_table(labels, out, LABELS)
     if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
-        source = path.parent.resolve().name
-        write_json(describe(source, frames, db, spec, odd), out.parent / "dataset.json")
+        labels, _ = write_labels(out.parent, frames, db, spec, odd, _terrain(tiles))
+    else:
+        labels = label_frames(frames, db, spec, _terrain(tiles))
+        write_table(labels, out, LABELS)
     click.echo(f"{len(labels)} labels of {labels['frame_id'].n_unique()} frames in {out}")
 
 

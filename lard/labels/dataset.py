@@ -12,8 +12,10 @@ from lard import __version__
 from lard.airports import RunwayDatabase
 from lard.camera import camera_of
 from lard.errors import DataError
+from lard.labels.occlusion import Terrain
+from lard.labels.table import label_frames
 from lard.odd import OddSpec
-from lard.tables import FRAMES, LABELS, read_json, read_table
+from lard.tables import FRAMES, LABELS, read_json, read_table, write_json, write_table
 
 
 def describe(
@@ -37,6 +39,22 @@ def describe(
         "airports": sorted(frames["airport"].unique().to_list()),
         "tool_version": __version__,
     }
+
+
+def write_labels(
+    folder: Path,
+    frames: pl.DataFrame,
+    db: RunwayDatabase,
+    spec: OddSpec,
+    spec_path: str,
+    terrain: Terrain | None = None,
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Label the frames of a dataset folder: write labels.parquet and dataset.json, and return both."""
+    labels = label_frames(frames, db, spec, terrain)
+    info = describe(folder.resolve().name, frames, db, spec, spec_path)
+    write_table(labels, folder / "labels.parquet", LABELS)
+    write_json(info, folder / "dataset.json")
+    return labels, info
 
 
 def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
