@@ -22,11 +22,11 @@ from render_scene import make_airport, make_scene
 from lard.airports.files import open_database
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera
-from lard.imagery.condition_sheet import sheet_conditions
-from lard.imagery.conditions import Conditions
-from lard.imagery.lights import lights_of
-from lard.imagery.shadows import Objects
-from lard.imagery.view import Scene, load_scene, render_view
+from lard.render.condition_sheet import sheet_conditions
+from lard.render.conditions import Conditions
+from lard.render.lights import lights_of
+from lard.render.shadows import Objects
+from lard.render.view import Scene, load_scene, render_view
 
 REPEATS = 5
 CAMERA = Camera.from_fov(1024, 1024, 60)

@@ -21,10 +21,10 @@ import torch
 from lard.detect.checkpoint import exported, multiplications, save_detector
 from lard.detect.config import ModelSpec, Params, PredictSpec
 from lard.detect.decode import detect
-from lard.detect.evaluation import AREAS_PX2, Evaluation
 from lard.detect.fcos import Detector, build, channels_last
 from lard.detect.loss import Targets, assign, detection_loss
 from lard.detect.ortho import retract_all
+from lard.score.evaluation import AREAS_PX2, Evaluation
 
 BATCH, CROP_PX, FRAME_PX = 16, 192, 1024
 IMAGES, RUNWAYS, DETECTIONS = 20_000, 2, 5

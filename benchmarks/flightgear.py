@@ -26,13 +26,13 @@ from lard.airports.model import Runway, RunwayDatabase
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, Poses, camera_of, project, to_camera
 from lard.geodesy import from_enu, to_enu
-from lard.imagery.simulators.flightgear import render_flightgear, threshold_points
-from lard.imagery.simulators.flightgear_install import Installation, airport_meshes, find_installation
-from lard.imagery.simulators.flightgear_mesh import Mesh, read_mesh
-from lard.imagery.simulators.flightgear_runways import cuts, flightgear_runways
-from lard.imagery.simulators.flightgear_settings import FlightGearSettings
-from lard.imagery.simulators.flightgear_simulator import FlightGear
 from lard.scenario.sun import time_utc
+from lard.simulators.flightgear.install import Installation, airport_meshes, find_installation
+from lard.simulators.flightgear.mesh import Mesh, read_mesh
+from lard.simulators.flightgear.runways import cuts, flightgear_runways
+from lard.simulators.flightgear.settings import FlightGearSettings
+from lard.simulators.flightgear.simulator import FlightGear
+from lard.simulators.flightgear.source import render_flightgear, threshold_points
 
 Array = NDArray[np.float64]
 
@@ -370,8 +370,8 @@ def speed(installation: Installation) -> None:
 
 def compare(installation: Installation) -> None:
     """Print CPU seconds per picture of both renderers, of the same frames."""
-    from lard.imagery.ground.build import build_grounds
-    from lard.imagery.render import render_frames
+    from lard.ground.painted.build import build_grounds
+    from lard.render.driver import render_frames
 
     db, _ = flightgear_runways(installation, ["PHTO"])
     frames = frames_of(db, 3, (1024, 1024)).with_columns(visibility_m=pl.lit(20_000.0))

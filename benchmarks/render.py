@@ -26,13 +26,13 @@ from test_render_geometry import SCENES, VIEWS, edge_error_px, pose_at
 from lard.airports.model import Airport
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, Poses, project, to_camera
-from lard.imagery import renderer_kernel as kernel
-from lard.imagery.atmosphere import Atmosphere
-from lard.imagery.conditions import Conditions
-from lard.imagery.ground.pyramid import GroundPyramid, load_ground
-from lard.imagery.ground.terrain import Surface, surface_of
-from lard.imagery.renderer import Quality, clear_day, render_frame, view_vector
-from lard.imagery.renderer_reference import reference_pixels
+from lard.ground.pyramid import GroundPyramid, load_ground
+from lard.ground.terrain.surface import Surface, surface_of
+from lard.render import kernels as kernel
+from lard.render.atmosphere import Atmosphere
+from lard.render.conditions import Conditions
+from lard.render.reference import reference_pixels
+from lard.render.renderer import Quality, clear_day, render_frame, view_vector
 from lard.workers import executor_of
 
 ALONG_M = (200.0, 500.0, 1500.0, 4000.0)

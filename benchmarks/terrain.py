@@ -20,10 +20,10 @@ from terrain_land import dem_of, hills
 
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera
-from lard.imagery.ground.terrain import surface_of
-from lard.imagery.renderer import Quality, view_vector
-from lard.imagery.terrain_march import march, march_parts
-from lard.imagery.terrain_summits import build_summits
+from lard.ground.terrain.surface import surface_of
+from lard.render.renderer import Quality, view_vector
+from lard.render.summits import build_summits
+from lard.render.terrain_march import march, march_parts
 
 
 def cpu_ms(function: Callable[[], Any], repeats: int = 3) -> float:

@@ -11,13 +11,13 @@ from typing import Any
 from lard.airports.table import write_table_folder
 from lard.errors import SourceError, SpecError
 from lard.export.coco import write_coco
-from lard.imagery.simulators.flightgear import render_flightgear
-from lard.imagery.simulators.flightgear_install import Installation, demand_scenery, find_installation
-from lard.imagery.simulators.flightgear_runways import flightgear_runways, pavement_csv
-from lard.imagery.simulators.flightgear_settings import FlightGearSettings
 from lard.labels.dataset import write_labels
 from lard.odd import load_spec
 from lard.scenario import draw
+from lard.simulators.flightgear.install import Installation, demand_scenery, find_installation
+from lard.simulators.flightgear.runways import flightgear_runways, pavement_csv
+from lard.simulators.flightgear.settings import FlightGearSettings
+from lard.simulators.flightgear.source import render_flightgear
 from lard.tables import write_json, write_text
 from pipelines.stage import params, run
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lard.errors import SpecError
-from lard.imagery.ground.build import build_grounds
+from lard.ground.painted.build import build_grounds
 from lard.workers import default_workers
 from pipelines.stage import params, run, runway_database
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lard.imagery.render import RenderSettings, render_frames
+from lard.render.driver import RenderSettings, render_frames
 from lard.tables import FRAMES, read_table
 from lard.workers import default_workers
 from pipelines.stage import params, run, runway_database

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from lard.detect.config import Params, read_params
-from lard.detect.truth import coco_paths, read_truth
 from lard.errors import SpecError
 from lard.report import Board, Evidence, read_entries, write_boards
+from lard.score.truth import coco_paths, read_truth
 from lard.tables import read_json
 from pipelines.benchmark import datasets, results_file
 from pipelines.stage import run

@@ -2,8 +2,8 @@
 
 from lard.detect.checkpoint import facts
 from lard.detect.config import read_params
-from lard.detect.score import score
-from lard.detect.truth import coco_paths
+from lard.score.scores import score
+from lard.score.truth import coco_paths
 from pipelines.benchmark import datasets, model_and_protocol, model_folder, results_file
 from pipelines.stage import run
 

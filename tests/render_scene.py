@@ -7,9 +7,9 @@ import numpy as np
 
 from lard.airports.model import Airport, Runway
 from lard.geodesy import geodesic_direct
-from lard.imagery.ground.pyramid import GroundPyramid, load_ground
-from lard.imagery.ground.rasters import LevelImage, write_ground
-from lard.imagery.ground.terrain import Surface, surface_of
+from lard.ground.fetched.rasters import LevelImage, write_ground
+from lard.ground.pyramid import GroundPyramid, load_ground
+from lard.ground.terrain.surface import Surface, surface_of
 
 GRASS, RUNWAY = np.array([40.0, 40.0, 40.0]), np.array([220.0, 220.0, 220.0])
 

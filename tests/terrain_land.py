@@ -7,7 +7,7 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
-from lard.imagery.ground.terrain_dem import Dem, load_dem
+from lard.ground.terrain.dem import Dem, load_dem
 
 Land = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from lard.cli import main
 from lard.errors import DataError
-from lard.export.real import import_labelme, import_lard_real
-from lard.labels.annotated import read_labelme
+from lard.intake.annotated import import_labelme, import_lard_real
+from lard.intake.labelme import read_labelme
 from lard.tables import FRAMES, LABELS, read_table
 
 SIZE = (320, 180)

@@ -18,10 +18,10 @@ from lard.calibrate.scene import project_points, scene_of
 from lard.calibrate.solve import Calibration, calibrate
 from lard.camera import Camera, Poses, project, to_camera
 from lard.errors import DataError
-from lard.imagery.renderer import Conditions, render_frame
 from lard.quality.checks_pictures import _straight
 from lard.quality.edges import STEP_PX, align, bars, ridge, step
 from lard.quality.paint import PAINTS, paint_of
+from lard.render.renderer import Conditions, render_frame
 
 N = 30
 AIRPORT = make_airport(length_m=2500)

@@ -21,7 +21,7 @@ from PIL import Image
 
 from lard.camera import Camera
 from lard.errors import DataError, SourceError
-from lard.imagery.simulators.cesium import CesiumSettings, render_cesium, request_of
+from lard.simulators.cesium import CesiumSettings, render_cesium, request_of
 
 CAMERA = Camera.from_fov(96, 64, 60.0)
 STATED = CesiumSettings(undulation_m={"KXYZ": -30.5}, licence="terms of the imagery", attribution="its owner")

@@ -8,12 +8,12 @@ from render_scene import make_airport
 
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, Poses, project, to_camera
-from lard.imagery.atmosphere import Atmosphere
-from lard.imagery.conditions import Conditions
-from lard.imagery.daylight import atmosphere_of
-from lard.imagery.ground.terrain import surface_of
-from lard.imagery.lens import blurred_by_motion, defocused, motion_px, vignetted, watermarked
-from lard.imagery.rain import add_drops, add_streaks, wet_runways
+from lard.ground.terrain.surface import surface_of
+from lard.render.atmosphere import Atmosphere
+from lard.render.conditions import Conditions
+from lard.render.daylight import atmosphere_of
+from lard.render.lens import blurred_by_motion, defocused, motion_px, vignetted, watermarked
+from lard.render.rain import add_drops, add_streaks, wet_runways
 
 CAMERA = Camera.from_fov(320, 240, 60)
 AIRPORT = make_airport(elevation_m=50.0)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lard.errors import DataError
-from lard.imagery.atmosphere import (
+from lard.render.atmosphere import (
     LAYER_BETA,
     Layer,
     air_vector,
@@ -20,8 +20,8 @@ from lard.imagery.atmosphere import (
     sky_palette,
     sky_through_layer,
 )
-from lard.imagery.conditions import Conditions, check_conditions, remarks
-from lard.imagery.daylight import (
+from lard.render.conditions import Conditions, check_conditions, remarks
+from lard.render.daylight import (
     atmosphere_of,
     direct_share,
     illuminant,

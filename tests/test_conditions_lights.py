@@ -10,12 +10,12 @@ from render_scene import make_airport
 
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, Poses, cam_from_ecef, project, to_camera
-from lard.imagery.atmosphere import air_vector
-from lard.imagery.conditions import Conditions
-from lard.imagery.daylight import white_cd_m2
-from lard.imagery.ground.terrain import surface_of
-from lard.imagery.light_drawing import add_light, light_picture, light_splats, papi_white
-from lard.imagery.lights import COLOURS, KINDS, PAPI_DEG, LightField, lights_of
+from lard.ground.terrain.surface import surface_of
+from lard.render.atmosphere import air_vector
+from lard.render.conditions import Conditions
+from lard.render.daylight import white_cd_m2
+from lard.render.light_drawing import add_light, light_picture, light_splats, papi_white
+from lard.render.lights import COLOURS, KINDS, PAPI_DEG, LightField, lights_of
 
 AIRPORT = make_airport(elevation_m=120.0, rise_m=12.0)
 SURFACE = surface_of(AIRPORT)

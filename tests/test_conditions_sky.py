@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lard.camera import Camera, Poses, cam_from_ned
-from lard.imagery.clouds import paint_sky, paints_sky
-from lard.imagery.conditions import Conditions
-from lard.imagery.daylight import atmosphere_of, layer_of
+from lard.render.clouds import paint_sky, paints_sky
+from lard.render.conditions import Conditions
+from lard.render.daylight import atmosphere_of, layer_of
 
 CAMERA = Camera.from_fov(320, 240, 60)
 

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from lard.cli import main
-from lard.detect.foreign import read_yolo
-from lard.detect.submission import read_card
-from lard.detect.truth import read_truth
 from lard.errors import DataError
+from lard.score.foreign import read_yolo
+from lard.score.submission import read_card
+from lard.score.truth import read_truth
 from lard.tables import sha256_file
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "outside_detector"

@@ -20,9 +20,9 @@ from ruamel.yaml import YAML
 from lard.detect.config import parse_params
 from lard.detect.data import read_pictures
 from lard.detect.predict import predict
-from lard.detect.score import score
-from lard.detect.truth import coco_paths, read_truth, truth_sha256
 from lard.errors import DataError, SpecError
+from lard.score.scores import score
+from lard.score.truth import coco_paths, read_truth, truth_sha256
 from lard.tables import sha256_file
 
 ROOT = Path(__file__).parent.parent

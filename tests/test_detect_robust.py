@@ -14,16 +14,16 @@ from detect_support import write_toy
 
 from lard.cli.detect import certify as certify_command
 from lard.cli.detect import conform as conform_command
-from lard.detect.attack import project, vanish
-from lard.detect.certify import Firing, certificates, certified_recall, firing, logit_threshold
 from lard.detect.checkpoint import Checkpoint, exported, load_detector, save_detector
 from lard.detect.config import ModelSpec
-from lard.detect.conform import calibrate, conformal_quantile, coverage, matched_pairs
 from lard.detect.data import Picture, load_image, read_pictures
 from lard.detect.decode import to_input
 from lard.detect.fcos import LipschitzFcos, build
-from lard.detect.submission import add, read_card, verify
 from lard.errors import DataError, ModelError
+from lard.robust.attack import project, vanish
+from lard.robust.certify import Firing, certificates, certified_recall, firing, logit_threshold
+from lard.robust.conform import calibrate, conformal_quantile, coverage, matched_pairs
+from lard.score.submission import add, read_card, verify
 from lard.tables import sha256_file
 
 LIP = ModelSpec(

@@ -16,12 +16,12 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from lard.cli import main
-from lard.detect.evaluation import AREAS_PX2, Evaluation
-from lard.detect.resampling import airport_draws, bootstrap, paired_difference
-from lard.detect.score import read_results, score, submission_faults
-from lard.detect.slices import slices
-from lard.detect.truth import read_truth, roles_all_required
 from lard.errors import DataError
+from lard.score.evaluation import AREAS_PX2, Evaluation
+from lard.score.resampling import airport_draws, bootstrap, paired_difference
+from lard.score.scores import read_results, score, submission_faults
+from lard.score.slices import slices
+from lard.score.truth import read_truth, roles_all_required
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from lard.detect.diagnosis import calibration, confusion, localisation, operating_point
-from lard.detect.evaluation import AREAS_PX2, Evaluation
-from lard.detect.resampling import airport_draws, bootstrap, difference_of, paired_difference
-from lard.detect.score import scores
-from lard.detect.slices import slices
-from lard.detect.truth import roles_of_verdict, roles_outside_absent
+from lard.score.diagnosis import calibration, confusion, localisation, operating_point
+from lard.score.evaluation import AREAS_PX2, Evaluation
+from lard.score.resampling import airport_draws, bootstrap, difference_of, paired_difference
+from lard.score.scores import scores
+from lard.score.slices import slices
+from lard.score.truth import roles_of_verdict, roles_outside_absent
 
 FOCAL_PX = 800.0
 

@@ -20,9 +20,9 @@ from lard.airports.model import RunwayDatabase
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera
 from lard.errors import DataError, SourceError
-from lard.imagery.simulators.flightgear import render_flightgear
-from lard.imagery.simulators.flightgear_install import airport_meshes
-from lard.imagery.simulators.flightgear_settings import FlightGearSettings
+from lard.simulators.flightgear.install import airport_meshes
+from lard.simulators.flightgear.settings import FlightGearSettings
+from lard.simulators.flightgear.source import render_flightgear
 
 AIRPORT = make_airport()
 DB = RunwayDatabase("test", "1", "wgs84", "msl", {"XTST": AIRPORT})
@@ -218,7 +218,7 @@ def test_no_process_outlives_the_run(fake: Path, how: signal.Signals) -> None:
         f"import signal, sys; sys.path[:0] = {[str(tests), str(tests.parent)]}\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits none\n"
         "from test_flightgear_driver import DB, frames_table\n"
-        "from lard.imagery.simulators.flightgear import render_flightgear\n"
+        "from lard.simulators.flightgear.source import render_flightgear\n"
         f"render_flightgear(frames_table(1), {str(fake / 'out')!r}, 1, DB)\n"
     )
     env = {**os.environ, "FAKE_FG": "hang=1"}

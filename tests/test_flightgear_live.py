@@ -14,11 +14,11 @@ from lard.calibrate.measure import KINDS
 from lard.calibrate.measure import measure as lines_of
 from lard.calibrate.scene import scene_of
 from lard.errors import SourceError
-from lard.imagery.simulators.flightgear import render_flightgear
-from lard.imagery.simulators.flightgear_install import airport_meshes, find_installation
-from lard.imagery.simulators.flightgear_runways import flightgear_runways
-from lard.imagery.simulators.flightgear_settings import FlightGearSettings
 from lard.quality.paint import PAINTS
+from lard.simulators.flightgear.install import airport_meshes, find_installation
+from lard.simulators.flightgear.runways import flightgear_runways
+from lard.simulators.flightgear.settings import FlightGearSettings
+from lard.simulators.flightgear.source import render_flightgear
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
@@ -34,7 +34,7 @@ def test_pictures_fit_their_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     import flightgear as bench
     import polars as pl
 
-    from lard.imagery.simulators.flightgear_mesh import read_mesh
+    from lard.simulators.flightgear.mesh import read_mesh
 
     monkeypatch.setenv("LARD_CACHE", str(tmp_path / "cache"))
     assert INSTALLATION is not None

@@ -8,7 +8,7 @@ from flightgear_fake import fake_installation
 
 from lard.cli import main as lard
 from lard.errors import DataError, SpecError
-from lard.imagery.simulators.flightgear_install import airport_meshes
+from lard.simulators.flightgear.install import airport_meshes
 from pipelines import flightgear
 
 SECTION = "flightgear: {airports: [PHTO], n: 4, seed: 1"

@@ -15,9 +15,9 @@ from PIL import Image
 from lard.camera import Camera, camera_of, project
 from lard.cli import main
 from lard.errors import SourceError
-from lard.imagery.footage.collect import Origin, collect, disagreements, inspect, plan
-from lard.imagery.footage.fit import Fit, fitted, fitted_camera
-from lard.imagery.footage.match import match, pictures_in
+from lard.intake.footage.collect import Origin, collect, disagreements, inspect, plan
+from lard.intake.footage.fit import Fit, fitted, fitted_camera
+from lard.intake.footage.match import match, pictures_in
 from lard.tables import FRAMES, MANIFEST, read_table, sha256_file, write_table
 
 

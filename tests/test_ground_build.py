@@ -16,18 +16,18 @@ from pyproj import Transformer
 from lard.airports import Airport, Runway, load_shipped
 from lard.errors import AirportError
 from lard.geodesy import geodesic_direct
-from lard.imagery.ground.procedural import build_ground, marked_like_faa, prepare
-from lard.imagery.ground.procedural_levels import (
+from lard.ground.painted.airport import build_ground, marked_like_faa, prepare
+from lard.ground.painted.levels import (
     Averages,
     Reach,
     halve,
     paint_window,
     reaches_for,
 )
-from lard.imagery.ground.procedural_paint import Quad, Surface, pack, paint
-from lard.imagery.ground.procedural_palette import REGIONS, palette_for, region_of
-from lard.imagery.ground.procedural_seasons import SEASONS, in_season, snow_cover
-from lard.imagery.ground.tiles import BLOCK_PX, LevelGrid
+from lard.ground.painted.paint import Quad, Surface, pack, paint
+from lard.ground.painted.palette import REGIONS, palette_for, region_of
+from lard.ground.painted.seasons import SEASONS, in_season, snow_cover
+from lard.ground.tiles import BLOCK_PX, LevelGrid
 
 REACHES = (Reach(60.0), Reach(130.0), Reach(400.0))
 SPARSE = (Reach(20.0, True), Reach(60.0, True, 500.0, 50.0, 0.1), Reach(200.0, True), Reach(500.0))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lard.imagery.ground.markings import (
+from lard.ground.painted.markings import (
     GLYPHS,
     WHITE,
     YELLOW,

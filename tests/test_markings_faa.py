@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lard.imagery.ground.markings import (
+from lard.ground.painted.markings import (
     WHITE,
     YELLOW,
     Marking,

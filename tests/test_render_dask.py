@@ -14,7 +14,7 @@ from lard.airports.model import RunwayDatabase
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, intrinsics
 from lard.errors import LardError
-from lard.imagery.render import render_frames
+from lard.render.driver import render_frames
 
 AIRPORT = make_airport()
 DB = RunwayDatabase("test", "1", "wgs84", "ellipsoidal", {"XTST": AIRPORT})

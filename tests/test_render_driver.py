@@ -17,7 +17,7 @@ from lard.airports.model import RunwayDatabase
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera
 from lard.errors import DataError, LardError, SourceError
-from lard.imagery.render import RenderSettings, render_frames
+from lard.render.driver import RenderSettings, render_frames
 from lard.tables import FRAMES, MANIFEST, read_table
 from lard.workers import executor_of, run_bounded
 

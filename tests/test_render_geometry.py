@@ -11,12 +11,12 @@ from lard.approach import Approaches, pose_of
 from lard.camera import Camera, Poses, project, to_camera
 from lard.errors import DataError, SourceError
 from lard.geodesy import ecef_from_geodetic, geodesic_direct, geodetic_from_ecef, to_enu
-from lard.imagery import renderer_kernel as kernel
-from lard.imagery.conditions import Conditions
-from lard.imagery.ground.pyramid import GroundPyramid
-from lard.imagery.ground.terrain import Surface, map_from_geodetic, surface_of
-from lard.imagery.renderer import Quality, clear_day, render_frame, view_vector
-from lard.imagery.renderer_reference import reference_pixels
+from lard.ground.pyramid import GroundPyramid
+from lard.ground.terrain.surface import Surface, map_from_geodetic, surface_of
+from lard.render import kernels as kernel
+from lard.render.conditions import Conditions
+from lard.render.reference import reference_pixels
+from lard.render.renderer import Quality, clear_day, render_frame, view_vector
 
 CLEAR_M = 1e12
 Scene = tuple[Airport, GroundPyramid, Surface]

@@ -16,8 +16,10 @@ from lard.airports.model import Airport
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, Poses
 from lard.errors import SourceError
-from lard.imagery import renderer_kernel as kernel
-from lard.imagery.atmosphere import (
+from lard.ground.pyramid import ABSENT, BLOCK_PX, GroundPyramid, load_ground
+from lard.ground.terrain.surface import Surface
+from lard.render import kernels as kernel
+from lard.render.atmosphere import (
     Atmosphere,
     Layer,
     Raster,
@@ -29,11 +31,9 @@ from lard.imagery.atmosphere import (
     sky_palette,
     sky_through_layer,
 )
-from lard.imagery.conditions import Conditions
-from lard.imagery.ground.pyramid import ABSENT, BLOCK_PX, GroundPyramid, load_ground
-from lard.imagery.ground.terrain import Surface
-from lard.imagery.renderer import Quality, clear_day, develop, render_colours, render_frame, view_vector
-from lard.imagery.renderer_reference import reference_pixels
+from lard.render.conditions import Conditions
+from lard.render.reference import reference_pixels
+from lard.render.renderer import Quality, clear_day, develop, render_colours, render_frame, view_vector
 
 Scene = tuple[Airport, GroundPyramid, Surface]
 CAMERA = Camera.from_fov(160, 120, 60.0)

@@ -12,10 +12,10 @@ from render_scene import GRASS, RUNWAY, make_airport, make_scene
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, project, ray_directions, to_camera
 from lard.errors import DataError
-from lard.imagery import renderer_kernel as kernel
-from lard.imagery.renderer import Quality, clear_day, render_frame, view_vector
-from lard.imagery.renderer_reference import reference_pixels
 from lard.labels.table import view_runway
+from lard.render import kernels as kernel
+from lard.render.reference import reference_pixels
+from lard.render.renderer import Quality, clear_day, render_frame, view_vector
 
 BARREL = (-0.22, 0.05, -0.004)
 CUSHION = (0.15, -0.02, 0.0)

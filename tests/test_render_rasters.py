@@ -8,9 +8,9 @@ import rasterio
 from rasterio.transform import Affine, from_bounds
 
 from lard.errors import SourceError
-from lard.imagery.ground.pyramid import load_ground
-from lard.imagery.ground.rasters import ground_from_rasters
-from lard.imagery.ground.terrain import map_from_geodetic
+from lard.ground.fetched.rasters import ground_from_rasters
+from lard.ground.pyramid import load_ground
+from lard.ground.terrain.surface import map_from_geodetic
 
 LAT, LON = 46.0, 7.0
 REACHES = ((4.0, 256.0), (8.0, 512.0))

@@ -15,7 +15,7 @@ from PIL import Image
 from rasterio.transform import from_origin
 
 from lard.errors import DataError
-from lard.imagery.ground.terrain_dem import load_dem, undulation_m
+from lard.ground.terrain.dem import load_dem, undulation_m
 
 LAT, LON = 47.5, 8.5
 
@@ -160,7 +160,7 @@ def test_terrarium_tiles_by_folder_and_by_template(tmp_path: Path) -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.floats(-500, 8000))
 def test_terrarium_codes_256ths_of_a_metre(tmp_path_factory: pytest.TempPathFactory, height: float) -> None:
-    from lard.imagery.ground.terrain_rasters import read_terrarium
+    from lard.ground.terrain.rasters import read_terrarium
 
     value = height + 32768
     path = tmp_path_factory.mktemp("t") / "0.png"

@@ -15,10 +15,10 @@ from lard.approach import Approaches, pose_of
 from lard.camera import Camera
 from lard.errors import DataError
 from lard.geodesy import from_enu, geodetic_from_ecef
-from lard.imagery import renderer_kernel as kernel
-from lard.imagery.ground.terrain import Surface, map_from_geodetic, surface_of
-from lard.imagery.renderer import Quality, view_vector
-from lard.imagery.terrain_march import edge_pixels, march, march_parts, start_depths
+from lard.ground.terrain.surface import Surface, map_from_geodetic, surface_of
+from lard.render import kernels as kernel
+from lard.render.renderer import Quality, view_vector
+from lard.render.terrain_march import edge_pixels, march, march_parts, start_depths
 
 CAMERA = Camera.from_fov(160, 120, 60.0)
 

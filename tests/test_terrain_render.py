@@ -14,10 +14,10 @@ from lard.airports.table import write_table_folder
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, project, to_camera
 from lard.cli import main
-from lard.imagery.ground.terrain import surface_of
-from lard.imagery.relief import LEVEL, relief_of, relief_raster
-from lard.imagery.renderer import Conditions, render_frame
+from lard.ground.terrain.surface import surface_of
 from lard.quality.terrain import terrain_fit
+from lard.render.relief import LEVEL, relief_of, relief_raster
+from lard.render.renderer import Conditions, render_frame
 
 
 def test_a_runway_on_hills_is_drawn_where_its_labels_are(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def test_the_report_tells_ends_slopes_and_rms(place: Path) -> None:
-    from lard.imagery.ground.terrain_dem import load_dem
+    from lard.ground.terrain.dem import load_dem
 
     fit = terrain_fit(make_airport(elevation_m=430.0, rise_m=10.0).runway("07"), load_dem(place / "land.tif"))
     assert (fit.first_m, fit.last_m) == pytest.approx((6.0, -4.0), abs=1e-3)

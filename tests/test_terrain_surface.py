@@ -12,8 +12,9 @@ from terrain_land import dem_of, hills, write_land
 
 from lard.errors import DataError
 from lard.geodesy import geodesic_direct
-from lard.imagery.ground import terrain_blend as blend
-from lard.imagery.ground.terrain import (
+from lard.ground.terrain import blend
+from lard.ground.terrain.dem import load_dem
+from lard.ground.terrain.surface import (
     FAR_REACH_M,
     Surface,
     geodetic_from_map,
@@ -21,7 +22,6 @@ from lard.imagery.ground.terrain import (
     points_on,
     surface_of,
 )
-from lard.imagery.ground.terrain_dem import load_dem
 
 
 @pytest.fixture(scope="module")

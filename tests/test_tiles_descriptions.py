@@ -10,14 +10,14 @@ import pytest
 from tiles_support import LAT, LON, Answer, quick_http, serving, slippy_tile
 
 from lard.errors import SourceError
-from lard.imagery.ground.rasters import local_crs
-from lard.imagery.ground.tiles import LevelGrid
-from lard.imagery.sources.cache import Entry, TileCache
-from lard.imagery.sources.download import TileReader
-from lard.imagery.sources.grid import web_mercator
-from lard.imagery.sources.providers import open_source
-from lard.imagery.sources.sample import TileSampler
-from lard.imagery.sources.source import TileSource
+from lard.ground.fetched.cache import Entry, TileCache
+from lard.ground.fetched.download import TileReader
+from lard.ground.fetched.grid import web_mercator
+from lard.ground.fetched.providers import open_source
+from lard.ground.fetched.rasters import local_crs
+from lard.ground.fetched.sample import TileSampler
+from lard.ground.fetched.source import TileSource
+from lard.ground.tiles import LevelGrid
 
 NAMESPACES = 'xmlns="http://www.opengis.net/wmts/1.0" xmlns:ows="http://www.opengis.net/ows/1.1"'
 HALF = math.pi * 6378137

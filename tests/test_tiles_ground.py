@@ -31,14 +31,14 @@ from lard.camera import Camera, project, to_camera
 from lard.cli import main
 from lard.errors import SourceError
 from lard.geodesy import ecef_from_geodetic
-from lard.imagery.ground.compose import runway_zones
-from lard.imagery.ground.pyramid import load_ground
-from lard.imagery.ground.terrain import surface_of
-from lard.imagery.renderer import Conditions, render_frame
-from lard.imagery.sources.ground import GroundRequest, GroundResult, fetch_ground, request_grids
-from lard.imagery.sources.providers import open_source
-from lard.imagery.sources.resolution import check_resolution, found_gsd_m, needed_gsd_m
-from lard.imagery.sources.verify import verify_cache, verify_ground
+from lard.ground.compose import runway_zones
+from lard.ground.fetched.fetch import GroundRequest, GroundResult, fetch_ground, request_grids
+from lard.ground.fetched.providers import open_source
+from lard.ground.fetched.verify import verify_cache, verify_ground
+from lard.ground.pyramid import load_ground
+from lard.ground.resolution import check_resolution, found_gsd_m, needed_gsd_m
+from lard.ground.terrain.surface import surface_of
+from lard.render.renderer import Conditions, render_frame
 from lard.tables import FRAMES, write_table
 
 AIRPORT = make_airport(length_m=100)
@@ -338,7 +338,7 @@ def test_from_a_server_to_a_picture(tmp_path: Path) -> None:
 
 
 def test_rasters_with_faults_say_how_to_mend_them(tmp_path: Path) -> None:
-    from lard.imagery.sources.local import ground_of_rasters
+    from lard.ground.fetched.local import ground_of_rasters
 
     def build(name: str = "a.tif") -> None:
         ground_of_rasters(AIRPORT, f"raster:{tmp_path}/{name}", tmp_path / "g", GroundRequest(1.0, 200, 1))

@@ -29,12 +29,12 @@ from tiles_support import (
 )
 
 from lard.errors import SourceError
-from lard.imagery.ground.rasters import RasterSampler
-from lard.imagery.ground.tiles import LevelGrid
-from lard.imagery.sources.grid import quadkey, web_mercator, zoom_for
-from lard.imagery.sources.ground import GroundRequest, GroundResult, fetch_ground
-from lard.imagery.sources.local import ground_of_rasters
-from lard.imagery.sources.providers import open_source
+from lard.ground.fetched.fetch import GroundRequest, GroundResult, fetch_ground
+from lard.ground.fetched.grid import quadkey, web_mercator, zoom_for
+from lard.ground.fetched.local import ground_of_rasters
+from lard.ground.fetched.providers import open_source
+from lard.ground.fetched.rasters import RasterSampler
+from lard.ground.tiles import LevelGrid
 
 AIRPORT = make_airport(length_m=100)
 REQUEST = GroundRequest(gsd_m=1.0, reach_m=120, levels=2, jpeg_quality=None)

@@ -16,11 +16,11 @@ import pytest
 from tiles_support import Answer, Server, png, quick_http, serving, slippy_answer, slippy_tile
 
 from lard.errors import SourceError
-from lard.imagery.sources.address import Redactor, check_url, is_public
-from lard.imagery.sources.cache import Entry, TileCache
-from lard.imagery.sources.download import FetchReport, fetch_tiles
-from lard.imagery.sources.http import Http, HttpSettings
-from lard.imagery.sources.providers import open_source
+from lard.ground.fetched.address import Redactor, check_url, is_public
+from lard.ground.fetched.cache import Entry, TileCache
+from lard.ground.fetched.download import FetchReport, fetch_tiles
+from lard.ground.fetched.http import Http, HttpSettings
+from lard.ground.fetched.providers import open_source
 
 TILES = [(17, 68448 + i, 46063 + j) for j in range(3) for i in range(3)]
 FIRST = "/17/68448/46063.png"
@@ -267,7 +267,7 @@ def test_names_are_judged_by_what_they_resolve_to(monkeypatch: pytest.MonkeyPatc
 def test_a_second_lookup_cannot_fool_the_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The name is public when asked about and private when connected to."""
     with serving(slippy_answer) as server:
-        monkeypatch.setattr("lard.imagery.sources.http.check_url", lambda *_, **__: None)
+        monkeypatch.setattr("lard.ground.fetched.http.check_url", lambda *_, **__: None)
         http = quick_http(server, allow_hosts=())
         with pytest.raises(SourceError, match=r"private address 127\.0\.0\.1"):
             fetch(server, tmp_path, http)

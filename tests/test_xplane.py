@@ -19,10 +19,10 @@ from lard.camera import Camera, Poses, cam_from_ecef
 from lard.cli import main
 from lard.errors import DataError, SourceError
 from lard.geodesy import ecef_from_geodetic
-from lard.imagery.simulators import xplane_packets as packets
-from lard.imagery.simulators.core import SimulatorFault
-from lard.imagery.simulators.xplane import XPlaneSettings, aircraft_position, render_xplane, window_fov_deg
-from lard.imagery.simulators.xplane_link import UdpLink, WebLink
+from lard.simulators.core import SimulatorFault
+from lard.simulators.xplane import packets
+from lard.simulators.xplane.link import UdpLink, WebLink
+from lard.simulators.xplane.source import XPlaneSettings, aircraft_position, render_xplane, window_fov_deg
 from lard.tables import FRAMES, read_table, write_table
 
 CAMERA = Camera.from_fov(96, 64, 60.0)

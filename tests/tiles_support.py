@@ -15,9 +15,9 @@ from PIL import Image
 from pyproj import Transformer
 
 from lard.geodesy import ecef_from_geodetic, to_enu
-from lard.imagery.ground.pyramid import load_ground
-from lard.imagery.sources.address import Redactor
-from lard.imagery.sources.http import Http, HttpSettings
+from lard.ground.fetched.address import Redactor
+from lard.ground.fetched.http import Http, HttpSettings
+from lard.ground.pyramid import load_ground
 
 LAT, LON = 47.0, 8.0
 WAVE_LON_DEG, WAVE_LAT_DEG = 24.0 / 76000, 24.0 / 111000

@@ -31,7 +31,7 @@ def annotated(
       lard annotated landing_video/ --notes notes.csv --out data/real
       lard annotated LARD_test_real_nominal/LARD_test_real_nominal.csv --out data/real
     """
-    from lard.export.real import import_labelme, import_lard_real
+    from lard.intake.annotated import import_labelme, import_lard_real
 
     if source.suffix.lower() == ".csv":
         frames = import_lard_real(source, out, split=split, licence=licence, attribution=attribution)

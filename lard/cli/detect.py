@@ -145,8 +145,8 @@ def score(results: Path, datasets: tuple[Path, ...], split: str, out: Path | Non
       lard score results/ortho/fcos-s.json --data data/ortho
       lard score mine.json --data data/ortho --split val --out mine.score.json
     """
-    from lard.detect.score import score as run
-    from lard.detect.truth import coco_paths
+    from lard.score.scores import score as run
+    from lard.score.truth import coco_paths
 
     out = out or results.with_suffix(".score.json")
     report = run(coco_paths(datasets, split), results, out, results.stem)
@@ -178,10 +178,10 @@ def certify(
     """
     import json
 
-    from lard.detect.certify import certificates
     from lard.detect.checkpoint import load_detector
     from lard.detect.data import read_pictures
     from lard.progress import track
+    from lard.robust.certify import certificates
 
     try:
         radii = [float(part) for part in eps.split(",")]
@@ -216,9 +216,9 @@ def conform(
     """
     import json
 
-    from lard.detect.conform import calibrate, coverage, matched_pairs
-    from lard.detect.score import read_results
-    from lard.detect.truth import coco_paths, read_truth
+    from lard.robust.conform import calibrate, coverage, matched_pairs
+    from lard.score.scores import read_results
+    from lard.score.truth import coco_paths, read_truth
 
     pairs = []
     for path, split in ((calibration, "val"), (results, "test")):

@@ -78,8 +78,8 @@ def footage(
 
     from lard.airports.files import open_database
     from lard.errors import SourceError
-    from lard.imagery.footage.collect import Origin, collect, disagreements, inspect, plan
-    from lard.imagery.footage.fit import Fit
+    from lard.intake.footage.collect import Origin, collect, disagreements, inspect, plan
+    from lard.intake.footage.fit import Fit
     from lard.odd import load_spec
     from lard.scenario.formats import frames_of_scenario, read_scenario
     from lard.tables import FRAMES, read_table

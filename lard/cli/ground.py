@@ -44,7 +44,7 @@ def ground(
     """
     from lard.airports.files import open_database
     from lard.errors import SpecError
-    from lard.imagery.ground.build import build_grounds
+    from lard.ground.painted.build import build_grounds
     from lard.workers import default_workers
 
     if not 0.05 <= gsd_m <= 8:

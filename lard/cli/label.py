@@ -131,7 +131,7 @@ def label(scenario: Path, runways: str, convention: str, out: Path | None, **opt
 
 
 def _terrain(tiles: tuple[Path, ...]) -> Terrain | None:
-    from lard.imagery.ground.terrain_dem import load_dem
+    from lard.ground.terrain.dem import load_dem
     from lard.quality.terrain import terrain_heights
 
     for tile in tiles:
@@ -241,7 +241,7 @@ def inspect(
       lard inspect LARD_test_synth --csv LARD_test_synth/dataset.csv --out sheet.jpg
     """
     from lard.errors import DataError
-    from lard.export.inspect import open_for_inspection, sheet_or_frame
+    from lard.intake.inspect import open_for_inspection, sheet_or_frame
     from lard.tables import atomic_path
 
     formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}

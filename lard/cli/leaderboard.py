@@ -47,8 +47,8 @@ def add(results: Path, card: Path, datasets: tuple[Path, ...], split: str, board
     Examples:
       lard leaderboard add mine.json --card card.yaml --data data/ortho
     """
-    from lard.detect.submission import add as run
-    from lard.detect.truth import coco_paths
+    from lard.score.submission import add as run
+    from lard.score.truth import coco_paths
 
     report = run(results, card, coco_paths(datasets, split), board)
     overall = report["overall"]
@@ -69,9 +69,9 @@ def build(datasets: tuple[Path, ...], split: str, board: Path, out: Path) -> Non
     Examples:
       lard leaderboard build --data data/ortho --out reports
     """
-    from lard.detect.submission import verify
-    from lard.detect.truth import coco_paths, read_truth
     from lard.report import Evidence, read_entries, write_leaderboard
+    from lard.score.submission import verify
+    from lard.score.truth import coco_paths, read_truth
     from lard.tables import read_json
 
     paths = coco_paths(datasets, split)
@@ -100,8 +100,8 @@ def convert(folder: Path, datasets: tuple[Path, ...], split: str, class_id: int,
       lard leaderboard convert runs/predict/labels --data data/ortho --out mine.json
       lard leaderboard add mine.json --card card.yaml --data data/ortho
     """
-    from lard.detect.foreign import read_yolo
-    from lard.detect.truth import coco_paths, read_truth
+    from lard.score.foreign import read_yolo
+    from lard.score.truth import coco_paths, read_truth
     from lard.tables import write_json
 
     rows = read_yolo(folder, read_truth(coco_paths(datasets, split)), class_id)

@@ -23,7 +23,7 @@ _NUMBERS = {
     "noise": ("noise_sigma", "Sensor noise at noon, grey levels."),
     "vignette": ("vignette_fraction", "Darkening of the corners, 0 to 1."),
 }
-"""Options that set a field of lard.imagery.conditions.Conditions."""
+"""Options that set a field of lard.render.conditions.Conditions."""
 
 
 def _condition_options(command: Any) -> Any:
@@ -95,10 +95,10 @@ def preview(
     from lard.approach import Approaches, pose_of
     from lard.camera import Camera
     from lard.errors import DataError
-    from lard.imagery.condition_sheet import condition_sheet
-    from lard.imagery.conditions import Conditions
-    from lard.imagery.ground.terrain_dem import load_dem
-    from lard.imagery.view import load_scene, render_view
+    from lard.ground.terrain.dem import load_dem
+    from lard.render.condition_sheet import condition_sheet
+    from lard.render.conditions import Conditions
+    from lard.render.view import load_scene, render_view
     from lard.tables import atomic_path
 
     if Path(out).suffix.lower() not in (".jpg", ".jpeg", ".png"):

@@ -66,9 +66,9 @@ def render(
       lard render frames.parquet --source xplane --screenshots "X-Plane 12/Output/screenshots" --out data/xp
     """
     from lard.airports.files import open_database
-    from lard.imagery.conditions import remarks
-    from lard.imagery.render import RenderSettings, render_frames
-    from lard.imagery.renderer import Quality
+    from lard.render.conditions import remarks
+    from lard.render.driver import RenderSettings, render_frames
+    from lard.render.renderer import Quality
     from lard.tables import FRAMES, read_table
     from lard.workers import default_workers
 

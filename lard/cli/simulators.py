@@ -65,15 +65,15 @@ def render_elsewhere(
     from lard.errors import SourceError
 
     if source == "flightgear":
-        from lard.imagery.simulators.flightgear import render_flightgear
-        from lard.imagery.simulators.flightgear_settings import FlightGearSettings
+        from lard.simulators.flightgear.settings import FlightGearSettings
+        from lard.simulators.flightgear.source import render_flightgear
 
         drawn = FlightGearSettings(options["supersample"], common["jpeg_quality"])
         return render_flightgear(
             frames, out, workers or 1, database, drawn, common["resume"], common["shard"]
         )
     if source == "xplane":
-        from lard.imagery.simulators.xplane import XPlaneSettings, render_xplane
+        from lard.simulators.xplane.source import XPlaneSettings, render_xplane
 
         if options["screenshots"] is None:
             raise SourceError(
@@ -83,7 +83,7 @@ def render_elsewhere(
             options["screenshots"], options["xplane_host"], options["xplane_port"], options["xplane_web"]
         )
         return render_xplane(frames, out, database, xplane, **common)
-    from lard.imagery.simulators.cesium import CesiumSettings, render_cesium
+    from lard.simulators.cesium import CesiumSettings, render_cesium
 
     globe = CesiumSettings(
         options["cesium_url"], options["cesium_layer"], options["geoid"], _undulations(options["undulation"]),

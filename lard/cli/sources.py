@@ -27,7 +27,7 @@ def check(source: str, start: bool) -> None:
       lard sources check flightgear
       lard sources check flightgear --start
     """
-    from lard.imagery.simulators.flightgear_check import check_flightgear
+    from lard.simulators.flightgear.check import check_flightgear
 
     for line in check_flightgear(start):
         click.echo(line)
@@ -52,8 +52,8 @@ def runways(source: str, out: str, airports: str | None, corrections: str | None
     from lard.airports.corrections import corrections_between, write_corrections
     from lard.airports.files import open_database
     from lard.airports.table import write_table_folder
-    from lard.imagery.simulators.flightgear_install import find_installation
-    from lard.imagery.simulators.flightgear_runways import flightgear_runways, pavement_csv
+    from lard.simulators.flightgear.install import find_installation
+    from lard.simulators.flightgear.runways import flightgear_runways, pavement_csv
     from lard.tables import write_text
 
     codes = None if airports is None else [code.strip().upper() for code in airports.split(",")]

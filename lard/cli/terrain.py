@@ -48,7 +48,7 @@ def report(
     from lard.airports.files import open_database
     from lard.cli.airports import _print_table
     from lard.errors import DataError
-    from lard.imagery.ground.terrain_dem import load_dem
+    from lard.ground.terrain.dem import load_dem
     from lard.quality.terrain import centreline, terrain_fit
     from lard.tables import atomic_path
 

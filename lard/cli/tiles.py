@@ -11,8 +11,8 @@ from lard.cli.airports import runways_option
 
 if TYPE_CHECKING:
     from lard.airports.model import Airport
-    from lard.imagery.sources.ground import GroundRequest
-    from lard.imagery.sources.http import Http
+    from lard.ground.fetched.fetch import GroundRequest
+    from lard.ground.fetched.http import Http
 
 cache_option = click.option(
     "--cache", default="data/tile_cache", show_default=True, type=click.Path(path_type=Path),
@@ -102,8 +102,8 @@ def fetch(airports: tuple[str, ...], spec: str, out: Path, cache: Path, runways:
       lard tiles fetch LFPO --source mbtiles:paris.mbtiles --allow-holes
     """
     from lard.airports.files import open_database
-    from lard.imagery.sources.ground import GroundRequest
-    from lard.imagery.sources.providers import RASTER, split_spec
+    from lard.ground.fetched.fetch import GroundRequest
+    from lard.ground.fetched.providers import RASTER, split_spec
 
     db = open_database(runways)
     places = [db.airport(icao) for icao in sorted(set(airports))]
@@ -133,7 +133,7 @@ def _with_credits(spec: str, licence: str | None, attribution: str | None) -> st
 
 
 def _from_rasters(places: list[Airport], spec: str, request: GroundRequest, out: Path, dry_run: bool) -> None:
-    from lard.imagery.sources.local import ground_of_rasters, raster_paths
+    from lard.ground.fetched.local import ground_of_rasters, raster_paths
 
     for airport in places:
         if dry_run:
@@ -146,8 +146,8 @@ def _from_rasters(places: list[Airport], spec: str, request: GroundRequest, out:
 def _from_tiles(
     places: list[Airport], spec: str, request: GroundRequest, out: Path, cache: Path, given: dict[str, Any]
 ) -> None:
-    from lard.imagery.sources.ground import fetch_ground, plan_levels
-    from lard.imagery.sources.providers import open_source
+    from lard.ground.fetched.fetch import fetch_ground, plan_levels
+    from lard.ground.fetched.providers import open_source
 
     http = _http(given)
     source, store = open_source(spec, http, cache, given["key"])
@@ -170,7 +170,7 @@ def _from_tiles(
 
 
 def _http(given: dict[str, Any]) -> Http:
-    from lard.imagery.sources.http import Http, HttpSettings
+    from lard.ground.fetched.http import Http, HttpSettings
 
     agent = {"user_agent": given["user_agent"]} if given.get("user_agent") else {}
     settings = HttpSettings(
@@ -207,7 +207,7 @@ def verify(folder: Path, frames_path: str | None, quiet: bool, runways: str) -> 
       lard tiles verify data/tile_cache
     """
     from lard.airports.files import open_database
-    from lard.imagery.sources.verify import ERROR, NOTE, folders_of, verify_cache, verify_ground
+    from lard.ground.fetched.verify import ERROR, NOTE, folders_of, verify_cache, verify_ground
     from lard.tables import FRAMES, read_table
 
     caches, grounds = folders_of(folder)
@@ -237,18 +237,18 @@ def info(what: str, cache: Path, **given: Any) -> None:
       lard tiles info data/tile_cache
       lard tiles info 'arcgis:https://host/arcgis/rest/services/NAME/MapServer'
     """
-    from lard.imagery.sources.verify import describe_cache, describe_ground, folders_of
+    from lard.ground.fetched.verify import describe_cache, describe_ground, folders_of
 
     if Path(what).is_dir():
         caches, grounds = folders_of(Path(what))
         for lines in [*map(describe_cache, caches), *map(describe_ground, grounds)]:
             click.echo("\n".join(lines))
         return
-    from lard.imagery.sources.providers import RASTER, open_source, split_spec
+    from lard.ground.fetched.providers import RASTER, open_source, split_spec
 
     if split_spec(what)[0] == RASTER:
-        from lard.imagery.ground.rasters import describe_raster
-        from lard.imagery.sources.local import raster_paths
+        from lard.ground.fetched.local import raster_paths
+        from lard.ground.fetched.rasters import describe_raster
 
         for path in raster_paths(what):
             click.echo(describe_raster(path))

@@ -1,1 +1,1 @@
-"""Runway detectors: training, prediction, scoring and certificates; the only package that imports torch."""
+"""Runway detectors: networks, training, prediction and checkpoints."""

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from lard.camera import cam_from_ned
 from lard.detect.config import TrainSpec
-from lard.detect.truth import Paths, coco_paths, image_path, read_truth, several
 from lard.errors import DataError
+from lard.score.truth import Paths, coco_paths, image_path, read_truth, several
 
 MIN_VISIBLE = 0.25
 """A runway cut by a crop counts when this share of its polygon stays in the crop; else it is ignored."""

@@ -20,9 +20,9 @@ from lard.detect.data import Picture, load_image, read_pictures
 from lard.detect.decode import Detections, detect
 from lard.detect.deploy import open_onnx
 from lard.detect.fcos import channels_last
-from lard.detect.truth import Paths
 from lard.errors import ModelError
 from lard.progress import track
+from lard.score.truth import Paths
 from lard.tables import write_json
 
 CATEGORY = 1

@@ -25,9 +25,9 @@ from lard.detect.fcos import Level, build, channels_last
 from lard.detect.loss import Targets, assign, detection_loss
 from lard.detect.ortho import retract_all
 from lard.detect.state import fingerprint, load_state, save_state
-from lard.detect.truth import Paths, coco_paths, several, truth_sha256
 from lard.errors import ModelError
 from lard.progress import Meter
+from lard.score.truth import Paths, coco_paths, several, truth_sha256
 from lard.tables import atomic_path, folder_lock
 
 LOG_COLUMNS = ("step", "learning_rate", "objectness", "box", "centre", "gradient_norm")

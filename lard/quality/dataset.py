@@ -247,7 +247,7 @@ def load_dataset(root: str | Path) -> Dataset:
         raise DataError(
             f"{root}: no such dataset; expected a folder with frames.parquet, LARD *.csv, or COCO"
         )
-    from lard.quality import foreign
+    from lard.intake import foreign
 
     if root.is_dir() and any((root / name).exists() for name in ("frames.parquet", "labels.parquet")):
         return _load_own(root)

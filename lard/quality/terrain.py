@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lard.airports.model import Airport, Runway
 from lard.geodesy import geodetic_from_ecef
-from lard.imagery.ground.terrain_dem import Dem, load_dem
+from lard.ground.terrain.dem import Dem, load_dem
 
 Array = NDArray[np.float64]
 

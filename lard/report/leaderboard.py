@@ -39,7 +39,7 @@ from lard.report.page import render
 from lard.tables import write_json, write_text
 
 if TYPE_CHECKING:
-    from lard.detect.evaluation import Evaluation
+    from lard.score.evaluation import Evaluation
 
 __all__ = [
     "Board",
@@ -132,7 +132,7 @@ def _evaluations(board: Board) -> dict[str, Evaluation]:
     """The matched detections of each model whose results are at hand."""
     if board.evidence is None:
         return {}
-    from lard.detect.evaluation import Evaluation
+    from lard.score.evaluation import Evaluation
 
     return {
         entry.model: Evaluation(board.evidence.truth, board.evidence.results[entry.model])

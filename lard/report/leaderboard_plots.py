@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lard.report.page import BLUE, GREEN, GREY, LINE, ORANGE, RED, figure, to_svg
 
 if TYPE_CHECKING:
-    from lard.detect.evaluation import Evaluation
+    from lard.score.evaluation import Evaluation
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, GREY, "#6b4fa3", "#2a8c8c", "#8a6d3b")
 

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lard.detect.evaluation import Evaluation
+    from lard.score.evaluation import Evaluation
 
 ALL_PAIRS = 5
 """Up to so many models every pair is compared; of more, each with the best."""
@@ -15,8 +15,8 @@ ALL_PAIRS = 5
 
 def differences(evaluations: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
     """Paired differences of AP50 and AP between models over the same draws of airports; best model first."""
-    from lard.detect.resampling import difference_of, resampled
-    from lard.detect.slices import slices
+    from lard.score.resampling import difference_of, resampled
+    from lard.score.slices import slices
 
     models = list(evaluations)
     if len(models) < 2:

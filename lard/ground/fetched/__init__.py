@@ -1,0 +1,1 @@
+"""Aerial imagery of others: tile servers, MBTiles and rasters made into ground folders."""

@@ -1,0 +1,302 @@
+"""Polite HTTP: rate limit, retries with backoff, size and time limits, redirects followed by hand.
+
+Nothing here knows what a tile is; see download.py.
+"""
+
+import email.utils
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import numpy as np
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+import lard
+from lard.errors import SourceError
+from lard.ground.fetched.address import Redactor, check_url, host_allowed, is_public, refusal
+from lard.tables import stable_hash
+
+MAX_REDIRECTS = 5
+RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CHUNK = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """How politely and within what limits to ask."""
+
+    rate_per_s: float = 10.0
+    threads: int = 4
+    attempts: int = 6
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 30.0
+    deadline_s: float = 120.0  # of one answer, however slowly it drips
+    backoff_s: float = 0.5
+    backoff_max_s: float = 60.0
+    retry_after_max_s: float = 600.0
+    tile_limit_bytes: int = 8 << 20
+    document_limit_bytes: int = 64 << 20
+    total_limit_bytes: int = 20 << 30
+    allow_hosts: tuple[str, ...] = ()
+    user_agent: str = f"lard/{lard.__version__} (runway-detection datasets) python-requests"
+    offline: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate_per_s <= 1000:
+            raise SourceError(
+                f"rate is {self.rate_per_s:g} requests per second; expected from above 0 to 1000"
+            )
+        if not 1 <= self.threads <= 32:
+            raise SourceError(f"threads is {self.threads}; expected from 1 to 32")
+        if self.attempts < 1:
+            raise SourceError(f"attempts is {self.attempts}; expected at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete answer of a server."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def media_type(self) -> str:
+        """Content type without parameters, lower case."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+class TransientError(Exception):
+    """An attempt failed in a way that may pass; says how long the server asks to wait."""
+
+    def __init__(self, message: str, wait_s: float | None = None) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class RefusedError(Exception):
+    """An answer that asking again will not mend: too big, too many redirects."""
+
+
+class Stopped(Exception):
+    """The run was asked to stop while this request waited."""
+
+
+class Http:
+    """Requests of one run; shared by its threads."""
+
+    def __init__(
+        self,
+        settings: HttpSettings,
+        redact: Redactor | None = None,
+        wait: Callable[[float], object] | None = None,
+    ) -> None:
+        self.settings, self.redact = settings, redact or Redactor()
+        self.stop = threading.Event()
+        self.retries = 0
+        self._wait = wait or self.stop.wait
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._next_s = 0.0
+        self._checked: set[str] = set()
+
+    def get(self, url: str, limit_bytes: int, accept: Callable[[Reply], None] | None = None) -> Reply:
+        """An answer after at most settings.attempts; `accept` raises TransientError to have it asked again.
+
+        Raises the last TransientError when none was good, RefusedError or SourceError when asking is futile.
+        """
+        rng = np.random.default_rng([self.settings.seed, stable_hash(self.redact(url))])
+        for attempt in range(self.settings.attempts):
+            try:
+                reply = self._ask(url, limit_bytes)
+                if reply.status in RETRIED:
+                    raise TransientError(f"HTTP {reply.status}", _retry_after_s(reply.headers))
+                if accept is not None:
+                    accept(reply)
+                return reply
+            except TransientError as error:
+                if attempt + 1 == self.settings.attempts:
+                    raise
+                backoff_s = min(self.settings.backoff_s * 2**attempt, self.settings.backoff_max_s)
+                pause_s = backoff_s * (0.5 + rng.random())
+                if error.wait_s is not None:
+                    if error.wait_s > self.settings.retry_after_max_s:
+                        raise TransientError(
+                            f"{error}, and the server asks to wait {error.wait_s:.0f} s; run again later"
+                        ) from None
+                    pause_s = max(pause_s, error.wait_s)
+                    self._hold_all(error.wait_s)
+                with self._lock:
+                    self.retries += 1
+                self._pause(pause_s)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _ask(self, url: str, limit_bytes: int) -> Reply:
+        """One attempt, redirects followed; every hop is checked and counts for the rate limit."""
+        came_from = ""
+        for _ in range(MAX_REDIRECTS + 1):
+            self._check(url, came_from)
+            self._take_turn()
+            started_s = time.monotonic()
+            try:
+                with self._session().get(
+                    url,
+                    stream=True,
+                    allow_redirects=False,
+                    timeout=(self.settings.connect_timeout_s, self.settings.read_timeout_s),
+                ) as response:
+                    target = response.headers.get("Location")
+                    if response.status_code in (301, 302, 303, 307, 308) and target:
+                        came_from, url = url, self._redirected(url, target)
+                        continue
+                    body = self._body(response, limit_bytes, started_s)
+                    return Reply(response.status_code, response.headers, body)
+            except requests.exceptions.SSLError as error:
+                raise SourceError(
+                    f"{self.redact(url)}: the TLS connection is refused ({self._cause(error)})"
+                ) from None
+            except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+                raise SourceError(f"{self.redact(url)}: not a valid address ({self._cause(error)})") from None
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                raise TransientError(self._cause(error)) from None
+        raise RefusedError(f"more than {MAX_REDIRECTS} redirects")
+
+    def _check(self, url: str, came_from: str) -> None:
+        """Refuse private addresses; a server's name is looked up once, its connections are checked each."""
+        server = "/".join(url.split("/", 3)[:3])
+        if server not in self._checked:
+            check_url(url, self.settings.allow_hosts, self.redact, came_from)
+            self._checked.add(server)
+
+    def _redirected(self, url: str, target: str) -> str:
+        following = urljoin(url, target)
+        if url.startswith("https:") and following.startswith("http:"):
+            raise RefusedError(f"redirected from https to {self.redact(following)}, without encryption")
+        return following
+
+    def _body(self, response: requests.Response, limit_bytes: int, started_s: float) -> bytes:
+        """The decoded body, refused as soon as it exceeds the limit or its time."""
+        stated = response.headers.get("Content-Length", "")
+        if stated.isdigit() and int(stated) > limit_bytes:
+            raise RefusedError(f"the answer is {int(stated)} bytes long, more than {limit_bytes}")
+        chunks, size = [], 0
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
+            size += len(chunk)
+            if size > limit_bytes:
+                raise RefusedError(f"the answer is longer than {limit_bytes} bytes")
+            if time.monotonic() - started_s > self.settings.deadline_s:
+                raise TransientError(f"the answer took longer than {self.settings.deadline_s:g} s")
+            if self.stop.is_set():
+                raise Stopped
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _take_turn(self) -> None:
+        """Wait for this request's place in the common rate."""
+        with self._lock:
+            now_s = time.monotonic()
+            turn_s = max(now_s, self._next_s)
+            self._next_s = turn_s + 1 / self.settings.rate_per_s
+        if turn_s > now_s:
+            self._pause(turn_s - now_s)
+
+    def _hold_all(self, wait_s: float) -> None:
+        """A server that names a pause means all threads."""
+        with self._lock:
+            self._next_s = max(self._next_s, time.monotonic() + wait_s)
+
+    def _pause(self, seconds: float) -> None:
+        self._wait(seconds)
+        if self.stop.is_set():
+            raise Stopped
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.headers["User-Agent"] = self.settings.user_agent
+            session.headers["Accept-Encoding"] = "identity"  # pictures do not shrink, and nothing may swell
+            adapter = _GuardedAdapter(self.settings.allow_hosts)
+            session.mount("http://", adapter)
+            session.mount("https://", adapter)
+            self._local.session = session
+        return session
+
+    def _cause(self, error: BaseException) -> str:
+        """What went wrong in few words, without secrets."""
+        if isinstance(error, requests.exceptions.ConnectTimeout | urllib3.exceptions.ConnectTimeoutError):
+            return f"no connection within {self.settings.connect_timeout_s:g} s"
+        if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.ReadTimeoutError):
+            return f"no data for {self.settings.read_timeout_s:g} s"
+        cut = re.search(r"IncompleteRead\((\d+) bytes read, (\d+) more expected\)", str(error))
+        if cut:
+            return f"truncated after {cut[1]} bytes, {cut[2]} more expected"
+        inner: Any = error
+        while getattr(inner, "args", None) and isinstance(inner.args[0], Exception):
+            inner = inner.args[0]
+        inner = getattr(inner, "reason", None) or inner
+        text = re.sub(r"^\w+\(host=[^)]*\): ", "", str(inner))
+        return self.redact(f"{text or type(inner).__name__}")[:300]
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a Retry-After header, a number or a date; None without one."""
+    text = headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if text.isdigit():
+        return float(text)
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, date.timestamp() - time.time())
+
+
+class _GuardedAdapter(HTTPAdapter):
+    """Connections whose peer is looked at before anything is sent: a second name lookup cannot fool us."""
+
+    def __init__(self, allow_hosts: tuple[str, ...]) -> None:
+        self._allow_hosts = allow_hosts
+        super().__init__(pool_maxsize=2, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        plain, secure = (
+            _guarded(HTTPConnection, self._allow_hosts),
+            _guarded(HTTPSConnection, self._allow_hosts),
+        )
+        pools = {}
+        for scheme, pool, connection in (
+            ("http", urllib3.HTTPConnectionPool, plain),
+            ("https", urllib3.HTTPSConnectionPool, secure),
+        ):
+            pools[scheme] = type(f"Guarded{pool.__name__}", (pool,), {"ConnectionCls": connection})
+        self.poolmanager.pool_classes_by_scheme = pools
+
+
+def _guarded(base: type[HTTPConnection], allow_hosts: tuple[str, ...]) -> type[HTTPConnection]:
+    class Guarded(base):  # type: ignore[misc, valid-type]
+        def _new_conn(self) -> socket.socket:
+            sock: socket.socket = super()._new_conn()
+            peer = sock.getpeername()[0]
+            if not host_allowed(self.host, self.port, allow_hosts) and not is_public(peer):
+                sock.close()
+                raise SourceError(refusal(self.host, self.host, peer))
+            return sock
+
+    return Guarded
+
+
+def host_of(url: str) -> str:
+    """The host of an address, for names of folders and progress lines."""
+    return urlsplit(url).hostname or "local"

@@ -1,0 +1,213 @@
+"""The embedded default imagery: a procedural ortho-photo of an airport as a pyramid of GeoTIFF tiles."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import astuple
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lard.airports import Airport, Runway, load_shipped
+from lard.errors import AirportError
+from lard.geodesy import ecef_from_geodetic, to_enu
+from lard.ground.painted.landcover import LandSetting, in_water, outline_of, place_water
+from lard.ground.painted.levels import (
+    REACHES,
+    Ground,
+    Reach,
+    plan_levels,
+    reaches_for,
+    write_levels,
+)
+from lard.ground.painted.markings import RunwayEnd
+from lard.ground.painted.paint import pack
+from lard.ground.painted.palette import palette_for
+from lard.ground.painted.scene import PAVED, Strip, build_scene
+from lard.ground.painted.seasons import SEASONS, in_season
+from lard.ground.tiles import manifest_holds, ortho_crs
+from lard.tables import folder_lock, frame_rng, stable_hash, write_json
+
+Array = NDArray[np.float64]
+GENERATOR = "lard-procedural-2"
+"""Name of the generator in manifests; the folder's key also holds a digest of its source."""
+LICENCE = "CC0-1.0"
+ATTRIBUTION = "Procedural ground imagery by lard; runway positions from the shipped runway table"
+
+
+def plane_corners(runway: Runway, lat0_deg: float, lon0_deg: float) -> Array:
+    """Corners (4, 2) TL, TR, BR, BL in the orthographic plane: east, north of the points at height 0."""
+    lat, lon, _ = np.array(runway.corners).T
+    flat = ecef_from_geodetic(lat, lon, np.zeros(4))
+    return np.asarray(to_enu(flat, lat0_deg, lon0_deg, 0.0)[:, :2])
+
+
+def plane_strip(
+    runway: Runway, far: Runway | None, lat0_deg: float, lon0_deg: float, faa: bool, seed: int
+) -> Strip:
+    """Return a runway as a strip in the plane, with blast pads drawn by chance on wide runways."""
+    corners = plane_corners(runway, lat0_deg, lon0_deg)
+    tl, tr, br, bl = corners
+    length = float(np.hypot(*((tl + tr) / 2 - (bl + br) / 2)))
+    width = float((np.hypot(*(tr - tl)) + np.hypot(*(br - bl))) / 2)
+    rng = frame_rng(seed, f"{runway.airport}/{runway.ident}")
+    pads = rng.uniform(60, 125, 2) if width >= 40 and rng.random() < 0.8 else np.zeros(2)
+    paved = runway.surface.lower().startswith(PAVED)
+
+    def end(ident: str, marking: str, displaced_m: float, pad_m: float) -> RunwayEnd:
+        return RunwayEnd(ident, length, width, marking if paved else "none", faa, displaced_m, float(pad_m))
+
+    near = end(runway.ident, runway.marking, runway.displaced_m, pads[0])
+    other = end(
+        runway.reciprocal, far.marking if far else runway.marking, far.displaced_m if far else 0.0, pads[1]
+    )
+    return Strip(corners, near, other, runway.surface)
+
+
+def marked_like_faa(airport: Airport) -> bool:
+    """Whether runways are painted after the FAA: the United States and their territories; else after ICAO."""
+    if airport.country:
+        return airport.country in ("US", "PR", "VI", "GU", "AS", "MP")
+    return airport.icao[:1] == "K" or airport.icao[:2] in ("PA", "PH", "PG", "TJ", "TI", "NS")
+
+
+def prepare(
+    airport: Airport, seed: int, gsd_m: float, reaches: tuple[Reach, ...] = REACHES, season: str = SEASONS[0]
+) -> Ground:
+    """Return everything that is decided before a pixel is painted; raise AirportError without runways."""
+    if season not in SEASONS:
+        raise AirportError(f"ground season is {season!r}; expected one of {', '.join(SEASONS)}")
+    if not airport.runways:
+        raise AirportError(
+            f"airport {airport.icao} has no runways in the table; add them or choose another airport"
+        )
+    by_ident = {runway.ident: runway for runway in airport.runways}
+    lat0, lon0 = round(airport.lat_deg, 9), round(airport.lon_deg, 9)
+    faa = marked_like_faa(airport)
+    strips = [
+        plane_strip(runway, by_ident.get(runway.reciprocal), lat0, lon0, faa, seed)
+        for runway in airport.strips
+    ]
+    rng = frame_rng(seed, f"ground/{airport.icao}")
+    palette = palette_for(lat0, lon0, rng)
+    # Other draws than the season's, so that only colours change with it.
+    leaves = frame_rng(seed, f"season/{airport.icao}")
+    palette = in_season(palette, season, lat0, airport.elevation_m, leaves)
+    scene = build_scene(strips, palette, rng)
+    points = np.concatenate([strip.pavement() for strip in strips])
+    longest = max(strips, key=lambda strip: strip.near.length_m)
+    ground_seed = int((stable_hash(airport.icao) ^ (seed * 2654435761)) % 1_000_003)
+    setting = LandSetting(
+        ground_seed,
+        palette,
+        outline_of(scene.area),
+        math.atan2(longest.frame[2], longest.frame[3]),
+        _coast(airport, points, rng),
+        0,
+        True,
+    )
+    setting = place_water(setting)
+    wet = in_water(setting, np.array([quad.corners.mean(axis=0) for quad in scene.roads]).reshape(-1, 2))
+    roads = [quad for quad, drowned in zip(scene.roads, wet, strict=True) if not drowned]
+    return Ground(
+        ortho_crs(lat0, lon0),
+        lat0,
+        lon0,
+        plan_levels(strips, gsd_m, reaches),
+        setting,
+        pack(roads + scene.quads),
+        ground_seed,
+    )
+
+
+def _coast(airport: Airport, points: Array, rng: np.random.Generator) -> tuple[float, float, float] | None:
+    """Return a shore beside the runways for an airport near sea level, else None."""
+    angle, chance, gap = rng.uniform(0, 2 * math.pi), rng.random(), rng.uniform(500, 2500)
+    if airport.elevation_m > 12 or chance > 0.8:
+        return None
+    normal = np.array([math.cos(angle), math.sin(angle)])
+    return float(normal[0]), float(normal[1]), float((points @ normal).max() + gap)
+
+
+@cache
+def _source_digest() -> str:
+    """Digest of the modules that decide pixels, so that tiles of older code are never kept."""
+    here = Path(__file__).parent
+    names = sorted(
+        p for stem in ("landcover", "markings", "procedural", "tiles") for p in here.glob(f"{stem}*.py")
+    )
+    return sha256(b"\0".join(path.read_bytes() for path in names)).hexdigest()
+
+
+def input_key(airport: Airport, seed: int, gsd_m: float, reaches: tuple[Reach, ...], season: str) -> str:
+    """Return a hash of everything the pixels depend on."""
+    runways = [
+        [r.ident, r.reciprocal, r.corners, r.displaced_m, r.surface, r.marking] for r in airport.runways
+    ]
+    inputs = [
+        GENERATOR,
+        _source_digest(),
+        airport.icao,
+        airport.country,
+        airport.lat_deg,
+        airport.lon_deg,
+        airport.elevation_m,
+        runways,
+        seed,
+        gsd_m,
+        [astuple(reach) for reach in reaches],
+        season,
+    ]
+    return sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+def build_ground(
+    airport: Airport | str,
+    out_dir: str | Path,
+    seed: int = 0,
+    gsd_m: float = 0.25,
+    season: str = SEASONS[0],
+    reaches: tuple[Reach, ...] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Write an airport's ground folder out_dir/<ICAO> and return its manifest; a fitting folder is kept.
+
+    Tiles are written one by one and the manifest last, so a folder without a manifest is unfinished.
+    """
+    if isinstance(airport, str):
+        airport = load_shipped().airport(airport)
+    if not 0.05 <= gsd_m <= 8.0:
+        raise AirportError(f"ground.gsd_m is {gsd_m}, expected 0.05 to 8 metres; set it in params.yaml")
+    reaches = reaches_for(gsd_m) if reaches is None else reaches
+    folder = Path(out_dir) / airport.icao
+    key = input_key(airport, seed, gsd_m, reaches, season)
+    with folder_lock(folder):
+        manifest = manifest_holds(folder, key)
+        if manifest is None:
+            (folder / "manifest.json").unlink(missing_ok=True)
+            ground = prepare(airport, seed, gsd_m, reaches, season)
+            levels, objects = write_levels(ground, folder, progress)
+            manifest = {
+                "airport": airport.icao,
+                "lat0_deg": ground.lat0_deg,
+                "lon0_deg": ground.lon0_deg,
+                "crs": ground.crs,
+                "levels": levels,
+                "objects": objects,
+                "season": season,
+                "seed": seed,
+                "generator": GENERATOR,
+                "licence": LICENCE,
+                "attribution": ATTRIBUTION,
+                "key": key,
+            }
+            wanted = {tile["file"] for level in levels for tile in level["tiles"]} | {objects["file"]}
+            for stray in folder.iterdir():
+                if stray.name not in wanted:
+                    stray.unlink()
+            write_json(manifest, folder / "manifest.json")
+    return manifest

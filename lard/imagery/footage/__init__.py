@@ -1,1 +1,0 @@
-"""Pictures made elsewhere (simulator screenshots, Earth Studio footage, video frames), matched to poses."""

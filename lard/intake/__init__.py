@@ -1,0 +1,1 @@
+"""Pictures and labels made elsewhere: one reader for each format."""

@@ -1,0 +1,218 @@
+"""Annotated pictures of real approaches as a dataset folder: labelme files, or LARD V1's CSV."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from PIL import Image, UnidentifiedImageError
+
+from lard import __version__
+from lard.errors import DataError
+from lard.export.lard_csv import labels_of_lard, read_lard_csv
+from lard.intake.labelme import Annotated, labels_of_annotated, read_labelme
+from lard.progress import track
+from lard.tables import (
+    FRAMES,
+    LABELS,
+    MANIFEST,
+    atomic_path,
+    check_schema,
+    folder_lock,
+    sha256_file,
+    write_json,
+    write_table,
+)
+
+NOTES = {
+    "image": pl.String, "airport": pl.String, "runway": pl.String, "split": pl.String,
+    "time_to_landing_s": pl.Float64, "weather": pl.String, "night": pl.String, "time_utc": pl.String,
+}  # fmt: skip
+"""Columns that a table of notes beside labelme files may have; image is needed, the rest may be empty."""
+_JPEG_QUALITY = 95
+
+
+def import_labelme(
+    folder: Path, out: Path, *, notes: Path | None = None, airport: str = "", split: str = "test",
+    other_labels: Sequence[str] = (), licence: str = "", attribution: str = "",
+) -> pl.DataFrame:  # fmt: skip
+    """Write a dataset folder from the labelme files of a folder; return the frames."""
+    files = sorted(folder.rglob("*.json")) if folder.is_dir() else []
+    if not files:
+        raise DataError(f"{folder}: no labelme file (*.json) in it")
+    pictures: list[Annotated] = []
+    paths: list[Path] = []
+    faults: list[str] = []
+    for path in files:
+        try:
+            picture = read_labelme(path, other_labels)
+        except DataError as error:
+            faults.append(str(error))
+            continue
+        image = path.parent / picture.image
+        faults += _picture_faults(image, picture.width_px, picture.height_px, path)
+        pictures.append(picture)
+        paths.append(image)
+    faults += _unlabelled(folder, paths)
+    known = _read_notes(notes, [picture.image for picture in pictures], faults) if notes else {}
+    ids = [path.relative_to(folder).with_suffix("").as_posix().replace("/", "_") for path in paths]
+    faults += [
+        f"{paths[i]}: two pictures would be called {name}" for i, name in enumerate(ids) if name in ids[:i]
+    ]
+    if faults:
+        raise DataError("\n".join(faults[:30]))
+    rows = []
+    for picture, name in zip(pictures, ids, strict=True):
+        note = known.get(picture.image, {})
+        named = [ident for ident, _ in picture.runways if ident]
+        night = str(note.get("night") or "").lower() in ("1", "true", "yes") or "night" in picture.flags
+        rows.append(
+            {
+                "frame_id": name, "airport": note.get("airport") or airport,
+                "runway": note.get("runway") or (named[0] if named else ""),
+                "split": note.get("split") or split,
+                "width_px": picture.width_px, "height_px": picture.height_px,
+                "time_utc": note.get("time_utc"), "time_to_landing_s": note.get("time_to_landing_s"),
+                "weather": note.get("weather") or "", "light": "night" if night else "day",
+            }
+        )  # fmt: skip
+    frames = _frames(rows)
+    labels = labels_of_annotated(pictures, ids, [str(row["airport"]) for row in rows])
+    return _write(frames, labels, dict(zip(ids, paths, strict=True)), out, "labelme", licence, attribution)
+
+
+def import_lard_real(
+    csv: Path, out: Path, *, split: str = "test", licence: str = "", attribution: str = ""
+) -> pl.DataFrame:
+    """Write a dataset folder from a LARD V1 label table and the pictures it names; return the frames."""
+    table = read_lard_csv(csv)
+    if not len(table):
+        raise DataError(f"{csv}: no rows; expected one per picture")
+    labels = labels_of_lard(table)
+    paths: dict[str, Path] = {}
+    faults: list[str] = []
+    for name, image, width, height in zip(
+        labels["frame_id"], table["image"], table["width"], table["height"], strict=True
+    ):
+        if not image:
+            faults.append(f"{csv}: frame {name} names no picture")
+            continue
+        path = csv.parent / image
+        if name in paths and paths[name] != path:
+            faults.append(f"{csv}: {image} and {paths[name].name} would both be called {name}")
+        paths[name] = path
+        faults += _picture_faults(path, int(width), int(height), csv)
+    if faults:
+        raise DataError("\n".join(faults[:30]))
+    table = table.with_columns(frame_id=labels["frame_id"]).unique("frame_id", keep="first")
+    rows = [
+        {
+            "frame_id": row["frame_id"], "airport": row["airport"], "runway": row["runway"], "split": split,
+            "width_px": int(row["width"]), "height_px": int(row["height"]), "time_utc": None,
+            "time_to_landing_s": row["time_to_landing"], "weather": row["weather"] or "",
+            "light": "night" if str(row["night"]).lower() in ("1", "1.0", "true") else "day",
+        }
+        for row in table.iter_rows(named=True)
+    ]  # fmt: skip
+    labels = labels.with_columns(image="images/" + pl.col("frame_id") + ".jpg")
+    return _write(_frames(rows), labels, paths, out, "lard-real", licence, attribution)
+
+
+def _picture_faults(path: Path, width: int, height: int, where: Path) -> list[str]:
+    if not path.is_file():
+        return [f"{where}: no picture {path.name} beside it"]
+    try:
+        with Image.open(path) as image:
+            size = image.size
+            image.verify()
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        return [f"{path}: not a picture that can be read ({error})"]
+    if size != (width, height):
+        return [f"{where}: {path.name} is {size[0]}x{size[1]} px, annotated as {width}x{height}"]
+    return []
+
+
+def _unlabelled(folder: Path, paths: Sequence[Path]) -> list[str]:
+    """A picture without annotation may be unfinished work; an empty one says that no runway is seen."""
+    known = set(paths)
+    suffixes = (".jpg", ".jpeg", ".png")
+    stray = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in suffixes and p not in known]
+    return [
+        f"{path}: a picture without annotation; annotate it (no shapes: no runway) or move it"
+        for path in stray
+    ]
+
+
+def _read_notes(path: Path, images: Sequence[str], faults: list[str]) -> dict[str, dict[str, Any]]:
+    try:
+        table = pl.read_csv(path, schema_overrides={name: NOTES[name] for name in NOTES}, infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        faults.append(f"{path}: {str(error).splitlines()[0]}; expected a CSV with columns {', '.join(NOTES)}")
+        return {}
+    unknown = sorted(set(table.columns) - set(NOTES))
+    if unknown or "image" not in table.columns:
+        faults.append(
+            f"{path}: columns {', '.join(table.columns)}; expected image and some of {', '.join(NOTES)}"
+        )
+        return {}
+    notes = {row["image"]: row for row in table.iter_rows(named=True)}
+    faults += [f"{path}: {name} is no annotated picture" for name in notes if name not in set(images)]
+    return notes
+
+
+def _frames(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """FRAMES with what is known of real pictures; pose and camera are null."""
+    table = pl.DataFrame(rows, schema_overrides={"time_to_landing_s": pl.Float64, "time_utc": pl.String})
+    absent: Mapping[str, Any] = {name: kind for name, kind in FRAMES.items() if name not in table.columns}
+    fixed = {"zone": "", "seed": 0, "earth_model": "unknown", "altitude_datum": "unknown"}
+    table = table.with_columns(pl.lit(fixed.get(name), kind).alias(name) for name, kind in absent.items())
+    return check_schema(table, FRAMES, "frames").sort("frame_id")
+
+
+def _write(
+    frames: pl.DataFrame, labels: pl.DataFrame, paths: Mapping[str, Path], out: Path, source: str,
+    licence: str, attribution: str,
+) -> pl.DataFrame:  # fmt: skip
+    with folder_lock(out):
+        (out / "images").mkdir(parents=True, exist_ok=True)
+        digests = []
+        for name in track(frames["frame_id"].to_list(), "import", len(frames), "img"):
+            target, path = out / f"images/{name}.jpg", paths[name]
+            if path.suffix.lower() in (".jpg", ".jpeg"):
+                data = path.read_bytes()
+            else:
+                buffer = io.BytesIO()
+                with Image.open(path) as image:
+                    image.convert("RGB").save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+                data = buffer.getvalue()
+            with atomic_path(target) as temporary:
+                temporary.write_bytes(data)
+            digests.append(sha256_file(target))
+        constants = {
+            "source": source, "source_version": "", "licence": licence, "attribution": attribution,
+            "runway_db": "annotated", "runway_db_version": "", "tool_version": __version__,
+        }  # fmt: skip
+        manifest = frames.select(
+            "frame_id",
+            ("images/" + pl.col("frame_id") + ".jpg").alias("image"),
+            pl.Series("sha256", digests, dtype=pl.String),
+            "width_px",
+            "height_px",
+            *(pl.lit(value).alias(name) for name, value in constants.items()),
+            "seed",
+        )
+        write_table(frames, out / "frames.parquet", FRAMES)
+        write_table(labels, out / "labels.parquet", LABELS)
+        write_table(manifest.select(list(MANIFEST)), out / "manifest.parquet", MANIFEST)
+        counts = dict(frames.group_by("split").len().sort("split").iter_rows())
+        description = {
+            "name": f"annotated pictures ({source})", "source": source, "frames": len(frames),
+            "splits": counts, "airports": sorted(set(frames["airport"])),
+            "runway_db": "annotated", "runway_db_version": "",
+            "tool_version": __version__,
+        }  # fmt: skip
+        write_json(description, out / "dataset.json")
+    return frames

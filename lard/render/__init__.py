@@ -1,0 +1,1 @@
+"""Perspective views of the ground under light, weather and lens."""

@@ -1,0 +1,94 @@
+"""What a worker does: renders a few frames of one airport and writes their pictures."""
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from PIL import Image
+
+from lard.airports.model import Airport
+from lard.camera import Camera, Poses
+from lard.errors import DataError, LardError
+from lard.ground.terrain.dem import load_dem
+from lard.render.conditions import Conditions
+from lard.render.journal import image_name, write_jpeg
+from lard.render.renderer import Quality
+from lard.render.view import Scene, load_scene, render_view
+from lard.tables import sha256_file
+
+
+@dataclass(frozen=True, slots=True)
+class RenderSettings:
+    """How pictures are made and stored; part of every frame's key."""
+
+    jpeg_quality: int = 92
+    quality: Quality = field(default_factory=Quality)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jpeg_quality <= 100:
+            raise DataError(f"render.jpeg_quality is {self.jpeg_quality}; expected from 1 to 100")
+        if not 1 <= self.quality.supersample <= 8:
+            raise DataError(f"render.supersample is {self.quality.supersample}; expected from 1 to 8")
+
+    @classmethod
+    def of_params(cls, params: dict[str, Any]) -> "RenderSettings":
+        """Settings of the `render` section of params.yaml; unknown keys are refused."""
+        filters = {name: params[name] for name in Quality.__dataclass_fields__ if name in params}
+        unknown = set(params) - set(filters) - {"jpeg_quality"}
+        if unknown:
+            known = ", ".join(["jpeg_quality", *Quality.__dataclass_fields__])
+            raise DataError(f"render.{', render.'.join(sorted(unknown))}: unknown; expected some of {known}")
+        return cls(int(params.get("jpeg_quality", 92)), Quality(**filters))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A few frames of one airport, as sent to a worker; dem is a terrain model's path or empty."""
+
+    ground: Path
+    airport: Airport
+    out_dir: Path
+    settings: RenderSettings
+    frames: list[dict[str, Any]]
+    dem: str = ""
+    altitude_datum: str = "msl"
+
+
+def render_task(task: Task) -> list[tuple[str, str]]:
+    """Render and write the frames of a task; frame ids with the SHA-256 of their pictures."""
+    results = []
+    for row in task.frames:
+        try:
+            jpeg = _jpeg(task, row)
+        except LardError as error:
+            raise type(error)(f"frame {row['frame_id']}: {error}") from error
+        results.append((row["frame_id"], write_jpeg(jpeg, task.out_dir / image_name(row["frame_id"]))))
+    return results
+
+
+def _jpeg(task: Task, row: dict[str, Any]) -> bytes:
+    """A frame's picture."""
+    scene = _scene_of(task, row["earth_model"])
+    camera = Camera(**{name: row[name] for name in Camera.__dataclass_fields__ if row.get(name) is not None})
+    conditions = Conditions.of_frame(row)
+    pose = Poses.from_frames(pl.DataFrame([row]))
+    image = render_view(scene, pose, camera, conditions, task.settings.quality)
+    buffer = io.BytesIO()
+    quality = conditions.jpeg_quality or task.settings.jpeg_quality
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling=0)
+    return buffer.getvalue()
+
+
+_scene: dict[tuple[str, str, str, str], Scene] = {}
+"""The one scene this process holds: tasks come airport by airport."""
+
+
+def _scene_of(task: Task, earth: str) -> Scene:
+    key = (str(task.ground), sha256_file(task.ground / "manifest.json"), earth, task.dem)
+    if key not in _scene:
+        _scene.clear()
+        dem = load_dem(task.dem, task.altitude_datum) if task.dem else None
+        _scene[key] = load_scene(task.ground, task.airport, earth, dem)
+    return _scene[key]

@@ -1,0 +1,1 @@
+"""What perturbations can do to a detector: attacks, certificates, conformal boxes."""

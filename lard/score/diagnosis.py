@@ -1,0 +1,164 @@
+"""What averages hide: calibration of scores, runways mistaken for one another, and errors of the boxes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lard.detect.boxes import iou_matrix
+from lard.score.evaluation import Evaluation
+
+BINS = 10
+IOU = 0.5
+Floats = NDArray[np.float64]
+
+
+def calibration(evaluation: Evaluation) -> dict[str, Any]:
+    """Expected calibration error and a reliability table of ten equal bins of score, at IoU 0.5.
+
+    The error is the mean of |share of right detections - mean score| over the bins, weighted by their
+    numbers; detections of runways that need not be found are left out.
+    """
+    found = evaluation.matches()
+    known = ~found.skipped[0]
+    scores, right = evaluation.scores[known], found.right[0][known]
+    place = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
+    rows, error = [], 0.0
+    for k in range(BINS):
+        here = place == k
+        count = int(here.sum())
+        row: dict[str, Any] = {"low": k / BINS, "high": (k + 1) / BINS, "detections": count}
+        if count:
+            mean, share = float(scores[here].mean()), float(right[here].mean())
+            row |= {"score": mean, "precision": share}
+            error += count / len(scores) * abs(share - mean)
+        rows.append(row)
+    return {"iou": IOU, "ECE": error if len(scores) else None, "detections": len(scores), "bins": rows}
+
+
+def operating_point(evaluation: Evaluation) -> dict[str, Any] | None:
+    """The score with the best F1 at IoU 0.5 and what holds above it; None where nothing is right."""
+    found = evaluation.matches()
+    required = int(found.required.sum())
+    order = np.argsort(-evaluation.scores, kind="stable")
+    right = np.cumsum(found.right[0][order])
+    wrong = np.cumsum(~found.right[0][order] & ~found.skipped[0][order])
+    if required == 0 or not len(order) or right[-1] == 0:
+        return None
+    f1 = 2 * right / (right + wrong + required)
+    scores = evaluation.scores[order]
+    last = np.append(scores[1:] < scores[:-1], True)  # a threshold takes all detections of equal score
+    best = int(np.argmax(np.where(last, f1, -1.0)))
+    return {
+        "score": float(scores[best]),
+        "f1": float(f1[best]),
+        "precision": float(right[best] / max(right[best] + wrong[best], 1)),
+        "recall": float(right[best] / required),
+        "false_alarms_per_image": float(wrong[best] / len(evaluation.image_ids)),
+    }
+
+
+def confusion(evaluation: Evaluation, score: float) -> dict[str, Any]:
+    """Pictures that show the required target runway among others: which one is detected, at a score or above.
+
+    A detection is of the runway that it overlaps best, by half at least. order counts runways by distance,
+    the nearest first, and tells how many of each place were found.
+    """
+    truth = evaluation.truth
+    shown: dict[int, list[int]] = {}
+    for place, note in enumerate(truth["annotations"]):
+        if "is_target" in note and "slant_m" in note:
+            shown.setdefault(int(note["image_id"]), []).append(place)
+    first = {"target": 0, "other": 0, "background": 0, "nothing": 0}
+    target = {"found": 0, "other_instead": 0, "missed": 0}
+    order: dict[str, dict[str, int]] = {}
+    images = 0
+    for image_id in evaluation.images:
+        places = sorted(shown.get(image_id, []), key=lambda k: (truth["annotations"][k]["slant_m"], k))
+        notes = [truth["annotations"][k] for k in places]
+        wanted = [k for k, note in enumerate(notes) if note["is_target"] and not note.get("iscrowd", 0)]
+        if len(notes) < 2 or len(wanted) != 1:
+            continue
+        images += 1
+        rows = evaluation.detections_of([image_id])
+        rows = rows[evaluation.scores[rows] >= score]
+        overlap = iou_matrix(_corners(evaluation.boxes[rows]), _corners(_boxes(notes)))
+        owner = np.where(overlap.max(axis=1) >= IOU, overlap.argmax(axis=1), -1)
+        found = set(owner.tolist())
+        best = int(owner[0]) if len(owner) else None
+        first[_what(best, wanted[0])] += 1
+        target[
+            "found" if wanted[0] in found else "other_instead" if any(k >= 0 for k in found) else "missed"
+        ] += 1
+        for k, note in enumerate(notes):
+            if not note.get("iscrowd", 0):
+                row = order.setdefault("4+" if k >= 3 else str(k + 1), {"runways": 0, "found": 0})
+                row["runways"] += 1
+                row["found"] += int(k in found)
+    return {"images": images, "score": score, "best_detection": first, "target": target, "order": order}
+
+
+def _what(owner: int | None, target: int) -> str:
+    if owner is None:
+        return "nothing"
+    return "background" if owner < 0 else "target" if owner == target else "other"
+
+
+def localisation(evaluation: Evaluation, score: float) -> dict[str, Any]:
+    """Errors of the detections of required runways (IoU at least 0.5, at a score or above): median and 95 %.
+
+    corner_px is the mean distance of the four corners of the box, centre_px that of its centre. Where camera
+    and slant distance are known, bearing_deg is the angle between the rays through both centres and
+    offset_m the distance between them at the runway: how far aside an aircraft that steers by the box is.
+    """
+    found = evaluation.matches()
+    rows = np.flatnonzero(found.right[0] & (evaluation.scores >= score))
+    if not len(rows):
+        return {"matched": 0, "score": score}
+    runway = found.taken[0][rows]
+    detected, wanted = _corners(evaluation.boxes[rows]), _corners(evaluation.runways[runway])
+    side = np.abs(detected - wanted)
+    corner = np.mean(
+        [np.hypot(side[:, x], side[:, y]) for x in (0, 2) for y in (1, 3)], axis=0
+    )  # the four corners pair the sides
+    centre, true_centre = _centre(detected), _centre(wanted)
+    values = {"corner_px": corner, "centre_px": np.hypot(*(centre - true_centre).T)}
+    images = {int(image["id"]): image for image in evaluation.truth["images"]}
+    cameras = [images[int(evaluation.image_ids[k])].get("camera") for k in evaluation.image[rows]]
+    notes = [evaluation.truth["annotations"][evaluation.notes[k]] for k in runway]
+    known = np.array(
+        [c is not None and n.get("slant_m") is not None for c, n in zip(cameras, notes, strict=True)]
+    )
+    if known.any():
+        where = np.flatnonzero(known)
+        numbers = [[cameras[k][key] for key in ("fx_px", "fy_px", "cx_px", "cy_px")] for k in where]
+        intrinsics = np.array(numbers, np.float64)
+        slant_m = np.array([notes[k]["slant_m"] for k in where], np.float64)
+        a, b = _rays(centre[where], intrinsics), _rays(true_centre[where], intrinsics)
+        angle = np.arctan2(np.linalg.norm(np.cross(a, b), axis=1), (a * b).sum(axis=1))
+        values |= {"bearing_deg": np.degrees(angle), "offset_m": slant_m * np.tan(angle)}
+    summary = {
+        key: {"median": float(np.median(v)), "p95": float(np.quantile(v, 0.95))} for key, v in values.items()
+    }
+    return {"matched": len(rows), "score": score, **summary}
+
+
+def _rays(points_px: Floats, intrinsics: Floats) -> Floats:
+    """Unit rays (n, 3), camera frame x right, y down, of pixels (n, 2) and fx, fy, cx, cy (n, 4)."""
+    flat = (points_px - intrinsics[:, 2:]) / intrinsics[:, :2]
+    rays = np.concatenate((flat, np.ones((len(flat), 1))), axis=1)
+    return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True))
+
+
+def _boxes(notes: list[Any]) -> Floats:
+    return np.array([note["bbox"] for note in notes], np.float64).reshape(-1, 4)
+
+
+def _corners(xywh: Floats) -> Floats:
+    return np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), axis=1)
+
+
+def _centre(boxes: Floats) -> Floats:
+    return (boxes[:, :2] + boxes[:, 2:]) / 2

@@ -1,0 +1,236 @@
+"""Matching of detections with runways and average precision, to the last digit as pycocotools defines them.
+
+All images are matched at once in compiled loops; the metrics of any subset of images, one image listed
+several times included, are then sums over the matches, which makes slices and resampling cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from lard.score.truth import ABSENT, REQUIRED, roles_as_marked
+
+MAX_DETECTIONS = (1, 10, 100)
+IOUS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0.0, 1.0, 101)
+EVERYTHING_PX2 = 1e10
+AREAS_PX2 = {
+    "all": (0.0, EVERYTHING_PX2),
+    "under 16 px": (0.0, 16.0**2),
+    "16-32 px": (16.0**2, 32.0**2),
+    "32-64 px": (32.0**2, 64.0**2),
+    "over 64 px": (64.0**2, EVERYTHING_PX2),
+}
+"""Box areas, named by the side of the square of that area; runways on approach are small."""
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@nb.njit(cache=True)
+def overlaps(detected: Floats, runways: Floats, crowd: NDArray[np.bool_]) -> Floats:  # pragma: no cover
+    """IoU (n, m) of boxes x, y, width, height; for an ignored runway the share of the detection in it."""
+    found = np.zeros((len(detected), len(runways)))
+    for i in range(len(detected)):
+        x, y, w, h = detected[i]
+        for j in range(len(runways)):
+            common_w = min(x + w, runways[j, 0] + runways[j, 2]) - max(x, runways[j, 0])
+            common_h = min(y + h, runways[j, 1] + runways[j, 3]) - max(y, runways[j, 1])
+            if common_w <= 0 or common_h <= 0:
+                continue
+            inter = common_w * common_h
+            union = w * h if crowd[j] else w * h + runways[j, 2] * runways[j, 3] - inter
+            found[i, j] = inter / union
+    return found
+
+
+@nb.njit(cache=True)
+def match_images(
+    detected: Floats,
+    first_detected: Ints,
+    runways: Floats,
+    first_runway: Ints,
+    crowd: NDArray[np.bool_],
+    ignored: NDArray[np.bool_],
+    ious: Floats,
+) -> NDArray[np.int32]:  # pragma: no cover
+    """Runway that each detection takes at each IoU, -1 for none: (ious, detections).
+
+    Detections come best first and take the best free runway; required ones go before ignored ones, and a
+    crowd, unlike others, may be taken any number of times.
+    """
+    taken_by = np.full((len(ious), len(detected)), -1, np.int32)
+    for image in range(len(first_detected) - 1):
+        start, end = first_detected[image], first_detected[image + 1]
+        low, high = first_runway[image], first_runway[image + 1]
+        if start == end or low == high:
+            continue
+        order = np.empty(high - low, np.int64)
+        place = 0
+        for kind in (False, True):
+            for runway in range(low, high):
+                if ignored[runway] == kind:
+                    order[place] = runway
+                    place += 1
+        overlap = overlaps(detected[start:end], runways[low:high], crowd[low:high])
+        taken = np.zeros(high - low, np.bool_)
+        for level in range(len(ious)):
+            taken[:] = False
+            for detection in range(start, end):
+                best, chosen = min(ious[level], 1 - 1e-10), -1
+                for runway in order:
+                    if taken[runway - low] and not crowd[runway]:
+                        continue
+                    if chosen >= 0 and not ignored[chosen] and ignored[runway]:
+                        break
+                    if overlap[detection - start, runway - low] < best:
+                        continue
+                    best, chosen = overlap[detection - start, runway - low], runway
+                if chosen >= 0:
+                    taken_by[level, detection] = chosen
+                    taken[chosen - low] = True
+    return taken_by
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Matches within one range of areas: detections right, and left out of the account, per IoU."""
+
+    taken: NDArray[np.int32]  # (ious, detections): row of the runway, -1 for none
+    right: NDArray[np.bool_]  # (ious, detections)
+    skipped: NDArray[np.bool_]  # (ious, detections)
+    required: NDArray[np.int64]  # (images,) number of runways to be found
+
+
+class Evaluation:
+    """A submission matched with the ground truth; metrics of any subset of images follow cheaply."""
+
+    def __init__(
+        self,
+        truth: Mapping[str, Any],
+        results: Sequence[Mapping[str, Any]],
+        roles: NDArray[np.int8] | None = None,
+    ) -> None:
+        self.truth = truth
+        self.image_ids = np.array(sorted(int(image["id"]) for image in truth["images"]), np.int64)
+        self._place = {int(image_id): place for place, image_id in enumerate(self.image_ids)}
+        self._read_detections(results)
+        self._take_roles(roles_as_marked(truth) if roles is None else roles)
+
+    def _read_detections(self, results: Sequence[Mapping[str, Any]]) -> None:
+        image = np.array([self._place[int(row["image_id"])] for row in results], np.int64)
+        boxes = np.array([row["bbox"] for row in results], np.float64).reshape(-1, 4)
+        scores = np.array([row["score"] for row in results], np.float64)
+        order = np.lexsort((np.arange(len(image)), -scores, image))
+        rank = np.arange(len(order)) - np.searchsorted(image[order], image[order])
+        order, self.rank = order[rank < MAX_DETECTIONS[-1]], rank[rank < MAX_DETECTIONS[-1]]
+        self.image, self.boxes, self.scores = image[order], boxes[order], scores[order]
+        self.rows: Ints = order  # places in `results` of the detections kept, image by image, best first
+        self._first = np.searchsorted(self.image, np.arange(len(self.image_ids) + 1)).astype(np.int64)
+
+    def _take_roles(self, roles: NDArray[np.int8]) -> None:
+        notes = self.truth["annotations"]
+        image = np.array([self._place[int(note["image_id"])] for note in notes], np.int64)
+        order = np.argsort(image, kind="stable")
+        order = order[roles[order] != ABSENT]
+        self.notes: Ints = order  # places in the annotations of the runways, image by image
+        self.runway_image = image[order]
+        self.runways = np.array([notes[row]["bbox"] for row in order], np.float64).reshape(-1, 4)
+        own = self.runways[:, 2] * self.runways[:, 3]
+        self.areas = np.array([notes[row].get("area", own[k]) for k, row in enumerate(order)], np.float64)
+        self.crowd = roles[order] != REQUIRED
+        self._first_runway = np.searchsorted(self.runway_image, np.arange(len(self.image_ids) + 1))
+        self._matches: dict[str, Matches] = {}
+
+    def with_roles(self, roles: NDArray[np.int8]) -> Evaluation:
+        """The same detections where the runways (annotations,) count for something else."""
+        other = object.__new__(Evaluation)
+        other.__dict__ |= self.__dict__
+        other._take_roles(roles)
+        return other
+
+    @property
+    def images(self) -> list[int]:
+        """Ids of all images, in order."""
+        return [int(image_id) for image_id in self.image_ids]
+
+    def matches(self, area: str = "all") -> Matches:
+        """Matches within one range of areas, computed when first asked for."""
+        if area not in self._matches:
+            low, high = AREAS_PX2[area]
+            ignored = self.crowd | (self.areas < low) | (self.areas > high)
+            taken = match_images(
+                self.boxes, self._first, self.runways, self._first_runway.astype(np.int64),
+                self.crowd, ignored, IOUS,
+            )  # fmt: skip
+            free = taken < 0
+            own = self.boxes[:, 2] * self.boxes[:, 3]
+            skipped = free & ((own < low) | (own > high))[None, :]
+            if len(ignored):
+                skipped |= ~free & ignored[taken]
+            required = np.bincount(self.runway_image[~ignored], minlength=len(self.image_ids))
+            self._matches[area] = Matches(taken, ~free & ~skipped, skipped, required)
+        return self._matches[area]
+
+    def metrics(self, images: Sequence[int] | None = None, area: str = "all") -> dict[str, Any]:
+        """AP, AP50, AP75, AR at 1, 10, 100 detections; None where no box is required.
+
+        An image may be listed more than once, as resampling does.
+        """
+        chosen = self.images if images is None else sorted(images)
+        precision, recall = self.curves(chosen, area)
+        places = [self._place[image_id] for image_id in chosen]
+        return {
+            "AP": _mean(precision),
+            "AP50": _mean(precision[0]),
+            "AP75": _mean(precision[5]),
+            **{f"AR{count}": _mean(recall[:, place]) for place, count in enumerate(MAX_DETECTIONS)},
+            "images": len(chosen),
+            "boxes": int(self.matches(area).required[places].sum()),
+        }
+
+    def detections_of(self, images: Sequence[int]) -> Ints:
+        """Places of the detections of images, in the order of the images; best first within each."""
+        places = np.array([self._place[image_id] for image_id in images], np.int64)
+        start, count = self._first[places], np.diff(self._first)[places]
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        return np.asarray(np.repeat(start, count) + within)
+
+    def curves(self, images: Sequence[int], area: str = "all") -> tuple[Floats, Floats]:
+        """Precision (10 IoUs, 101 recalls) at 100 detections and recall (10 IoUs, 3 limits) of a subset.
+
+        -1 where nothing is required, as pycocotools writes it.
+        """
+        precision = np.full((len(IOUS), len(RECALLS)), -1.0)
+        recall = np.full((len(IOUS), len(MAX_DETECTIONS)), -1.0)
+        found = self.matches(area)
+        required = int(found.required[[self._place[image_id] for image_id in images]].sum())
+        if required == 0:
+            return precision, recall
+        chosen = self.detections_of(images)
+        chosen = chosen[np.argsort(-self.scores[chosen], kind="stable")]
+        right, skipped = found.right[:, chosen], found.skipped[:, chosen]
+        for place, limit in enumerate(MAX_DETECTIONS):
+            recall[:, place] = (right & (self.rank[chosen] < limit)).sum(axis=1) / required
+        hits = np.cumsum(right, axis=1).astype(np.float64)
+        wrong = np.cumsum(~right & ~skipped, axis=1).astype(np.float64)
+        exact = hits / (hits + wrong + np.spacing(1))
+        envelope = np.maximum.accumulate(exact[:, ::-1], axis=1)[:, ::-1]
+        for level in range(len(IOUS)):
+            places = np.searchsorted(hits[level] / required, RECALLS, side="left")
+            reached = places < len(chosen)
+            precision[level] = 0.0
+            precision[level, reached] = envelope[level, places[reached]]
+        return precision, recall
+
+
+def _mean(values: Floats) -> float | None:
+    """Mean of the defined values."""
+    defined = values[values > -1]
+    return float(defined.mean()) if defined.size else None

@@ -1,0 +1,1 @@
+"""FlightGear as a source of pictures."""

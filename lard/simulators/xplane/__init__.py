@@ -1,0 +1,1 @@
+"""X-Plane as a source of pictures."""
