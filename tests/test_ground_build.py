@@ -70,7 +70,7 @@ def read_level(folder: Path, number: int) -> tuple[np.ndarray, dict]:
 
 
 def test_key_covers_the_modules_that_decide_pixels() -> None:
-    """What the painter imports of the ground, directly or not, is in the digest of its source, and no more."""
+    """What the painter imports of the ground, directly or not, is in its digest, and nothing else."""
     root = Path(__file__).parent.parent
     reached, waiting = set(), [root / "lard/ground/painted/airport.py"]
     while waiting:

@@ -129,7 +129,7 @@ def _coast(airport: Airport, points: Array, rng: np.random.Generator) -> tuple[f
 
 
 def painter_files() -> list[Path]:
-    """The modules that decide pixels: this folder's, without build.py that only spreads work; and tiles.py."""
+    """The modules that decide pixels: this folder's without build.py (it only spreads work), and tiles.py."""
     here = Path(__file__).parent
     beside = {here / "__init__.py", here / "build.py"}
     return [*sorted(set(here.rglob("*.py")) - beside), Path(tiles.__file__)]
