@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lard.cli.airports import runways_option
+from lard.cli.options import runways_option
 
 if TYPE_CHECKING:
     from lard.airports.model import Airport
