@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.airports import Airport
+from lard.airports.model import Airport
 from lard.ground.painted.glyphs import GLYPHS
 
 Array = NDArray[np.float64]
