@@ -13,9 +13,10 @@ from lard import __version__
 from lard.odd.spec import Condition, Profile
 from lard.quality import Dataset, Offence, Result, Run, verdict
 from lard.quality.dataset import BOX, PARTS
-from lard.quality.model import FAIL, NOT_APPLICABLE, OBJECTIVES, PASS, WAIVED
+from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED
 from lard.quality.odd import PARAMETERS, UNITS
 from lard.quality.outputs import finite, provenance, scope
+from lard.quality.registry import OBJECTIVES
 from lard.report import plots
 from lard.report.page import figures_text, render
 from lard.report.thumbs import thumbnail
@@ -278,7 +279,7 @@ def _samples(run: Run) -> list[dict[str, str]]:
 def _hardest(data: Dataset) -> list[tuple[str, str]]:
     if data.labels is None or "boxes" not in data.parts:
         return []
-    from lard.quality.checks_images import required_labels
+    from lard.quality.labels import required_labels
 
     labels = required_labels(data)
     side = pl.min_horizontal(pl.col("x_max_px") - pl.col("x_min_px"), pl.col("y_max_px") - pl.col("y_min_px"))
