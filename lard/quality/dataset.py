@@ -160,7 +160,7 @@ class Dataset:
     def domains(self) -> Mapping[str, Domain]:
         """What the ODD allows of each zone, by name."""
         assert self.odd is not None and self.frames is not None
-        return domains(self.odd, self.frames, self.runway_values)
+        return domains(self.odd, self.frames, self.row_context)
 
     @cached_property
     def frame_faults(self) -> Mapping[str, NDArray[np.bool_]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from lard.quality.rules import broken_rules
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+ContextOf = Callable[[pl.DataFrame], Mapping[str, NDArray[Any]]]
 
 POINTS = 2**16
 SLIVER = 0.01  # rules that leave less of a bin, compared with the others, exclude it
@@ -88,17 +89,17 @@ class Domain:
         return law.cdf if law is not None else lambda x: np.clip((x - low) / (high - low), 0.0, 1.0)
 
 
-def domains(odd: Odd, frames: pl.DataFrame, runways: pl.DataFrame) -> dict[str, Domain]:
-    """The domain of each zone of an ODD, by name; runways: see runway_values."""
-    return {zone.name: _domain(odd, frames, runways, zone, k) for k, zone in enumerate(odd.zones)}
+def domains(odd: Odd, frames: pl.DataFrame, context_of: ContextOf) -> dict[str, Domain]:
+    """The domain of each zone of an ODD, by name; context_of gives the row_context of a table."""
+    return {zone.name: _domain(odd, frames, context_of, zone, k) for k, zone in enumerate(odd.zones)}
 
 
-def _domain(odd: Odd, frames: pl.DataFrame, runways: pl.DataFrame, zone: Zone, number: int) -> Domain:
+def _domain(odd: Odd, frames: pl.DataFrame, context_of: ContextOf, zone: Zone, number: int) -> Domain:
     spec, rng = odd.spec, np.random.default_rng([7, number])
     laws = {name: zone.laws.get(name) or Law(range=bounds) for name, bounds in zone.bounds.items()}
     even = {name: _even(law, rng.random(POINTS)) for name, law in laws.items()}
     lawful: dict[str, NDArray[Any]] = {name: law.ppf(rng.random(POINTS)) for name, law in laws.items()}
-    context = _context(spec, frames, runways, rng)
+    context = _context(spec, frames, context_of, rng)
     allowed = _kept(spec, {**context, **even})
     kept = _kept(spec, {**context, **lawful})
     drawn = {name: values[kept] for name, values in lawful.items()}
@@ -113,7 +114,7 @@ def _even(law: Law, u: Array) -> Array:
 
 
 def _context(
-    spec: OddSpec | None, frames: pl.DataFrame, runways: pl.DataFrame, rng: np.random.Generator
+    spec: OddSpec | None, frames: pl.DataFrame, context_of: ContextOf, rng: np.random.Generator
 ) -> dict[str, NDArray[Any]]:
     """Values (POINTS,) of the other parameters that rules look at: as declared, else as in the frames."""
     if spec is None or not spec.rules:
@@ -125,7 +126,7 @@ def _context(
         context[name] = np.asarray(law.ppf(rng.random(POINTS)) if isinstance(law, Law) else _names(law, rng))
     if len(frames) and wanted - set(context):
         rows = rng.integers(0, len(frames), POINTS)
-        known = row_context(frames, runways, frames)
+        known = context_of(frames)
         context |= {name: known[name][rows] for name in sorted((wanted - set(context)) & set(known))}
     return context
 

@@ -1,4 +1,4 @@
-"""Where painted edges and the horizon lie in a picture, to a fraction of a pixel.
+"""Where painted edges lie in a picture, to a fraction of a pixel.
 
 A painted line is found as the stripe in the brightness across it, the median of many places along it, so that
 other markings and texture do not matter; the threshold as the start of the bars behind it, with or without a
