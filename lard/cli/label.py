@@ -132,7 +132,7 @@ def label(scenario: Path, runways: str, convention: str, out: Path | None, **opt
 
 def _terrain(tiles: tuple[Path, ...]) -> Terrain | None:
     from lard.ground.terrain.dem import load_dem
-    from lard.quality.terrain import terrain_heights
+    from lard.quality.measures.terrain import terrain_heights
 
     for tile in tiles:
         load_dem(tile)  # a bad tile is named before the work begins

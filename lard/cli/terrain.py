@@ -49,7 +49,7 @@ def report(
     from lard.cli.printing import print_table
     from lard.errors import DataError
     from lard.ground.terrain.dem import load_dem
-    from lard.quality.terrain import centreline, terrain_fit
+    from lard.quality.measures.terrain import centreline, terrain_fit
     from lard.tables import atomic_path
 
     if not step_m > 0 or not limit_m > 0:

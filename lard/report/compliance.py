@@ -12,9 +12,10 @@ from lard import __version__
 from lard.odd.spec import Condition, Profile
 from lard.quality import Dataset, Result, Run, verdict
 from lard.quality.dataset import PARTS
-from lard.quality.model import FAIL, NOT_APPLICABLE, OBJECTIVES, PASS, WAIVED
+from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED
 from lard.quality.odd import PARAMETERS, UNITS
 from lard.quality.outputs import finite, provenance, scope
+from lard.quality.registry import OBJECTIVES
 from lard.report import plots
 from lard.report.page import figures_text, render
 from lard.report.samples import samples_of

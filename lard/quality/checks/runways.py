@@ -12,10 +12,11 @@ from shapely.geometry import Polygon
 
 from lard.airports import Airport, Runway
 from lard.errors import AirportError, DataError
-from lard.quality import geometry
 from lard.quality.dataset import Dataset
-from lard.quality.model import Offence, Outcome, check
-from lard.quality.terrain import terrain_heights
+from lard.quality.measures import geometry
+from lard.quality.measures.terrain import terrain_heights
+from lard.quality.model import Offence, Outcome
+from lard.quality.registry import check
 
 Array = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lard.errors import DataError
 from lard.progress import Meter
-from lard.quality.tearing import row_jumps
+from lard.quality.measures.tearing import row_jumps
 from lard.tables import Schema, read_table, write_table
 
 BLOCK = 256
@@ -37,7 +37,7 @@ PICTURES: Schema = {
     "sharpness": pl.Float64,
     "clipped_share": pl.Float64,
     "flat_share": pl.Float64,
-    "row_jumps": pl.List(pl.Float64),  # see lard.quality.tearing
+    "row_jumps": pl.List(pl.Float64),  # see lard.quality.measures.tearing
 }
 _END = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}
 

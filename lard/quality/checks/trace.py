@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from lard.quality.checks_coverage import zone_rows
-from lard.quality.checks_sets import TESTING
 from lard.quality.dataset import Dataset
-from lard.quality.model import Offence, Outcome, check
+from lard.quality.frames import TESTING, zone_rows
+from lard.quality.model import Offence, Outcome
+from lard.quality.registry import check
 from lard.tables import FRAMES
 
 

@@ -12,12 +12,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lard.quality.checks_coverage import label_name
-from lard.quality.checks_pictures import daylit, every, horizons, parallel, subject_of
 from lard.quality.dataset import CAMERA, Dataset, posed, sources_of
-from lard.quality.model import Offence, Outcome, check
-from lard.quality.overlay import Still, still_parts
-from lard.quality.tearing import unpacked
+from lard.quality.frames import daylit, every, horizons, parallel, subject_of
+from lard.quality.labels import label_name
+from lard.quality.measures.overlay import Still, still_parts
+from lard.quality.measures.tearing import unpacked
+from lard.quality.model import Offence, Outcome
+from lard.quality.registry import check
 
 HORIZON_ROOM = 0.02  # of the height: how far a level horizon may lie from where the pose puts it
 ONE_SIGN = 0.97  # mean sign of a jump along the row, of an edge of the scene that lies across

@@ -10,25 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 from shapely.geometry import Polygon, box
 
-from lard.quality.checks_accuracy import label_corners
-from lard.quality.checks_coverage import label_name, share_outcome
 from lard.quality.dataset import BOX, Dataset
-from lard.quality.model import Offence, Outcome, check
+from lard.quality.labels import label_corners, label_name, required_labels
+from lard.quality.model import Offence, Outcome, share_outcome
+from lard.quality.registry import check
 
 Array = NDArray[np.float64]
-
-
-def required_labels(data: Dataset) -> pl.DataFrame:
-    """Labels a detector must find (IN_ODD and in the picture, or all boxed ones where no verdict is
-    given), with `row` and the size of their picture (null where unknown)."""
-    assert data.labels is not None
-    labels = data.labels.with_row_index("row").drop_nulls(list(BOX))
-    if "verdict" in data.parts:
-        labels = labels.filter(pl.col("verdict") == "IN_ODD")
-    if data.frames is None:
-        return labels.with_columns(pl.lit(None, pl.Int32).alias(n) for n in ("width_px", "height_px"))
-    size = data.frames.select("frame_id", "width_px", "height_px").unique("frame_id", keep="first")
-    return labels.join(size, on="frame_id", how="left", maintain_order="left")
 
 
 def _sides(labels: pl.DataFrame) -> tuple[Array, Array]:

@@ -11,14 +11,12 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from lard.quality import geometry
-from lard.quality.checks_coverage import zone_rows
-from lard.quality.checks_pictures import subject_of
 from lard.quality.dataset import POSE, Dataset, posed
-from lard.quality.model import Offence, Outcome, check
+from lard.quality.frames import TESTING, TRAINING, subject_of, zone_rows
+from lard.quality.measures import geometry
+from lard.quality.model import Offence, Outcome
 from lard.quality.odd import PARAMETERS
-
-TRAINING, TESTING = "train", "test"
+from lard.quality.registry import check
 
 
 @check(

@@ -11,10 +11,11 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from lard.quality.checks_coverage import zone_rows
 from lard.quality.dataset import Dataset
-from lard.quality.model import Offence, Outcome, check
+from lard.quality.frames import zone_rows
+from lard.quality.model import Offence, Outcome
 from lard.quality.odd import PARAMETERS
+from lard.quality.registry import check
 
 
 @check(

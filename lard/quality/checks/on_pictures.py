@@ -2,58 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-import cv2
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from lard.progress import track
-from lard.quality import geometry
-from lard.quality.checks_accuracy import label_corners
-from lard.quality.checks_coverage import label_name
-from lard.quality.dataset import CAMERA, DISTORTION, POSE, Dataset, posed, sources_of, with_distortion
-from lard.quality.edges import RESOLVED_PX, Alignment, align, bars_length_px, horizon_offset
-from lard.quality.model import Offence, Outcome, check
-from lard.quality.paint import PAINTS, Paint
+from lard.quality.dataset import CAMERA, DISTORTION, Dataset, posed, sources_of
+from lard.quality.frames import daylit, every, far_sighted, grey_of, horizons, parallel
+from lard.quality.labels import label_corners, label_name
+from lard.quality.measures import geometry
+from lard.quality.measures.edges import Alignment, align, bars_length_px, straight
+from lard.quality.measures.horizon import horizon_offset
+from lard.quality.measures.paint import PAINTS, Paint
+from lard.quality.measures.profiles import RESOLVED_PX
+from lard.quality.model import Offence, Outcome
+from lard.quality.registry import check
 
 Array = NDArray[np.float64]
-Found = TypeVar("Found")
-
-
-def subject_of(data: Dataset, image: str) -> str:
-    """How findings name a picture: its frame where known."""
-    return data.frame_of.get(image, image)
-
-
-def horizons(data: Dataset, frames: pl.DataFrame) -> Array:
-    """Pixels (n, 81, 2) of the horizon in frames with pose and camera, NaN behind the camera."""
-    pose = {name: frames[name].to_numpy().astype(np.float64) for name in POSE}
-    frames = with_distortion(frames)
-    camera = {name: frames[name].to_numpy().astype(np.float64) for name in (*CAMERA, *DISTORTION)}
-    height = pose["alt_m"] - _ground_m(data, frames)
-    return geometry.horizon_pixels(pose, camera, height, np.linspace(-40.0, 40.0, 81))
-
-
-def daylit(frames: pl.DataFrame) -> pl.Expr:
-    """Whether a frame is stated to be by day without rain or fog; true where nothing is stated."""
-    wanted = {"light": pl.col("light") == "day", "rain_mm_h": pl.col("rain_mm_h") <= 0}
-    wanted["fog_top_m"] = pl.col("fog_top_m") <= 0
-    stated = [test.fill_null(True) for name, test in wanted.items() if name in frames.columns]
-    return pl.all_horizontal(pl.lit(True), *stated)
-
-
-def far_sighted(frames: pl.DataFrame, clear_m: float) -> pl.Expr:
-    """Whether the horizon can stand out in a frame: daylit, seen far, not under a closed cloud cover."""
-    wanted = {
-        "visibility_m": pl.col("visibility_m") >= clear_m,
-        "cloud_fraction": pl.col("cloud_fraction") < 0.9,
-    }
-    stated = [test.fill_null(True) for name, test in wanted.items() if name in frames.columns]
-    return pl.all_horizontal(daylit(frames), *stated)
 
 
 @check(
@@ -109,7 +75,7 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         lens = {name: values[k : k + 1] for name, values in found.camera.items()}
         quad = corners[k]
         if any(lens[name][0] for name in DISTORTION):
-            grey, quad = _straight(grey, lens, quad)
+            grey, quad = straight(grey, lens, quad)
         return align(grey, quad, *strip(k))
 
     fits = parallel(data, rows.tolist(), fit, "label against picture")
@@ -136,20 +102,6 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         f"common shift ({shift[0]:+.2f}, {shift[1]:+.2f}) px"
     )
     return Outcome(passed, message, median, limit, tuple(offences), len(seen))
-
-
-def _straight(
-    grey: NDArray[np.float32], camera: Mapping[str, Array], corners: Array
-) -> tuple[NDArray[np.float32], Array]:
-    """A picture and corners (4, 2) as the same camera without distortion would have them."""
-    fx, fy, cx, cy = (float(camera[name][0]) for name in ("fx_px", "fy_px", "cx_px", "cy_px"))
-    k1, k2, k3 = (float(camera[name][0]) for name in DISTORTION)
-    bends = np.array([k1, k2, 0.0, 0.0, k3])
-    # OpenCV has the first pixel's centre at 0
-    matrix = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1.0]])
-    straight = cv2.undistortPoints(corners.reshape(-1, 1, 2) - 0.5, matrix, bends, P=matrix)
-    picture = np.asarray(cv2.undistort(grey, matrix, bends), np.float32)
-    return picture, np.asarray(straight, np.float64).reshape(-1, 2) + 0.5
 
 
 @check(
@@ -205,34 +157,3 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         f"{median:.2%} of the height, {far.mean():.0%} beyond {limits['outlier']:.0%}"
     )
     return Outcome(passed, message, median, limit, tuple(offences), len(seen))
-
-
-def _ground_m(data: Dataset, frames: pl.DataFrame) -> Array:
-    """Altitude (n,) of the ground: that of the target's threshold where known, else sea level."""
-    if data.database is None:
-        return np.zeros(len(frames))
-    known = data.runway_corners.select("airport", "runway", pl.col("corners").list.get(11).alias("ground_m"))
-    joined = frames.join(known, on=["airport", "runway"], how="left", maintain_order="left")
-    return joined["ground_m"].fill_null(0.0).to_numpy().astype(np.float64)
-
-
-def every(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """At most so many of the indices, evenly spread: a sample that needs no draw."""
-    if len(indices) <= most:
-        return indices
-    return indices[np.linspace(0, len(indices) - 1, most).round().astype(np.int64)]
-
-
-def grey_of(data: Dataset, frame_id: str) -> NDArray[np.float32] | None:
-    """Grey picture (h, w) of a frame, None where it cannot be read; DQR-I04 reports those."""
-    path = data.root / data.image_of.get(frame_id, "")
-    if not path.is_file():
-        return None
-    pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    return None if pixels is None else np.asarray(pixels, np.float32)
-
-
-def parallel(data: Dataset, items: Sequence[int], work: Callable[[int], Found], what: str) -> list[Found]:
-    """Results of work on each item, in their order, in the dataset's number of threads."""
-    with ThreadPoolExecutor(max(1, data.workers)) as pool:
-        return list(track(pool.map(work, items), what, total=len(items), unit="img"))

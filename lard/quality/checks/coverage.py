@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from lard.quality.dataset import Dataset
-from lard.quality.domain import bin_index, bins_of, row_context
-from lard.quality.model import Offence, Outcome, check
-from lard.quality.odd import PARAMETERS, UNITS, VERDICTS, Zone
-
-
-def zone_rows(data: Dataset) -> Iterator[tuple[Zone, pl.DataFrame]]:
-    """Each zone of the ODD with the frames drawn for it."""
-    assert data.odd is not None
-    for zone in data.odd.zones:
-        yield zone, data.targets.filter(pl.col("zone") == zone.name)
-
-
-def kept_rows(data: Dataset) -> Iterator[tuple[Zone, pl.DataFrame]]:
-    """Each zone with those of its frames that break none of the spec's rules: others cover nothing."""
-    assert data.odd is not None
-    lost = [mask for name, mask in data.frame_faults.items() if name.startswith("rule: ")]
-    kept = ~np.any(lost, axis=0) if lost else np.ones(len(data.targets), bool)
-    for zone in data.odd.zones:
-        yield zone, data.targets.filter(pl.Series(kept) & (pl.col("zone") == zone.name))
+from lard.quality.domain import bin_index, bins_of
+from lard.quality.frames import kept_rows, zone_rows
+from lard.quality.labels import label_name, recomputed_approach
+from lard.quality.model import Offence, Outcome, share_outcome
+from lard.quality.odd import PARAMETERS, UNITS, VERDICTS
+from lard.quality.registry import check
 
 
 @check(
@@ -139,13 +125,11 @@ def pairs_covered(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
 )
 def verdicts_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Recompute each label's verdict from the pose and the runway, and compare."""
-    from lard.quality.checks_accuracy import recomputed_approach
-
     assert data.labels is not None and data.odd is not None
     rows, values = recomputed_approach(data)
     stated = data.labels["verdict"].to_list()
     slack = float(limits["slack"])  # values on a bound may fall to either side of it
-    context = {name: column[rows] for name, column in row_context(data, data.labels).items()}
+    context = {name: column[rows] for name, column in data.row_context(data.labels).items()}
     loose, tight = (data.odd.verdicts(values, hair, context) for hair in (slack, -slack))
     offences, judged = [], 0
     for k, row in enumerate(rows.tolist()):
@@ -158,23 +142,6 @@ def verdicts_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             text = f"labelled {verdict}, but the pose is {' or '.join(allowed)}"
             offences.append(Offence(label_name(data, row), None, text))
     return share_outcome("labels carry the verdict of their pose", judged, offences)
-
-
-def label_name(data: Dataset, row: int) -> str:
-    """How findings name a label: frame and runway."""
-    assert data.labels is not None
-    frame_id, runway = data.labels["frame_id"][row], data.labels["runway"][row]
-    return f"{frame_id}:{runway}" if runway else str(frame_id)
-
-
-def share_outcome(what: str, checked: int, offences: list[Offence], allowed: float = 0.0) -> Outcome:
-    """Outcome of a rule that each subject keeps or breaks: measured is the share that breaks it."""
-    if not checked:
-        return Outcome(None, f"nothing to judge: no subjects for “{what}”")
-    bad = len({offence.subject for offence in offences})
-    share = bad / checked
-    passed = share <= allowed
-    return Outcome(passed, f"{checked - bad} of {checked} {what}", share, allowed, tuple(offences), checked)
 
 
 @check(

@@ -12,8 +12,9 @@ from lard.errors import AirportError
 from lard.odd.laws import Law
 from lard.quality.dataset import Dataset
 from lard.quality.domain import bin_index
-from lard.quality.model import Offence, Outcome, check
-from lard.quality.sun import solar_clock, sun_elevation_deg
+from lard.quality.measures.sun import solar_clock, sun_elevation_deg
+from lard.quality.model import Offence, Outcome
+from lard.quality.registry import check
 
 
 @check(
