@@ -1,6 +1,7 @@
 """Data quality requirements: a registry of checks, a runner, and inputs of several layouts."""
 
-from lard.quality.dataset import Dataset, load_dataset
+from lard.quality.dataset import Dataset
+from lard.quality.load import load_dataset
 from lard.quality.model import Check, Offence, Outcome, Result, all_checks, check, find_check
 from lard.quality.odd import Odd
 from lard.quality.outputs import verdict, write_outputs

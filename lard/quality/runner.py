@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any
 
 from lard.errors import LardError
-from lard.intake.foreign import with_lateral_of, with_yaw_offsets
 from lard.quality.dataset import PARTS, Dataset
+from lard.quality.load import with_lateral_of, with_yaw_offsets
 from lard.quality.model import (
     FAIL,
     NOT_APPLICABLE,
