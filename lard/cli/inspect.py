@@ -44,7 +44,7 @@ def inspect(
       lard inspect LARD_test_synth --csv LARD_test_synth/dataset.csv --out sheet.jpg
     """
     from lard.errors import DataError
-    from lard.intake.inspect import open_for_inspection, sheet_or_frame
+    from lard.report.inspect import open_for_inspection, sheet_or_frame
     from lard.tables import atomic_path
 
     formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}

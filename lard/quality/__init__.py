@@ -1,7 +1,8 @@
 """Data quality requirements: a registry of checks, a runner, and inputs of several layouts."""
 
 from lard.quality.catalogue import all_checks, find_check
-from lard.quality.dataset import Dataset, load_dataset
+from lard.quality.dataset import Dataset
+from lard.quality.load import load_dataset
 from lard.quality.model import Offence, Outcome
 from lard.quality.odd import Odd
 from lard.quality.outputs import verdict, write_outputs

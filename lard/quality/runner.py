@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from lard.errors import LardError
-from lard.intake.foreign import with_lateral_of, with_yaw_offsets
 from lard.quality.catalogue import all_checks, find_check
 from lard.quality.dataset import PARTS, Dataset
+from lard.quality.load import with_lateral_of, with_yaw_offsets
 from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED, Offence, Outcome
 from lard.quality.registry import Check, Value
 from lard.quality.settings import settings_of

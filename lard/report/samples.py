@@ -43,7 +43,7 @@ def samples_of(run: Run) -> list[dict[str, str]]:
 def _hardest(data: Dataset) -> list[tuple[str, str]]:
     if data.labels is None or "boxes" not in data.parts:
         return []
-    from lard.quality.checks_images import required_labels
+    from lard.quality.labels import required_labels
 
     labels = required_labels(data)
     side = pl.min_horizontal(pl.col("x_max_px") - pl.col("x_min_px"), pl.col("y_max_px") - pl.col("y_min_px"))

@@ -10,7 +10,8 @@ import polars as pl
 from PIL import Image
 
 from lard.errors import DataError
-from lard.export.lard_csv import labels_of_lard, read_lard_csv
+from lard.intake.lard_csv import read_lard_csv
+from lard.intake.lard_tables import labels_of_lard
 from lard.labels.dataset import read_dataset
 from lard.labels.draw import contact_sheet, draw_labels, open_image, select_frames
 
