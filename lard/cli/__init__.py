@@ -26,12 +26,12 @@ COMMANDS = {
     "dqr": ("dqr", "Run the data quality requirements and write the compliance report."),
     "export": ("export", "Write a dataset in COCO, YOLO, LARD and other formats."),
     "calibrate": ("calibrate", "Correct runways and camera from a source's own pictures."),
-    "train": ("detect", "Train a detector."),
-    "predict": ("detect", "Detect runways and write COCO results."),
-    "score": ("detect", "Score a COCO results file."),
-    "certify": ("detect", "Certified recall of a Lipschitz detector."),
-    "conform": ("detect", "Boxes grown to contain the runway with a stated chance."),
-    "export-model": ("detect", "Write a trained detector as ONNX or torch.export."),
+    "train": ("train", "Train a detector."),
+    "predict": ("predict", "Detect runways and write COCO results."),
+    "score": ("score", "Score a COCO results file."),
+    "certify": ("robust", "Certified recall of a Lipschitz detector."),
+    "conform": ("robust", "Boxes grown to contain the runway with a stated chance."),
+    "export-model": ("predict", "Write a trained detector as ONNX or torch.export."),
     "leaderboard": ("leaderboard", "Add results to the leaderboard and build it."),
 }
 
