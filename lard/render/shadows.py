@@ -15,10 +15,10 @@ from typing import Any
 import cv2
 import numpy as np
 import rasterio
-from numba import njit
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
+from lard.compiled import compiled
 from lard.errors import SourceError
 from lard.render.atmosphere import Raster
 from lard.tables import sha256_file
@@ -137,7 +137,7 @@ def shade_near(
     return Raster(inside, np.array([x_min + left * gsd, y_max - top * gsd, gsd])), everywhere
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _sweep(heights: Any, shade: Any, drift: float, fall: float, forward: bool, blur: float) -> None:
     """Carry the shadow's top along lines of cells: from row to row it falls by `fall`.
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.compiled import compiled
 from lard.score.truth import ABSENT, REQUIRED, roles_as_marked
 
 MAX_DETECTIONS = (1, 10, 100)
@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@nb.njit(cache=True)
+@compiled()
 def overlaps(detected: Floats, runways: Floats, crowd: NDArray[np.bool_]) -> Floats:  # pragma: no cover
     """IoU (n, m) of boxes x, y, width, height; for an ignored runway the share of the detection in it."""
     found = np.zeros((len(detected), len(runways)))
@@ -50,7 +50,7 @@ def overlaps(detected: Floats, runways: Floats, crowd: NDArray[np.bool_]) -> Flo
     return found
 
 
-@nb.njit(cache=True)
+@compiled()
 def match_images(
     detected: Floats,
     first_detected: Ints,
