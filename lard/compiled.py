@@ -56,10 +56,13 @@ def sources_digest(module: Path) -> str:
 @cache
 def cache_folder(module: Path) -> Path | None:
     """Where a module's machine code is kept; None when nothing can be written: it is compiled every time."""
+    name = sources_digest(module)[:20]
+    if config.CACHE_DIR:
+        chosen = Path(config.CACHE_DIR) / name
+        return chosen if _writable(chosen) else None
     beside = module.parent / "__pycache__"
     if _writable(beside):
         return beside
-    name = sources_digest(module)[:20]
     for root in _elsewhere():
         # machine code is run as it is read: a folder that others may write to will not do
         if _writable(root) and _owned(root) and _writable(root / name):

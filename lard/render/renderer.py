@@ -20,7 +20,10 @@ from lard.tables import frame_rng
 Array = NDArray[np.float64]
 
 RENDERER_VERSION = "3"
-"""Changes whenever the same inputs give other pixels, so that kept images are rendered again."""
+"""Raised whenever the same inputs give other pixels, so that kept images are rendered again.
+
+tests/test_render_version.py holds small pictures of this version and tells when it must be raised.
+"""
 _NONE = np.zeros((0, 0))
 
 
