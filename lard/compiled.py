@@ -15,9 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba import config, njit
+import numba
+from numba import njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
+_SETTINGS: Any = numba.config
 _PACKAGE = Path(__file__).parent
 _IMPORT = re.compile(
     rf"^[ \t]*(?:from[ \t]+({_PACKAGE.name}[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)"
@@ -31,7 +33,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = njit(**options)(function)
-        if not config.DISABLE_JIT and cache_folder(Path(function.__code__.co_filename)) is not None:
+        if not _SETTINGS.DISABLE_JIT and cache_folder(Path(function.__code__.co_filename)) is not None:
             dispatcher._cache = _Cache(function)
         return dispatcher
 
@@ -57,8 +59,8 @@ def sources_digest(module: Path) -> str:
 def cache_folder(module: Path) -> Path | None:
     """Where a module's machine code is kept; None when nothing can be written: it is compiled every time."""
     name = sources_digest(module)[:20]
-    if config.CACHE_DIR:
-        chosen = Path(config.CACHE_DIR) / name
+    if _SETTINGS.CACHE_DIR:
+        chosen = Path(_SETTINGS.CACHE_DIR) / name
         return chosen if _writable(chosen) else None
     beside = module.parent / "__pycache__"
     if _writable(beside):
@@ -146,7 +148,7 @@ class _Place(_CacheLocator):  # type: ignore[misc]
 
 
 class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_Place,)
+    _locator_classes: list[type[object]] = [_Place]  # noqa: RUF012
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]
