@@ -5,9 +5,10 @@ The compiled loops stay in one file: numba's cache knows changes of a function's
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+
+from lard.compiled import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -41,7 +42,7 @@ def _compared(first: Floats, second: Floats, shares: bool) -> Floats:
     return found
 
 
-@nb.njit(cache=True)
+@compiled()
 def overlaps(detected: Floats, runways: Floats, crowd: NDArray[np.bool_]) -> Floats:  # pragma: no cover
     """IoU (n, m) of boxes x, y, width, height; for an ignored runway the share of the detection in it."""
     found = np.zeros((len(detected), len(runways)))
@@ -58,7 +59,7 @@ def overlaps(detected: Floats, runways: Floats, crowd: NDArray[np.bool_]) -> Flo
     return found
 
 
-@nb.njit(cache=True)
+@compiled()
 def match_images(
     detected: Floats,
     first_detected: Ints,
