@@ -106,13 +106,9 @@ def _houses(picture: Colours, rng: np.random.Generator) -> Colours:
     turn = rng.uniform(0, 180)
     for place in rng.normal(middle, spread, (count, 2)):
         sides = size * np.exp(rng.normal(0, 0.5, 2))
-        corners = cv2.boxPoints(
-            (
-                (float(place[0]), float(place[1])),
-                (float(sides[0]), float(sides[1])),
-                float(turn + rng.choice([0, 90]) + rng.normal(0, 4)),
-            )
-        )
+        turned = float(turn + rng.choice([0, 90]) + rng.normal(0, 4))
+        box = ((float(place[0]), float(place[1])), (float(sides[0]), float(sides[1])), turned)
+        corners = np.asarray(cv2.boxPoints(box), np.float64)
         if rng.random() < 0.5:
             _fill(picture, corners + sides.min() * 0.4, np.full(3, rng.uniform(10, 60)))
         _fill(picture, corners, _colour(rng))
@@ -181,7 +177,7 @@ def _clouds(picture: Colours, rng: np.random.Generator) -> Colours:
             cover, (int(centre[0]), int(centre[1])), (int(axes[0]) + 1, int(axes[1] * 0.5) + 1),
             float(rng.uniform(-30, 30)), 0, 360, float(rng.uniform(0.4, 1.0)), -1,
         )  # fmt: skip
-    cover = cv2.GaussianBlur(cover, (0, 0), rng.uniform(1, 0.06 * width + 1))
+    cover = _blurred(cover, rng.uniform(1, 0.06 * width + 1))
     cover *= np.clip(1 + 0.3 * fractal((height, width), rng, 0.6), 0, 1.5)
     return picture + (white - picture) * np.clip(cover, 0, 1)[:, :, None]
 
@@ -232,16 +228,16 @@ def _text(picture: Colours, rng: np.random.Generator) -> Colours:
         face = int(rng.choice([cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX]))
         (wide, high), _ = cv2.getTextSize(words, face, scale, thickness)
         x, y = int(rng.uniform(-0.3, 1) * width), int(rng.uniform(0, 1) * height)
-        layer = picture.copy()
         if rng.random() < 0.3:
-            cv2.rectangle(
-                layer, (x - 3, y + 4), (x + wide + 3, y - high - 4), (float(rng.uniform(0, 255)),) * 3, -1
+            plate = np.array(
+                [[x - 3, y + 4], [x + wide + 3, y + 4], [x + wide + 3, y - high - 4], [x - 3, y - high - 4]]
             )
-        colour = rng.choice([255.0, 230.0, 20.0]) * np.ones(3) if rng.random() < 0.7 else _colour(rng)
-        cv2.putText(
-            layer, words, (x, y), face, scale, tuple(float(v) for v in colour), thickness, cv2.LINE_AA
-        )
-        picture = picture + (layer - picture) * np.float32(rng.uniform(0.4, 1.0))
+            _fill(picture, plate, np.full(3, rng.uniform(0, 255)))
+        colour = np.full(3, rng.choice([255.0, 230.0, 20.0])) if rng.random() < 0.7 else _colour(rng)
+        ink = np.zeros((height, width), np.uint8)  # cv2 writes on bytes only
+        cv2.putText(ink, words, (x, y), face, scale, (255,), thickness, cv2.LINE_AA)
+        cover = ink.astype(np.float32) * np.float32(rng.uniform(0.4, 1.0) / 255)
+        picture = picture + (colour.astype(np.float32) - picture) * cover[:, :, None]
     return picture
 
 
@@ -249,9 +245,9 @@ def _camera(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """What cameras, screens and codecs do to the whole crop: blur, sharpening, faded colour, JPEG."""
     picture = pixels.astype(np.float32)
     if rng.random() < 0.35:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.3))
+        picture = _blurred(picture, rng.uniform(0.4, 1.3))
     if rng.random() < 0.3:
-        soft = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.6, 2.0))
+        soft = _blurred(picture, rng.uniform(0.6, 2.0))
         picture = picture + (picture - soft) * np.float32(rng.uniform(0.3, 1.5))
     if rng.random() < 0.5:
         grey = picture.mean(axis=2, keepdims=True)
@@ -262,10 +258,13 @@ def _camera(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     changed: Pixels = np.clip(picture, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
         quality = int(rng.uniform(25, 90))
-        done, code = cv2.imencode(".jpg", changed, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        assert done, "cv2 encodes any uint8 picture"
-        changed = cv2.imdecode(code, cv2.IMREAD_COLOR).astype(np.uint8)
+        _, code = cv2.imencode(".jpg", changed, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        changed = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
     return changed
+
+
+def _blurred(picture: Colours, sigma_px: float) -> Colours:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma_px), np.float32)
 
 
 def _fill(picture: Colours, corners: NDArray[np.floating], colour: NDArray[np.floating]) -> None:
