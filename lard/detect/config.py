@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from lard.detect.clutter import PARTS, ClutterPart
 from lard.detect.presets import PRESETS
 from lard.errors import SpecError
 from lard.score.protocols import Benchmark, Protocol
@@ -84,7 +85,9 @@ class TrainSpec(_Params):
     near_share: float = Field(default=0.15, ge=0, le=1)
     horizon_share: float = Field(default=0.0, ge=0, le=1)
     positives: Literal["required", "visible"] = "visible"
-    zoom: float = Field(default=1.0, ge=1, le=2)
+    zoom: float = Field(default=1.0, ge=1, le=4)
+    clutter: float = Field(default=0.0, ge=0, le=1)  # share of crops with clutter around their runways
+    clutter_parts: tuple[ClutterPart, ...] = PARTS
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     clip_norm: float = Field(default=10.0, gt=0)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.camera import cam_from_ned
+from lard.detect.clutter import clutter
 from lard.detect.config import TrainSpec
 from lard.errors import DataError
 from lard.score.truth import Paths, coco_paths, image_path, read_truth, several
@@ -156,6 +157,10 @@ def _crop(picture: Picture, image: NDArray[np.uint8], rng: np.random.Generator, 
         if seen > 0.999 and teach:  # an untouched runway keeps its label, however small
             usable = True
         (boxes if usable else ignored).append(np.concatenate((low, high)))
+    if spec.clutter and rng.random() < spec.clutter:
+        pixels = clutter(
+            pixels, [(polygon - (x, y)) * scale for polygon in picture.polygons], rng, spec.clutter_parts
+        )
     found = np.array(boxes).reshape(-1, 4)
     skipped = np.array(ignored).reshape(-1, 4)
     if rng.random() < 0.5:
