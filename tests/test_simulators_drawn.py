@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lard.errors import DataError
@@ -54,12 +54,13 @@ def test_a_shutter_without_rates_is_refused_as_it_cannot_be_judged() -> None:
         as_drawn(_frames(shutter_ms=8.0), "xplane")
 
 
+@settings(deadline=None)
 @given(
     source=st.sampled_from(FORMS),
     values=st.dictionaries(st.sampled_from(COLUMNS), st.one_of(st.none(), st.floats(0, 50)), max_size=8),
 )
 def test_frames_that_are_kept_state_only_what_is_drawn(source: str, values: dict[str, float | None]) -> None:
-    frames = _frames(**values).cast({name: pl.Float64 for name in values})
+    frames = _frames(**values).cast(dict.fromkeys(values, pl.Float64))
     kept = as_drawn(frames, source, "forget")
     assert kept.schema == frames.schema
     for name in values:

@@ -1,7 +1,7 @@
 """What each source draws of the environment that a frames table states; the rest is refused or forgotten.
 
-A dataset whose table says fog while its pictures are clear teaches and judges wrongly, so nothing that a source
-does not draw stays in the table it leaves.
+A dataset whose table says fog while its pictures are clear teaches and judges wrongly: nothing that a source does
+not draw stays in the table it leaves.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ _ALWAYS_SEEN = ("visibility_m", "lights_fraction", "jpeg_quality")  # here 0 is 
 
 
 def as_drawn(frames: pl.DataFrame, source: str, undrawn: str = "refuse") -> pl.DataFrame:
-    """Frames without what `source` does not draw of them: null where a stated value has no effect on its pictures.
+    """Frames without what `source` does not draw of them: null where a stated value has no effect.
 
     Raises DataError naming column, frame and value when one would have had an effect; with undrawn "forget"
     such values become null as well.
