@@ -1,7 +1,7 @@
 """What each source draws of the environment that a frames table states; the rest is refused or forgotten.
 
-A dataset whose table says fog while its pictures are clear teaches and judges wrongly: nothing that a source does
-not draw stays in the table it leaves.
+A dataset whose table says fog while its pictures are clear teaches and judges wrongly: nothing that a source
+does not draw stays in the table it leaves.
 """
 
 from collections.abc import Mapping
