@@ -318,7 +318,7 @@ def test_aptdat_rows_plain_and_zipped(tmp_path: Path) -> None:
     runway = database.airport("XAAA").runway("09")
     assert runway.displaced_m == 304.8 and runway.width_m == pytest.approx(45, abs=1e-3)
     assert geodesic_inverse(10.0, 20.0, *runway.ltp[:2])[2] == pytest.approx(304.8, abs=1e-3)
-    assert (runway.marking, database.airport("XAAA").runway("27").marking) == ("precision", "non-precision")
+    assert (runway.marking, database.airport("XAAA").runway("27").marking) == ("precision", "nonprecision")
     assert runway.ltp[2] == runway.fpap[2] == pytest.approx(328 * FT)
     assert database.airport("XAAA").name == "Sample Field" and database.version == "1100"
     assert dict(report.excluded) == {"surface grass": 1, "water": 1, "helipad": 2}

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from render_scene import make_airport
 
+from lard.airports.vocabulary import usual_approach_lights
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, Poses, cam_from_ecef, project, to_camera
 from lard.ground.terrain.surface import surface_of
@@ -61,7 +62,10 @@ def test_only_precision_runways_have_all_lights() -> None:
         ("nonprecision", {"centreline", "touchdown", "flash"}),
         ("basic", {"centreline", "touchdown", "flash", "approach"}),
     ):
-        runways = tuple(dataclasses.replace(runway, marking=marking) for runway in AIRPORT.runways)
+        lights = usual_approach_lights(marking)
+        runways = tuple(
+            dataclasses.replace(runway, marking=marking, approach_lights=lights) for runway in AIRPORT.runways
+        )
         field = lights_of(dataclasses.replace(AIRPORT, runways=runways), SURFACE)
         assert {KINDS[k] for k in np.unique(field.kind)} == set(KINDS) - missing
 

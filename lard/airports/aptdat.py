@@ -15,18 +15,9 @@ from lard.airports.intake import M_PER_FT, AirportInfo, ImportReport, Selection
 from lard.airports.model import RunwayDatabase
 from lard.airports.pavement import Pavement, ident_fault, strips_of
 from lard.airports.surfaces import surface_of_aptdat
+from lard.airports.vocabulary import APTDAT_APPROACH_LIGHTS, APTDAT_MARKINGS
 from lard.errors import AirportError
 
-_MARKINGS = {
-    0: "none",
-    1: "visual",
-    2: "non-precision",
-    3: "precision",
-    4: "non-precision",
-    5: "precision",
-    6: "non-precision",
-    7: "precision",
-}
 _RUNWAY_FIELDS = 26
 
 
@@ -151,7 +142,7 @@ def _read_runway(reading: _Reading, line: int, fields: list[str]) -> None:
         reading.fault(line, "row 100", fields[8], "an airport header (row 1, 16 or 17) before it")
         return
     idents = (fields[8], fields[17])
-    (end1, displaced1, marking1), (end2, displaced2, marking2) = (
+    (end1, displaced1, marking1, lights1), (end2, displaced2, marking2, lights2) = (
         _read_end(reading, line, fields[at : at + 9]) for at in (8, 17)
     )
     width_m = reading.number(line, "width m", fields[1], 0, 1000)
@@ -177,21 +168,34 @@ def _read_runway(reading: _Reading, line: int, fields: list[str]) -> None:
             fields[6] != "0",
             (marking1, marking2),
             "apt.dat",
+            approach_lights=(lights1, lights2),
+            assumed=(),
         )
     )
 
 
 def _read_end(
     reading: _Reading, line: int, fields: list[str]
-) -> tuple[tuple[float, float, float], float, str]:
-    """Pavement end, displaced length in metres and marking of the nine fields of one end."""
-    ident, lat, lon, displaced, _, marking = fields[:6]
+) -> tuple[tuple[float, float, float], float, str, str]:
+    """Pavement end, displaced length in metres, marking and approach lights of the nine fields of one end."""
+    ident, lat, lon, displaced, _, marking, lights = fields[:7]
     point = (
         reading.number(line, f"{ident} latitude", lat, -90, 90),
         reading.number(line, f"{ident} longitude", lon, -180, 180),
         reading.elevation_m,
     )
     length_m = reading.number(line, f"{ident} displaced threshold m", displaced, 0, 5500)
-    if not marking.isdigit() or int(marking) not in _MARKINGS:
-        reading.fault(line, f"{ident} marking", marking, "a marking code from 0 to 7")
-    return point, length_m, _MARKINGS.get(int(marking) if marking.isdigit() else 0, "none")
+    return (
+        point,
+        length_m,
+        _coded(reading, line, f"{ident} marking", marking, APTDAT_MARKINGS),
+        _coded(reading, line, f"{ident} approach lights", lights, APTDAT_APPROACH_LIGHTS),
+    )
+
+
+def _coded(reading: _Reading, line: int, name: str, text: str, words: Mapping[int, str]) -> str:
+    """The word of a code; anything else is noted as a fault."""
+    word = words.get(int(text)) if text.isascii() and text.isdigit() else None
+    if word is None:
+        reading.fault(line, name, text, f"a code from 0 to {max(words)}")
+    return word or "none"

@@ -8,6 +8,7 @@ import numpy as np
 
 from lard.airports.intake import AirportInfo, ident_heading_deg
 from lard.airports.model import Airport, Array, Point, Runway
+from lard.airports.vocabulary import ASSUMABLE
 from lard.errors import AirportError
 from lard.geodesy import (
     ecef_from_geodetic,
@@ -33,6 +34,8 @@ class Strip:
     marking: tuple[str, str] = ("precision", "precision")
     source: str = ""
     date: str = ""
+    approach_lights: tuple[str, str] = ("full", "full")
+    assumed: tuple[tuple[str, ...], tuple[str, ...]] = (ASSUMABLE, ASSUMABLE)
 
 
 def ecef_of(points: Array, earth: str) -> Array:
@@ -112,11 +115,22 @@ def runways_of(strip: Strip, earth: str) -> tuple[Runway, Runway]:
         strip.source,
         strip.date,
         earth,
+        strip.approach_lights[0],
+        strip.assumed[0],
     )
-    return first, opposite(first, displaced_m=strip.displaced_m[1], marking=strip.marking[1])
+    second = opposite(
+        first, strip.displaced_m[1], strip.marking[1], strip.approach_lights[1], strip.assumed[1]
+    )
+    return first, second
 
 
-def opposite(runway: Runway, displaced_m: float = 0.0, marking: str = "precision") -> Runway:
+def opposite(
+    runway: Runway,
+    displaced_m: float = 0.0,
+    marking: str = "precision",
+    approach_lights: str = "full",
+    assumed: tuple[str, ...] = ASSUMABLE,
+) -> Runway:
     """The other landing direction of a runway's strip: the same corners, seen from the far end."""
     tl, tr, br, bl = runway.corners
     return replace(
@@ -126,6 +140,8 @@ def opposite(runway: Runway, displaced_m: float = 0.0, marking: str = "precision
         corners=(br, bl, tl, tr),
         displaced_m=displaced_m,
         marking=marking,
+        approach_lights=approach_lights,
+        assumed=assumed,
     )
 
 

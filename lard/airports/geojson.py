@@ -60,5 +60,7 @@ def _threshold(runway: Runway) -> dict[str, Any]:
             "ident": runway.ident,
             "kind": "landing threshold",
             "marking": runway.marking,
+            "approach_lights": runway.approach_lights,
+            "assumed": list(runway.assumed),
         },
     }

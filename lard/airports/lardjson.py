@@ -17,6 +17,7 @@ import numpy as np
 from lard.airports.build import airports_of, ecef_of, opposite
 from lard.airports.intake import AirportInfo, ImportReport, ident_heading_deg, reciprocal_ident
 from lard.airports.model import Array, Point, Runway, RunwayDatabase, normalise_ident
+from lard.airports.vocabulary import ASSUMABLE
 from lard.errors import AirportError
 from lard.geodesy import to_enu, wrap_deg
 from lard.tables import write_text
@@ -173,8 +174,9 @@ def _runway(entry: LardEntry, source: str, date: str, earth: str, report: Import
     near = (points[3], points[2]) if left[2] else (points[2], points[3])
     ident = lard_ident(entry.ident)
     runway = Runway(
-        entry.airport, ident, reciprocal_ident(ident), (*far, *near), source=source, date=date, earth=earth
-    )
+        entry.airport, ident, reciprocal_ident(ident), (*far, *near), source=source, date=date, earth=earth,
+        assumed=ASSUMABLE,
+    )  # fmt: skip
     if abs(float(wrap_deg(runway.heading_deg - ident_heading_deg(ident)))) > 90:
         other = reciprocal_ident(ident)
         report.notes.append(f"{label}: named after the opposite direction; read as {other}")

@@ -47,6 +47,8 @@ class Runway:
     source: str = ""
     date: str = ""
     earth: str = "wgs84"
+    approach_lights: str = "full"
+    assumed: tuple[str, ...] = ()  # what of lard.airports.vocabulary.ASSUMABLE no source states
 
     @classmethod
     def from_thresholds(

@@ -124,7 +124,7 @@ def _pavement(cells: Cells, index: int, fixed: str) -> Pavement:
         (displaced("le"), displaced("he")),
         surface_of(row["surface"]),
         cells.flag(index, "lighted", False),
-        ("precision", "precision"),  # the file is silent about markings
+        ("precision", "precision"),  # the file is silent about markings: assumed, and said so
         "OurAirports" + (f"; {fixed}" if fixed else ""),
         feet("length_ft"),
     )

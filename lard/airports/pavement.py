@@ -16,6 +16,7 @@ from lard.airports.build import (
 )
 from lard.airports.intake import ImportReport, Selection, reciprocal_ident
 from lard.airports.model import Array, normalise_ident
+from lard.airports.vocabulary import ASSUMABLE
 from lard.errors import AirportError
 from lard.geodesy import geodesic_inverse
 
@@ -40,6 +41,8 @@ class Pavement:
     marking: tuple[str, str]
     source: str
     stated_length_m: float = float("nan")
+    approach_lights: tuple[str, str] = ("full", "full")
+    assumed: tuple[str, ...] = ASSUMABLE
 
 
 def ident_fault(idents: tuple[str, str]) -> str | None:
@@ -136,6 +139,8 @@ def _strip(
         row.marking,
         "; ".join([row.source, *doubts]),
         date,
+        row.approach_lights,
+        (row.assumed, row.assumed),
     )
 
 

@@ -13,6 +13,14 @@ from lard.airports.build import Strip, as_edges, build_airports, ecef_of, square
 from lard.airports.csvfile import Cells
 from lard.airports.intake import AirportInfo
 from lard.airports.model import Airport, Array, Runway, RunwayDatabase, normalise_ident
+from lard.airports.vocabulary import (
+    APPROACH_LIGHTS,
+    ASSUMABLE,
+    MARKINGS,
+    approach_lights_of,
+    marking_of,
+    usual_approach_lights,
+)
 from lard.errors import AirportError, DataError
 from lard.geodesy import EARTH_MODELS
 from lard.tables import read_json, write_json, write_text
@@ -25,10 +33,13 @@ RUNWAY_COLUMNS = (
 CORNER_COLUMNS = tuple(
     f"{corner}_{what}" for corner in ("br", "bl") for what in ("lat_deg", "lon_deg", "alt_m")
 )
+END_COLUMNS = ("approach_lights", "assumed")
+"""What is known of an end; tables without these columns assume the lights that go with the marking."""
 ALTITUDE_DATUMS = ("msl", "ellipsoidal")
 
 _SHIPPED = Path(__file__).parent / "data"
 _SQUARE_TOLERANCE_M = 0.01
+_Paint = tuple[str, str, tuple[str, ...]]  # marking, approach lights, what of them is assumed
 
 
 @cache
@@ -55,9 +66,9 @@ def write_table_folder(database: RunwayDatabase, folder: str | Path) -> None:
     runways = [runway for airport in airports for runway in airport.runways]
     rows = [_runway_row(runway) for runway in runways]
     corners = [_corner_cells(runway) for runway in runways]
-    columns: tuple[str, ...] = RUNWAY_COLUMNS
+    columns: tuple[str, ...] = (*RUNWAY_COLUMNS, *END_COLUMNS)
     if any(any(cells) for cells in corners):
-        columns = (*RUNWAY_COLUMNS, *CORNER_COLUMNS)
+        columns = (*columns, *CORNER_COLUMNS)
         rows = [(*row, *cells) for row, cells in zip(rows, corners, strict=True)]
     write_text(csv_text(AIRPORT_COLUMNS, airport_rows), folder / "airports.csv")
     write_text(csv_text(columns, rows), folder / "runways.csv")
@@ -91,6 +102,7 @@ def _runway_row(runway: Runway) -> tuple[str, ...]:
         number_text(lat, 8), number_text(lon, 8), number_text(alt, 3),
         number_text(runway.width_m, 3), number_text(runway.displaced_m, 3),
         runway.surface, str(int(runway.lighted)), runway.marking, runway.source, runway.date,
+        runway.approach_lights, " ".join(runway.assumed),
     )  # fmt: skip
 
 
@@ -114,11 +126,12 @@ def read_table_folder(folder: str | Path) -> RunwayDatabase:
     folder = Path(folder)
     head = _read_head(folder / "database.json")
     infos = _read_airports(folder / "airports.csv")
-    cells = Cells(folder / "runways.csv", RUNWAY_COLUMNS, CORNER_COLUMNS)
+    cells = Cells(folder / "runways.csv", RUNWAY_COLUMNS, (*END_COLUMNS, *CORNER_COLUMNS))
     ends = _read_ends(cells, infos)
+    paint = [_read_paint(cells, index) for index in range(len(cells.rows))]
     pairs = _pairs(cells)
     cells.raise_faults()
-    strips = _strips(cells, ends, pairs, head["earth"])
+    strips = _strips(cells, ends, paint, pairs, head["earth"])
     airports = build_airports(strips, head["earth"], infos)
     without = {icao: _empty_airport(icao, info) for icao, info in infos.items() if icao not in airports}
     merged = dict(sorted({**airports, **without}.items()))
@@ -222,7 +235,27 @@ def _pairs(cells: Cells) -> list[tuple[int, int]]:
     return pairs
 
 
-def _strips(cells: Cells, ends: Array, pairs: list[tuple[int, int]], earth: str) -> list[Strip]:
+def _read_paint(cells: Cells, index: int) -> _Paint:
+    """Marking, approach lights and what of them is assumed, in the words of lard.airports.vocabulary."""
+    row = cells.rows[index]
+    marking = marking_of(row["marking"])
+    if marking is None:
+        cells.fault(index, "marking", row["marking"], f"one of {', '.join(MARKINGS)}")
+        marking = "none"
+    if "approach_lights" not in cells.columns:
+        return marking, usual_approach_lights(marking), ASSUMABLE
+    lights = approach_lights_of(row["approach_lights"])
+    if lights is None:
+        cells.fault(index, "approach_lights", row["approach_lights"], f"one of {', '.join(APPROACH_LIGHTS)}")
+    assumed = tuple(row.get("assumed", "").split())
+    if not set(assumed) <= set(ASSUMABLE):
+        cells.fault(index, "assumed", row["assumed"], f"names among {', '.join(ASSUMABLE)}, or nothing")
+    return marking, lights or "none", assumed
+
+
+def _strips(
+    cells: Cells, ends: Array, paint: list[_Paint], pairs: list[tuple[int, int]], earth: str
+) -> list[Strip]:
     if not pairs:
         return []
     both = ends[np.array(pairs)]  # (n, 2, 11)
@@ -240,9 +273,11 @@ def _strips(cells: Cells, ends: Array, pairs: list[tuple[int, int]], earth: str)
                 (float(both[k, 0, 4]), float(both[k, 1, 4])),
                 first["surface"],
                 cells.flag(pair[0], "lighted", True),
-                (first["marking"], second["marking"]),
+                (paint[pair[0]][0], paint[pair[1]][0]),
                 first["source"],
                 first["date"],
+                (paint[pair[0]][1], paint[pair[1]][1]),
+                (paint[pair[0]][2], paint[pair[1]][2]),
             )
         )
     return strips

@@ -95,6 +95,8 @@ def show_command(icao: str, runways: str, as_json: bool) -> None:
             "surface": runway.surface,
             "lighted": runway.lighted,
             "marking": runway.marking,
+            "approach_lights": runway.approach_lights,
+            "assumed": ", ".join(runway.assumed),
             "source": runway.source,
             "date": runway.date,
             "corners": dict(zip(("tl", "tr", "br", "bl"), map(list, runway.corners), strict=True)),

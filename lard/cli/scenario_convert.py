@@ -38,6 +38,13 @@ SUFFIXES = {"v1": (".yaml", ".yml"), "v2": (".yaml", ".yml"), "esp": (".esp",), 
     type=click.Choice(("wgs84", "sphere6371010")),
     help="Earth model of a frames table.",
 )
+@click.option(
+    "--split",
+    default="test",
+    show_default=True,
+    type=click.Choice(("train", "val", "test")),
+    help="Split of every frame of a frames table; LARD's layouts name none.",
+)
 @click.option("--airport", default="", help="Target where SOURCE names none.")
 @click.option("--runway", default="", help="Target where SOURCE names none.")
 def convert_command(
@@ -48,6 +55,7 @@ def convert_command(
     runways: str,
     odd_path: str | None,
     earth: str,
+    split: str,
     airport: str,
     runway: str,
 ) -> None:  # fmt: skip
@@ -62,7 +70,8 @@ def convert_command(
       lard scenario convert LFPO_24.yaml frames.parquet --odd odd_specs/lard_v2.yaml
     """
     from lard.errors import DataError
-    from lard.scenario.formats import frames_of_scenario, read_scenario, write_scenario
+    from lard.scenario.formats import frames_of_scenario, not_held, read_scenario, write_scenario
+    from lard.tables import FRAMES, read_table, write_table
 
     suffix = target.suffix.lower()
     layout = layout or {".esp": "esp", ".parquet": "frames"}.get(suffix, "v2")
@@ -70,15 +79,24 @@ def convert_command(
         raise DataError(f"{target}: a scenario as {layout} is called {' or '.join(SUFFIXES[layout])}")
     scenario = read_scenario(source, airport=airport, runway=runway, timezone=timezone)
     if layout != "frames":
+        lost = not_held(read_table(source, FRAMES)) if source.suffix.lower() == ".parquet" else []
         write_scenario(scenario, target, layout, timezone)
+        if lost:
+            click.echo(f"{target}: LARD's layouts hold no {', '.join(lost)}; left out", err=True)
     else:
         from lard.airports.files import open_database
         from lard.odd import load_spec
-        from lard.tables import FRAMES, write_table
 
         spec = load_spec(odd_path) if odd_path else None
         frames = frames_of_scenario(
-            scenario, open_database(runways), spec=spec, earth=earth, timezone=timezone
+            scenario, open_database(runways), spec=spec, earth=earth, timezone=timezone, split=split
         )
         write_table(frames, target, FRAMES)
+        renamed = int((frames["runway"] != scenario.poses["runway"]).sum())
+        if renamed:
+            click.echo(
+                f"{target}: {renamed} poses are named after the opposite direction; named after the runway "
+                "end they face",
+                err=True,
+            )
     click.echo(f"{len(scenario.poses)} poses in {target}")

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from lard.airports.vocabulary import MARKINGS
+
 APPROACH = ("along_track_m", "lateral_deg", "vertical_deg", "yaw_offset_deg", "pitch_deg", "roll_deg")
 """The six parameters of an approach, in the order of every array (n, 6) here."""
 
@@ -88,7 +90,7 @@ PARAMETERS = {
         Parameter("elevation_m", "runway", "m", -500, 6_000),
         Parameter("strips_in_view", "runway", "", 0, 20),
         Parameter("surface", "runway", "", categories=("*",), iso34503="drivable_area_surface_type"),
-        Parameter("marking", "runway", "", categories=("*",)),
+        Parameter("marking", "runway", "", categories=MARKINGS),
         Parameter("country", "runway", "", categories=("*",), iso34503="region_or_states"),
         Parameter("lighted", "runway", "", categories=("true", "false")),
     )

@@ -154,7 +154,10 @@ def _keys(frames: pl.DataFrame, grounds: dict[str, dict[str, Any]], run: _Run) -
     places, dem = {}, load_dem(run.dem, run.db.altitude_datum) if run.dem else None
     for icao, ground in grounds.items():
         airport = run.db.airport(icao)
-        lit = [[strip.displaced_m, strip.marking, strip.lighted] for strip in airport.runways]
+        lit = [
+            [strip.displaced_m, strip.marking, strip.approach_lights, strip.lighted]
+            for strip in airport.runways
+        ]
         terrain = dem.digest(ground["lat0_deg"], ground["lon0_deg"], FAR_REACH_M) if dem else ""
         corners = [strip.corners for strip in airport.runways]
         places[icao] = [ground["digest"], corners, lit, run.db.earth, terrain]

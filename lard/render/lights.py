@@ -205,7 +205,7 @@ def _touchdown(runway: Runway) -> list[_Row]:
 
 def _approach(runway: Runway) -> list[_Row]:
     """Approach lights: 900 m of barrettes, a crossbar and flashing lights, or a simple line of 420 m."""
-    if runway.marking == "precision":
+    if runway.approach_lights == "full":
         s = np.arange(30.0, 901.0, 30.0)
         bar = np.linspace(-2.0, 2.0, 5)
         cross = np.concatenate([-np.arange(4.5, 15.1, 1.5), np.arange(4.5, 15.1, 1.5)])
@@ -218,7 +218,7 @@ def _approach(runway: Runway) -> list[_Row]:
             _Row("flash", "flash", np.array([-distance]), np.zeros(1), 30_000.0, flash=k)
             for k, distance in enumerate(flashers)
         ]
-    if runway.marking == "nonprecision":
+    if runway.approach_lights == "simple":
         s = np.arange(60.0, 421.0, 60.0)
         cross = np.concatenate([-np.arange(3.0, 9.1, 3.0), np.arange(3.0, 9.1, 3.0)])
         return [

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from lard.airports import RunwayDatabase
+from lard.airports import Runway, RunwayDatabase
 from lard.approach import Approaches, approach_of
 from lard.camera import Camera, Poses, camera_of, intrinsics
 from lard.errors import DataError
@@ -30,6 +31,14 @@ from lard.scenario.formats_yaml import read_yaml_scenario, write_yaml_scenario
 from lard.tables import FRAMES, check_schema, read_table
 
 LAYOUTS = ("v1", "v2", "esp", "frames")
+SPLITS = ("train", "val", "test")
+
+_HELD = (
+    "airport", "runway", "lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg", "width_px",
+    "height_px", "fx_px", "fy_px", "cx_px", "cy_px", "time_utc",
+)  # fmt: skip
+_FOLLOWING = ("zone", "along_track_m", "lateral_deg", "vertical_deg", "yaw_offset_deg")
+"""Columns of a frames table that LARD's layouts state, and those that are measured anew from them."""
 
 
 def read_scenario(
@@ -88,7 +97,9 @@ def frames_of_scenario(
     timezone: str = "solar",
     split: str = "test",
 ) -> pl.DataFrame:
-    """FRAMES table of a scenario, in pose order; approach values are those of the target end it faces."""
+    """FRAMES table of a scenario, in pose order; runway and approach values are those of the end it faces."""
+    if split not in SPLITS:
+        raise DataError(f"split {split!r} is unknown; expected {', '.join(SPLITS)}")
     poses, camera = scenario.poses, camera_of_image(scenario.image)
     clocks = poses.select(*CLOCK).rows()
     utc = [utc_of(clock, lon, timezone) for clock, lon in zip(clocks, poses["lon_deg"], strict=True)]
@@ -124,13 +135,35 @@ def _approached(
     named = airport.runway(ident)
     poses = Poses.from_frames(rows)
     ends = [replace(end, earth=poses.earth) for end in (named, airport.runway(named.reciprocal))]
-    away = np.abs(wrap_deg(poses.yaw_deg - named.heading_deg)) > 90.0
+    away = faces_away(named, poses)
     apex = (spec.lateral_apex_m, spec.vertical_apex_m) if spec else (0.0, 305.0)
     values = [approach_of(end, poses, *apex) for end in ends]
     names = ("along_track_m", "lateral_deg", "vertical_deg", "yaw_offset_deg", "pitch_deg", "roll_deg")
     facing = Approaches(*(np.where(away, getattr(values[1], n), getattr(values[0], n)) for n in names))
-    filled = rows.with_columns(**{name: pl.Series(getattr(facing, name)) for name in names[:4]})
+    filled = rows.with_columns(
+        runway=pl.Series(np.where(away, named.reciprocal, named.ident)),
+        **{name: pl.Series(getattr(facing, name)) for name in names[:4]},
+    )
     return filled.with_columns(zone=pl.Series(zone_of(spec, facing))) if spec else filled
+
+
+def faces_away(named: Runway, poses: Poses) -> NDArray[np.bool_]:
+    """Which poses (n,) look along the other direction of a runway, as LARD V2 often names it."""
+    away: NDArray[np.bool_] = np.abs(wrap_deg(poses.yaw_deg - named.heading_deg)) > 90.0
+    return away
+
+
+def not_held(frames: pl.DataFrame) -> list[str]:
+    """What of a frames table LARD's layouts cannot hold, a line for each column that says something."""
+    lines = []
+    for name in frames.columns:
+        said = frames[name].drop_nulls()
+        if name in (*_HELD, *_FOLLOWING) or not len(said):
+            continue
+        values = said.unique().sort()
+        shown = f"{values[0]}" if len(values) == 1 else f"{values[0]} to {values[-1]}"
+        lines.append(f"{name} ({shown})")
+    return lines
 
 
 def scenario_of_frames(frames: pl.DataFrame, name: str, timezone: str = "solar") -> Scenario:
@@ -142,6 +175,11 @@ def scenario_of_frames(frames: pl.DataFrame, name: str, timezone: str = "solar")
         raise DataError(
             f"{name}: principal point {camera.cx_px}, {camera.cy_px} px is not the picture's centre; "
             "LARD's formats cannot state that"
+        )
+    if camera.k1 or camera.k2 or camera.k3:
+        raise DataError(
+            f"{name}: the camera bends lines (k1 {camera.k1:g}, k2 {camera.k2:g}, k3 {camera.k3:g}); LARD's "
+            "formats know none, and pictures made from them would not fit the labels"
         )
     fov_x, fov_y = camera.fov_deg
     rows = []

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -60,14 +60,15 @@ def plane_strip(
     pads = rng.uniform(60, 125, 2) if width >= 40 and rng.random() < 0.8 else np.zeros(2)
     paved = runway.surface.lower().startswith(PAVED)
 
-    def end(ident: str, marking: str, displaced_m: float, pad_m: float) -> RunwayEnd:
-        return RunwayEnd(ident, length, width, marking if paved else "none", faa, displaced_m, float(pad_m))
+    def end(drawn: Runway, pad_m: float) -> RunwayEnd:
+        marking = drawn.marking if paved else "none"
+        return RunwayEnd(
+            drawn.ident, length, width, marking, faa, drawn.displaced_m, float(pad_m), drawn.approach_lights
+        )
 
-    near = end(runway.ident, runway.marking, runway.displaced_m, pads[0])
-    other = end(
-        runway.reciprocal, far.marking if far else runway.marking, far.displaced_m if far else 0.0, pads[1]
-    )
-    return Strip(corners, near, other, runway.surface)
+    # the far end of a direction without reciprocal is taken to be like the near one
+    other = far or replace(runway, ident=runway.reciprocal, displaced_m=0.0)
+    return Strip(corners, end(runway, pads[0]), end(other, pads[1]), runway.surface)
 
 
 def prepare(
@@ -144,7 +145,8 @@ def _source_digest() -> str:
 def input_key(airport: Airport, seed: int, gsd_m: float, reaches: tuple[Reach, ...], season: str) -> str:
     """Return a hash of everything the pixels depend on."""
     runways = [
-        [r.ident, r.reciprocal, r.corners, r.displaced_m, r.surface, r.marking] for r in airport.runways
+        [r.ident, r.reciprocal, r.corners, r.displaced_m, r.surface, r.marking, r.approach_lights]
+        for r in airport.runways
     ]
     inputs = [
         GENERATOR,

@@ -49,7 +49,7 @@ def _papi(strip: Strip, end: RunwayEnd, near: bool) -> list[Quad]:
 
 def _approach_bars(strip: Strip, end: RunwayEnd, near: bool) -> list[Quad]:
     """Barrettes 4 m wide each 30 m out to 900 m (420 m), crossbar at 300 m (ICAO Annex 14, 5.3.4)."""
-    reach = 900.0 if end.marking == "precision" else 420.0 if end.marking == "nonprecision" else 0.0
+    reach = {"full": 900.0, "simple": 420.0, "none": 0.0}[end.approach_lights]
     out = []
     for distance in np.arange(30.0, reach + 1.0, 30.0):
         if distance < end.displaced_m + end.pad_m + 5.0:

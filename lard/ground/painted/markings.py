@@ -24,10 +24,11 @@ class RunwayEnd:
     ident: str
     length_m: float
     width_m: float
-    marking: str  # "precision", "nonprecision", "basic" or "none"
+    marking: str  # one of lard.airports.vocabulary.MARKINGS
     faa: bool
     displaced_m: float = 0.0
     pad_m: float = 0.0  # blast pad before the pavement's end
+    approach_lights: str = "full"  # one of lard.airports.vocabulary.APPROACH_LIGHTS
 
 
 @dataclass(frozen=True, slots=True)

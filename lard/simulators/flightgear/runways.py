@@ -81,7 +81,7 @@ def flightgear_runways(
         airport, mesh = listed[icao], read_mesh(meshes[icao])
         infos[icao] = AirportInfo(airport.name, airport.country)
         for strip in airport.strips:
-            drawn += _drawn_strip(strip, mesh, report)
+            drawn += _drawn_strip(strip, airport.runway(strip.reciprocal), mesh, report)
     report.excluded["no paved runway in apt.dat"] += len(codes - set(listed))
     digest = sha256_file(installation.root / "Airports" / "apt.dat.gz")[:12]
     version = f"{installation.version} apt.dat {digest}"
@@ -108,9 +108,9 @@ def _listed(installation: Installation, codes: set[str]) -> dict[str, Airport]:
     return {icao: airport for icao, airport in found.items() if icao in codes and airport.runways}
 
 
-def _drawn_strip(strip: Runway, mesh: Mesh, report: RunwayReport) -> list[Runway]:
+def _drawn_strip(strip: Runway, other: Runway, mesh: Mesh, report: RunwayReport) -> list[Runway]:
     """Both landing directions of a strip as drawn; none, counted, where the mesh has no such thresholds."""
-    ends = [drawn_end(runway, mesh) for runway in (strip, opposite(strip))]
+    ends = [drawn_end(runway, mesh) for runway in (strip, other)]
     first, second = ends
     if first is None or second is None:
         report.excluded["no threshold markings drawn"] += 1
@@ -121,7 +121,7 @@ def _drawn_strip(strip: Runway, mesh: Mesh, report: RunwayReport) -> list[Runway
         displaced_m=first.displaced_m,
         source="FlightGear scenery",
     )
-    far = opposite(near, displaced_m=second.displaced_m, marking=strip.marking)
+    far = opposite(near, second.displaced_m, other.marking, other.approach_lights, other.assumed)
     for runway, end in ((near, first), (far, second)):
         report.ends[(runway.airport, runway.ident)] = end
     return [near, far]
