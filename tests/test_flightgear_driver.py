@@ -186,7 +186,9 @@ def test_disk_full_keeps_what_is_finished(fake: Path, monkeypatch: pytest.Monkey
         ({"earth_model": "sphere6371010"}, "earth_model"),
         ({"altitude_datum": "ellipsoidal"}, "altitude_datum"),
         ({"cx_px": 40.0}, "principal point"),
-        ({"rain_mm_h": 2.0}, "rain"),
+        ({"rain_mm_h": 2.0}, "rain_mm_h of frame .* is 2 and 1 more frames; flightgear does not draw it"),
+        ({"fog_top_m": 60.0}, "fog_top_m"),
+        ({"exposure_ev": -1.0}, "exposure_ev"),
         ({"visibility_m": 10.0}, "visibility_m is 10"),
     ],
 )

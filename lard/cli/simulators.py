@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 SOURCES = ("ortho", "flightgear", "xplane", "cesium")
 _OPTIONS = {
     "ortho": ("ground", "supersample", "dem", "allow_coarse"),
-    "flightgear": ("supersample",),
-    "xplane": ("screenshots", "xplane_host", "xplane_port", "xplane_web"),
-    "cesium": ("cesium_url", "cesium_layer", "geoid", "undulation", "licence", "attribution"),
+    "flightgear": ("supersample", "undrawn"),
+    "xplane": ("screenshots", "xplane_host", "xplane_port", "xplane_web", "undrawn"),
+    "cesium": ("undrawn", "cesium_url", "cesium_layer", "geoid", "undulation", "licence", "attribution"),
 }
 """Options that mean something to some sources only."""
 
@@ -38,6 +38,13 @@ def simulator_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--geoid", default="", help="Grid of geoid undulations, for a globe's altitudes."),
         click.option(
             "--undulation", multiple=True, metavar="ICAO=M", help="Geoid at an airport, instead of a grid."
+        ),
+        click.option(
+            "--undrawn",
+            default="refuse",
+            show_default=True,
+            type=click.Choice(("refuse", "forget")),
+            help="Light and weather that the source does not draw: an error, or null in the frames kept.",
         ),
         click.option("--licence", default="", help="Licence of a globe's imagery."),
         click.option("--attribution", default="", help="Whom to name beside a globe's pictures."),
@@ -63,7 +70,9 @@ def render_elsewhere(
 ) -> pl.DataFrame:  # fmt: skip
     """Render frames by a simulator or globe; return the manifest."""
     from lard.errors import SourceError
+    from lard.simulators.drawn import as_drawn
 
+    frames = as_drawn(frames, source, options["undrawn"])
     if source == "flightgear":
         from lard.simulators.flightgear.settings import FlightGearSettings
         from lard.simulators.flightgear.source import render_flightgear

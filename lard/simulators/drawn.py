@@ -20,6 +20,9 @@ DRAWN: Mapping[str, tuple[str, ...]] = {
 }
 """Columns of a frames table that change the pictures of a source, as docs/sources.md prints them."""
 
+FORGOTTEN: Mapping[str, tuple[str, ...]] = {"cesium": ("visibility_m",)}
+"""Columns that every frames table states and a source does not draw: always left out of the frames kept."""
+
 POLICIES = ("refuse", "forget")
 
 _WITHOUT_EFFECT = {  # a value that no picture shows, besides null
@@ -41,9 +44,11 @@ def as_drawn(frames: pl.DataFrame, source: str, undrawn: str = "refuse") -> pl.D
     """
     if undrawn not in POLICIES:
         raise DataError(f"undrawn is {undrawn!r}; expected {' or '.join(POLICIES)}")
-    stated = [name for name in COLUMNS if name in frames.columns and name not in DRAWN[source]]
+    stated = [name for name in COLUMNS if name in frames.columns and name not in drawn_by(source)]
     faults = []
     for name in stated if undrawn == "refuse" else ():
+        if name in FORGOTTEN.get(source, ()):
+            continue
         lost = frames.filter(_seen(name, frames.columns))
         if len(lost):
             frame_id, value = lost.select("frame_id", name).row(0)
@@ -53,6 +58,11 @@ def as_drawn(frames: pl.DataFrame, source: str, undrawn: str = "refuse") -> pl.D
         remedy = "sample without it, or say --undrawn forget to leave it out of the frames that are kept"
         raise DataError("\n".join([*faults, f"{source}: {remedy}"]))
     return frames.with_columns(pl.lit(None, dtype=frames.schema[name]).alias(name) for name in stated)
+
+
+def drawn_by(source: str) -> tuple[str, ...]:
+    """The columns that a source draws; one that is not listed answers for itself."""
+    return DRAWN.get(source, COLUMNS)
 
 
 def _seen(name: str, columns: list[str]) -> pl.Expr:
@@ -66,11 +76,15 @@ def _seen(name: str, columns: list[str]) -> pl.Expr:
     return seen.fill_null(False)
 
 
+def _fate(name: str, source: str) -> str:
+    if name in DRAWN[source]:
+        return "drawn"
+    return "left out" if name in FORGOTTEN.get(source, ()) else "refused"
+
+
 def drawn_table() -> str:
     """DRAWN as a Markdown table: a row for each column, a cell for each source."""
     head = ["column", *DRAWN]
-    rows = [
-        [f"`{name}`", *("drawn" if name in DRAWN[source] else "-" for source in DRAWN)] for name in COLUMNS
-    ]
+    rows = [[f"`{name}`", *(_fate(name, source) for source in DRAWN)] for name in COLUMNS]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

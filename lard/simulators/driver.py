@@ -28,6 +28,7 @@ from lard.render.journal import (
     unique_frames,
 )  # fmt: skip
 from lard.simulators.core import Source
+from lard.simulators.drawn import as_drawn, drawn_by
 from lard.simulators.instance import Instance, Result
 from lard.tables import FRAMES, MANIFEST, folder_lock, stable_hash, write_table, write_text
 
@@ -61,10 +62,11 @@ def render_source(
     """Write images/<frame_id>.jpg of every frame, frames.parquet and manifest.parquet; return the manifest.
 
     With shard (i, n) only an n-th part of the frames is made and no table is written; a last call without one
-    checks all pictures, makes what is missing and writes the tables.
+    checks all pictures, makes what is missing and writes the tables. Frames that state what the source does
+    not draw are refused (lard.simulators.drawn.as_drawn).
     """
     out_dir, instances = Path(out_dir), _instances(workers)
-    frames = _checked(frames)
+    frames = _checked(as_drawn(frames, source.name), source.name)
     keys = _keys(frames, source, jpeg_quality)
     images = out_dir / "images"
     if shard[1] > 1:
@@ -99,9 +101,9 @@ def _instances(workers: str | int) -> int:
     return int(text)
 
 
-def _checked(frames: pl.DataFrame) -> pl.DataFrame:
+def _checked(frames: pl.DataFrame, source: str) -> pl.DataFrame:
     frames = unique_frames(frames)
-    numbers = [*_POSE, *_CAMERA, "visibility_m"]
+    numbers = [*_POSE, *_CAMERA, *(["visibility_m"] if "visibility_m" in drawn_by(source) else [])]
     bad = frames.filter(
         ~pl.all_horizontal(pl.col(name).cast(pl.Float64).is_finite().fill_null(False) for name in numbers)
     )
