@@ -84,11 +84,14 @@ def preview_command(
     """
     from lard.airports.files import open_database
     from lard.odd import load_spec
+    from lard.odd.realised import realised_text
     from lard.scenario.preview import write_preview
 
     codes = [code.strip() for code in airports.split(",") if code.strip()]
-    write_preview(load_spec(spec_path), open_database(runways), codes, out, n, seed, method)
+    found = write_preview(load_spec(spec_path), open_database(runways), codes, out, n, seed, method)
     click.echo(f"{out}: written")
+    for line in realised_text(found):
+        click.echo(f"  {line}")
 
 
 @odd.command("openodd")
