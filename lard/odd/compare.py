@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lard.odd.algebra import Containment, contains, difference, intersection, region
-from lard.odd.parameters import APPROACH
+from lard.odd.parameters import APPROACH, PARAMETERS
 from lard.odd.show import law_text
 from lard.odd.spec import OddSpec
 
@@ -62,7 +62,7 @@ def changes(a: OddSpec, b: OddSpec) -> list[str]:
                 texts = [law_text(laws[p]) if p in laws else "any" for laws in (one_laws, other_laws)]
                 lines.append(f"{title}.{p}: {texts[0]} -> {texts[1]}")
     for level in ("in", "extended"):
-        for p in APPROACH:
+        for p in (name for name in PARAMETERS if any(name in s.margins.get(level, {}) for s in (a, b))):
             margins = [spec.margins.get(level, {}).get(p, (0.0, 0.0)) for spec in (a, b)]
             if margins[0] != margins[1]:
                 lines.append(f"margins.{level}.{p}: {_pair(margins[0])} -> {_pair(margins[1])}")

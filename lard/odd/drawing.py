@@ -1,4 +1,4 @@
-"""Values of a parameter as they are drawn from its law: whole numbers and categories beside continuous ones."""
+"""Values as drawn from a law: whole numbers and categories beside continuous ones."""
 
 from __future__ import annotations
 

@@ -37,6 +37,8 @@ SECTIONS = (
     "runways", "rules", "dqr",
 )  # fmt: skip
 
+GROUPS = ("approach", "environment", "runway")
+
 
 def load_spec(path: str | Path) -> OddSpec:
     """Read and check an ODD spec; SpecError with one line `file:line: field: fault` per fault."""
@@ -217,7 +219,10 @@ def _margins(section: Mapping[str, Any], faults: Faults) -> dict[str, dict[str, 
             faults.add(where, f"expected a mapping of parameters, found {given!r}")
         else:
             for key, value in given.items():
-                found = _parameter(str(key), (*where, str(key)), ("approach",), faults)
+                found = _parameter(str(key), (*where, str(key)), GROUPS, faults)
+                if found is not None and found[0].categories:
+                    faults.add((*where, str(key)), "has categories, which no margin widens; remove it")
+                    continue
                 pair = value if isinstance(value, list) else [value, value]
                 numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in pair)
                 if len(pair) != 2 or not numbers or not all(0 <= x < float("inf") for x in pair):
@@ -255,7 +260,7 @@ def _conditions(given: Any, where: Where, faults: Faults) -> dict[str, Condition
     conditions: dict[str, Condition] = {}
     for key, value in given.items():
         here = (*where, str(key))
-        found = _parameter(str(key), here, ("approach", "environment", "runway"), faults)
+        found = _parameter(str(key), here, GROUPS, faults)
         if found is None:
             continue
         parameter, factor = found

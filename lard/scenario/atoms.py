@@ -1,4 +1,4 @@
-"""Unit coordinates cut into atoms: the pieces within which a rule's conditions do not change, or narrow bins."""
+"""Unit coordinates cut into atoms: pieces where no condition of a rule changes, or narrow bins."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _BASE = 17
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """Coordinates that rules tie together: cells (c, axes) in lexicographic order, cumulative weights (c + 1,)."""
+    """Coordinates that rules tie together: cells (c, axes) in order, sums of weights up to each."""
 
     axes: tuple[Atoms, ...]
     cells: Index
