@@ -32,6 +32,11 @@ def distribution(name: str, law: Law, x: Array) -> Array:
     return _stretched(law).cdf(np.floor(x) + 0.5)
 
 
+def coordinates(name: str, law: Law, x: Array) -> Array:
+    """Probabilities (n,) at which values x are drawn; of whole numbers, what lies half way between them."""
+    return _stretched(law).cdf(x) if PARAMETERS[name].whole else law.cdf(x)
+
+
 def whole_bounds(law: Law) -> tuple[int, int]:
     """Least and greatest whole number of a law's range; the first exceeds the second where it has none."""
     return math.ceil(law.lo), math.floor(law.hi)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from lard.errors import SpecError
 from lard.odd.checks import check_spec
+from lard.odd.drawing import whole_bounds
 from lard.odd.feasible import check_feasible
 from lard.odd.lard_layout import from_lard, is_lard
 from lard.odd.laws import Law
@@ -26,6 +27,7 @@ from lard.odd.spec import (
     Rule,
     Zone,
 )
+from lard.odd.vocabulary import word_fault
 from lard.odd.yamlfile import Faults, load_yaml
 from lard.tables import sha256_file
 
@@ -42,20 +44,32 @@ GROUPS = ("approach", "environment", "runway")
 
 def load_spec(path: str | Path) -> OddSpec:
     """Read and check an ODD spec; SpecError with one line `file:line: field: fault` per fault."""
+    spec, faults = inspect_spec(path)
+    faults.raise_if_any()
+    if spec is None:
+        raise SpecError(f"{path}:1: not a usable ODD spec")
+    return spec
+
+
+def inspect_spec(path: str | Path) -> tuple[OddSpec | None, Faults]:
+    """What can be read of a spec, faulty parts left out, with all faults of its file; see draft_spec."""
     data, faults = load_yaml(path)
     if is_openodd(data):
         data = from_openodd(data, faults, Path(path).stem)
     elif is_lard(data):
         data = from_lard(data, faults, Path(path).stem)
-    spec = parse_spec(data, faults)
-    faults.raise_if_any()
-    if spec is None:
-        raise SpecError(f"{path}:1: not a usable ODD spec")
-    return spec.model_copy(update={"file_sha256": sha256_file(path)})
+    spec = draft_spec(data, faults)
+    return spec and spec.model_copy(update={"file_sha256": sha256_file(path)}), faults
 
 
 def parse_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
     """The spec a mapping describes; faults are collected, and None returned when there are any."""
+    spec = draft_spec(data, faults)
+    return None if faults.found else spec
+
+
+def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
+    """A spec without its faulty parts, for checks that go on beside faults; None without any whole zone."""
     for key in data:
         if key not in SECTIONS:
             faults.add((key,), f"unknown field; expected one of {', '.join(SECTIONS)}")
@@ -74,11 +88,11 @@ def parse_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
     rules = _rules(data.get("rules") or [], faults)
     dqr = _dqr(data, faults)
     check_spec(zones, margins, environment, runways, rules, faults)
-    if faults.found or reference is None or camera is None:
+    if not zones or reference is None or camera is None:
         return None
     spec = OddSpec(
-        name=data["name"],
-        version=data["version"],
+        name=str(data.get("name") or "unnamed"),
+        version=str(data.get("version") or "unknown"),
         description=str(data.get("description") or ""),
         reference=reference,
         camera_spec=camera,
@@ -89,7 +103,8 @@ def parse_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
         rules=tuple(rules),
         dqr=dqr,
     )
-    check_feasible(spec, faults)
+    if not faults.found:
+        check_feasible(spec, faults)
     return spec
 
 
@@ -175,10 +190,24 @@ def _check_legal(parameter: Parameter, law: Law | Categories, where: Where, faul
                 where,
                 f"[{law.lo:g}, {law.hi:g}] leaves the possible [{parameter.lo:g}, {parameter.hi:g}]{unit}",
             )
-    elif parameter.categories != ("*",):
+        _check_whole(parameter, law, where, faults)
+    else:
         for name in law.names:
-            if name not in parameter.categories:
-                faults.add(where, f"unknown {name!r}; expected some of {', '.join(parameter.categories)}")
+            fault = word_fault(parameter.name, name)
+            if fault is not None:
+                faults.add(where, fault)
+
+
+def _check_whole(parameter: Parameter, law: Law, where: Where, faults: Faults) -> None:
+    """A parameter of whole numbers needs one in its range, and nothing else among its values."""
+    if not parameter.whole:
+        return
+    first, last = whole_bounds(law)
+    broken = [value for value in law.values or () if value != round(value)]
+    if broken:
+        faults.add(where, f"{broken[0]:g} is no whole number, as values of {parameter.name} are; round it")
+    elif first > last:
+        faults.add(where, f"[{law.lo:g}, {law.hi:g}] holds no whole number; widen it")
 
 
 def _zones(data: Mapping[str, Any], faults: Faults) -> list[Zone]:
