@@ -174,7 +174,7 @@ def intersection(a: Region, b: Region) -> Region:
         for second in b.parts:
             box = common(first.box, second.box)
             if box is not None:
-                rules = tuple(dict.fromkeys((*first.rules, *second.rules)))
+                rules = _joined(first.rules, second.rules)
                 parts.append(Part(box, rules, (*first.broken, *second.broken)))
     return Region(tuple(parts))
 
@@ -196,12 +196,18 @@ def difference(a: Region, b: Region) -> Region:
 def _outside(part: Part, shared: Box, cut: Part) -> list[Part]:
     """The parts, apart from each other, of a common box that are in `part` and not in `cut`."""
     found = []
-    if cut.rules and not set(cut.rules) <= set(part.rules):
+    if len(_joined(part.rules, cut.rules)) > len(part.rules):
         found.append(Part(shared, part.rules, (*part.broken, cut.rules)))
     for k, group in enumerate(cut.broken):
-        rules = tuple(dict.fromkeys((*part.rules, *cut.rules, *group)))
+        rules = _joined(part.rules, (*cut.rules, *group))
         found.append(Part(shared, rules, (*part.broken, *cut.broken[:k])))
     return found
+
+
+def _joined(rules: tuple[Rule, ...], more: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Rules and those of `more` that say something else, whatever their names."""
+    known = [(rule.when, rule.require) for rule in rules]
+    return (*rules, *(rule for rule in more if (rule.when, rule.require) not in known))
 
 
 def contains(outer: Region, inner: Region) -> Containment:

@@ -31,9 +31,9 @@ def side_of(box: Box, name: str) -> Side:
     return frozenset(known_words(name)) | ({ANY} if parameter.categories == ("*",) else frozenset())
 
 
-def _open(side: frozenset[str], other: frozenset[str]) -> frozenset[str]:
-    """A side that holds any other word holds those of another side as well."""
-    return side | other if ANY in side else side
+def _open(name: str, side: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    """A side that holds any other word holds the unknown ones of another side as well."""
+    return side | (other - frozenset(known_words(name))) if ANY in side else side
 
 
 def _names(a: Box, b: Box) -> list[str]:
@@ -46,7 +46,7 @@ def common(a: Box, b: Box) -> Box | None:
     for name in _names(a, b):
         first, second = side_of(a, name), side_of(b, name)
         if isinstance(first, frozenset) and isinstance(second, frozenset):
-            both = _open(first, second) & _open(second, first)
+            both = _open(name, first, second) & _open(name, second, first)
             if not both:
                 return None
             shared[name] = both
@@ -70,8 +70,8 @@ def minus(box: Box, cut: Box) -> list[Box]:
             continue
         here, away = side_of(rest, name), side_of(cut, name)
         if isinstance(here, frozenset) and isinstance(away, frozenset):
-            here = _open(here, away)
-            away = _open(away, here) if ANY in away else away
+            here = _open(name, here, away)
+            away = _open(name, away, here)
             if here - away:
                 pieces.append({**rest, name: here - away})
                 here &= away

@@ -16,7 +16,7 @@ from lard.odd.boxes import Box, Point, Side
 from lard.odd.drawing import whole_bounds
 from lard.odd.laws import Law
 from lard.odd.parameters import PARAMETERS
-from lard.odd.spec import Categories, OddSpec, Zone
+from lard.odd.spec import Categories, Condition, OddSpec, Profile, Rule, Zone
 
 Mask = NDArray[np.bool_]
 
@@ -114,7 +114,8 @@ def cells_of(spec: OddSpec, zone: Zone, axes: Sequence[Axis]) -> Cells:
     """The cells of one zone; boxes in which a law has no value are left out."""
     laws: dict[str, Law | Categories] = {**zone.laws, **spec.environment}
     parts = []
-    for part in region(spec.model_copy(update={"zones": (zone,)})).parts:
+    rules = tuple(_between_values(rule, laws) for rule in spec.rules)
+    for part in region(spec.model_copy(update={"zones": (zone,), "rules": rules})).parts:
         box: dict[str, Side] = dict(part.box)
         for name, law in laws.items():
             side = box[name]
@@ -126,6 +127,33 @@ def cells_of(spec: OddSpec, zone: Zone, axes: Sequence[Axis]) -> Cells:
         else:
             parts.append(replace(part, box=box))
     return Cells(tuple(axes), laws, tuple(parts))
+
+
+def _between_values(rule: Rule, laws: Mapping[str, Law | Categories]) -> Rule:
+    """A rule whose limits on separate values lie between them: a face of two boxes then holds none."""
+
+    def moved(name: str, condition: Condition) -> Condition:
+        law = laws.get(name)
+        if isinstance(condition, Profile) or isinstance(condition[0], str) or not isinstance(law, Law):
+            return condition
+        bounds = (float(condition[0]), float(condition[1]))
+        if law.law != "discrete":
+            if not PARAMETERS[name].whole:
+                return bounds
+            first, last = whole_bounds(law.model_copy(update={"range": bounds}))
+            return (first - 0.5, last + 0.5) if first <= last else (first - 0.5, first - 0.5)
+        values = np.array(sorted(law.values or {}))
+        gaps = np.concatenate([[values[0] - 1], (values[1:] + values[:-1]) / 2, [values[-1] + 1]])
+        # the gap below the first value inside and the one above the last; the same one where none is inside
+        first, last = np.searchsorted(values, bounds[0]), np.searchsorted(values, bounds[1], side="right")
+        return float(gaps[first]), float(gaps[last])
+
+    return rule.model_copy(
+        update={
+            part: {name: moved(name, condition) for name, condition in getattr(rule, part).items()}
+            for part in ("when", "require")
+        }
+    )
 
 
 def drawable(name: str, law: Law | Categories, side: tuple[float, float]) -> tuple[float, float] | None:

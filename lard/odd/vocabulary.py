@@ -23,19 +23,22 @@ UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
 COUNTRIES = tuple(_CODES.split())
 """ISO 3166-1 alpha-2, and XK as airport tables write Kosovo."""
 
-_WORDS = {"surface": SURFACES, "country": COUNTRIES}
+_MARKINGS = ("precision", "nonprecision", "non-precision", "basic", "visual", "none", "unknown")
+_WORDS = {"surface": SURFACES, "country": COUNTRIES, "marking": _MARKINGS}
+_CLOSED = ("surface", "country")  # other markings than the known ones may be read from a table
 
 
 def known_words(name: str) -> tuple[str, ...]:
-    """The categories of a parameter; none where any text may stand."""
+    """The known categories of a parameter; a free text may hold others."""
     categories = PARAMETERS[name].categories
     return _WORDS.get(name, ()) if categories == ("*",) else categories
 
 
 def word_fault(name: str, word: str) -> str | None:
-    """What is wrong with a category of a parameter, None when it is a known one or any text may stand."""
+    """What is wrong with a category of a parameter, None when it may stand there."""
     known = known_words(name)
-    if not known or word in known:
+    free = PARAMETERS[name].categories == ("*",) and name not in _CLOSED
+    if free or word in known:
         return None
     if name == "country":
         near = [word.upper()] if word.upper() in known else []
