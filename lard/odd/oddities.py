@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from lard.odd.axes import axis_of
 from lard.odd.cells import cells_of
 from lard.odd.laws import Law
+from lard.odd.parameters import resolve
 from lard.odd.spec import Categories, OddSpec, Profile
 from lard.odd.yamlfile import Faults
 
@@ -22,11 +23,23 @@ RUNWAY_WIDTH_M = 45.0
 _SEVERITIES = ("error", "warning")
 
 
+def place_of(faults: Faults, sections: Sequence[tuple[str, ...]], name: str) -> tuple[str, ...]:
+    """Where a file states a parameter, in whatever unit: the first of the sections that has it."""
+    for section in sections:
+        for path in faults.lines:
+            if len(path) == len(section) + 1 and path[:-1] == section:
+                found = resolve(str(path[-1]))
+                if not isinstance(found, str) and found[0].name == name:
+                    return (*section, str(path[-1]))
+    return (*sections[0], name)
+
+
 def warn_of_oddities(spec: OddSpec, faults: Faults) -> None:
     """Note everything about a spec that looks like a slip."""
     _warn_of_gaps(spec, faults)
     for zone in spec.zones:
-        along, where = zone.laws["along_track_m"], ("zones", zone.name, "along_track_m")
+        sections = (("zones", zone.name), ("approach",))
+        along, where = zone.laws["along_track_m"], place_of(faults, sections, "along_track_m")
         if along.hi > FAR_M:
             width_px = RUNWAY_WIDTH_M / along.hi * spec.camera.fx_px
             faults.warn(
@@ -40,7 +53,8 @@ def warn_of_oddities(spec: OddSpec, faults: Faults) -> None:
             faults.warn(where, f"{text}: no runway is ever seen; widen environment.visibility_m")
         vertical = zone.laws["vertical_deg"]
         if vertical.hi <= 0:
-            faults.warn(("zones", zone.name, "vertical_deg"), "lies below the runway; positive is above it")
+            where = place_of(faults, sections, "vertical_deg")
+            faults.warn(where, "lies below the runway; positive is above it")
     _warn_of_idle_rules(spec, faults)
     _warn_of_void_values(spec, faults)
 
@@ -53,7 +67,7 @@ def _warn_of_gaps(spec: OddSpec, faults: Faults) -> None:
         along = zone.laws["along_track_m"]
         if along.lo > reach * (1 + 1e-9) + 1e-6:
             faults.warn(
-                ("zones", zone.name, "along_track_m"),
+                place_of(faults, (("zones", zone.name),), "along_track_m"),
                 f"a gap from {reach:g} to {along.lo:g} m between the zones {last.name} and {zone.name}: "
                 "approaches there are in no zone; join the zones, or leave it if it is meant",
             )
@@ -98,7 +112,7 @@ def _warn_of_void_values(spec: OddSpec, faults: Faults) -> None:
         rules = ", ".join(repr(rule.name) for rule in spec.rules if name in rule.parameters)
         if void:
             text = f"rules {rules} leave nothing of {', '.join(void)}: it is declared and never drawn"
-            faults.warn(("environment", name), text)
+            faults.warn(place_of(faults, (("environment",),), name), text)
 
 
 def check_dqr(spec: OddSpec, known: Mapping[str, Mapping[str, Any]], faults: Faults) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lard.airports.model import RunwayDatabase
 from lard.odd.laws import Law
+from lard.odd.oddities import place_of
 from lard.odd.parameters import PARAMETERS
 from lard.odd.spec import Categories, Condition, OddSpec, Profile
 from lard.odd.vocabulary import nearest, word_fault
@@ -27,16 +28,17 @@ def check_runways(spec: OddSpec, db: RunwayDatabase, faults: Faults) -> None:
         if isinstance(law, Categories) and any(word_fault(name, word) for word in law.names):
             alone = False
             continue  # an unknown word has been reported
+        where = place_of(faults, (("runways",),), name)
         limits = law.names if isinstance(law, Categories) else law.range
         good = _meets(attributes[name], limits)
         if not good.any():
             alone = False
             there = _there(name, attributes[name], law)
-            faults.add(("runways", name), f"no runway of {db.name} {db.version} has {_wanted(law)}; {there}")
+            faults.add(where, f"no runway of {db.name} {db.version} has {_wanted(law)}; {there}")
         elif isinstance(law, Categories):
             idle = [word for word in law.names if word not in set(attributes[name].tolist())]
             if idle:
-                faults.warn(("runways", name), f"no runway of {db.name} {db.version} has {', '.join(idle)}")
+                faults.warn(where, f"no runway of {db.name} {db.version} has {', '.join(idle)}")
         fit &= good
     if spec.runways and alone and not fit.any():
         text = f"no runway of {db.name} {db.version} meets {' and '.join(spec.runways)} together; widen one"
