@@ -15,7 +15,19 @@ from typing import Any
 import numpy as np
 
 from lard.approach import Approaches
-from lard.odd.boxes import Box, Point, Side, common, middle, minus, relative_volume, side_of, spread, volume
+from lard.odd.boxes import (
+    Box,
+    Point,
+    Side,
+    common,
+    middle,
+    minus,
+    relative_volume,
+    side_of,
+    single_values,
+    spread,
+    volume,
+)
 from lard.odd.parameters import APPROACH
 from lard.odd.rules import rule_excess
 from lard.odd.spec import Categories, Condition, OddSpec, Profile, Rule
@@ -104,8 +116,7 @@ class Region:
         What is a single value of a `wide` parameter has none; by default those that are wide here.
         """
         thick = self.wide() if wide is None else wide
-        flat = [any(side[0] == side[1] for n, side in part.box.items() if n in thick) for part in self.parts]
-        return sum(part.volume() for part, thin in zip(self.parts, flat, strict=True) if not thin)
+        return sum(part.volume() for part in self.parts if not thick & single_values(part.box))
 
     def over(self, names: Iterable[str]) -> Region:
         """The same with a side for each of the names: the whole of what it does not limit."""

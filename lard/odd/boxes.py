@@ -91,6 +91,11 @@ def volume(box: Box) -> float:
     return float(np.prod(list(sides)))
 
 
+def single_values(box: Box) -> frozenset[str]:
+    """The numeric parameters that a box holds at one value."""
+    return frozenset(name for name, side in box.items() if isinstance(side, tuple) and side[0] == side[1])
+
+
 def relative_volume(box: Box) -> float:
     """Volume in units of the possible ranges, so that metres do not outweigh degrees."""
     share = 1.0

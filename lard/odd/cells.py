@@ -60,14 +60,17 @@ class Cells:
                 found = replace(part, box=box).point()
                 if found is not None:
                     # the middle of a range is no value of a law that has a few: its end is
-                    ends = {name: side[0] for name, side in box.items() if self._is_stepped(name, side)}
+                    ends = {
+                        name: side[0]
+                        for name, side in box.items()
+                        if isinstance(side, tuple) and self._is_stepped(name)
+                    }
                     return {**found, **{name: ends[name] for name in ends if name not in part.moving}}
         return None
 
-    def _is_stepped(self, name: str, side: Side) -> bool:
+    def _is_stepped(self, name: str) -> bool:
         law = self.laws.get(name)
-        discrete = isinstance(law, Law) and law.law == "discrete"
-        return isinstance(side, tuple) and (discrete or PARAMETERS[name].whole)
+        return (isinstance(law, Law) and law.law == "discrete") or PARAMETERS[name].whole
 
     def _open(self, moving: tuple[int, ...]) -> Mask:
         """Of each box and combination of bins of axes with moving limits, whether something is left."""
@@ -145,8 +148,8 @@ def _between_values(rule: Rule, laws: Mapping[str, Law | Categories]) -> Rule:
         values = np.array(sorted(law.values or {}))
         gaps = np.concatenate([[values[0] - 1], (values[1:] + values[:-1]) / 2, [values[-1] + 1]])
         # the gap below the first value inside and the one above the last; the same one where none is inside
-        first, last = np.searchsorted(values, bounds[0]), np.searchsorted(values, bounds[1], side="right")
-        return float(gaps[first]), float(gaps[last])
+        below, above = np.searchsorted(values, bounds[0]), np.searchsorted(values, bounds[1], side="right")
+        return float(gaps[below]), float(gaps[above])
 
     return rule.model_copy(
         update={

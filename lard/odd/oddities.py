@@ -108,7 +108,7 @@ def _warn_of_void_values(spec: OddSpec, faults: Faults) -> None:
         left = np.zeros(axis.size, bool)
         for zone in spec.zones:
             left |= cells_of(spec, zone, (axis,)).allowed((0,))
-        void = [axis.label(k) for k in np.flatnonzero(~left)]
+        void = [axis.label(int(k)) for k in np.flatnonzero(~left)]
         rules = ", ".join(repr(rule.name) for rule in spec.rules if name in rule.parameters)
         if void:
             text = f"rules {rules} leave nothing of {', '.join(void)}: it is declared and never drawn"

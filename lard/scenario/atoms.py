@@ -38,7 +38,7 @@ class Atoms:
     @property
     def shares(self) -> Array:
         """Width (atoms,) of each atom: what the declared law gives it."""
-        return np.bincount(self.atom, np.diff(self.edges))
+        return np.bincount(self.atom, np.diff(self.edges)).astype(np.float64)
 
     def place(self, atom: Index, within: Array) -> Array:
         """Coordinates (n,) of the relative places `within` [0, 1) of atoms (n,)."""
