@@ -22,10 +22,10 @@ from render_scene import make_airport, make_scene
 from lard.airports.files import open_database
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera
+from lard.ground.objects import Objects
 from lard.render.condition_sheet import sheet_conditions
 from lard.render.conditions import Conditions
 from lard.render.lights import lights_of
-from lard.render.shadows import Objects
 from lard.render.view import Scene, load_scene, render_view
 
 REPEATS = 5

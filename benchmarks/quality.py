@@ -19,7 +19,7 @@ from lard.labels import label_frames
 from lard.labels.dataset import describe
 from lard.odd import load_spec
 from lard.quality import Odd, load_dataset, run_checks
-from lard.quality.pictures import measure_all
+from lard.quality.measures.pictures import measure_all
 from lard.scenario import sample
 from lard.tables import FRAMES, LABELS, read_table, write_json, write_table
 

@@ -28,11 +28,10 @@ from lard.approach import Approaches, pose_of
 from lard.camera import Camera, Poses, project, to_camera
 from lard.ground.pyramid import GroundPyramid, load_ground
 from lard.ground.terrain.surface import Surface, surface_of
-from lard.render import kernels as kernel
 from lard.render.atmosphere import Atmosphere
 from lard.render.conditions import Conditions
 from lard.render.reference import reference_pixels
-from lard.render.renderer import Quality, clear_day, render_frame, view_vector
+from lard.render.renderer import Quality, clear_day, render_frame, view_record
 from lard.workers import executor_of
 
 ALONG_M = (200.0, 500.0, 1500.0, 4000.0)
@@ -82,9 +81,9 @@ def plane_maps(
     ground: GroundPyramid, surface: Surface, pose: Poses, camera: Camera
 ) -> tuple[np.ndarray, np.ndarray]:
     """Texture coordinates of every pixel by a flat plane at the runway's height, as cv2.remap wants them."""
-    view = view_vector(surface, pose, camera, Quality())
-    rotation = view[kernel.ROTATION : kernel.ROTATION + 9].reshape(3, 3).astype(np.float32)
-    east, north, up = view[kernel.CAMERA : kernel.CAMERA + 3]
+    view = view_record(surface, pose, camera, Quality())
+    rotation = view["rotation"].astype(np.float32)
+    east, north, up = view["camera_m"]
     u = (np.arange(camera.width_px, dtype=np.float32) + 0.5 - camera.cx_px) / camera.fx_px
     v = ((np.arange(camera.height_px, dtype=np.float32) + 0.5 - camera.cy_px) / camera.fy_px)[:, None]
     x, y, z = (rotation[0, k] * u + rotation[1, k] * v + rotation[2, k] for k in range(3))

@@ -21,7 +21,7 @@ from terrain_land import dem_of, hills
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera
 from lard.ground.terrain.surface import surface_of
-from lard.render.renderer import Quality, view_vector
+from lard.render.renderer import Quality, view_record
 from lard.render.summits import build_summits
 from lard.render.terrain_march import march, march_parts
 
@@ -59,7 +59,7 @@ def main() -> None:
     ):  # fmt: skip
         values = (along, 0.0, vertical, 0.0, pitch, roll)
         pose = pose_of(airport.runway("07"), Approaches(*(np.array([value]) for value in values)))
-        view = view_vector(surface, pose, camera, Quality())
+        view = view_record(surface, pose, camera, Quality())
         start = march(view, surface)
         exact = march_parts(view, surface, every, 1).reshape(size, size)
         both = np.isfinite(start) & np.isfinite(exact)

@@ -191,20 +191,12 @@ def distorted_radius(radius: Array, camera: Camera) -> Array:
 
 
 def true_radius(radius: Array, camera: Camera) -> Array:
-    """The inverse of distorted_radius, by Newton's method within a bracket."""
-    fold = camera.fold_radius
-    drawn_fold = float(distorted_radius(np.array(fold), camera)) if np.isfinite(fold) else np.inf
-    low, high = np.zeros_like(radius), np.minimum(np.full_like(radius, fold), 1e3)
-    true = np.minimum(radius, high)
-    for _ in range(60):
-        square = true**2
-        gap = distorted_radius(true, camera) - radius
-        slope = 1 + square * (3 * camera.k1 + square * (5 * camera.k2 + square * 7 * camera.k3))
-        low, high = np.where(gap <= 0, true, low), np.where(gap >= 0, true, high)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            step = true - gap / slope
-        true = np.where((step >= low) & (step <= high), step, (low + high) / 2)
-    return np.where(radius > drawn_fold, radius * (fold / drawn_fold if np.isfinite(fold) else 1.0), true)
+    """The inverse of distorted_radius."""
+    from lard.distortion import true_radii  # Numba is loaded for lenses that bend only
+
+    flat = np.ascontiguousarray(radius, np.float64).reshape(-1)
+    radii: Array = true_radii(flat, camera.k1, camera.k2, camera.k3, camera.fold_radius)
+    return radii.reshape(np.shape(radius))
 
 
 def distort(plane: Array, camera: Camera) -> Array:

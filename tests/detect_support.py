@@ -1,4 +1,4 @@
-"""A tiny dataset in COCO form for the detection tests: bright quads on noise."""
+"""Tiny datasets in COCO form for the detection tests: bright quads on noise, or on plain ground."""
 
 from __future__ import annotations
 
@@ -51,6 +51,28 @@ def write_toy(folder: Path, train: int = 6, test: int = 4) -> Path:
             )
         document = {"images": images, "annotations": notes, "categories": [{"id": 1, "name": "runway"}]}
         (folder / "coco" / f"{split}.json").write_text(json.dumps(document))
+    return folder
+
+
+def write_plain(folder: Path, count: int = 4) -> Path:
+    """Write coco/train.json: lossless pictures of a bright rectangle each, on whole pixels of dark ground."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "coco").mkdir()
+    images, notes = [], []
+    for number in range(1, count + 1):
+        rng = np.random.default_rng([7, number])
+        x, y = (int(value) for value in rng.integers(50, 90, 2))
+        width, height = (int(value) for value in rng.integers(12, 30, 2))
+        pixels = np.full((SIZE_PX, SIZE_PX, 3), 40, dtype=np.uint8)
+        pixels[y : y + height, x : x + width] = 220
+        cv2.imwrite(str(folder / f"images/{number}.png"), pixels)
+        size = {"width": SIZE_PX, "height": SIZE_PX}
+        images.append({"id": number, "file_name": f"images/{number}.png", **size})
+        box = [x, y, width, height]
+        note = {"id": number, "image_id": number, "category_id": 1, "bbox": box, "iscrowd": 0}
+        notes.append({**note, "area": width * height})
+    document = {"images": images, "annotations": notes, "categories": [{"id": 1, "name": "runway"}]}
+    (folder / "coco" / "train.json").write_text(json.dumps(document))
     return folder
 
 

@@ -18,9 +18,9 @@ from lard.calibrate.scene import project_points, scene_of
 from lard.calibrate.solve import Calibration, calibrate
 from lard.camera import Camera, Poses, project, to_camera
 from lard.errors import DataError
-from lard.quality.checks_pictures import _straight
-from lard.quality.edges import STEP_PX, align, bars, ridge, step
-from lard.quality.paint import PAINTS, paint_of
+from lard.quality.measures.edges import align, straight
+from lard.quality.measures.paint import PAINTS, paint_of
+from lard.quality.measures.profiles import STEP_PX, bars, ridge, step
 from lard.render.renderer import Conditions, render_frame
 
 N = 30
@@ -242,7 +242,7 @@ def test_lenses_that_bend_are_calibrated_and_checked(tmp_path: Path) -> None:
         Image.fromarray(picture).save(tmp_path / f"images/f{i:03d}.png")
         corners = project(to_camera(grounds, poses[i])[0], lens)
         camera = {field.name: np.array([float(getattr(lens, field.name))]) for field in fields(Camera)}
-        grey, quad = _straight(picture.mean(-1).astype(np.float32), camera, corners)
+        grey, quad = straight(picture.mean(-1).astype(np.float32), camera, corners)
         found = align(grey, quad, 45.0, 2500.0)
         if found is not None:
             distances.append(found.distance_px)
@@ -254,8 +254,8 @@ def test_lenses_that_bend_are_calibrated_and_checked(tmp_path: Path) -> None:
     found = run(tmp_path, frames, DATABASE, ["pitch", "yaw", "roll"])
     assert decided(found)["camera.pitch_deg"] == pytest.approx(-0.2, abs=0.01)
     assert np.median(np.abs(found.after_px)) < 0.1
-    straight = run(tmp_path, frames.drop("k1", "k2", "k3"), DATABASE, ["pitch", "yaw", "roll"])
-    assert np.median(np.abs(straight.after_px)) > 0.3, "a bent picture is no turned one"
+    unbent = run(tmp_path, frames.drop("k1", "k2", "k3"), DATABASE, ["pitch", "yaw", "roll"])
+    assert np.median(np.abs(unbent.after_px)) > 0.3, "a bent picture is no turned one"
 
 
 def test_a_runway_that_follows_the_land_is_found_out(flight: tuple[Path, Poses]) -> None:

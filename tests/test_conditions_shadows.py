@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lard.errors import SourceError
-from lard.render.shadows import COARSE, Objects, load_objects, shade_near, shade_of
+from lard.ground.objects import COARSE, Objects, load_objects
+from lard.render.shadows import shade_near, shade_of
 from lard.tables import sha256_file
 
 FRAME = np.array([-100.0, 100.0, 2.0])

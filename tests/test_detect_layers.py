@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lard.detect.audit import audit, bound_of, conv_bound, polyphase
-from lard.detect.boxes import giou_loss, iou_matrix, nms
 from lard.detect.checkpoint import exported
 from lard.detect.config import ModelSpec
+from lard.detect.decode import nms
 from lard.detect.fcos import LipschitzFcos, build
-from lard.detect.loss import assign, centerness_of, focal, hinge_kr, locations_px
+from lard.detect.loss import assign, centerness_of, focal, giou_loss, hinge_kr, locations_px
 from lard.detect.ortho import HalfUpsample, MaxMin, OrthoConv2d, newton_schulz, orthonormal, retract_all
 from lard.errors import ModelError
+from lard.score.boxes import extents, iou
 
 LIP = ModelSpec(
     family="lip-fcos", widths=(8, 16, 16), depths=(1, 1, 1), pyramid=8, towers=1, side_limits_px=(32,)
@@ -155,14 +156,16 @@ def test_harmless_pooling_passes_the_audit() -> None:
     assert bound_of([("pool", nn.MaxPool2d(2, 2)), ("relu", nn.ReLU())], 1.0).constant == 1.0
 
 
-def greedy(boxes: np.ndarray, scores: np.ndarray, iou: float) -> list[int]:
+def greedy(boxes: np.ndarray, scores: np.ndarray, most_iou: float) -> list[int]:
     """The textbook loop."""
     left = sorted(range(len(boxes)), key=lambda index: (-scores[index], index))
     kept = []
     while left:
         best = left.pop(0)
         kept.append(best)
-        left = [other for other in left if iou_matrix(boxes[[best]], boxes[[other]])[0, 0] <= iou]
+        left = [
+            other for other in left if iou(extents(boxes[[best]]), extents(boxes[[other]]))[0, 0] <= most_iou
+        ]
     return kept
 
 

@@ -12,8 +12,8 @@ import torch
 from click.testing import CliRunner
 from detect_support import write_toy
 
-from lard.cli.detect import certify as certify_command
-from lard.cli.detect import conform as conform_command
+from lard.cli.robust import certify as certify_command
+from lard.cli.robust import conform as conform_command
 from lard.detect.checkpoint import Checkpoint, exported, load_detector, save_detector
 from lard.detect.config import ModelSpec
 from lard.detect.data import Picture, load_image, read_pictures
@@ -59,7 +59,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 def owned(detector: Checkpoint, pictures: list[Picture]) -> tuple[Picture, Firing]:
     for picture in pictures:
-        found = firing(detector, picture, SCORE, iou=0.05)
+        found = firing(detector, picture, SCORE, least_iou=0.05)
         if (found.costs > 0).any():
             return picture, found
     raise AssertionError("no runway fires in the toy pictures")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ import pytest
 import torch
 from detect_support import SIZE_PX, write_toy
 
-from lard.detect import train as train_module
+from lard.detect.batches import Batch, Batches
 from lard.detect.checkpoint import load_detector, read_tensors, write_tensors
 from lard.detect.config import ModelSpec, PredictSpec, TrainSpec, parse_params, read_params
 from lard.detect.data import clip_to_square, crops_of, pictures_of_step, polygon_area, read_pictures
+from lard.detect.learner import schedule
 from lard.detect.predict import predict
-from lard.detect.train import schedule, train
+from lard.detect.train import train
 from lard.errors import DataError, ModelError, SpecError
 
 LIP = ModelSpec(
@@ -51,37 +53,30 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
     spec: ModelSpec, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = train("m", spec, PLAN, toy, tmp_path / "whole", tmp_path / "work-a").read_bytes()
-    step = train_module._Run._step
+    batch_of = Batches.of
 
-    def killed(run: train_module._Run, number: int) -> dict[str, float]:
-        if number == 5:
+    def killed(batches: Batches, step: int) -> Batch:
+        if step == 5:
             raise KeyboardInterrupt
-        return step(run, number)
+        return batch_of(batches, step)
 
-    monkeypatch.setattr(train_module._Run, "_step", killed)
+    monkeypatch.setattr(Batches, "of", killed)
     with pytest.raises(KeyboardInterrupt):
         train("m", spec, PLAN, toy, tmp_path / "cut", tmp_path / "work-b")
     assert not (tmp_path / "cut" / "checkpoint.pt").exists()
     assert (tmp_path / "work-b" / "m.resume.pt").is_file()
     seen = []
 
-    def counted(run: train_module._Run, number: int) -> dict[str, float]:
-        seen.append(number)
-        return step(run, number)
+    def counted(batches: Batches, step: int) -> Batch:
+        seen.append(step)
+        return batch_of(batches, step)
 
-    monkeypatch.setattr(train_module._Run, "_step", counted)
+    monkeypatch.setattr(Batches, "of", counted)
     again = train("m", spec, PLAN, toy, tmp_path / "cut", tmp_path / "work-b")
     assert seen == [4, 5], "goes on from the last saved step"
     assert again.read_bytes() == whole
     assert (tmp_path / "cut" / "log.csv").read_bytes() == (tmp_path / "whole" / "log.csv").read_bytes()
     assert not (tmp_path / "work-b" / "m.resume.pt").exists()
-
-
-def test_a_state_of_other_parameters_is_not_resumed(toy: Path, tmp_path: Path) -> None:
-    (tmp_path / "work").mkdir()
-    write_tensors({}, {"fingerprint": "other", "step": 5, "rows": []}, tmp_path / "work" / "m.resume.pt")
-    short = PLAN.model_copy(update={"steps": 1})
-    assert train("m", PLAIN, short, toy, tmp_path / "out", tmp_path / "work").is_file()
 
 
 def test_two_processes_share_one_step(toy: Path, tmp_path: Path) -> None:
@@ -98,13 +93,13 @@ def test_two_processes_share_one_step(toy: Path, tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_names_the_batch(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = train_module._Run._batch
+    batch_of = Batches.of
 
-    def poisoned(run: train_module._Run, number: int):  # type: ignore[no-untyped-def]
-        images, targets, names = batch(run, number)
-        return (images * float("nan") if number == 3 else images), targets, names
+    def poisoned(batches: Batches, step: int) -> Batch:
+        batch = batch_of(batches, step)
+        return replace(batch, images=batch.images * float("nan")) if step == 3 else batch
 
-    monkeypatch.setattr(train_module._Run, "_batch", poisoned)
+    monkeypatch.setattr(Batches, "of", poisoned)
     with pytest.raises(ModelError, match=r"not finite at step 3 .*train_\d\.jpg"):
         train("m", PLAIN, PLAN, toy, tmp_path / "out", tmp_path / "work")
     _, meta = read_tensors(tmp_path / "work" / "m.resume.pt")
@@ -115,10 +110,10 @@ def test_a_loss_that_is_not_finite_names_the_batch(
 def test_lack_of_memory_names_a_batch_to_try(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def greedy(run: train_module._Run, number: int) -> dict[str, float]:
+    def greedy(batches: Batches, step: int) -> Batch:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(train_module._Run, "_step", greedy)
+    monkeypatch.setattr(Batches, "of", greedy)
     with pytest.raises(ModelError, match=r"batch 4 of 64 px; set train\.batch to 2"):
         train("m", PLAIN, PLAN, toy, tmp_path / "out", tmp_path / "work")
 

@@ -15,11 +15,12 @@ from detect_support import SIZE_PX, write_toy
 from ruamel.yaml import YAML
 
 from lard.cli import main
-from lard.detect import train as train_module
 from lard.detect.checkpoint import facts, load_detector, multiplications
 from lard.detect.config import ModelSpec, Params, PredictSpec, TrainSpec, parse_params
 from lard.detect.data import Picture, horizon_y_px, read_pictures
 from lard.detect.data import _corner as corner
+from lard.detect.fcos import Level
+from lard.detect.learner import Learner
 from lard.detect.predict import predict
 from lard.detect.presets import PRESETS
 from lard.detect.train import train
@@ -109,14 +110,14 @@ def test_lack_of_memory_names_a_batch_that_was_tried(
     room: int, remedy: str, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine with room for so many crops: the message says what fits there, not just a smaller one."""
-    forward = train_module._Run._forward
+    answers = Learner.answers
 
-    def cramped(run: train_module._Run, images: torch.Tensor):  # type: ignore[no-untyped-def]
+    def cramped(learner: Learner, images: torch.Tensor) -> list[Level]:
         if len(images) > room:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return forward(run, images)
+        return answers(learner, images)
 
-    monkeypatch.setattr(train_module._Run, "_forward", cramped)
+    monkeypatch.setattr(Learner, "answers", cramped)
     with pytest.raises(ModelError, match=f"out of memory at step 0, batch 16 of 64 px; {remedy}"):
         train("m", PLAIN, PLAN.model_copy(update={"batch": 16}), toy, tmp_path / "o", tmp_path / "w")
 

@@ -21,7 +21,8 @@ from pycocotools.cocoeval import COCOeval
 from lard.cli import main
 from lard.errors import DataError
 from lard.export.common import open_dataset, staged_folder
-from lard.export.lard_csv import labels_of_lard, read_lard_csv
+from lard.intake.lard_csv import read_lard_csv
+from lard.intake.lard_tables import labels_of_lard
 from lard.labels import label_frames
 from lard.labels.dataset import describe
 from lard.labels.masks import rle_mask

@@ -14,7 +14,7 @@ from lard.calibrate.measure import KINDS
 from lard.calibrate.measure import measure as lines_of
 from lard.calibrate.scene import scene_of
 from lard.errors import SourceError
-from lard.quality.paint import PAINTS
+from lard.quality.measures.paint import PAINTS
 from lard.simulators.flightgear.install import airport_meshes, find_installation
 from lard.simulators.flightgear.runways import flightgear_runways
 from lard.simulators.flightgear.settings import FlightGearSettings

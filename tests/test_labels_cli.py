@@ -12,7 +12,7 @@ from PIL import Image
 
 from lard.airports.lardjson import write_lard_json
 from lard.cli import main
-from lard.export.lard_csv import read_lard_csv
+from lard.intake.lard_csv import read_lard_csv
 from lard.scenario.formats import scenario_of_frames, write_scenario
 from lard.tables import FRAMES, LABELS, read_table, write_table
 

@@ -15,7 +15,8 @@ from pyproj import Geod
 
 from lard.airports.lardjson import LardEntry, read_lard_entries, write_lard_json
 from lard.export.conventions import label_as_v1, label_as_v2, lard_entries
-from lard.export.lard_csv import lard_table, read_lard_csv, write_lard_csv
+from lard.export.lard_csv import lard_table, write_lard_csv
+from lard.intake.lard_csv import read_lard_csv
 from lard.labels.lard_v1 import SphereCameras, label_v1
 from lard.labels.lard_v2 import label_v2, verdicts_v2
 from lard.scenario.formats import read_scenario, scenario_of_frames

@@ -47,7 +47,7 @@ def _small(folder: Path) -> Path:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target)  # compiled kernels too: their cache goes by modification time
+            shutil.copytree(source, target)  # compiled kernels too: their cache goes by content
         else:
             shutil.copy2(source, target)
     yaml = YAML()

@@ -13,9 +13,11 @@ from lard.airports import load_shipped
 from lard.approach import Approaches, approach_of, height_m, pose_of, slant_m
 from lard.camera import Camera, project, to_camera
 from lard.errors import DataError
-from lard.quality import geometry
-from lard.quality.edges import STEP_PX, _first_break, align, ridge
-from lard.quality.sun import solar_clock, sun_elevation_deg
+from lard.quality.measures import geometry
+from lard.quality.measures.edges import align
+from lard.quality.measures.horizon import _first_break
+from lard.quality.measures.profiles import STEP_PX, ridge
+from lard.quality.measures.sun import solar_clock, sun_elevation_deg
 
 CAMERA = Camera.from_fov(1024, 1024, 60.0)
 

@@ -14,10 +14,10 @@ from quality_support import odd, write_clean
 
 from lard.airports import load_shipped
 from lard.quality import Dataset, load_dataset, run_checks
-from lard.quality.checks_integrity import declared_bands, labels_in_bands
+from lard.quality.checks.integrity import declared_bands, labels_in_bands
+from lard.quality.measures.overlay import still_parts
+from lard.quality.measures.tearing import FIELDS, row_jumps, unpacked
 from lard.quality.model import FAIL, NOT_APPLICABLE, PASS
-from lard.quality.overlay import still_parts
-from lard.quality.tearing import FIELDS, row_jumps, unpacked
 
 SHAPE = (240, 320)
 

@@ -16,11 +16,14 @@ from quality_support import SPEC, opened, write_clean
 from lard.cli import main
 from lard.errors import DataError, SpecError
 from lard.quality import Dataset, all_checks, load_dataset, read_waivers, run_checks, verdict, write_outputs
-from lard.quality.checks_accuracy import metadata_true
-from lard.quality.model import FAIL, NOT_APPLICABLE, OBJECTIVES, PASS, WAIVED, find_check, settings_of
+from lard.quality.catalogue import find_check
+from lard.quality.checks.accuracy import metadata_true
+from lard.quality.measures.pictures import measure_all
+from lard.quality.measures.terrain import terrain_heights
+from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED
 from lard.quality.outputs import scope
-from lard.quality.pictures import measure_all
-from lard.quality.terrain import terrain_heights
+from lard.quality.registry import OBJECTIVES
+from lard.quality.settings import settings_of
 from lard.tables import FINDINGS, read_table
 
 SRTM = Path(__file__).parents[2] / "shared" / "data" / "dem" / "mcmillan_elevation.tif"
@@ -83,7 +86,7 @@ def test_faults_of_the_block_are_all_named() -> None:
 
 
 def test_a_defect_nobody_foresaw_is_a_finding(clean: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    import lard.quality.checks_accuracy as module
+    import lard.quality.checks.accuracy as module
 
     def explode(*_: object) -> None:
         raise ZeroDivisionError("boom")

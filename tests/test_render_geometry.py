@@ -13,10 +13,10 @@ from lard.errors import DataError, SourceError
 from lard.geodesy import ecef_from_geodetic, geodesic_direct, geodetic_from_ecef, to_enu
 from lard.ground.pyramid import GroundPyramid
 from lard.ground.terrain.surface import Surface, map_from_geodetic, surface_of
-from lard.render import kernels as kernel
 from lard.render.conditions import Conditions
+from lard.render.kernels import rays
 from lard.render.reference import reference_pixels
-from lard.render.renderer import Quality, clear_day, render_frame, view_vector
+from lard.render.renderer import Quality, clear_day, render_frame, view_record
 
 CLEAR_M = 1e12
 Scene = tuple[Airport, GroundPyramid, Surface]
@@ -138,10 +138,10 @@ def test_horizon_is_where_geometry_says(scene: Scene) -> None:
 
 
 def _meets_ground(surface: Surface, pose: Poses, camera: Camera, u: float, v: float) -> bool:
-    view = view_vector(surface, pose, camera, Quality())
+    view = view_record(surface, pose, camera, Quality())
     ray = np.array([(u - camera.cx_px) / camera.fx_px, (v - camera.cy_px) / camera.fy_px, 1.0])
-    d = view[kernel.ROTATION : kernel.ROTATION + 9].reshape(3, 3).T @ ray
-    return bool(kernel.intersect(d[0], d[1], d[2], 0.0, view, surface.height_m, np.zeros((0, 0)))[0] > 0)
+    d = view["rotation"].T @ ray
+    return bool(rays.intersect(d[0], d[1], d[2], 0.0, view, surface.height_m, np.zeros((0, 0)))[0] > 0)
 
 
 def test_surface_holds_every_corner_of_crossing_runways() -> None:

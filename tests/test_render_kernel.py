@@ -18,7 +18,6 @@ from lard.camera import Camera, Poses
 from lard.errors import SourceError
 from lard.ground.pyramid import ABSENT, BLOCK_PX, GroundPyramid, load_ground
 from lard.ground.terrain.surface import Surface
-from lard.render import kernels as kernel
 from lard.render.atmosphere import (
     Atmosphere,
     Layer,
@@ -32,8 +31,10 @@ from lard.render.atmosphere import (
     sky_through_layer,
 )
 from lard.render.conditions import Conditions
+from lard.render.kernels import air as airs
+from lard.render.kernels import footprint, lattice, layout, rays
 from lard.render.reference import reference_pixels
-from lard.render.renderer import Quality, clear_day, develop, render_colours, render_frame, view_vector
+from lard.render.renderer import Quality, clear_day, develop, render_colours, render_frame, view_record
 
 Scene = tuple[Airport, GroundPyramid, Surface]
 CAMERA = Camera.from_fov(160, 120, 60.0)
@@ -75,11 +76,11 @@ def test_air_is_that_of_the_reference(
     air = air_vector(visibility, camera_m, layer)
     sky = sky_palette(visibility)
     sky[3], sky[4] = (40.0, 20.0, 5.0), (0.6, -0.64, 0.48)  # a glow towards a low sun
-    view = np.zeros(kernel.VIEW_SIZE)
-    view[kernel.HORIZON_M], view[kernel.UP + 2], view[kernel.HORIZON_RAD] = horizon_m, 1.0, -0.01
+    view = np.zeros((), layout.VIEW)[()]
+    view["horizon_m"], view["up"], view["horizon_rad"] = horizon_m, (0, 0, 1), -0.01
     d = np.array([np.cos(azimuth) * np.cos(down), np.sin(azimuth) * np.cos(down), -np.sin(down)])
-    distance, point = height / np.sin(down), np.zeros(kernel.POINT_SIZE)
-    kernel.through_air(distance, ground_m, d[0], d[1], view, sky, air, point)
+    distance, point = height / np.sin(down), np.zeros(layout.POINT_SIZE)
+    airs.through_air(distance, ground_m, d[0], d[1], view, sky, air, point)
     colour = np.array([120.0, 90.0, 60.0])
     expected = ground_through_air(
         colour[None],
@@ -89,13 +90,13 @@ def test_air_is_that_of_the_reference(
         air,
         horizon_m,
     )
-    got = point[kernel.CLEAR] * colour + point[kernel.ADD : kernel.ADD + 3]
+    got = point[layout.CLEAR] * colour + point[layout.ADD : layout.ADD + 3]
     np.testing.assert_allclose(got, expected[0], atol=1e-6)
     up = d * [1, 1, -1]
-    kernel.sky_point(*up, 1.0, view, sky, air, point)
+    airs.sky_point(*up, 1.0, view, sky, air, point)
     elevation = np.array([down + 0.01])
     expected = sky_through_layer(sky_colours(elevation, sky, up[None]), elevation, air)
-    np.testing.assert_allclose(point[kernel.ADD : kernel.ADD + 3], expected[0], atol=1e-6)
+    np.testing.assert_allclose(point[layout.ADD : layout.ADD + 3], expected[0], atol=1e-6)
 
 
 def test_floats_developed_are_the_picture(scene: Scene) -> None:
@@ -256,32 +257,32 @@ def test_squares_agree_with_rays_met_one_by_one(scene: Scene, pitch: float, roll
     """Ground seen at every pixel's middle, by the squares' planes, against intersect's."""
     airport, _, surface = scene
     pose = pose_of(airport.runway("07"), Approaches(900.0, 2.0, 4.0, 8.0, pitch, roll))
-    view = view_vector(surface, pose, CAMERA, Quality())
+    view = view_record(surface, pose, CAMERA, Quality())
     none, sky, air = np.zeros((0, 0)), sky_palette(1e6), air_vector(1e6, 200.0)
-    points = np.zeros((2, 2, kernel.POINT_SIZE))
-    middle, plane, s = np.zeros(kernel.POINT_SIZE), np.zeros((4, kernel.CHANGE)), np.zeros(kernel.SPAN_SIZE)
+    points = np.zeros((2, 2, layout.POINT_SIZE))
+    middle, plane, s = np.zeros(layout.POINT_SIZE), np.zeros((4, layout.CHANGE)), np.zeros(layout.SPAN_SIZE)
     size = 16
     checked = 0
     for j in range(0, 112, size):
         for i in range(0, 160, size):
             for b in range(2):
                 for a in range(2):
-                    kernel.meet(
+                    lattice.meet(
                         i + a * size + 0.5, j + b * size + 0.5, view, surface.height_m, none, none, sky, air,
                         points[b, a],
                     )  # fmt: skip
-            kernel.meet(
+            lattice.meet(
                 i + size / 2 + 0.5, j + size / 2 + 0.5, view, surface.height_m, none, none, sky, air, middle
             )
-            fits = kernel.fits(points, 0, 0, 1, size, middle, kernel.ZONE_TOLERANCE_PX, j, i, none)
-            if not fits or middle[kernel.KIND] == 0:
+            fits = lattice.fits(points, 0, 0, 1, size, middle, lattice.ZONE_TOLERANCE_PX, j, i, none)
+            if not fits or middle[layout.KIND] == 0:
                 continue
-            kernel.plane_of(points, 0, 0, 1, size, plane)
+            lattice.plane_of(points, 0, 0, 1, size, plane)
             for dj, di in ((3, 5), (11, 2), (15, 15), (8, 14)):
-                kernel.row_of(plane, float(dj), float(di), size, s)
-                x, y, _, _, major, minor = kernel.footprint(s, 0.0, 1.0)
-                ray = kernel.ray(i + di + 0.5, j + dj + 0.5, view)
-                _, ex, ey, *_ = kernel.intersect(*ray[:3], 0.0, view, surface.height_m, none)
+                lattice.row_of(plane, float(dj), float(di), size, s)
+                x, y, _, _, major, minor = footprint.footprint(s, 0.0, 1.0)
+                direction = rays.ray(i + di + 0.5, j + dj + 0.5, view)
+                _, ex, ey, *_ = rays.intersect(*direction[:3], 0.0, view, surface.height_m, none)
                 assert np.hypot(x - ex, y - ey) < 0.06 * major + 0.02 * minor
                 checked += 1
     assert checked > 0 or pitch > 0

@@ -1,24 +1,28 @@
 """Radial distortion: project and its inverse, the compiled ray, pictures and labels that agree."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from render_scene import GRASS, RUNWAY, make_airport, make_scene
 
 from lard.approach import Approaches, pose_of
-from lard.camera import Camera, project, ray_directions, to_camera
+from lard.camera import Camera, project, ray_directions, to_camera, true_radius
 from lard.errors import DataError
 from lard.labels.table import view_runway
-from lard.render import kernels as kernel
+from lard.render.kernels import rays
+from lard.render.kernels.layout import VIEW, View
 from lard.render.reference import reference_pixels
-from lard.render.renderer import Quality, clear_day, render_frame, view_vector
+from lard.render.renderer import Quality, clear_day, render_frame, view_record
 
 BARREL = (-0.22, 0.05, -0.004)
 CUSHION = (0.15, -0.02, 0.0)
+TURNING = (0.2, 0.1, -0.1)
+"""Grows up to the corners of a wide picture and turns back right behind them."""
 
 
 def lens(width: int, fov_deg: float, k: tuple[float, float, float]) -> Camera:
@@ -26,12 +30,25 @@ def lens(width: int, fov_deg: float, k: tuple[float, float, float]) -> Camera:
     return Camera(width, width, f, 1.02 * f, 0.49 * width, 0.52 * width, *k)
 
 
-@settings(deadline=None)
+def eye(camera: Camera) -> View:
+    """What the kernels know of a camera that looks along the third axis."""
+    view = np.zeros((), VIEW)[()]
+    for field in fields(camera):
+        view[field.name] = getattr(camera, field.name)
+    view["fold_radius"], view["rotation"] = camera.fold_radius, np.eye(3)
+    return view
+
+
+@settings(deadline=None, max_examples=400)
 @given(
-    st.floats(-0.4, 0.4), st.floats(-0.1, 0.1), st.floats(-0.05, 0.05), st.floats(20, 100),
+    st.floats(-0.6, 0.6), st.floats(-0.4, 0.4), st.floats(-0.3, 0.3), st.floats(20, 120),
     st.floats(0, 1), st.floats(0, 1),
 )  # fmt: skip
+@example(*TURNING, 91.4, 1.0, 1.0)
+@example(*TURNING, 91.4, 0.0, 0.0)
+@example(-0.3, 0.0, 0.0, 62.0, 1.0, 1.0)
 def test_project_and_its_inverse(k1: float, k2: float, k3: float, fov: float, u: float, v: float) -> None:
+    """For every lens that is not refused, along the rays of labels and along those of pictures."""
     try:
         camera = lens(800, fov, (k1, k2, k3))
     except DataError:
@@ -39,6 +56,23 @@ def test_project_and_its_inverse(k1: float, k2: float, k3: float, fov: float, u:
     pixel = np.array([u, v]) * 800
     direction = ray_directions(camera, pixel)
     np.testing.assert_allclose(project(direction * 123.0, camera), pixel, atol=1e-7)
+    *drawn, norm = rays.ray(*pixel, eye(camera))
+    np.testing.assert_allclose(project(np.array(drawn), camera), pixel, atol=1e-7)
+    np.testing.assert_allclose(np.array(drawn) / norm, direction, atol=1e-9)
+
+
+@settings(deadline=None)
+@given(st.floats(-0.6, 0.6), st.floats(-0.4, 0.4), st.floats(-0.3, 0.3), st.floats(0, 50))
+def test_the_inverse_is_finite_and_grows_beyond_the_picture(
+    k1: float, k2: float, k3: float, radius: float
+) -> None:
+    try:
+        camera = lens(800, 20, (k1, k2, k3))
+    except DataError:
+        assume(False)
+    near, far = true_radius(np.array([radius, radius + 1e-3]), camera)
+    assert np.isfinite([near, far]).all() and 0 <= near <= far
+    np.testing.assert_array_equal(true_radius(np.array([[np.nan, 0.0]]), camera), [[np.nan, 0.0]])
 
 
 def test_distortion_is_that_of_opencv() -> None:
@@ -67,10 +101,10 @@ def test_the_kernel_sees_along_the_same_rays(scene) -> None:  # type: ignore[no-
     airport, _, surface = scene
     camera = lens(512, 70, BARREL)
     pose = pose_of(airport.runway("07"), Approaches(800.0, 1.0, 3.0, 2.0, -3.0, 12.0))
-    view = view_vector(surface, pose, camera, Quality())
-    rotation = view[kernel.ROTATION : kernel.ROTATION + 9].reshape(3, 3)
+    view = view_record(surface, pose, camera, Quality())
+    rotation = view["rotation"]
     for pixel in np.random.default_rng(2).uniform(0, 512, (40, 2)):
-        *direction, norm = kernel.ray(*pixel, view)
+        *direction, norm = rays.ray(*pixel, view)
         np.testing.assert_allclose(rotation @ direction / norm, ray_directions(camera, pixel), atol=1e-12)
 
 
@@ -106,12 +140,18 @@ def _centre(cover: np.ndarray) -> np.ndarray:
     return np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum()
 
 
-def test_bent_pictures_agree_with_the_oracle(scene) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    "camera",
+    [
+        Camera(160, 120, 110.0, 112.0, 76.0, 64.0, *BARREL),
+        Camera(160, 160, 78.125, 78.125, 80.0, 80.0, *TURNING),
+    ],
+)
+def test_bent_pictures_agree_with_the_oracle(scene, camera: Camera) -> None:  # type: ignore[no-untyped-def]
     airport, ground, surface = scene
-    camera = Camera(160, 120, 110.0, 112.0, 76.0, 64.0, *BARREL)
     pose = pose_of(airport.runway("25"), Approaches(600.0, 2.0, 4.0, -3.0, -5.0, 17.0))
     image = render_frame(ground, surface, pose, camera, None, Quality(supersample=3), clear_day(9000.0, pose))
-    rows, columns = np.mgrid[0:120:3, 0:160:3]
+    rows, columns = np.mgrid[0 : camera.height_px : 3, 0 : camera.width_px : 3]
     pixels = np.stack([columns.ravel(), rows.ravel()], -1)
     expected = reference_pixels(ground, surface, pose, camera, pixels, 9000.0, (4, 12))
     difference = np.abs(image[pixels[:, 1], pixels[:, 0]] - expected).max(axis=1)

@@ -16,8 +16,9 @@ from lard.camera import Camera
 from lard.errors import DataError
 from lard.geodesy import from_enu, geodetic_from_ecef
 from lard.ground.terrain.surface import Surface, map_from_geodetic, surface_of
-from lard.render import kernels as kernel
-from lard.render.renderer import Quality, view_vector
+from lard.render.kernels.layout import EDGE, View
+from lard.render.kernels.rays import ray
+from lard.render.renderer import Quality, view_record
 from lard.render.terrain_march import edge_pixels, march, march_parts, start_depths
 
 CAMERA = Camera.from_fov(160, 120, 60.0)
@@ -36,28 +37,28 @@ def surface(airport: Airport, tmp_path_factory: pytest.TempPathFactory) -> Surfa
 def view_of(
     airport: Airport, surface: Surface, along_m: float = 1500.0, vertical_deg: float = 6.0,
     yaw_deg: float = 0.0, pitch_deg: float = -3.0, roll_deg: float = 0.0, camera: Camera = CAMERA,
-) -> np.ndarray:  # fmt: skip
+) -> View:  # fmt: skip
     values = (along_m, 0.0, vertical_deg, yaw_deg, pitch_deg, roll_deg)
     approach = Approaches(*(np.array([value]) for value in values))
-    return view_vector(surface, pose_of(airport.runway("07"), approach), camera, Quality())
+    return view_record(surface, pose_of(airport.runway("07"), approach), camera, Quality())
 
 
-def rays(view: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+def rays(view: View, pixels: np.ndarray) -> np.ndarray:
     """ENU directions (n, 3) of depth 1 through image points (n, 2): u, v."""
-    rotation = view[kernel.ROTATION : kernel.ROTATION + 9].reshape(3, 3)
-    x = (pixels[:, 0] - view[kernel.CX]) / view[kernel.FX]
-    y = (pixels[:, 1] - view[kernel.CY]) / view[kernel.FY]
+    rotation = view["rotation"]
+    x = (pixels[:, 0] - view["cx_px"]) / view["fx_px"]
+    y = (pixels[:, 1] - view["cy_px"]) / view["fy_px"]
     return np.stack([x, y, np.ones(len(x))], -1) @ rotation
 
 
-def walked(view: np.ndarray, surface: Surface, directions: np.ndarray) -> np.ndarray:
+def walked(view: View, surface: Surface, directions: np.ndarray) -> np.ndarray:
     """First crossing of each ray, by steps that grow with the distance, through geodetic coordinates."""
     t = np.concatenate(
         [np.arange(1, 4000, 3.0), np.arange(4000, 40000, 15.0), np.arange(40000, 120000, 100.0)]
     )
     found = np.full(len(directions), np.nan)
     for k, direction in enumerate(directions):
-        points = view[kernel.CAMERA : kernel.CAMERA + 3] + t[:, None] * direction
+        points = view["camera_m"] + t[:, None] * direction
         lat, lon, height = geodetic_from_ecef(
             from_enu(points, surface.lat0_deg, surface.lon0_deg, 0.0, surface.earth), surface.earth
         )
@@ -107,8 +108,8 @@ def test_rays_end_where_a_dense_walk_ends(
         assert others.min() * 0.99 <= value <= others.max() * 1.01, (rows[k], columns[k], value, others)
 
 
-def camera_place(view: np.ndarray, surface: Surface) -> tuple[float, float, float]:
-    point = from_enu(view[kernel.CAMERA : kernel.CAMERA + 3], surface.lat0_deg, surface.lon0_deg, 0.0)
+def camera_place(view: View, surface: Surface) -> tuple[float, float, float]:
+    point = from_enu(view["camera_m"], surface.lat0_deg, surface.lon0_deg, 0.0)
     lat, lon, height = geodetic_from_ecef(point)
     return float(lat), float(lon), float(height)
 
@@ -125,16 +126,15 @@ def test_a_level_earth_gives_the_formula(earth: str, roll: float) -> None:
     )  # fmt: skip
     values = (2500.0, 0.0, 5.0, 20.0, -4.0, roll)
     pose = pose_of(replace(plain.runway("07"), earth=earth), Approaches(*(np.array([v]) for v in values)))
-    view = view_vector(level, pose, CAMERA, Quality())
+    view = view_record(level, pose, CAMERA, Quality())
     start = march(view, level)
     v, u = np.indices(start.shape) + 0.5
     d = rays(view, np.stack([u.ravel(), v.ravel()], -1))
-    xx, xy, xz, yy, yz, zz = view[kernel.SHELL_MATRIX : kernel.SHELL_MATRIX + 6]
-    matrix = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-    beta = d @ view[kernel.SHELL : kernel.SHELL + 3]
-    disc = beta**2 - np.einsum("ni,ij,nj->n", d, matrix, d) * view[kernel.SHELL + 3]
+    matrix = view["shell_matrix"]
+    beta = d @ view["shell"]
+    disc = beta**2 - np.einsum("ni,ij,nj->n", d, matrix, d) * view["shell_level"]
     hit = (beta < 0) & (disc >= 0)
-    expected = np.where(hit, view[kernel.SHELL + 3] / (np.sqrt(np.maximum(disc, 0)) - beta), np.nan)
+    expected = np.where(hit, view["shell_level"] / (np.sqrt(np.maximum(disc, 0)) - beta), np.nan)
     expected = expected.reshape(start.shape)
     assert (np.isnan(start) == np.isnan(expected)).all()
     per_px = np.hypot(*(np.nanmedian(np.diff(1 / expected, axis=axis)) for axis in (0, 1)))
@@ -181,7 +181,7 @@ def test_pixels_at_a_skyline_hold_their_parts(airport: Airport, surface: Surface
     view = view_of(airport, surface)
     plain, packed = march(view, surface), start_depths(view, surface, 2)
     edges = edge_pixels(plain)
-    assert (packed[:120] <= kernel.EDGE).sum() == edges.sum() > 100
+    assert (packed[:120] <= EDGE).sum() == edges.sum() > 100
     np.testing.assert_array_equal(packed[:120][~edges], plain[~edges])
     assert edges[:-1][np.isnan(plain[:-1]) != np.isnan(plain[1:])].all()
     parts = march_parts(view, surface, np.argwhere(edges), 2)
@@ -195,7 +195,7 @@ def test_rays_of_a_distorting_lens(airport: Airport, surface: Surface) -> None:
     view = view_of(airport, surface, camera=lens)
     start = march(view, surface)
     pixels = np.array([(5, 100), (155, 110), (80, 70), (20, 60), (140, 90)])
-    directions = np.array([kernel.ray(u + 0.5, v + 0.5, view)[:3] for u, v in pixels.tolist()])
+    directions = np.array([ray(u + 0.5, v + 0.5, view)[:3] for u, v in pixels.tolist()])
     expected = walked(view, surface, directions)
     np.testing.assert_allclose(start[pixels[:, 1], pixels[:, 0]], expected, rtol=2e-3)
     plain = march(view_of(airport, surface), surface)

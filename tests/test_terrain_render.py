@@ -15,7 +15,7 @@ from lard.approach import Approaches, pose_of
 from lard.camera import Camera, project, to_camera
 from lard.cli import main
 from lard.ground.terrain.surface import surface_of
-from lard.quality.terrain import terrain_fit
+from lard.quality.measures.terrain import terrain_fit
 from lard.render.relief import LEVEL, relief_of, relief_raster
 from lard.render.renderer import Conditions, render_frame
 

@@ -21,8 +21,8 @@ from scipy.stats import theilslopes
 from lard.calibrate.scene import Scene, project_points
 from lard.errors import DataError
 from lard.progress import track
-from lard.quality.edges import RESOLVED_PX, STEP_PX, bars, ridge, samples, step
-from lard.quality.paint import Paint
+from lard.quality.measures.paint import Paint
+from lard.quality.measures.profiles import RESOLVED_PX, STEP_PX, bars, ridge, samples, step
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lard.calibrate.measure import Measured, measure
 from lard.calibrate.scene import Scene, project_points
 from lard.errors import DataError
-from lard.quality.paint import PAINTS, Paint
+from lard.quality.measures.paint import PAINTS, Paint
 
 Array = NDArray[np.float64]
 

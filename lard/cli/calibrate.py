@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lard.cli.airports import runways_option
+from lard.cli.options import runways_option
 
 
 @click.command()
@@ -55,7 +55,7 @@ def calibrate(
     from lard.calibrate.solve import MOST_AFTER_PX
     from lard.calibrate.solve import calibrate as solve
     from lard.errors import DataError
-    from lard.quality.paint import PAINTS, paint_of
+    from lard.quality.measures.paint import PAINTS, paint_of
     from lard.tables import FRAMES, MANIFEST, read_table
     from lard.workers import default_workers
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lard.cli.airports import runways_option
+from lard.cli.options import runways_option
 
 
 @click.group()
@@ -73,8 +73,8 @@ def run(
     """
     from lard.airports.files import open_database
     from lard.odd import load_spec
-    from lard.quality import Odd, load_dataset, read_waivers, run_checks, verdict, write_outputs
-    from lard.quality.model import FAIL, find_check
+    from lard.quality import Odd, find_check, load_dataset, read_waivers, run_checks, verdict, write_outputs
+    from lard.quality.model import FAIL
     from lard.quality.outputs import scope
     from lard.report import write_compliance
 
@@ -125,7 +125,7 @@ def explain(id: str) -> None:
     """
     from lard.quality import find_check
     from lard.quality.dataset import PARTS
-    from lard.quality.model import OBJECTIVES
+    from lard.quality.registry import OBJECTIVES
 
     item = find_check(id)
     click.echo(f"{item.id}: {item.title}\n")

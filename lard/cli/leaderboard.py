@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from lard.cli.detect import DATA, SHOWN
+from lard.cli.benchmark import DATA
+from lard.cli.score import SHOWN
 
 SPLIT = click.option("--split", default="test", show_default=True, help="Split the results are for.")
 

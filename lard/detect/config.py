@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from lard.detect.presets import PRESETS
 from lard.errors import SpecError
+from lard.score.protocols import Benchmark, Protocol
 
 
 class _Params(BaseModel):
@@ -115,27 +116,6 @@ class PredictSpec(_Params):
     per_level: int = Field(default=300, ge=1)
     max_boxes: int = Field(default=100, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
-
-
-class Protocol(_Params):
-    """Which sources train and which are tested; a source is the name of a dataset folder in data/."""
-
-    train: tuple[str, ...] = Field(min_length=1)
-    test: tuple[str, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Protocol:
-        for part in (self.train, self.test):
-            if len(set(part)) < len(part):
-                raise ValueError(f"a source is named twice in {list(part)}")
-        return self
-
-
-class Benchmark(_Params):
-    """What the pipeline trains and scores: every model under every protocol."""
-
-    models: tuple[str, ...] = Field(min_length=1)
-    protocols: tuple[str, ...] = Field(min_length=1)
 
 
 class Params(_Params):

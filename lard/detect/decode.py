@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lard.detect.boxes import nms
 from lard.detect.config import PredictSpec
-from lard.detect.fcos import Detector
+from lard.detect.fcos import Detector, Level
+from lard.score.boxes import extents, iou
 
 Detections = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Boxes (n, 4) as corner pairs in px and scores (n,) in [0, 1]."""
@@ -26,16 +26,23 @@ class Decoder(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(b, 3, h, w) in [0, 1] -> boxes (b, n, 4), corner pairs in px, scores (b, n); fine levels first."""
-        boxes, scores = [], []
-        for stride, level in zip(self.net.spec.strides_px, self.net(images), strict=True):
-            rows, columns = level.logits.shape[2:]
-            y = (torch.arange(rows, device=images.device, dtype=images.dtype) + 0.5) * stride
-            x = (torch.arange(columns, device=images.device, dtype=images.dtype) + 0.5) * stride
-            left, top, right, bottom = level.distances_px.unbind(dim=1)  # (b, rows, columns) each
-            sides = (x - left, y[:, None] - top, x + right, y[:, None] + bottom)
-            boxes.append(torch.stack(sides, dim=-1).flatten(1, 2))
-            scores.append(self.net.scores(level).flatten(1))
-        return torch.cat(boxes, dim=1), torch.cat(scores, dim=1)
+        levels = self.net(images)
+        scores = [self.net.scores(level).flatten(1) for level in levels]
+        return boxes_of(levels, self.net.spec.strides_px), torch.cat(scores, dim=1)
+
+
+def boxes_of(levels: Sequence[Level], strides_px: Sequence[int]) -> Tensor:
+    """The box of every location: (b, n, 4), corner pairs in px; fine levels first, each row by row."""
+    boxes = []
+    for stride, level in zip(strides_px, levels, strict=True):
+        distances = level.distances_px
+        rows, columns = distances.shape[2:]
+        y = (torch.arange(rows, device=distances.device, dtype=distances.dtype) + 0.5) * stride
+        x = (torch.arange(columns, device=distances.device, dtype=distances.dtype) + 0.5) * stride
+        left, top, right, bottom = distances.unbind(dim=1)  # (b, rows, columns) each
+        sides = (x - left, y[:, None] - top, x + right, y[:, None] + bottom)
+        boxes.append(torch.stack(sides, dim=-1).flatten(1, 2))
+    return torch.cat(boxes, dim=1)
 
 
 def cells_of(spec_strides_px: Sequence[int], height_px: int, width_px: int) -> list[int]:
@@ -77,6 +84,28 @@ def select(
     found, score = found[solid], score[solid]
     best = nms(found, score, plan.nms_iou, plan.max_boxes)
     return found[best], score[best]
+
+
+def nms(
+    boxes: NDArray[np.float64], scores: NDArray[np.float64], most_iou: float, limit: int
+) -> NDArray[np.int64]:
+    """Greedy non-maximum suppression: boxes (n, 4) as corner pairs, at most `limit` indices.
+
+    Best first; ties keep the input order.
+    """
+    order = np.argsort(-scores, kind="stable")
+    sorted_boxes = extents(boxes[order])
+    overlapping = iou(sorted_boxes, sorted_boxes) > most_iou
+    alive = np.ones(len(order), dtype=bool)
+    kept: list[int] = []
+    for rank in range(len(order)):
+        if not alive[rank]:
+            continue
+        kept.append(rank)
+        if len(kept) == limit:
+            break
+        alive &= ~overlapping[rank]
+    return order[np.array(kept, dtype=np.int64)]
 
 
 @torch.inference_mode()

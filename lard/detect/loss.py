@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lard.detect.boxes import giou_loss
 from lard.detect.config import ModelSpec
 from lard.detect.fcos import Level
 
 CENTRE_RADIUS = 1.5
 ALPHA, GAMMA = 0.25, 2.0
+TERMS = ("objectness", "box", "centre")
+"""Parts of the loss; only the plain family has the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,18 @@ def detection_loss(
             F.binary_cross_entropy_with_logits(centerness[positive], quality, reduction="sum") / norm
         )
     return terms
+
+
+def giou_loss(predicted: Tensor, wanted: Tensor) -> Tensor:
+    """1 - generalised IoU of distances (l, t, r, b) measured from the same points: (n, 4), (n, 4) -> (n,)."""
+    area_predicted = (predicted[:, 0] + predicted[:, 2]) * (predicted[:, 1] + predicted[:, 3])
+    area_wanted = (wanted[:, 0] + wanted[:, 2]) * (wanted[:, 1] + wanted[:, 3])
+    inner = torch.minimum(predicted, wanted)
+    outer = torch.maximum(predicted, wanted)
+    inter = (inner[:, 0] + inner[:, 2]).clamp(min=0) * (inner[:, 1] + inner[:, 3]).clamp(min=0)
+    hull = (outer[:, 0] + outer[:, 2]) * (outer[:, 1] + outer[:, 3])
+    union = area_predicted + area_wanted - inter
+    return 1 - inter / union.clamp(min=1e-6) + (hull - union) / hull.clamp(min=1e-6)
 
 
 def focal(logits: Tensor, wanted: Tensor, known: Tensor) -> Tensor:

@@ -1,67 +1,122 @@
-"""What an interrupted training run goes on from."""
+"""What an interrupted training run goes on from, and why a run does not go on from it."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
+import lard
 from lard.detect.checkpoint import read_tensors, write_tensors
 from lard.detect.config import ModelSpec, TrainSpec
-from lard.detect.fcos import Detector
+from lard.detect.learner import Learner
 from lard.errors import ModelError
 from lard.tables import sha256_file
 
+DECIDING = (
+    "camera.py", "detect/batches.py", "detect/config.py", "detect/crew.py", "detect/data.py",
+    "detect/fcos.py", "detect/learner.py", "detect/log.py", "detect/loss.py", "detect/ortho.py",
+    "detect/train.py", "intake/coco.py", "score/truth.py",
+)  # fmt: skip
+"""Modules that decide what a state holds; one of other code would mix two runs."""
+SHOWN = 4
 
-def fingerprint(spec: ModelSpec, plan: TrainSpec, datasets: Sequence[Path]) -> str:
-    """What a saved state must share with a run to be resumed: parameters, data, code and torch."""
-    known = {"spec": spec.model_dump(mode="json"), "plan": plan.model_dump(mode="json")}
-    digest = hashlib.sha256(json.dumps({**known, "torch": torch.__version__}, sort_keys=True).encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())  # a state of other code would mix two runs
-    for dataset in datasets:
-        for data in ("coco/train.json", "manifest.parquet"):
-            if (dataset / data).is_file():
-                digest.update(sha256_file(dataset / data).encode())
-    return digest.hexdigest()
+Fingerprint = dict[str, dict[str, Any]]
+"""What a saved state must share with a run: parameters, data, code and versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The next step of a run, its log rows so far, and why a state that is there was not taken."""
+
+    step: int
+    rows: list[dict[str, float]]
+    refused: tuple[str, ...] = ()
+
+
+def fingerprint(spec: ModelSpec, plan: TrainSpec, datasets: Sequence[Path]) -> Fingerprint:
+    """The parameters, data, code and versions of a run."""
+    parameters = {f"models.*.{key}": value for key, value in spec.model_dump(mode="json").items()}
+    parameters |= {f"train.{key}": value for key, value in plan.model_dump(mode="json").items()}
+    data = {
+        f"{name} of dataset {number}": sha256_file(dataset / name)
+        for number, dataset in enumerate(datasets, start=1)
+        for name in ("coco/train.json", "manifest.parquet")
+        if (dataset / name).is_file()
+    }
+    root = Path(lard.__file__).parent
+    code = {f"lard/{name}": sha256_file(root / name) for name in DECIDING}
+    versions = {"torch": torch.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
+    return {"parameters": parameters, "data": data, "code": code, "versions": versions}
+
+
+def differences(saved: Any, wanted: Fingerprint) -> list[str]:
+    """What a saved fingerprint has otherwise than the wanted one, the values where they are short."""
+    if not isinstance(saved, Mapping) or not all(isinstance(saved.get(part), Mapping) for part in wanted):
+        return ["another version of lard wrote it"]
+    found = []
+    for part, now in wanted.items():
+        before = saved[part]
+        for key in sorted({*now, *before}):
+            if now.get(key) == before.get(key):
+                continue
+            told = part in ("parameters", "versions")
+            found.append(f"{key} is {now.get(key)}, was {before.get(key)}" if told else f"{key} has changed")
+    return found
 
 
 def save_state(
-    path: Path, net: Detector, average: Detector, optimiser: torch.optim.Optimizer, meta: dict[str, Any]
+    path: Path, learner: Learner, step: int, rows: list[dict[str, float]], own: Fingerprint
 ) -> None:
-    """Write both networks, the optimiser's moments and a description that holds step and fingerprint."""
-    tensors = {f"net.{key}": value for key, value in net.state_dict().items()}
-    tensors |= {f"average.{key}": value for key, value in average.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
+    """Write all that the next step depends on: both networks, the optimiser's moments, the log so far."""
+    tensors = {f"net.{key}": value for key, value in learner.net.state_dict().items()}
+    tensors |= {f"average.{key}": value for key, value in learner.average.state_dict().items()}
+    for index, state in learner.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items()}
-    write_tensors(tensors, meta, path)
+    write_tensors(tensors, {"step": step, "rows": rows, "fingerprint": own}, path)
 
 
-def load_state(
-    path: Path, net: Detector, average: Detector, optimiser: torch.optim.Optimizer, wanted: str
-) -> dict[str, Any]:
-    """Load what save_state wrote if its fingerprint is the wanted one; its description, else nothing."""
+def load_state(path: Path, learner: Learner, own: Fingerprint) -> Resumed:
+    """Load what save_state wrote where it is of the same run; else begin at step 0 and say why."""
     if not path.is_file():
-        return {}
+        return Resumed(0, [])
     try:
         tensors, meta = read_tensors(path)
-    except ModelError:
-        return {}  # not a state we wrote: start afresh, the file is replaced at the next save
-    if meta.get("fingerprint") != wanted:
-        return {}
-    net.load_state_dict(_below("net.", tensors))
-    average.load_state_dict(_below("average.", tensors))
+    except ModelError as error:
+        return Resumed(0, [], (str(error),))
+    refused = differences(meta.get("fingerprint"), json.loads(json.dumps(own)))
+    if refused:
+        return Resumed(0, [], tuple(refused))
+    learner.net.load_state_dict(_below("net.", tensors))
+    learner.average.load_state_dict(_below("average.", tensors))
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _below("optimiser.", tensors).items():
         index, field = key.split(".", 1)
         state.setdefault(int(index), {})[field] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return meta
+    groups = learner.optimiser.state_dict()["param_groups"]
+    learner.optimiser.load_state_dict({"state": state, "param_groups": groups})
+    return Resumed(int(meta["step"]), meta["rows"])
+
+
+def why_anew(name: str, path: Path, refused: Sequence[str]) -> str:
+    """One line that says why a run begins at step 0 although a state is there."""
+    more = [f"and {len(refused) - SHOWN} more differences"] if len(refused) > SHOWN else []
+    reasons = "; ".join([*refused[:SHOWN], *more])
+    return f"{name}: begins at step 0 and will replace {path}, which is of another run: {reasons}"
+
+
+def kept(path: Path) -> str:
+    """What a run that ends early leaves."""
+    if not path.is_file():
+        return "no state was saved yet"
+    return f"the state after step {read_tensors(path)[1].get('step')} is kept in {path}"
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from lard.export.common import SPLITS, Dataset
+from lard.export.common import SPLITS, LabelledFolder
 from lard.tables import write_text
 
 _QUANTITIES = (
@@ -21,12 +21,12 @@ _QUANTITIES = (
 )
 
 
-def write_card(dataset: Dataset, out: str | Path) -> None:
+def write_card(dataset: LabelledFolder, out: str | Path) -> None:
     """Write the data card as Markdown."""
     write_text(card_text(dataset), out)
 
 
-def card_text(dataset: Dataset) -> str:
+def card_text(dataset: LabelledFolder) -> str:
     """The data card as Markdown."""
     info, frames, labels = dataset.info, dataset.frames, dataset.labels
     seen = labels.filter(pl.col("visible_fraction") > 0)
@@ -83,7 +83,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def _splits(dataset: Dataset, seen: pl.DataFrame) -> list[tuple[Any, ...]]:
+def _splits(dataset: LabelledFolder, seen: pl.DataFrame) -> list[tuple[Any, ...]]:
     rows = []
     for split in SPLITS:
         frames = dataset.frames.filter(pl.col("split") == split)
@@ -102,7 +102,7 @@ def _ranges(frames: pl.DataFrame) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _provenance(dataset: Dataset) -> str:
+def _provenance(dataset: LabelledFolder) -> str:
     if dataset.manifest is None:
         return "No manifest lies beside the images: source, licence and attribution are unknown."
     columns = ("source", "source_version", "licence", "attribution")

@@ -21,7 +21,7 @@ SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class LabelledFolder:
     """A labelled dataset folder in memory; image paths are relative to the folder."""
 
     folder: Path
@@ -51,7 +51,7 @@ class Dataset:
         return rows
 
 
-def open_dataset(folder: str | Path, *, images: bool = True) -> Dataset:
+def open_dataset(folder: str | Path, *, images: bool = True) -> LabelledFolder:
     """Read a dataset folder; DataError lists missing parts and, when asked for, missing images."""
     folder = Path(folder)
     frames, labels, info = read_dataset(folder)
@@ -62,7 +62,7 @@ def open_dataset(folder: str | Path, *, images: bool = True) -> Dataset:
         )
     path = folder / "manifest.parquet"
     manifest = read_table(path, MANIFEST) if path.is_file() else None
-    dataset = Dataset(folder, frames, labels, info, manifest)
+    dataset = LabelledFolder(folder, frames, labels, info, manifest)
     absent = [name for name in frames["frame_id"] if images and not dataset.image_path(name).is_file()]
     if absent:
         raise DataError(

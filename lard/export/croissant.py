@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lard import __version__
-from lard.export.common import Dataset
+from lard.export.common import LabelledFolder
 from lard.tables import sha256_file
 
 _CONTEXT: dict[str, Any] = {
@@ -68,7 +68,7 @@ _FIELDS = {
 }
 
 
-def croissant(dataset: Dataset, folder: Path, splits: list[str]) -> dict[str, Any]:
+def croissant(dataset: LabelledFolder, folder: Path, splits: list[str]) -> dict[str, Any]:
     """Croissant description of the folder: per split a metadata file, a set of pictures and its records."""
     tables = [_table(folder, split) for split in splits]
     pictures = [
@@ -98,7 +98,7 @@ def croissant(dataset: Dataset, folder: Path, splits: list[str]) -> dict[str, An
     }
 
 
-def _licences(dataset: Dataset) -> list[str]:
+def _licences(dataset: LabelledFolder) -> list[str]:
     if dataset.manifest is None:
         return ["unknown"]
     return sorted(dataset.manifest["licence"].unique().to_list())

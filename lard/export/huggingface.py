@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lard.export.card import card_text
-from lard.export.common import Dataset, place_image, staged_folder
+from lard.export.common import LabelledFolder, place_image, staged_folder
 from lard.export.croissant import croissant
 from lard.export.records import OBJECT_FIELDS, as_columns, frame_fields, objects
 from lard.tables import write_json, write_text
@@ -15,7 +15,7 @@ from lard.tables import write_json, write_text
 HF_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 
-def write_huggingface(dataset: Dataset, out: str | Path) -> dict[str, int]:
+def write_huggingface(dataset: LabelledFolder, out: str | Path) -> dict[str, int]:
     """Write the folder; return the number of frames of each split.
 
     `datasets.load_dataset("imagefolder", data_dir=out)` reads it: one row per frame, `objects` as lists.
@@ -38,7 +38,7 @@ def write_huggingface(dataset: Dataset, out: str | Path) -> dict[str, int]:
     return splits
 
 
-def _front_matter(dataset: Dataset, splits: dict[str, int]) -> str:
+def _front_matter(dataset: LabelledFolder, splits: dict[str, int]) -> str:
     """The YAML header by which the hub finds splits and tags."""
     lines = ["---", "license: other", "task_categories:", "- object-detection", "- keypoint-detection"]
     lines += [

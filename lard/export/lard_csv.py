@@ -1,8 +1,8 @@
-"""LARD's label tables, V1 and V2, written and read: same columns, order, separator and number formats."""
+"""LARD's label tables, V1 and V2, as written: same columns, order, separator and number formats."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,56 +10,22 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lard.errors import DataError
+from lard.intake.lard_csv import (
+    FOOT_PER_M,
+    LETTERS,
+    METRICS,
+    NM_M,
+    SEPARATOR,
+    SIDES,
+    V1_COLUMNS,
+    V1_LATERAL_APEX_M,
+    V2_COLUMNS,
+    pixel_columns,
+)
 from lard.labels.lard_v1 import reading_order
-from lard.labels.pixels import labels_of_pixels, ordered_around
 from lard.labels.table import CORNERS
 from lard.scenario.formats_model import CLOCK, Scenario
 from lard.tables import atomic_path
-
-NM_M, FOOT_PER_M = 1852.0, 3.28084
-SEPARATOR = ";"
-V1_LATERAL_APEX_M = 3050.0
-
-_HEAD = ("image", "height", "width", "type", "original_dataset", "scenario", "airport", "runway")
-_TIMES = ("time_to_landing", "weather", "night", "time")
-_METRICS = (
-    "slant_distance", "along_track_distance", "height_above_runway",
-    "lateral_path_angle", "vertical_path_angle",
-)  # fmt: skip
-_LETTERS = ("A", "B", "C", "D")
-_SIDES = ("TR", "TL", "BL", "BR")
-
-
-def _pixels(corners: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{axis}_{corner}" for corner in corners for axis in "xy")
-
-
-V1_COLUMNS = (*_HEAD, *_TIMES, *_METRICS, "yaw", "pitch", "roll", "watermark_height", *_pixels(_LETTERS))
-V2_COLUMNS = (
-    "uuid", *_HEAD, *_TIMES, "lat_cam", "lon_cam", "alt_cam", "yaw", "pitch", "roll", *_METRICS,
-    "watermark_height", "runway_in_cone", *_pixels(_SIDES),
-)  # fmt: skip
-_TEXTS = {
-    "uuid", "image", "type", "original_dataset", "scenario", "airport", "runway", "weather", "night", "time",
-    "runway_in_cone",
-}  # fmt: skip
-_SYNONYMS = {"lat": "lat_cam", "lon": "lon_cam", "alt": "alt_cam"}
-# what published tables go without
-_OPTIONAL = {
-    *_TEXTS,
-    *_TIMES,
-    "lat_cam",
-    "lon_cam",
-    "alt_cam",
-    "watermark_height",
-    *_METRICS,
-    "yaw",
-    "pitch",
-    "roll",
-}
-_OPTIONAL -= {"image", "airport", "runway"}
-_MOST_FAULTS = 50
 
 
 def lard_table(
@@ -120,16 +86,16 @@ def lard_table(
     if version == "v2":
         # LARD V2's distance along the track has no sign
         columns["along_track_distance"] = columns["along_track_distance"].abs()
-        ordered = corners[:, [CORNERS.index(side.lower()) for side in _SIDES]]
-        columns |= {name: ordered.reshape(-1, 8)[:, k] for k, name in enumerate(_pixels(_SIDES))}
+        ordered = corners[:, [CORNERS.index(side.lower()) for side in SIDES]]
+        columns |= {name: ordered.reshape(-1, 8)[:, k] for k, name in enumerate(pixel_columns(SIDES))}
         return pl.DataFrame(columns).select(V2_COLUMNS), len(labels) - len(whole)
     if lateral_apex_m is not None:
         columns["lateral_path_angle"] = _seen_from(rows, lateral_apex_m, V1_LATERAL_APEX_M)
     order = reading_order(corners, size_px[0])
     read = np.take_along_axis(corners, order[..., None], axis=1).reshape(-1, 8)
-    columns |= {name: read[:, k] for k, name in enumerate(_pixels(_LETTERS))}
+    columns |= {name: read[:, k] for k, name in enumerate(pixel_columns(LETTERS))}
     table = pl.DataFrame(columns).select(V1_COLUMNS)
-    return table.with_columns(pl.col(_METRICS).round(2)), len(labels) - len(whole)
+    return table.with_columns(pl.col(METRICS).round(2)), len(labels) - len(whole)
 
 
 def _corner_columns() -> list[str]:
@@ -150,109 +116,3 @@ def write_lard_csv(table: pl.DataFrame, path: str | Path) -> None:
     table = table.with_columns(pl.when(texts != "").then(texts))  # polars would write an empty text as ""
     with atomic_path(path) as temporary:
         table.write_csv(temporary, separator=SEPARATOR, float_precision=decimals)
-
-
-def read_lard_csv(path: str | Path) -> pl.DataFrame:
-    """Read a V1 or V2 label table; DataError lists unknown columns and every bad cell with row and column."""
-    path = Path(path)
-    header = _header(path)
-    names = [_SYNONYMS.get(name, name) for name in header]
-    columns = V1_COLUMNS if "x_A" in names else V2_COLUMNS
-    faults = [
-        f"{path}:1: unknown column {name!r}; expected LARD's columns {', '.join(columns)}"
-        for name in names
-        if name not in columns
-    ]
-    faults += [f"{path}:1: column {name!r} occurs twice" for name in set(names) if names.count(name) > 1]
-    missing = [name for name in columns if name not in names and name not in _OPTIONAL]
-    if missing:
-        faults.append(f"{path}:1: columns {', '.join(missing)} are missing")
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    for number, line in enumerate(lines[1:], start=2):
-        if '"' not in line and line.count(SEPARATOR) != len(header) - 1:
-            faults.append(f"{path}:{number}: {line.count(SEPARATOR) + 1} fields, expected {len(header)}")
-    if faults:
-        raise DataError("\n".join(_shortened(faults)))
-    raw = pl.read_csv(
-        path, separator=SEPARATOR, infer_schema=False, has_header=False, skip_rows=1, new_columns=names
-    ) if len(lines) > 1 else pl.DataFrame(schema=dict.fromkeys(names, pl.String))  # fmt: skip
-    table, faults = _cast(raw, path)
-    if faults:
-        raise DataError("\n".join(_shortened(faults)))
-    absent = [name for name in columns if name not in names]
-    table = table.with_columns(
-        pl.lit(None, pl.String if name in _TEXTS else pl.Float64).alias(name) for name in absent
-    )
-    return table.select(columns)
-
-
-def _header(path: Path) -> list[str]:
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            first = stream.readline().rstrip("\r\n")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such label table") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a readable UTF-8 text file ({error})") from error
-    header = first.split(SEPARATOR)
-    if len(header) == 1:
-        found = next((name for mark, name in ((",", "commas"), ("\t", "tabs")) if mark in first), "none")
-        raise DataError(
-            f"{path}:1: no semicolon in the header (separator found: {found}); LARD's is {SEPARATOR!r}"
-        )
-    return [name.strip().strip('"') for name in header]
-
-
-def _cast(raw: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[str]]:
-    """Numbers as numbers, with a fault for each cell that is none."""
-    faults, columns = [], []
-    needed = {*_pixels(_LETTERS), *_pixels(_SIDES), "height", "width"}
-    for name in raw.columns:
-        text = raw[name]
-        if name in _TEXTS:
-            columns.append(text.fill_null(""))
-            continue
-        number = text.str.strip_chars().cast(pl.Float64, strict=False)
-        filled = text.is_not_null() & (text.str.strip_chars() != "")
-        bad = filled & (number.is_null() | ~number.is_finite().fill_null(False))
-        if name in needed:
-            bad = bad | ~filled.fill_null(False)
-        if name in ("height", "width"):
-            bad = bad | (number <= 0).fill_null(False)
-        for row in np.flatnonzero(bad.to_numpy()):
-            faults.append(f"{path}:{row + 2}: column {name}: found {text[int(row)]!r}, expected a number")
-        columns.append(number)
-    return pl.DataFrame(columns), faults
-
-
-def _shortened(faults: list[str]) -> list[str]:
-    if len(faults) <= _MOST_FAULTS:
-        return faults
-    return [*faults[:_MOST_FAULTS], f"... and {len(faults) - _MOST_FAULTS} more"]
-
-
-def labels_of_lard(table: pl.DataFrame) -> pl.DataFrame:
-    """LABELS of a LARD table; V1's letters tell no side: its corners are ordered as they lie in a picture."""
-    sides = _LETTERS if "x_A" in table.columns else tuple(corner.upper() for corner in CORNERS)
-    corners = np.stack([table.select(f"x_{c}", f"y_{c}").to_numpy() for c in sides], axis=1).astype(float)
-    v1 = sides is _LETTERS
-    stems = [Path(name).stem if name else f"row_{k:06d}" for k, name in enumerate(table["image"].to_list())]
-    columns: Mapping[str, Any] = {
-        "frame_id": pl.Series(stems, dtype=pl.String),
-        "image": table["image"],
-        "airport": table["airport"],
-        "runway": table["runway"],
-        "is_target": v1,
-        "along_track_m": table["along_track_distance"] * NM_M,
-        "lateral_deg": table["lateral_path_angle"],
-        "vertical_deg": table["vertical_path_angle"],
-        "yaw_offset_deg": None,
-        "slant_m": table["slant_distance"] * NM_M,
-        "height_m": table["height_above_runway"] / FOOT_PER_M,
-        "verdict": "UNKNOWN" if v1 else table["runway_in_cone"],
-        "runway_db": "",
-        "runway_db_version": "",
-        "earth_model": "sphere6371010" if v1 else "lard-v2-flat",
-    }
-    size = table.select("width", "height").to_numpy().astype(np.int64)
-    return labels_of_pixels(ordered_around(corners) if v1 else corners, size, columns)

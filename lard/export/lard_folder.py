@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from lard.errors import DataError
-from lard.export.common import Dataset, place_image, staged_folder
+from lard.export.common import LabelledFolder, place_image, staged_folder
 from lard.export.lard_csv import lard_table, write_lard_csv
 from lard.scenario.formats import scenario_of_frames
 
 
 def write_lard_folder(
-    dataset: Dataset,
+    dataset: LabelledFolder,
     out: str | Path,
     version: str,
     *,

@@ -8,11 +8,11 @@ import tarfile
 from pathlib import Path
 
 from lard.errors import DataError
-from lard.export.common import Dataset, staged_folder
+from lard.export.common import LabelledFolder, staged_folder
 from lard.export.records import frame_fields, objects
 
 
-def write_webdataset(dataset: Dataset, out: str | Path, shard_size: int = 1000) -> list[str]:
+def write_webdataset(dataset: LabelledFolder, out: str | Path, shard_size: int = 1000) -> list[str]:
     """Write <split>-000000.tar ... with KEY.jpg and KEY.json per frame; return the names of the shards."""
     dotted = [name for name in dataset.frames["frame_id"] if "." in name]
     if dotted:

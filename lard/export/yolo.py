@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from lard.export.coco import KEYPOINTS, keypoint
-from lard.export.common import Dataset, place_image, staged_folder
+from lard.export.common import LabelledFolder, place_image, staged_folder
 from lard.labels.table import CORNERS
 from lard.tables import write_text
 
 TASKS = ("detect", "segment", "pose")
 
 
-def write_yolo(dataset: Dataset, out: str | Path, task: str, verdicts: tuple[str, ...] = ()) -> int:
+def write_yolo(dataset: LabelledFolder, out: str | Path, task: str, verdicts: tuple[str, ...] = ()) -> int:
     """Write images/, labels/ and data.yaml for a task; return the number of objects.
 
     Coordinates are fractions of width and height. Every runway in the picture is an object unless verdicts
@@ -50,7 +50,7 @@ def yolo_line(row: Mapping[str, Any], frame: Mapping[str, Any], task: str) -> st
     return " ".join(fields)
 
 
-def _data_yaml(dataset: Dataset, task: str) -> str:
+def _data_yaml(dataset: LabelledFolder, task: str) -> str:
     lines = [f"# {dataset.info.get('name', dataset.folder.name)}, {task}", "path: ."]
     lines += [f"{split}: images/{split}" for split in dataset.splits]
     lines += ["names:", "  0: runway"]

@@ -12,8 +12,9 @@ from PIL import Image, UnidentifiedImageError
 
 from lard import __version__
 from lard.errors import DataError
-from lard.export.lard_csv import labels_of_lard, read_lard_csv
 from lard.intake.labelme import Annotated, labels_of_annotated, read_labelme
+from lard.intake.lard_csv import read_lard_csv
+from lard.intake.lard_tables import labels_of_lard
 from lard.progress import track
 from lard.tables import (
     FRAMES,

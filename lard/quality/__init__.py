@@ -1,11 +1,15 @@
 """Data quality requirements: a registry of checks, a runner, and inputs of several layouts."""
 
-from lard.quality.dataset import Dataset, load_dataset
-from lard.quality.model import Check, Offence, Outcome, Result, all_checks, check, find_check
+from lard.quality.catalogue import all_checks, find_check
+from lard.quality.dataset import Dataset
+from lard.quality.load import load_dataset
+from lard.quality.model import Offence, Outcome
 from lard.quality.odd import Odd
 from lard.quality.outputs import verdict, write_outputs
-from lard.quality.runner import Run, run_checks
-from lard.quality.waivers import Waiver, read_waivers
+from lard.quality.registry import Check, check
+from lard.quality.runner import Result, Run, run_checks
+from lard.quality.waivers import Waiver
+from lard.quality.waivers_file import read_waivers
 
 __all__ = [
     "Check",

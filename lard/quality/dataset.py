@@ -6,20 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from lard.airports import RunwayDatabase
-from lard.errors import AirportError, DataError
+from lard.errors import AirportError
+from lard.quality.domain import Domain, domains, frame_faults, row_context, runway_values
+from lard.quality.measures.pictures import measure_all
 from lard.quality.model import Offence
 from lard.quality.odd import PARAMETERS, Odd
-from lard.tables import FRAMES, LABELS, MANIFEST, Schema, read_json, read_table
-
-if TYPE_CHECKING:
-    from lard.quality.domain import Domain
 
 Array = NDArray[np.float64]
 
@@ -142,9 +140,7 @@ class Dataset:
 
     @cached_property
     def pictures(self) -> pl.DataFrame:
-        """Measurements of every picture, one row each (see lard.quality.pictures)."""
-        from lard.quality.pictures import measure_all
-
+        """Measurements of every picture, one row each (see lard.quality.measures.pictures)."""
         return measure_all(self.root, self.image_paths, self.workers, self.cache)
 
     @cached_property
@@ -162,16 +158,24 @@ class Dataset:
     @cached_property
     def domains(self) -> Mapping[str, Domain]:
         """What the ODD allows of each zone, by name."""
-        from lard.quality.domain import domains
-
-        return domains(self)
+        assert self.odd is not None and self.frames is not None
+        return domains(self.odd, self.frames, self.row_context)
 
     @cached_property
     def frame_faults(self) -> Mapping[str, NDArray[np.bool_]]:
         """Why rows of `targets` are no part of the zone they name (see lard.quality.domain)."""
-        from lard.quality.domain import frame_faults
+        assert self.odd is not None
+        return frame_faults(self.odd, self.targets, self.row_context(self.targets))
 
-        return frame_faults(self)
+    def row_context(self, table: pl.DataFrame) -> dict[str, NDArray[Any]]:
+        """Environment and runway values (n,) of rows that name a frame, an airport and a runway."""
+        assert self.frames is not None
+        return row_context(self.frames, self.runway_values, table)
+
+    @cached_property
+    def runway_values(self) -> pl.DataFrame:
+        """What rules may look at of every landing direction the dataset names and the database knows."""
+        return runway_values(self.database, self.named_runways)
 
     @cached_property
     def label_geometry(self) -> LabelGeometry:
@@ -235,57 +239,6 @@ def posed() -> pl.Expr:
 
 def _filled(table: pl.DataFrame, columns: Iterable[str]) -> bool:
     return all(name in table.columns and table[name].null_count() < len(table) for name in columns)
-
-
-def load_dataset(root: str | Path) -> Dataset:
-    """Read a dataset of any known layout; what cannot be read becomes a problem, not an exception.
-
-    DataError only when the path holds nothing that could be a dataset.
-    """
-    root = Path(root)
-    if not root.exists():
-        raise DataError(
-            f"{root}: no such dataset; expected a folder with frames.parquet, LARD *.csv, or COCO"
-        )
-    from lard.intake import foreign
-
-    if root.is_dir() and any((root / name).exists() for name in ("frames.parquet", "labels.parquet")):
-        return _load_own(root)
-    found = foreign.find(root)
-    if found is None:
-        raise DataError(
-            f"{root}: not a dataset; expected frames.parquet and labels.parquet, LARD V1/V2 *.csv files "
-            "(separator ;), or COCO *.json files with images, annotations and categories"
-        )
-    return found
-
-
-def _load_own(root: Path) -> Dataset:
-    problems: list[Offence] = []
-    tables: dict[str, pl.DataFrame | None] = {}
-    schemas: dict[str, Schema] = {"frames": FRAMES, "labels": LABELS, "manifest": MANIFEST}
-    for name, schema in schemas.items():
-        try:
-            tables[name] = read_table(root / f"{name}.parquet", schema)
-        except DataError as error:
-            tables[name] = None
-            for line in str(error).splitlines():
-                problems.append(Offence(f"{name}.parquet", None, line.replace(f"{root}/", "")))
-    meta: dict[str, Any] = {}
-    try:
-        meta = dict(read_json(root / "dataset.json"))
-    except (DataError, TypeError, ValueError) as error:
-        problems.append(Offence("dataset.json", None, str(error).replace(f"{root}/", "")))
-    return Dataset(
-        root=root,
-        kind="lard",
-        name=str(meta.get("name", root.name)),
-        frames=tables["frames"],
-        labels=tables["labels"],
-        manifest=tables["manifest"],
-        meta=meta,
-        problems=tuple(problems),
-    )
 
 
 def sources_of(data: Dataset) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lard.airports import RunwayDatabase
 from lard.errors import AirportError
 from lard.odd.laws import Law
 from lard.odd.parameters import PARAMETERS as KNOWN
 from lard.odd.spec import Categories, OddSpec
-from lard.quality.dataset import Dataset
-from lard.quality.odd import PARAMETERS, Zone
+from lard.quality.odd import PARAMETERS, Odd, Zone
 from lard.quality.rules import broken_rules
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+ContextOf = Callable[[pl.DataFrame], Mapping[str, NDArray[Any]]]
 
 POINTS = 2**16
 SLIVER = 0.01  # rules that leave less of a bin, compared with the others, exclude it
@@ -88,19 +89,17 @@ class Domain:
         return law.cdf if law is not None else lambda x: np.clip((x - low) / (high - low), 0.0, 1.0)
 
 
-def domains(data: Dataset) -> dict[str, Domain]:
-    """The domain of each zone of the dataset's ODD, by name."""
-    assert data.odd is not None
-    return {zone.name: _domain(data, zone, k) for k, zone in enumerate(data.odd.zones)}
+def domains(odd: Odd, frames: pl.DataFrame, context_of: ContextOf) -> dict[str, Domain]:
+    """The domain of each zone of an ODD, by name; context_of gives the row_context of a table."""
+    return {zone.name: _domain(odd, frames, context_of, zone, k) for k, zone in enumerate(odd.zones)}
 
 
-def _domain(data: Dataset, zone: Zone, number: int) -> Domain:
-    assert data.odd is not None
-    spec, rng = data.odd.spec, np.random.default_rng([7, number])
+def _domain(odd: Odd, frames: pl.DataFrame, context_of: ContextOf, zone: Zone, number: int) -> Domain:
+    spec, rng = odd.spec, np.random.default_rng([7, number])
     laws = {name: zone.laws.get(name) or Law(range=bounds) for name, bounds in zone.bounds.items()}
     even = {name: _even(law, rng.random(POINTS)) for name, law in laws.items()}
     lawful: dict[str, NDArray[Any]] = {name: law.ppf(rng.random(POINTS)) for name, law in laws.items()}
-    context = _context(data, spec, rng)
+    context = _context(spec, frames, context_of, rng)
     allowed = _kept(spec, {**context, **even})
     kept = _kept(spec, {**context, **lawful})
     drawn = {name: values[kept] for name, values in lawful.items()}
@@ -114,7 +113,9 @@ def _even(law: Law, u: Array) -> Array:
     return law.lo + u * (law.hi - law.lo)
 
 
-def _context(data: Dataset, spec: OddSpec | None, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+def _context(
+    spec: OddSpec | None, frames: pl.DataFrame, context_of: ContextOf, rng: np.random.Generator
+) -> dict[str, NDArray[Any]]:
     """Values (POINTS,) of the other parameters that rules look at: as declared, else as in the frames."""
     if spec is None or not spec.rules:
         return {}
@@ -123,9 +124,9 @@ def _context(data: Dataset, spec: OddSpec | None, rng: np.random.Generator) -> d
     for name in sorted(wanted & set(spec.environment)):
         law = spec.environment[name]
         context[name] = np.asarray(law.ppf(rng.random(POINTS)) if isinstance(law, Law) else _names(law, rng))
-    if data.frames is not None and len(data.frames) and wanted - set(context):
-        rows = rng.integers(0, len(data.frames), POINTS)
-        known = row_context(data, data.frames)
+    if len(frames) and wanted - set(context):
+        rows = rng.integers(0, len(frames), POINTS)
+        known = context_of(frames)
         context |= {name: known[name][rows] for name in sorted((wanted - set(context)) & set(known))}
     return context
 
@@ -141,28 +142,27 @@ def _kept(spec: OddSpec | None, values: Mapping[str, NDArray[Any]]) -> Mask:
     return kept
 
 
-def row_context(data: Dataset, table: pl.DataFrame) -> dict[str, NDArray[Any]]:
-    """Environment and runway values (n,) of rows that name a frame, an airport and a runway.
+def row_context(frames: pl.DataFrame, runways: pl.DataFrame, table: pl.DataFrame) -> dict[str, NDArray[Any]]:
+    """Environment and runway values (n,) of rows of a table that names a frame, an airport and a runway.
 
     Parameters that are known of no row are left out.
     """
-    assert data.frames is not None
-    names = [n for n in data.frames.columns if n in KNOWN and KNOWN[n].group == "environment"]
-    frames = data.frames.select("frame_id", *names).unique("frame_id", keep="first")
+    names = [n for n in frames.columns if n in KNOWN and KNOWN[n].group == "environment"]
+    known_frames = frames.select("frame_id", *names).unique("frame_id", keep="first")
     rows = table.select("frame_id", "airport", "runway").join(
-        frames, on="frame_id", how="left", maintain_order="left"
+        known_frames, on="frame_id", how="left", maintain_order="left"
     )
-    rows = rows.join(runway_values(data), on=["airport", "runway"], how="left", maintain_order="left")
+    rows = rows.join(runways, on=["airport", "runway"], how="left", maintain_order="left")
     known = [name for name in (*names, *RUNWAY_VALUES) if rows[name].null_count() < len(rows)]
     return {name: rows[name].to_numpy() for name in known}
 
 
-def runway_values(data: Dataset) -> pl.DataFrame:
-    """The runway parameters a rule may look at, of every landing direction the dataset names."""
+def runway_values(database: RunwayDatabase | None, named: Iterable[tuple[str, str]]) -> pl.DataFrame:
+    """The runway parameters a rule may look at, of those named runways that the database knows."""
     rows = []
-    for airport, name in data.named_runways if data.database is not None else []:
+    for airport, name in named if database is not None else ():
         try:
-            runway = data.database.airport(airport).runway(name)  # type: ignore[union-attr]
+            runway = database.airport(airport).runway(name)  # type: ignore[union-attr]
         except AirportError:
             continue  # DQR-A05 reports runways that the database does not know
         lighted = "true" if runway.lighted else "false"
@@ -175,22 +175,25 @@ def runway_values(data: Dataset) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def frame_faults(data: Dataset, slack: float = 1e-6) -> Mapping[str, Mask]:
-    """Why rows (n,) of `data.targets` are no part of the zone they name: a limit, or a rule by its name."""
-    assert data.odd is not None
-    table = data.targets
-    values: dict[str, NDArray[Any]] = {name: table[name].to_numpy() for name in PARAMETERS}
-    values |= row_context(data, table)
+def frame_faults(
+    odd: Odd, targets: pl.DataFrame, context: Mapping[str, NDArray[Any]], slack: float = 1e-6
+) -> Mapping[str, Mask]:
+    """Why rows (n,) of targets are no part of the zone they name: a limit, or a rule by its name.
+
+    context: the other values (n,) that rules look at, see row_context.
+    """
+    values: dict[str, NDArray[Any]] = {name: targets[name].to_numpy() for name in PARAMETERS}
+    values |= context
     faults: dict[str, Mask] = {}
-    zones = table["zone"].to_numpy()
-    for zone in data.odd.zones:
+    zones = targets["zone"].to_numpy()
+    for zone in odd.zones:
         here = zones == zone.name
         for name, (low, high) in zone.bounds.items():
             room = slack * max(1.0, high - low)
             outside = here & ~((values[name] >= low - room) & (values[name] <= high + room))
             if outside.any():
                 faults[f"{zone.name}/{name}"] = outside
-    for rule, broken in broken_rules(data.odd.spec, values, slack).items():
+    for rule, broken in broken_rules(odd.spec, values, slack).items():
         if broken.any():
             faults[f"rule: {rule}"] = broken
     return faults

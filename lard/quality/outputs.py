@@ -12,8 +12,9 @@ from xml.sax.saxutils import escape, quoteattr
 import polars as pl
 
 from lard import __version__
-from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED, Result, all_checks
-from lard.quality.runner import Run
+from lard.quality.catalogue import all_checks
+from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED
+from lard.quality.runner import Result, Run
 from lard.tables import FINDINGS, sha256_file, write_json, write_table, write_text
 
 SHOWN = 20

@@ -5,27 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
 
 from lard.errors import LardError
-from lard.intake.foreign import with_lateral_of, with_yaw_offsets
+from lard.quality.catalogue import all_checks, find_check
 from lard.quality.dataset import PARTS, Dataset
-from lard.quality.model import (
-    FAIL,
-    NOT_APPLICABLE,
-    PASS,
-    WAIVED,
-    Check,
-    Offence,
-    Outcome,
-    Result,
-    Value,
-    all_checks,
-    check,
-    find_check,
-    settings_of,
-)
-from lard.quality.waivers import Waiver
+from lard.quality.load import with_lateral_of, with_yaw_offsets
+from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED, Offence, Outcome
+from lard.quality.registry import Check, Value
+from lard.quality.settings import settings_of
+from lard.quality.waivers import CURRENT, Waiver, judged
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome of one requirement on one dataset, after waivers."""
+
+    check: Check
+    status: str
+    severity: str
+    outcome: Outcome
+    thresholds: Mapping[str, Value]
+    waiver: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id of the requirement."""
+        return self.check.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +49,6 @@ class Run:
     def count(self, status: str) -> int:
         """Number of results of a status."""
         return sum(r.status == status for r in self.results)
-
-
-@check(
-    "DQR-W01",
-    "Every waiver is current and used",
-    severity="error",
-    rationale="A waiver that has expired, or waives nothing any more, hides the next finding.",
-    objective="traceability",
-)
-def waivers_current(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Judged by the runner, which knows what each waiver covered."""
-    return Outcome(None, "no waivers given")
 
 
 def run_checks(
@@ -77,15 +70,16 @@ def run_checks(
     used: set[str] = set()
     results = []
     for item in checks:
-        if item.id not in chosen or item.id == "DQR-W01":
+        if item.id not in chosen or item.id == CURRENT:
             continue
         watch(item)
         severity, thresholds = settings[item.id]
         outcome = _evaluate(item, data, thresholds)
         results.append(_waive(item, severity, outcome, thresholds, live, used))
-    if "DQR-W01" in chosen:
-        relevant = [w for w in waivers if w.check in chosen]
-        results.append(_judge_waivers(relevant, used, today, *settings["DQR-W01"]))
+    if CURRENT in chosen:
+        severity, thresholds = settings[CURRENT]
+        outcome = judged([w for w in waivers if w.check in chosen], used, today)
+        results.append(_waive(find_check(CURRENT), severity, outcome, thresholds, (), set()))
     return Run(data, tuple(results), tuple(waivers), today.isoformat() if waivers else "")
 
 
@@ -133,24 +127,3 @@ def _waive(
     if not open_:
         return Result(item, WAIVED, severity, replace(outcome, offences=offences), thresholds, note)
     return Result(item, FAIL, severity, replace(outcome, offences=tuple(open_)), thresholds, note)
-
-
-def _judge_waivers(
-    waivers: Sequence[Waiver], used: set[str], today: date, severity: str, thresholds: Mapping[str, Value]
-) -> Result:
-    item = find_check("DQR-W01")
-    if not waivers:
-        return Result(item, NOT_APPLICABLE, severity, Outcome(None, "no waivers given"), thresholds)
-    offences = []
-    for waiver in waivers:
-        if waiver.expires < today:
-            text = (
-                f"waiver of {waiver.check} for {waiver.subject} expired on {waiver.expires} ({waiver.author})"
-            )
-            offences.append(Offence(waiver.where, None, text))
-        elif waiver.where not in used:
-            text = f"waiver of {waiver.check} for {waiver.subject} covers no finding: remove it"
-            offences.append(Offence(waiver.where, None, text))
-    message = f"{len(waivers) - len(offences)} of {len(waivers)} waivers are current and used"
-    outcome = Outcome(not offences, message, float(len(offences)), 0.0, tuple(offences), len(waivers))
-    return Result(item, FAIL if offences else PASS, severity, outcome, thresholds)

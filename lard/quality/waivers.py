@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from lard.quality.dataset import Dataset
+from lard.quality.model import Offence, Outcome
+from lard.quality.registry import check
 
-from lard.errors import LardError, SpecError
-from lard.quality.model import Offence, find_check
-
-FIELDS = ("check", "subject", "reason", "author", "expires")
+CURRENT = "DQR-W01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,54 +31,31 @@ class Waiver:
         return self.check == check and fnmatchcase(offence.subject, self.subject)
 
 
-def read_waivers(path: str | Path) -> tuple[Waiver, ...]:
-    """Read a waivers file; SpecError names every fault at once."""
-    path = Path(path)
-    try:
-        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecError(f"{path}: no such waivers file") from error
-    except (YAMLError, OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: not valid YAML: {error}") from error
-    entries = data.get("waivers") if isinstance(data, Mapping) else None
-    if not isinstance(entries, list):
-        raise SpecError(f"{path}: expected `waivers:` with a list of {', '.join(FIELDS)}")
-    faults: list[str] = []
-    waivers = [_waiver(entry, f"{path.name}#{k}", faults) for k, entry in enumerate(entries, 1)]
-    if faults:
-        raise SpecError("\n".join(faults))
-    return tuple(waiver for waiver in waivers if waiver is not None)
+@check(
+    CURRENT,
+    "Every waiver is current and used",
+    severity="error",
+    rationale="A waiver that has expired, or waives nothing any more, hides the next finding.",
+    objective="traceability",
+)
+def waivers_current(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Judged by the runner, which knows what each waiver covered."""
+    return Outcome(None, "no waivers given")
 
 
-def _waiver(entry: Any, where: str, faults: list[str]) -> Waiver | None:
-    if not isinstance(entry, Mapping):
-        faults.append(f"{where}: expected a mapping of {', '.join(FIELDS)}, found {entry!r}")
-        return None
-    before = len(faults)
-    faults += [
-        f"{where}: unknown field {key!r}; expected {', '.join(FIELDS)}" for key in entry if key not in FIELDS
-    ]
-    for name in ("check", "reason", "author"):
-        if not isinstance(entry.get(name), str) or not entry[name].strip():
-            faults.append(f"{where}: {name} is missing or empty; a waiver needs it")
-    expires = _day(entry.get("expires"))
-    if expires is None:
-        faults.append(f"{where}: expires is {entry.get('expires')!r}; expected a day such as 2030-12-31")
-    check = str(entry.get("check", ""))
-    if len(faults) == before:
-        try:
-            check = find_check(check).id
-        except LardError as error:
-            faults.append(f"{where}: check: {error}")
-    if len(faults) > before or expires is None:
-        return None
-    return Waiver(check, str(entry.get("subject", "*")), entry["reason"], entry["author"], expires, where)
-
-
-def _day(value: Any) -> date | None:
-    if isinstance(value, date):
-        return value
-    try:
-        return date.fromisoformat(str(value))
-    except ValueError:
-        return None
+def judged(waivers: Sequence[Waiver], used: Collection[str], today: date) -> Outcome:
+    """Whether waivers are current on a day and each covered a finding; used: `where` of those that did."""
+    if not waivers:
+        return Outcome(None, "no waivers given")
+    offences = []
+    for waiver in waivers:
+        if waiver.expires < today:
+            text = (
+                f"waiver of {waiver.check} for {waiver.subject} expired on {waiver.expires} ({waiver.author})"
+            )
+            offences.append(Offence(waiver.where, None, text))
+        elif waiver.where not in used:
+            text = f"waiver of {waiver.check} for {waiver.subject} covers no finding: remove it"
+            offences.append(Offence(waiver.where, None, text))
+    message = f"{len(waivers) - len(offences)} of {len(waivers)} waivers are current and used"
+    return Outcome(not offences, message, float(len(offences)), 0.0, tuple(offences), len(waivers))

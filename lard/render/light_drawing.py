@@ -12,10 +12,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from lard.camera import Camera, Poses, cam_from_ecef, project
+from lard.compiled import compiled
 from lard.render.atmosphere import BETA, LAYER_BETA, layer_shares
 from lard.render.conditions import DISPLAY_GAMMA, Conditions
 from lard.render.daylight import white_cd_m2
@@ -133,7 +133,7 @@ def _smears(pixel: Array, down: Array, sigma: Array, focal: float, light: Array)
     return np.column_stack([pixel + 1.1 * length * down, xx, xy, yy, peak])
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _draw(picture: Any, splats: Any, faintest: float) -> tuple[int, int, int, int]:
     """Add every Gaussian where it exceeds the faintest light; return the window left, top, right, bottom."""
     rows, columns, _ = picture.shape
@@ -165,7 +165,7 @@ def _draw(picture: Any, splats: Any, faintest: float) -> tuple[int, int, int, in
     return left, top, right, bottom
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def add_light(colours: Any, light: Any) -> None:
     """Add linear light to a picture in grey levels; glaring light is compressed and keeps its hue."""
     rows, columns, _ = colours.shape

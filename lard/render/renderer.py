@@ -1,6 +1,6 @@
 """Perspective views of ground imagery draped over an airport's surface: any pose, any pinhole camera."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +10,20 @@ from lard.errors import DataError, SourceError
 from lard.geodesy import curvature_radii, enu_from_ecef, geodetic_from_ecef, to_enu
 from lard.ground.pyramid import GroundPyramid
 from lard.ground.terrain.surface import Surface, map_polynomial, quadric
-from lard.render import kernels as kernel
 from lard.render.atmosphere import Atmosphere, air_vector, sky_palette
 from lard.render.conditions import Conditions
+from lard.render.kernels import drawing, film
+from lard.render.kernels.layout import TILE, VIEW, View
 from lard.render.terrain_march import start_depths
 from lard.tables import frame_rng
 
 Array = NDArray[np.float64]
 
 RENDERER_VERSION = "3"
-"""Changes whenever the same inputs give other pixels, so that kept images are rendered again."""
+"""Raised whenever the same inputs give other pixels, so that kept images are rendered again.
+
+tests/test_render_version.py holds small pictures of this version and tells when it must be raised.
+"""
 _NONE = np.zeros((0, 0))
 
 
@@ -33,46 +37,54 @@ class Quality:
     zone_margin_m: float = 12.0
 
 
-def view_vector(surface: Surface, pose: Poses, camera: Camera, quality: Quality) -> Array:
-    """Everything the kernels need to know about one view, in their layout."""
+def view_record(surface: Surface, pose: Poses, camera: Camera, quality: Quality) -> View:
+    """Everything the kernels need to know about one view: a record of VIEW."""
     if len(pose) != 1:
         raise DataError(f"a view needs one pose, got {len(pose)}")
     if pose.earth != surface.earth:
         raise DataError(f"pose on earth model {pose.earth}, surface on {surface.earth}; build both on one")
+    view = np.zeros((), VIEW)[()]
+    for field in fields(camera):
+        view[field.name] = getattr(camera, field.name)
+    view["fold_radius"] = camera.fold_radius
+    view["zone_margin_m"] = quality.zone_margin_m
+    view["lod_bias"], view["max_taps"] = quality.lod_bias, quality.max_taps
+    _put_surface(view, surface)
+    _put_pose(view, surface, pose)
+    return view
+
+
+def _put_surface(view: View, surface: Surface) -> None:
+    """The earth around the surface's origin, and its grids of heights."""
+    lat0, lon0, earth = surface.lat0_deg, surface.lon0_deg, surface.earth
+    zero, half, _ = quadric(lat0, lon0, 0.0, earth)
+    view["drop"] = zero[0, 0], zero[1, 1], zero[2, 2], half[2], zero[1, 2]
+    view["prime_m"], view["meridian_m"] = surface.radii_m
+    view["polynomial"] = map_polynomial(lat0, lon0, earth)
+    view["z_far_m"] = surface.z_far_m
+    view["near_x_m"], view["near_y_m"], view["near_step_m"] = surface.x_min_m, surface.y_min_m, surface.step_m
+    view["far_x_m"], view["far_y_m"] = surface.far_x_min_m, surface.far_y_min_m
+    view["far_step_m"] = surface.far_step_m
+
+
+def _put_pose(view: View, surface: Surface, pose: Poses) -> None:
+    """The camera's place and attitude, the shell at z_far and the horizon as seen from there."""
     rotation, origin = cam_from_ecef(pose)
     lat0, lon0, earth = surface.lat0_deg, surface.lon0_deg, surface.earth
     position = to_enu(origin, lat0, lon0, 0.0, earth)[0]
     local = enu_from_ecef(lat0, lon0)
     matrix, b, c = quadric(lat0, lon0, surface.z_far_m, earth)
-    shell = matrix @ position + b
     level = float(position @ matrix @ position + 2 * b @ position + c)
     above_m = float(pose.alt_m[0]) - surface.z_far_m
     if level <= 0:
         raise DataError(f"the camera lies {-above_m:.1f} m below the ground at {surface.z_far_m:.1f} m")
-    zero, half, _ = quadric(lat0, lon0, 0.0, earth)
+    view["camera_m"], view["rotation"] = position, rotation[0] @ local.T
+    view["shell_matrix"], view["shell"], view["shell_level"] = matrix, matrix @ position + b, level
     radius = float(np.mean(curvature_radii(lat0, earth))) + surface.z_far_m
-    view = np.zeros(kernel.VIEW_SIZE)
-    view[kernel.FX : kernel.CY + 1] = camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px
-    view[kernel.K1 : kernel.K3 + 1] = camera.k1, camera.k2, camera.k3
-    view[kernel.CAMERA : kernel.CAMERA + 3] = position
-    view[kernel.ROTATION : kernel.ROTATION + 9] = (rotation[0] @ local.T).ravel()
-    view[kernel.SHELL : kernel.SHELL + 4] = *shell, level
-    view[kernel.SHELL_MATRIX : kernel.SHELL_MATRIX + 6] = matrix[np.triu_indices(3)]
-    view[kernel.DROP : kernel.DROP + 5] = zero[0, 0], zero[1, 1], zero[2, 2], half[2], zero[1, 2]
-    view[kernel.PRIME], view[kernel.MERIDIAN] = surface.radii_m
-    view[kernel.POLYNOMIAL : kernel.POLYNOMIAL + 7] = map_polynomial(lat0, lon0, earth)
-    view[kernel.Z_FAR : kernel.GRID_STEP + 1] = (
-        surface.z_far_m, surface.x_min_m, surface.y_min_m, surface.step_m,
-    )  # fmt: skip
-    view[kernel.FAR_X : kernel.FAR_STEP + 1] = surface.far_x_min_m, surface.far_y_min_m, surface.far_step_m
-    view[kernel.HORIZON_M] = np.sqrt(2 * radius * above_m + above_m**2)
-    view[kernel.HORIZON_RAD] = -np.arccos(radius / (radius + above_m))
+    view["horizon_m"] = np.sqrt(2 * radius * above_m + above_m**2)
+    view["horizon_rad"] = -np.arccos(radius / (radius + above_m))
     lat, lon, _ = geodetic_from_ecef(origin[0], earth)
-    view[kernel.UP : kernel.UP + 3] = local @ enu_from_ecef(lat, lon)[2]
-    view[kernel.ZONE_MARGIN_M] = quality.zone_margin_m
-    view[kernel.WIDTH_PX], view[kernel.HEIGHT_PX] = camera.width_px, camera.height_px
-    view[kernel.LOD_BIAS], view[kernel.MAX_TAPS] = quality.lod_bias, quality.max_taps
-    return view
+    view["up"] = local @ enu_from_ecef(lat, lon)[2]
 
 
 def render_frame(
@@ -109,7 +121,7 @@ def render_colours(
 def develop(colours: NDArray[np.float32], conditions: Conditions) -> NDArray[np.uint8]:
     """Exposed, noisy 8-bit picture of a (height, width, 3) picture in grey levels."""
     image = np.empty(colours.shape, np.uint8)
-    kernel.develop(
+    film.develop(
         np.ascontiguousarray(colours, np.float32), 0, conditions.gain, conditions.noise_sigma,
         _noise_words(conditions), image,
     )  # fmt: skip
@@ -149,12 +161,12 @@ def _draw(
             f"{ground.folder}: its origin {ground.lat0_deg}, {ground.lon0_deg} is not the surface's "
             f"{surface.lat0_deg}, {surface.lon0_deg}; build the surface at the ground's origin"
         )
-    view = view_vector(surface, pose, camera, quality)
+    view = view_record(surface, pose, camera, quality)
     ground.trim()
     start = start_depths(view, surface, quality.supersample) if surface.far_height_m.size else _NONE
-    band, bands = 0, -(-camera.height_px // kernel.TILE)
+    band, bands = 0, -(-camera.height_px // TILE)
     while True:
-        band = kernel.draw(
+        band = drawing.draw(
             band, image, colours, conditions.gain, conditions.noise_sigma, _noise_words(conditions),
             quality.supersample, view, surface.height_m, surface.far_height_m, start, surface.strips,
             ground.texels, ground.blocks, ground.table, ground.far_colour, atmosphere.sky, atmosphere.air,

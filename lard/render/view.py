@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lard.airports.model import Airport
 from lard.camera import Camera, Poses
+from lard.ground.objects import Objects, load_objects
 from lard.ground.pyramid import GroundPyramid, load_ground
 from lard.ground.terrain.dem import Dem
 from lard.ground.terrain.surface import Surface, map_from_geodetic, surface_of
@@ -24,7 +25,7 @@ from lard.render.lights import LightField, lights_of
 from lard.render.rain import add_drops, add_streaks, wet_runways
 from lard.render.relief import relief_raster
 from lard.render.renderer import Quality, develop, render_colours, render_frame
-from lard.render.shadows import Objects, load_objects, shade_near
+from lard.render.shadows import shade_near
 
 _NOISE_AT_NIGHT = 3.0
 _NEAR_M = 2500.0  # farther, shadows are drawn from coarser cells

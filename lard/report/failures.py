@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.report.thumbs import thumbnail
+from lard.score.boxes import iou, share_inside
 
 Array = NDArray[np.float64]
 IOU = 0.5
@@ -76,33 +77,13 @@ def judge(
     best = overlap.max(axis=0)
     # what touches an ignorable runway is no false alarm, as in the scoring
     crowd = [k for k, note in enumerate(notes) if note.get("iscrowd")]
-    covered = _inside(np.array([notes[k]["bbox"] for k in crowd], np.float64), detected)
-    touched: list[bool] = (covered.max(axis=0) >= IOU).tolist()
+    covered = share_inside(detected, np.array([notes[k]["bbox"] for k in crowd], np.float64).reshape(-1, 4))
+    touched: list[bool] = (covered.max(axis=1, initial=0.0) >= IOU).tolist()
     alarms = [row for k, row in enumerate(rows) if row["score"] >= 0.5 and best[k] < IOU and not touched[k]]
     missed = [
         note for k, note in enumerate(notes) if not note.get("iscrowd") and overlap[k].max(initial=0.0) < IOU
     ]
     return alarms, missed
-
-
-def iou(a: Array, b: Array) -> Array:
-    """Intersection over union (n, m) of boxes x, y, width, height."""
-    common = _common(a, b)
-    area = (a[:, 2] * a[:, 3])[:, None] + (b[:, 2] * b[:, 3])[None, :] - common
-    return np.asarray(common / np.maximum(area, 1e-12))
-
-
-def _inside(a: Array, b: Array) -> Array:
-    """Share (n, m) of each box of b that lies in each box of a."""
-    if not len(a):
-        return np.zeros((1, len(b)))
-    return np.asarray(_common(a, b) / np.maximum(b[:, 2] * b[:, 3], 1e-12)[None, :])
-
-
-def _common(a: Array, b: Array) -> Array:
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, :2] + a[:, None, 2:], b[None, :, :2] + b[None, :, 2:])
-    return np.asarray(np.prod(np.maximum(high - low, 0.0), axis=2))
 
 
 def _picture(

@@ -139,7 +139,7 @@ def picture_svg(run: Run) -> str:
         left.set_title("runways visible per frame")
         left.set_ylabel("frames")
         if "boxes" in data.parts and data.labels is not None:
-            from lard.quality.checks_images import required_labels
+            from lard.quality.labels import required_labels
 
             labels = required_labels(data)
             width = np.maximum((labels["x_max_px"] - labels["x_min_px"]).to_numpy(), 0.1)

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lard.detect.boxes import iou_matrix
 from lard.detect.checkpoint import Checkpoint
 from lard.detect.data import Picture, load_image
-from lard.detect.decode import to_input
-from lard.detect.loss import flatten, locations_px
+from lard.detect.decode import boxes_of, to_input
+from lard.detect.loss import flatten
 from lard.errors import ModelError
+from lard.score.boxes import extents, iou
 
 SLACK = 1e-4
 """Share of a radius given up for float32 arithmetic."""
@@ -44,23 +44,19 @@ def logit_threshold(score: float, temperature: float) -> float:
 
 
 @torch.inference_mode()
-def firing(checkpoint: Checkpoint, picture: Picture, score: float, iou: float = 0.5) -> Firing:
+def firing(checkpoint: Checkpoint, picture: Picture, score: float, least_iou: float = 0.5) -> Firing:
     """What fires on a clean picture at a score threshold; a location serves its best runway only."""
     net = checkpoint.net
     pixels = to_input(load_image(picture), net.spec.strides_px[-1])
-    logits, distances, _ = flatten(net(pixels))
-    above = logits[0].double().numpy() - logit_threshold(score, net.spec.temperature)
+    levels = net(pixels)
+    above = flatten(levels)[0][0].double().numpy() - logit_threshold(score, net.spec.temperature)
     fired = np.flatnonzero(above > 0)
-    points = np.concatenate(
-        [locations_px(pixels.shape[2], pixels.shape[3], stride) for stride in net.spec.strides_px]
-    )[fired]
-    sides = distances[0].double().numpy()[fired]
-    boxes = np.concatenate((points - sides[:, :2], points + sides[:, 2:]), axis=1).astype(np.float64)
+    boxes = boxes_of(levels, net.spec.strides_px)[0].double().numpy()[fired]
     wanted = picture.boxes[~picture.ignored]
     owners = np.full(len(above), -1)
     if len(wanted) and len(fired):
-        overlap = iou_matrix(boxes, wanted)
-        good = overlap.max(axis=1) >= iou
+        overlap = iou(extents(boxes), extents(wanted))
+        good = overlap.max(axis=1) >= least_iou
         owners[fired[good]] = overlap.argmax(axis=1)[good]
     costs = np.array([float((above[owners == runway] ** 2).sum()) for runway in range(len(wanted))])
     return Firing(costs, float((above[fired] ** 2).sum()), owners)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.detect.boxes import iou_matrix
 from lard.errors import DataError
+from lard.score.boxes import corners, iou
 
 Method = Literal["additive", "multiplicative"]
 
@@ -31,7 +31,7 @@ class Margins:
 
 
 def matched_pairs(
-    truth: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], score: float, iou: float = 0.5
+    truth: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], score: float, least_iou: float = 0.5
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Predicted and true boxes (n, 4) of the required runways that a detection of that score matches."""
     by_image: dict[int, list[Sequence[float]]] = {}
@@ -43,17 +43,12 @@ def matched_pairs(
         found = by_image.get(int(note["image_id"]))
         if note.get("iscrowd", 0) or not found:
             continue
-        box, boxes = corners(np.array([note["bbox"]])), corners(np.array(found))
-        overlap = iou_matrix(boxes, box)[:, 0]
-        if overlap.max() >= iou:
+        box, boxes = np.array([note["bbox"]], np.float64), np.array(found, np.float64)
+        overlap = iou(boxes, box)[:, 0]
+        if overlap.max() >= least_iou:
             predicted.append(boxes[overlap.argmax()])
             wanted.append(box[0])
-    return np.array(predicted).reshape(-1, 4), np.array(wanted).reshape(-1, 4)
-
-
-def corners(xywh: NDArray[np.float64]) -> NDArray[np.float64]:
-    """x, y, width, height -> corner pairs: (n, 4)."""
-    return np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), axis=1)
+    return corners(np.array(predicted).reshape(-1, 4)), corners(np.array(wanted).reshape(-1, 4))
 
 
 def calibrate(

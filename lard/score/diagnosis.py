@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lard.detect.boxes import iou_matrix
+from lard.score.boxes import Floats, corners, iou
 from lard.score.evaluation import Evaluation
 
 BINS = 10
 IOU = 0.5
-Floats = NDArray[np.float64]
 
 
 def calibration(evaluation: Evaluation) -> dict[str, Any]:
@@ -84,7 +82,7 @@ def confusion(evaluation: Evaluation, score: float) -> dict[str, Any]:
         images += 1
         rows = evaluation.detections_of([image_id])
         rows = rows[evaluation.scores[rows] >= score]
-        overlap = iou_matrix(_corners(evaluation.boxes[rows]), _corners(_boxes(notes)))
+        overlap = iou(evaluation.boxes[rows], _boxes(notes))
         owner = np.where(overlap.max(axis=1) >= IOU, overlap.argmax(axis=1), -1)
         found = set(owner.tolist())
         best = int(owner[0]) if len(owner) else None
@@ -118,7 +116,7 @@ def localisation(evaluation: Evaluation, score: float) -> dict[str, Any]:
     if not len(rows):
         return {"matched": 0, "score": score}
     runway = found.taken[0][rows]
-    detected, wanted = _corners(evaluation.boxes[rows]), _corners(evaluation.runways[runway])
+    detected, wanted = corners(evaluation.boxes[rows]), corners(evaluation.runways[runway])
     side = np.abs(detected - wanted)
     corner = np.mean(
         [np.hypot(side[:, x], side[:, y]) for x in (0, 2) for y in (1, 3)], axis=0
@@ -154,10 +152,6 @@ def _rays(points_px: Floats, intrinsics: Floats) -> Floats:
 
 def _boxes(notes: list[Any]) -> Floats:
     return np.array([note["bbox"] for note in notes], np.float64).reshape(-1, 4)
-
-
-def _corners(xywh: Floats) -> Floats:
-    return np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), axis=1)
 
 
 def _centre(boxes: Floats) -> Floats:

@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.errors import DataError
-from lard.tables import read_json, sha256_file
+from lard.intake.coco import read_coco
+from lard.tables import sha256_file
 
 REQUIRED, IGNORED, ABSENT = 0, 1, 2
 """Roles of a runway: to be found; neither rewarded nor punished; not there, so that finding it is wrong."""
+
+SHOWN = 8
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -60,31 +63,37 @@ def read_truth(paths: Paths) -> dict[str, Any]:
     return joined
 
 
-def _read(path: Path) -> dict[str, Any]:
-    document = read_json(path)
-    if not isinstance(document, dict) or not {"images", "annotations", "categories"} <= set(document):
-        raise DataError(f"{path}: not a COCO detection file; expected images, annotations and categories")
+def _read(path: Path) -> Mapping[str, Any]:
+    """A COCO file that can be scored against: no faults, one category, ids and sizes whole numbers."""
+    coco = read_coco(path)
+    document = coco.document
     if not document["images"]:
         raise DataError(f"{path}: no images; expected at least one")
     if len(document["categories"]) != 1:
         raise DataError(f"{path}: {len(document['categories'])} categories; expected one, the runway")
-    try:
-        known = {int(image["id"]) for image in document["images"]}
-        for note in document["annotations"]:
-            if int(note["image_id"]) not in known:
-                raise DataError(f"{path}: an annotation is of image {note['image_id']}, which is not there")
-            _, _, width, height = (float(value) for value in note["bbox"])
-            if not (width >= 0 and height >= 0):
-                raise DataError(f"{path}: a box of {width:g} x {height:g} px in image {note['image_id']}")
-        if len(known) < len(document["images"]):
-            raise DataError(f"{path}: two images have the same id")
-        for image in document["images"]:
-            str(image["file_name"]), int(image["width"]), int(image["height"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path}: not a COCO detection file ({error!r}); write it with lard export coco"
-        ) from error
+    faults = [f"{fault.place}: {fault.message}" for fault in coco.faults]
+    for image in coco.images:
+        faults += _unwhole(image, ("id", "width", "height"), f"image {image['id']}")
+    for k, note in coco.annotations:
+        faults += _unwhole(note, ("id",) if "id" in note else (), f"annotations[{k}]")
+    if faults:
+        lines = [
+            f"{path}: not a COCO detection file ({fault}); write it with lard export coco"
+            for fault in faults[:SHOWN]
+        ]
+        more = [f"and {len(faults) - SHOWN} more faults"] if len(faults) > SHOWN else []
+        raise DataError("\n".join(lines + more))
     return document
+
+
+def _unwhole(item: Mapping[str, Any], keys: Sequence[str], where: str) -> list[str]:
+    """A fault for each key whose value is no whole number."""
+    values = {key: item.get(key) for key in keys}
+    return [
+        f"{where}: {key} {value!r} is no whole number"
+        for key, value in values.items()
+        if not isinstance(value, int | float) or value % 1 != 0
+    ]
 
 
 def image_path(dataset: Path, file_name: str) -> Path:

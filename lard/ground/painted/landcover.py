@@ -3,12 +3,12 @@
 import math
 from dataclasses import dataclass, replace
 
-import numba as nb
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from lard.compiled import compiled
 from lard.ground.painted.landcover_kernel import COARSE_PX, land_kernel
 from lard.ground.painted.noise import add_octave, fade, fractal, lattice
 from lard.ground.painted.palette import Palette, colour_table
@@ -61,7 +61,7 @@ class LandSetting:
     rivers: bool
 
 
-@nb.njit(cache=True)
+@compiled()
 def _sample(
     out: NDArray[np.float32],
     x0: float,

@@ -2,10 +2,10 @@
 
 import math
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.compiled import compiled
 from lard.ground.painted.landcover_parts import band, crown, lot, orchard, parcel, ramp
 from lard.ground.painted.noise import unit
 from lard.ground.tiles import HEIGHT_UNIT_M
@@ -21,7 +21,7 @@ STORE = 8192
 """Parcels remembered while a tile is painted, so that the next row need not split again."""
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _parcel_record(
     e: Array,
     u: float,
@@ -59,7 +59,7 @@ def _parcel_record(
     e[14] = 6.0 + 4.0 * unit(key, 9, seed)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def land_kernel(
     image: NDArray[np.uint8],
     done: NDArray[np.uint8],

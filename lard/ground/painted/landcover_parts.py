@@ -2,28 +2,28 @@
 
 import math
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.compiled import compiled
 from lard.ground.painted.noise import hash32, unit
 
 Array = NDArray[np.float64]
 
 
-@nb.njit(cache=True, inline="always")
+@compiled(inline="always")
 def ramp(distance_m: float, per_m: float) -> float:
     """Coverage of a pixel whose centre lies this far inside an edge; per_m = pixels per metre."""
     return min(max(distance_m * per_m + 0.5, 0.0), 1.0)
 
 
-@nb.njit(cache=True, inline="always")
+@compiled(inline="always")
 def band(distance_m: float, half_m: float, per_m: float) -> float:
     """Coverage of a pixel by a band of given half width about distance 0, exact for thin bands too."""
     return max(ramp(half_m + distance_m, per_m) + ramp(half_m - distance_m, per_m) - 1.0, 0.0)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def crown(x: float, y: float, per_m: float, seed: int, near: Array) -> tuple[float, float]:
     """Dome (below 0 between trees, 1 at a top) and tone (-0.5..0.5) of the crown over a place.
 
@@ -51,7 +51,7 @@ def crown(x: float, y: float, per_m: float, seed: int, near: Array) -> tuple[flo
     return best, tone
 
 
-@nb.njit(cache=True)
+@compiled()
 def orchard(u: float, v: float, pitch_m: float, per_m: float) -> float:
     """Coverage by trees planted in rows, about 0.38 on average."""
     du, dv = u / pitch_m, v / (0.8 * pitch_m)
@@ -59,7 +59,7 @@ def orchard(u: float, v: float, pitch_m: float, per_m: float) -> float:
     return ramp(0.311 * pitch_m - math.hypot(du, dv), per_m)
 
 
-@nb.njit(cache=True)
+@compiled()
 def parcel(u: float, v: float, cell: float, splits: int, seed: int) -> tuple[float, float, float, float, int]:
     """Return the parcel (u0, u1, v0, v1, id) that holds a point: a square cell split again and again."""
     ci, cj = math.floor(u / cell), math.floor(v / cell)
@@ -90,7 +90,7 @@ def parcel(u: float, v: float, cell: float, splits: int, seed: int) -> tuple[flo
     return u0, u1, v0, v1, key
 
 
-@nb.njit(cache=True)
+@compiled()
 def lot(
     pu: float,
     pv: float,

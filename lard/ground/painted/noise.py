@@ -2,9 +2,10 @@
 
 import math
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+
+from lard.compiled import compiled
 
 MASK = 0xFFFFFFFF
 FADE_START_PX = 2.0
@@ -13,7 +14,7 @@ FADE_END_PX = 4.5
 """An octave whose wavelength is above this many pixels contributes fully."""
 
 
-@nb.njit(cache=True)
+@compiled()
 def hash32(ix: int, iy: int, seed: int) -> int:
     """Return 32 well mixed bits of two integers and a seed."""
     h = (ix * 73856093) ^ (iy * 19349663) ^ (seed * 83492791)
@@ -22,13 +23,13 @@ def hash32(ix: int, iy: int, seed: int) -> int:
     return h ^ (h >> 16)
 
 
-@nb.njit(cache=True)
+@compiled()
 def unit(ix: int, iy: int, seed: int) -> float:
     """Return a hash as a float in [0, 1)."""
     return hash32(ix, iy, seed) * 2.3283064365386963e-10
 
 
-@nb.njit(cache=True)
+@compiled()
 def lattice(i0: int, j0: int, rows: int, columns: int, seed: int) -> NDArray[np.float32]:
     """Return lattice values in [-1, 1] for nodes (i0 + column, j0 + row), shape (rows, columns)."""
     out = np.empty((rows, columns), np.float32)
@@ -45,7 +46,7 @@ def fade(wavelength_m: float, gsd_m: float) -> float:
     return t * t * (3.0 - 2.0 * t)
 
 
-@nb.njit(cache=True)
+@compiled()
 def add_octave(
     out: NDArray[np.float32],
     x0_m: float,

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.compiled import compiled
 from lard.ground.painted.noise import fade, unit
 from lard.ground.tiles import HEIGHT_UNIT_M
 
@@ -82,7 +82,7 @@ def paint(
         _paint_kernel(image, done, x0_m, y0_m, gsd_m, rows[near], seed, fade(1.4, gsd_m), fade(6.0, gsd_m))
 
 
-@nb.njit(cache=True)
+@compiled()
 def _smooth(x: float, y: float, wavelength: float, seed: int) -> float:
     """Value noise in [-1, 1] at one point."""
     u, v = x / wavelength, y / wavelength
@@ -95,12 +95,12 @@ def _smooth(x: float, y: float, wavelength: float, seed: int) -> float:
     return 2.0 * (below + (above - below) * fv) - 1.0
 
 
-@nb.njit(cache=True)
+@compiled()
 def _edge(distance: float, g: float) -> float:
     return min(max(distance / g + 0.5, 0.0), 1.0)
 
 
-@nb.njit(cache=True)
+@compiled()
 def _joint(position: float, pitch: float, half: float, g: float) -> float:
     """Coverage by thin lines at every multiple of the pitch."""
     d = position / pitch
@@ -108,7 +108,7 @@ def _joint(position: float, pitch: float, half: float, g: float) -> float:
     return max(_edge(half + d, g) + _edge(half - d, g) - 1.0, 0.0)
 
 
-@nb.njit(cache=True)
+@compiled()
 def _asphalt(
     s: float, t: float, x: float, y: float, g: float, seed: int, fine: float, coarse: float, grain: float
 ) -> float:
@@ -128,7 +128,7 @@ def _asphalt(
     return tone
 
 
-@nb.njit(cache=True)
+@compiled()
 def _concrete(
     s: float, t: float, x: float, y: float, g: float, seed: int, fine: float, coarse: float, grain: float
 ) -> float:
@@ -142,7 +142,7 @@ def _concrete(
     return tone
 
 
-@nb.njit(cache=True)
+@compiled()
 def _rubber(s: float, t: float, x: float, y: float, reach: float, seed: int) -> float:
     """Opacity of tyre rubber: two broad wheel tracks, strongest a third of the way along."""
     if s < 0.0 or s > reach:
@@ -155,7 +155,7 @@ def _rubber(s: float, t: float, x: float, y: float, reach: float, seed: int) -> 
     return along * min(across, 1.0) * streak
 
 
-@nb.njit(cache=True)
+@compiled()
 def _paint_kernel(
     image: NDArray[np.uint8],
     done: NDArray[np.uint8],

@@ -1,1 +1,1 @@
-"""Pictures made elsewhere (simulator screenshots, Earth Studio footage, video frames), matched to their poses."""
+"""Pictures made elsewhere (screenshots, Earth Studio footage, video frames), matched to their poses."""

@@ -1,0 +1,70 @@
+"""`lard train`: detectors from datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lard.cli.benchmark import CONFIG, DATA, parameters
+
+
+@click.command()
+@click.argument("model")
+@DATA
+@CONFIG
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the checkpoint [default: models/MODEL]."
+)
+@click.option(
+    "--loaders", type=click.IntRange(0), default=0, show_default=True, help="Threads that cut crops ahead."
+)
+@click.option(
+    "--tensorboard", type=click.Path(file_okay=False, path_type=Path), help="Folder for event files."
+)
+def train(
+    model: str,
+    datasets: tuple[Path, ...],
+    config: Path | None,
+    out: Path | None,
+    loaders: int,
+    tensorboard: Path | None,
+) -> None:
+    """Train MODEL on the training split and write checkpoint.pt and log.csv.
+
+    MODEL is a name in the models section of the parameter file or one of these presets:
+
+    \b
+      fcos-s, fcos-m, fcos-l
+          plain FCOS, from narrow to the width of a ResNet-18
+      lip-fcos-s, lip-fcos-m, lip-fcos-l
+          1-Lipschitz, accurate: focal loss on ten times the logit
+      lip-fcos-s-robust, lip-fcos-m-robust, lip-fcos-l-robust
+          1-Lipschitz, robust: hinge at margin 0.5 and Kantorovich-Rubinstein
+
+    An interrupted run goes on from its last saved step when started again with the same parameters. Under
+    torchrun its processes share each batch, in the place of train.processes.
+
+    \b
+    Examples:
+      lard train fcos-s --data data/ortho
+      lard train lip-fcos-s-robust --data data/ortho --config params.yaml --out models/robust
+      lard train fcos-m --data data/ortho --data data/flightgear --loaders 8 --tensorboard runs
+      torchrun --no-python --nproc-per-node 4 lard train fcos-l --data data/ortho
+    """
+    from lard.detect.train import train as run
+
+    params = parameters(config)
+    folder = out or Path("models") / model
+    click.echo(
+        run(
+            model,
+            params.model(model),
+            params.train,
+            datasets,
+            folder,
+            folder.parent / ".resume" / folder.name,
+            loaders=loaders,
+            tensorboard=tensorboard,
+        )
+    )

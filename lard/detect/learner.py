@@ -1,0 +1,109 @@
+"""A network that learns on one process: its answers, its gradients shared with the others, and one step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from lard.detect.batches import Batch
+from lard.detect.config import ModelSpec, TrainSpec
+from lard.detect.crew import total
+from lard.detect.fcos import Detector, Level, build, channels_last
+from lard.detect.loss import TERMS, detection_loss
+from lard.detect.ortho import retract_all
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """A network, the running average of its weights, and the optimiser with the parameters it moves."""
+
+    spec: ModelSpec
+    plan: TrainSpec
+    device: torch.device
+    net: Detector
+    average: Detector
+    optimiser: torch.optim.Optimizer
+    parameters: list[nn.Parameter]
+
+    def answers(self, images: Tensor) -> list[Level]:
+        """The network's answers in float32, computed in the precision of the plan."""
+        half = self.plan.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            levels = self.net(images)
+        return [
+            Level(a.float(), b.float(), None if c is None else c.float()) for a, b, c in levels
+        ]  # losses are summed in float32
+
+
+def new_learner(spec: ModelSpec, plan: TrainSpec, device: torch.device) -> Learner:
+    """The same untrained network, known from the seed, on every process."""
+    torch.set_num_threads(1)  # processes scale better than threads here, and bytes depend on the threads
+    cv2.setNumThreads(1)
+    torch.manual_seed(plan.seed)
+    net = channels_last(build(spec).to(device))
+    average = channels_last(build(spec).to(device))
+    average.load_state_dict(net.state_dict())
+    kernels = [parameter for parameter in net.parameters() if parameter.ndim == 4]
+    others = [parameter for parameter in net.parameters() if parameter.ndim != 4]
+    optimiser = torch.optim.AdamW(
+        [{"params": kernels, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        lr=spec.learning_rate,
+    )
+    return Learner(spec, plan, device, net, average, optimiser, kernels + others)
+
+
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Share of the peak learning rate: linear warm-up, then a cosine down to 2 %."""
+    rising = max(1, round(warmup * steps))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+def backward(learner: Learner, batch: Batch) -> Tensor:
+    """Compute the gradients of this process's crops; returns TERMS of the loss, summed over all: (3,)."""
+    learner.net.train()
+    learner.optimiser.zero_grad(set_to_none=True)
+    positives = total((batch.targets.objectness == 1).sum()[None].float())
+    terms = detection_loss(learner.answers(batch.images), batch.targets, learner.spec, float(positives[0]))
+    torch.stack(list(terms.values())).sum().backward()
+    none = torch.zeros((), device=learner.device)
+    return total(torch.stack([terms.get(name, none).detach() for name in TERMS])).cpu()
+
+
+def share_gradients(learner: Learner) -> float:
+    """Sum the gradients of all processes in one message and clip them; returns their norm before."""
+    if dist.is_initialized():
+        for parameter in learner.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        flat = total(torch.cat([p.grad.flatten() for p in learner.parameters if p.grad is not None]))
+        place = 0
+        for parameter in learner.parameters:
+            assert parameter.grad is not None
+            parameter.grad.copy_(flat[place : place + parameter.numel()].view_as(parameter))
+            place += parameter.numel()
+    return float(nn.utils.clip_grad_norm_(learner.parameters, learner.plan.clip_norm))
+
+
+def move(learner: Learner, step: int, rate: float) -> None:
+    """Move the weights along their gradients, orthogonal kernels back to orthogonal ones, and the average."""
+    for group in learner.optimiser.param_groups:
+        group["lr"] = rate
+    learner.optimiser.step()
+    retract_all(learner.net)
+    _follow(learner, step)
+
+
+@torch.no_grad()
+def _follow(learner: Learner, step: int) -> None:
+    """Exponential average of weights and statistics, quicker in the first steps."""
+    decay = min(learner.plan.ema, (1 + step) / (10 + step))
+    averaged, current = learner.average.state_dict(), learner.net.state_dict()
+    floats = [key for key, value in averaged.items() if value.is_floating_point()]
+    torch._foreach_lerp_([averaged[key] for key in floats], [current[key] for key in floats], 1 - decay)

@@ -1,0 +1,86 @@
+"""COCO detection files, and the one reader of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lard.errors import DataError
+from lard.tables import read_json
+
+PARTS = ("images", "annotations", "categories")
+Id = int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class CocoFault:
+    """What is wrong at a place of a COCO file such as `annotations[3]`."""
+
+    place: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coco:
+    """A COCO file: the document as it was written, the images and annotations that are sound, all faults.
+
+    A sound image has id and file_name; a sound annotation, which comes with its place in the file, is of one
+    of them and has a box of four finite numbers x, y, width, height whose sides are not below 0.
+    """
+
+    document: Mapping[str, Any]
+    images: tuple[Mapping[str, Any], ...]
+    annotations: tuple[tuple[int, Mapping[str, Any]], ...]
+    faults: tuple[CocoFault, ...]
+
+
+def is_coco(document: object) -> bool:
+    """Whether a JSON document has the parts of a COCO file."""
+    return isinstance(document, dict) and all(isinstance(document.get(part), list) for part in PARTS)
+
+
+def read_coco(path: str | Path) -> Coco:
+    """Read a COCO file whatever its faults; DataError when it is none."""
+    document = read_json(path)
+    if not is_coco(document):
+        raise DataError(f"{path}: not a COCO detection file; expected {', '.join(PARTS[:2])} and {PARTS[2]}")
+    faults: list[CocoFault] = []
+    known: set[Id] = set()
+    images: list[Mapping[str, Any]] = []
+    for k, image in enumerate(document["images"]):
+        if not isinstance(image, dict) or "file_name" not in image or not isinstance(image.get("id"), Id):
+            faults.append(CocoFault(f"images[{k}]", "an image needs id and file_name"))
+            continue
+        if image["id"] in known:
+            faults.append(CocoFault(f"images[{k}]", f"two images have the same id, {image['id']}"))
+        known.add(image["id"])
+        images.append(image)
+    annotations: list[tuple[int, Mapping[str, Any]]] = []
+    for k, note in enumerate(document["annotations"]):
+        fault = _annotation_fault(note, known)
+        if fault:
+            faults.append(CocoFault(f"annotations[{k}]", fault))
+        else:
+            annotations.append((k, note))
+    return Coco(document, tuple(images), tuple(annotations), tuple(faults))
+
+
+def _annotation_fault(note: object, known: set[Id]) -> str:
+    if not isinstance(note, dict) or "image_id" not in note:
+        return "an annotation needs image_id and bbox"
+    image = note["image_id"]
+    if not isinstance(image, Id) or image not in known:
+        return f"an annotation is of image {image}, which is not there"
+    box: object = note.get("bbox")
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_finite, box)):
+        return f"bbox {box!r} is not x, y, width, height"
+    if box[2] < 0 or box[3] < 0:
+        return f"a box of {box[2]:g} x {box[3]:g} px in image {image}"
+    return ""
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

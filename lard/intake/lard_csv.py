@@ -1,0 +1,173 @@
+"""LARD's label tables, V1 and V2: what their columns are, and the one reader of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lard.errors import DataError
+
+NM_M, FOOT_PER_M = 1852.0, 3.28084
+SEPARATOR = ";"
+V1_LATERAL_APEX_M = 3050.0  # V1 sees the lateral angle from so far beyond the threshold
+LETTERS = ("A", "B", "C", "D")
+SIDES = ("TR", "TL", "BL", "BR")
+METRICS = (
+    "slant_distance", "along_track_distance", "height_above_runway",
+    "lateral_path_angle", "vertical_path_angle",
+)  # fmt: skip
+
+_HEAD = ("image", "height", "width", "type", "original_dataset", "scenario", "airport", "runway")
+_TIMES = ("time_to_landing", "weather", "night", "time")
+
+
+def pixel_columns(corners: Sequence[str]) -> tuple[str, ...]:
+    """Names of the columns of some corners: x and y of each."""
+    return tuple(f"{axis}_{corner}" for corner in corners for axis in "xy")
+
+
+V1_COLUMNS = (*_HEAD, *_TIMES, *METRICS, "yaw", "pitch", "roll", "watermark_height", *pixel_columns(LETTERS))
+V2_COLUMNS = (
+    "uuid", *_HEAD, *_TIMES, "lat_cam", "lon_cam", "alt_cam", "yaw", "pitch", "roll", *METRICS,
+    "watermark_height", "runway_in_cone", *pixel_columns(SIDES),
+)  # fmt: skip
+_TEXTS = {
+    "uuid", "image", "type", "original_dataset", "scenario", "airport", "runway", "weather", "night", "time",
+    "runway_in_cone",
+}  # fmt: skip
+_SYNONYMS = {"lat": "lat_cam", "lon": "lon_cam", "alt": "alt_cam"}
+_FILLED = {"height", "width", *pixel_columns(LETTERS), *pixel_columns(SIDES)}
+# published tables go without the others
+_NEEDED = {"image", "airport", "runway", *_FILLED}
+_MOST_FAULTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class BadCell:
+    """A cell that is not what its column holds; `text` is None where it is empty."""
+
+    line: int
+    column: str
+    text: str | None
+    expected: str
+
+    def __str__(self) -> str:
+        return f"column {self.column}: found {self.text!r}, expected {self.expected}"
+
+
+@dataclass(frozen=True, slots=True)
+class LardCsv:
+    """A label table as found: all of LARD's columns in their order, null where a cell is empty or no number.
+
+    `layout` holds the faults of header and lines, each with its line; a table that has some is empty.
+    """
+
+    version: str
+    table: pl.DataFrame
+    unknown: tuple[str, ...]
+    layout: tuple[tuple[int, str], ...]
+    cells: tuple[BadCell, ...]
+
+
+def read_lard_csv(path: str | Path) -> pl.DataFrame:
+    """Read a sound V1 or V2 label table, texts "" where it has none; DataError lists every fault by line."""
+    found = open_lard_csv(path)
+    columns = V1_COLUMNS if found.version == "v1" else V2_COLUMNS
+    faults = [
+        (1, f"unknown column {name!r}; expected LARD's columns {', '.join(columns)}")
+        for name in found.unknown
+    ]
+    faults += [*found.layout, *((cell.line, str(cell)) for cell in found.cells)]
+    if faults:
+        lines = [f"{path}:{line}: {message}" for line, message in faults[:_MOST_FAULTS]]
+        more = len(faults) - _MOST_FAULTS
+        raise DataError("\n".join([*lines, f"... and {more} more"] if more > 0 else lines))
+    return found.table.with_columns(pl.col(pl.String).fill_null(""))
+
+
+def open_lard_csv(path: str | Path) -> LardCsv:
+    """Read a label table whatever its faults; DataError only when it is no text parted by semicolons."""
+    path = Path(path)
+    lines = _lines(path)
+    names = _names(path, lines)
+    version, columns = ("v1", V1_COLUMNS) if "x_A" in names else ("v2", V2_COLUMNS)
+    layout = _layout_faults(names, columns, lines)
+    raw = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+    if not layout and len(lines) > 1:
+        try:
+            raw = pl.read_csv(
+                path,
+                separator=SEPARATOR,
+                infer_schema=False,
+                has_header=False,
+                skip_rows=1,
+                new_columns=names,
+            )
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"{path}: not a readable CSV table ({str(error).splitlines()[0]})") from error
+    cells: list[BadCell] = []
+    table = pl.DataFrame([_column(raw, name, cells) for name in columns])
+    return LardCsv(
+        version, table, tuple(name for name in names if name not in columns), tuple(layout), tuple(cells)
+    )
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such label table") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a readable UTF-8 text file ({error})") from error
+
+
+def _names(path: Path, lines: Sequence[str]) -> list[str]:
+    first = lines[0] if lines else ""
+    header = first.split(SEPARATOR)
+    if len(header) == 1:
+        found = next((name for mark, name in ((",", "commas"), ("\t", "tabs")) if mark in first), "none")
+        raise DataError(
+            f"{path}:1: no semicolon in the header (separator found: {found}); LARD's is {SEPARATOR!r}"
+        )
+    names = [name.strip().strip('"') for name in header]
+    return [_SYNONYMS.get(name, name) for name in names]
+
+
+def _layout_faults(
+    names: Sequence[str], columns: Sequence[str], lines: Sequence[str]
+) -> list[tuple[int, str]]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    faults = [(1, f"column {name!r} occurs twice") for name in twice]
+    missing = sorted(name for name in columns if name in _NEEDED and name not in names)
+    if missing:
+        faults.append((1, f"columns {', '.join(missing)} are missing"))
+    for number, line in enumerate(lines[1:], start=2):
+        fields = line.count(SEPARATOR) + 1
+        if '"' not in line and fields != len(names):
+            faults.append((number, f"{fields} fields, expected {len(names)}"))
+    return faults
+
+
+def _column(raw: pl.DataFrame, name: str, cells: list[BadCell]) -> pl.Series:
+    """A column with its type, null where the file has none; its bad cells are added to the list."""
+    if name not in raw.columns:
+        return pl.Series(name, [None] * len(raw), dtype=pl.String if name in _TEXTS else pl.Float64)
+    text = raw[name]
+    if name in _TEXTS:
+        return text
+    bare = text.str.strip_chars()
+    filled = (text.is_not_null() & (bare != "")).fill_null(False)
+    number = bare.cast(pl.Float64, strict=False)
+    number = pl.select(pl.when(number.is_finite()).then(number)).to_series().alias(name)
+    expected = "a number above 0" if name in ("height", "width") else "a number"
+    bad = filled & number.is_null()
+    if name in _FILLED:
+        bad = bad | ~filled
+    if name in ("height", "width"):
+        bad = bad | (number <= 0).fill_null(False)
+    cells += [BadCell(int(row) + 2, name, text[int(row)], expected) for row in np.flatnonzero(bad.to_numpy())]
+    return number

@@ -1,0 +1,1 @@
+"""The requirements, one module per subject; `lard.quality.catalogue` imports them all."""

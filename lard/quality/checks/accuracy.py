@@ -1,0 +1,147 @@
+"""Accuracy of labels and metadata, each judged along a path that did not make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lard.quality.dataset import Dataset
+from lard.quality.labels import ANGLES, DISTANCES, label_corners, label_name, recomputed_approach, reprojected
+from lard.quality.model import Offence, Outcome
+from lard.quality.registry import check
+
+Array = NDArray[np.float64]
+
+NEAR_M = 1.0  # corners nearer than this to the camera plane need no pixel: they would be astronomical
+
+
+@check(
+    "DQR-A01",
+    "Corners equal an independent re-projection",
+    severity="error",
+    rationale="A wrong rotation, earth model or corner order moves labels where no one looks at them.",
+    objective="accuracy",
+    thresholds={"max_p99_px": 1.0, "max_px": 2.0},
+    needs=("pose", "camera", "corners", "runways"),
+)
+def corners_reprojected(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Distance in pixels of every stated corner to the runway corner projected along a second path."""
+    rows, points_px, depth = reprojected(data)
+    stated = label_corners(data)[rows]
+    missing = np.isnan(stated).any(axis=2)
+    error = np.linalg.norm(stated - points_px, axis=2)
+    in_front, has_pixel = depth > NEAR_M, ~missing
+    # a corner in front without pixels, or behind with pixels, is as wrong as one can be
+    contradiction = (in_front & missing & (depth > NEAR_M + 0.01)) | (has_pixel & (depth <= NEAR_M - 0.01))
+    judged = in_front & has_pixel
+    # far beyond the picture a hair of attitude or position is many pixels, as the square of the distance
+    reach = 4.0 * data.label_geometry.camera["width_px"][:, None]
+    size = np.maximum(np.nanmax(np.abs(points_px), axis=2, initial=0.0), reach) / reach
+    error = np.where(judged, error / size**2, 0.0)
+    worst = error.max(axis=1, initial=0.0)
+    limit, limit99 = float(limits["max_px"]), float(limits["max_p99_px"])
+    p99 = float(np.quantile(error[judged], 0.99)) if judged.any() else 0.0
+    allowed = limit if p99 <= limit99 else limit99
+    offences = []
+    for k in np.flatnonzero((worst > allowed) | contradiction.any(axis=1)):
+        text = f"farthest corner {worst[k]:.2f} px from its re-projection"
+        if contradiction[k].any():
+            text = "corners stated behind the camera are in front of it, or the reverse"
+        else:
+            hint = _corner_hint(stated[k], points_px[k])
+            text += f" ({hint})" if hint else ""
+        offences.append(Offence(label_name(data, int(rows[k])), float(worst[k]), text))
+    largest = float(error[judged].max()) if judged.any() else 0.0
+    message = f"{int(judged.sum())} corners: 99 % within {p99:.3g} px, largest {largest:.3g} px"
+    if not len(rows):
+        return Outcome(None, "no label names a runway of the database")
+    return Outcome(not offences, message, largest, limit, tuple(offences), len(rows))
+
+
+def _corner_hint(stated: Array, expected: Array) -> str:
+    """What may have happened, when one simple story explains the corners."""
+    if np.isnan(stated).any() or np.isnan(expected).any():
+        return ""
+    error = np.linalg.norm(stated - expected, axis=1).max()
+    for order, story in (
+        ([2, 3, 0, 1], "they fit the reciprocal runway end"),
+        ([1, 0, 3, 2], "left and right are exchanged"),
+        ([3, 2, 1, 0], "near and far are exchanged"),
+    ):
+        if np.linalg.norm(stated - expected[order], axis=1).max() < error / 4:
+            return story
+    shift = (stated - expected).mean(axis=0)
+    if np.abs(stated - expected - shift).max() < 0.2 * np.linalg.norm(shift):
+        return f"all corners are shifted by ({shift[0]:+.1f}, {shift[1]:+.1f}) px"
+    return ""
+
+
+@check(
+    "DQR-A03",
+    "Stated approach values equal those of the pose",
+    severity="error",
+    rationale="Zones, slices and ODD verdicts rest on these numbers; a wrong unit or sign spoils them all.",
+    objective="accuracy",
+    thresholds={"max_m": 1.0, "max_deg": 0.02},
+    needs=("pose", "labels", "runways"),
+)
+def metadata_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Recompute distances and angles of every label, and of every frame's target, from the pose."""
+    assert data.labels is not None and data.frames is not None
+    rows, values = recomputed_approach(data)
+    offences, worst, checked = [], 0.0, 0
+    for name in (*DISTANCES, *ANGLES):
+        if name not in data.labels.columns or data.labels[name].null_count() == len(data.labels):
+            continue
+        stated = data.labels[name].cast(pl.Float64).fill_null(np.nan).to_numpy()[rows]
+        gap = _gap(name, stated, values[name])
+        limit = float(limits["max_m" if name in DISTANCES else "max_deg"])
+        checked += len(rows)
+        worst = max(worst, float(np.nanmax(gap / limit, initial=0.0)))
+        for k in np.flatnonzero(~(gap <= limit)):
+            unit = "m" if name in DISTANCES else "deg"
+            text = f"{name} is stated as {stated[k]:.3f}, the pose says {values[name][k]:.3f} {unit}"
+            offences.append(Offence(label_name(data, int(rows[k])), float(gap[k]), text))
+    more, worst_frame, frames = _frame_metadata(data, limits)
+    offences += more
+    checked += frames
+    if not checked:
+        return Outcome(None, "no label or frame with a known runway states approach values")
+    worst = max(worst, worst_frame)
+    message = f"{checked} values of labels and frames; the largest gap is {worst:.2g} times its tolerance"
+    return Outcome(not offences, message, worst, 1.0, tuple(offences), checked)
+
+
+def _gap(name: str, stated: Array, true: Array) -> Array:
+    gap = stated - true
+    if name in ANGLES:
+        gap = (gap + 180.0) % 360.0 - 180.0
+    return np.abs(gap)
+
+
+def _frame_metadata(data: Dataset, limits: Mapping[str, Any]) -> tuple[list[Offence], float, int]:
+    """The drawn approach of each frame against its pose and target runway."""
+    if data.kind != "lard" or "approach" not in data.parts:
+        return [], 0.0, 0  # foreign frames take their approach values from their labels
+    assert data.frames is not None
+    frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
+    view = Dataset(
+        root=data.root, kind=data.kind, name=data.name, frames=frames, labels=frames, odd=data.odd,
+        database=data.database,
+    )  # fmt: skip
+    rows, values = recomputed_approach(view)
+    offences, worst, checked = [], 0.0, 0
+    for name in ("along_track_m", *ANGLES):
+        stated = frames[name].fill_null(np.nan).to_numpy()[rows]
+        gap = _gap(name, stated, values[name])
+        limit = float(limits["max_m" if name in DISTANCES else "max_deg"])
+        checked += len(rows)
+        worst = max(worst, float(np.nanmax(gap / limit, initial=0.0)))
+        for k in np.flatnonzero(~(gap <= limit)):
+            text = f"frames.{name} is {stated[k]:.3f}, the pose says {values[name][k]:.3f}"
+            offences.append(Offence(str(frames["frame_id"][int(rows[k])]), float(gap[k]), text))
+    return offences, worst, checked

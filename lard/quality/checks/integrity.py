@@ -1,0 +1,263 @@
+"""Whether pictures are what their source was meant to produce: whole, lively and free of foreign marks."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lard.quality.dataset import CAMERA, Dataset, posed, sources_of
+from lard.quality.frames import daylit, every, horizons, parallel, subject_of
+from lard.quality.labels import label_name
+from lard.quality.measures.overlay import Still, still_parts
+from lard.quality.measures.tearing import unpacked
+from lard.quality.model import Offence, Outcome
+from lard.quality.registry import check
+
+HORIZON_ROOM = 0.02  # of the height: how far a level horizon may lie from where the pose puts it
+ONE_SIGN = 0.97  # mean sign of a jump along the row, of an edge of the scene that lies across
+PLAIN_SKY = 1.5  # grey levels from row to row
+COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a band, not a tear
+
+
+@check(
+    "DQR-I04",
+    "Pictures decode, have their size, and are not blank, frozen, torn, badly exposed or watermarked",
+    severity="error",
+    rationale="Simulators freeze, tiles fail to load and transfers break off; training goes on regardless.",
+    objective="integrity",
+    thresholds={
+        "min_entropy_bit": 3.0,
+        "min_dim_entropy_bit": 0.5,
+        "min_mean": 15.0,
+        "max_mean": 240.0,
+        "max_clipped": 0.5,
+        "max_flat": 0.6,
+        "min_sharpness": 1.0,
+        "max_jump_ratio": 3.0,
+        "max_jump_share": 0.6,
+        "watermark_px": 0,
+        "overlay_samples": 48,
+    },
+)
+def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """One pass over all pictures; rows that jump; and what stands still in all pictures of a source."""
+    bands, offences = declared_bands(data, limits)
+    offences += labels_in_bands(data, bands)
+    if "images" not in data.parts:
+        if not offences and not any(bands.values()):
+            return Outcome(None, "the dataset has no pictures")
+        text = f"no pictures; {len(offences)} labels reach into the declared watermark bands"
+        return Outcome(not offences, text, float(len(offences)), 0.0, tuple(offences), len(bands))
+    pictures = data.pictures.sort("image")
+    stated: dict[str, tuple[int, int]] = {}
+    if data.frames is not None and "camera" in data.parts:
+        rows = data.frames.select("frame_id", "width_px", "height_px").iter_rows()
+        stated = {data.image_of.get(str(f), ""): (w, h) for f, w, h in rows}
+    dim: set[str] = set()
+    if data.frames is not None:
+        dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
+    before = None
+    for row in pictures.iter_rows(named=True):
+        subject = subject_of(data, row["image"])
+        if row["fault"]:
+            offences.append(Offence(subject, None, f"{row['image']}: {row['fault']}"))
+            before = None
+            continue
+        offences += [
+            Offence(subject, value, text) for value, text in _faults(row, stated, limits, subject in dim)
+        ]
+        if before is not None and before["pixel_hash"] == row["pixel_hash"]:
+            text = f"same pixels as the frame before ({before['image']}): the source was frozen"
+            offences.append(Offence(subject, None, text))
+        before = row
+    offences += torn(data, pictures, bands, limits)
+    still, looked_at = undeclared(data, pictures, bands, int(limits["overlay_samples"]))
+    offences += still
+    good = pictures.filter(pl.col("fault") == "")
+    bad = len({offence.subject for offence in offences} & set(map(str, data.frame_of.values())))
+    message = f"{len(pictures) - bad} of {len(pictures)} pictures are sane"
+    if len(good):
+        entropy, mean = (float(np.min(good[name].to_numpy())) for name in ("entropy_bit", "mean"))
+        message += f"; entropy from {entropy:.1f} bit, mean grey from {mean:.0f}"
+    message += f"; watermarks looked for in {looked_at}" if looked_at else "; too few to look for watermarks"
+    share = max(bad / max(len(pictures), 1), float(bool(still)))
+    return Outcome(not offences, message, share, 0.0, tuple(offences), len(pictures))
+
+
+def _faults(
+    row: Mapping[str, Any], stated: Mapping[str, tuple[int, int]], limits: Mapping[str, Any], dim: bool
+) -> list[tuple[float, str]]:
+    """Faults of one picture; a night, fog or rain excuses darkness, softness and lack of structure."""
+    faults: list[tuple[float, str]] = []
+    size = (row["width_px"], row["height_px"])
+    wanted = stated.get(row["image"])
+    if wanted is not None and None not in wanted and size != wanted:
+        faults.append((float(size[0]), f"{size[0]}x{size[1]} px, the camera says {wanted[0]}x{wanted[1]}"))
+    if dim:
+        if row["entropy_bit"] < limits["min_dim_entropy_bit"]:
+            faults.append((row["entropy_bit"], f"grey-level entropy {row['entropy_bit']:.2f} bit: blank"))
+        return faults
+    if row["entropy_bit"] < limits["min_entropy_bit"]:
+        faults.append((row["entropy_bit"], f"grey-level entropy {row['entropy_bit']:.2f} bit: blank"))
+    if not limits["min_mean"] <= row["mean"] <= limits["max_mean"]:
+        faults.append((row["mean"], f"mean grey level {row['mean']:.0f}: badly exposed"))
+    if row["clipped_share"] > limits["max_clipped"]:
+        faults.append((row["clipped_share"], f"{row['clipped_share']:.0%} of the pixels are black or white"))
+    if row["flat_share"] > limits["max_flat"]:
+        text = f"{row['flat_share']:.0%} of the lower third has no structure: ground not loaded"
+        faults.append((row["flat_share"], text))
+    if row["sharpness"] < limits["min_sharpness"]:
+        faults.append((row["sharpness"], f"Laplacian variance {row['sharpness']:.2f}: out of focus"))
+    return faults
+
+
+def declared_bands(data: Dataset, limits: Mapping[str, Any]) -> tuple[dict[str, int], list[Offence]]:
+    """Height of the watermark bands, above and below, that is declared of each frame, pixels.
+
+    Declared by the spec (`dqr: I04: watermark_px`), by `watermark_px` in dataset.json, or row by row in
+    LARD's `watermark_height`; the largest of them counts.
+    """
+    if data.frames is None:
+        return {}, []
+    offences, least = [], int(limits["watermark_px"])
+    given = data.meta.get("watermark_px", 0)
+    if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
+        least = max(least, given)
+    else:
+        text = f"watermark_px is {given!r}; expected the height of the bands in whole pixels"
+        offences.append(Offence("dataset.json", None, text))
+    ids = [str(name) for name in data.frames["frame_id"].to_list()]
+    if "watermark_px" not in data.frames.columns:
+        return dict.fromkeys(ids, least), offences
+    rows = data.frames["watermark_px"].cast(pl.Float64, strict=False).fill_null(0.0).fill_nan(0.0).to_list()
+    return {name: max(least, int(px)) for name, px in zip(ids, rows, strict=True)}, offences
+
+
+def labels_in_bands(data: Dataset, bands: Mapping[str, int]) -> list[Offence]:
+    """Labels whose box reaches into a declared watermark band, where the picture shows something else."""
+    if data.frames is None or data.labels is None or "boxes" not in data.parts or not any(bands.values()):
+        return []
+    sizes = data.frames.select("frame_id", "height_px").unique("frame_id", keep="first")
+    boxes = data.labels.select("frame_id", "y_min_px", "y_max_px").with_row_index("row")
+    offences = []
+    for row in boxes.join(sizes, on="frame_id", how="inner").drop_nulls().sort("row").iter_rows(named=True):
+        band = bands.get(str(row["frame_id"]), 0)
+        depth = max(band - row["y_min_px"], row["y_max_px"] - (row["height_px"] - band))
+        if band and depth > 0.5:
+            text = f"box reaches {depth:.1f} px into the watermark band of {band} px"
+            offences.append(Offence(label_name(data, int(row["row"])), float(depth), text))
+    return offences
+
+
+def torn(
+    data: Dataset, pictures: pl.DataFrame, bands: Mapping[str, int], limits: Mapping[str, Any]
+) -> list[Offence]:
+    """Pictures that jump at a row across their whole width where no horizon and no band explains it."""
+    found: list[tuple[str, int, dict[str, float]]] = []
+    rows = pictures.select("image", "height_px", "row_jumps").drop_nulls()
+    for image, height, jumps in rows.iter_rows():
+        found += [(image, height, jump) for jump in unpacked(jumps) if _is_wide(jump, limits)]
+    common = Counter(int(jump["row"]) for _, _, jump in found)
+    lines = _horizon_rows(data, sorted({image for image, _, _ in found}))
+    offences = []
+    for image, height, jump in found:
+        subject, row = subject_of(data, image), int(jump["row"])
+        band = bands.get(subject, 0)
+        if band and min(abs(row - band), abs(row - (height - band))) <= 2:
+            continue
+        if common[row] >= max(5, COMMON_ROW * len(rows)):
+            continue  # the edge of a band in most pictures: `undeclared` reports it once
+        # one sign all along is an edge of the scene: a level horizon, or a road or runway that lies across;
+        # below a plain sky it is a tear all the same where the pose puts no horizon
+        sky, sign = jump["above"] < PLAIN_SKY, abs(jump["sign"])
+        near = sky
+        if image in lines:
+            top, bottom = lines[image]
+            near = top - HORIZON_ROOM * height <= row <= bottom + HORIZON_ROOM * height
+        explained = near if sky and image in lines else sign > ONE_SIGN or (near and sign > 0.5)
+        if not explained:
+            text = (
+                f"{image}: torn at row {row}: {jump['share']:.0%} of the columns jump there, "
+                f"{jump['ratio']:.0f} times as much as in the rows around"
+            )
+            offences.append(Offence(subject, jump["share"], text))
+    return offences
+
+
+def _is_wide(jump: Mapping[str, float], limits: Mapping[str, Any]) -> bool:
+    wide = jump["share"] > float(limits["max_jump_share"])
+    return wide and jump["ratio"] > float(limits["max_jump_ratio"])
+
+
+def _horizon_rows(data: Dataset, images: list[str]) -> dict[str, tuple[float, float]]:
+    """Uppermost and lowest row of the horizon in those pictures whose pose is known."""
+    if data.frames is None or not {"pose", "camera"} <= data.parts or not images:
+        return {}
+    frames = data.frames.drop_nulls(list(CAMERA)).filter(posed())
+    frames = frames.filter(pl.col("frame_id").is_in([subject_of(data, image) for image in images]))
+    frames = frames.unique("frame_id", keep="first", maintain_order=True)
+    found = {}
+    for name, width, line in zip(frames["frame_id"], frames["width_px"], horizons(data, frames), strict=True):
+        inside = line[(line[:, 0] > -0.05 * width) & (line[:, 0] < 1.05 * width)]
+        known = data.image_of.get(str(name), "")
+        found[known] = (float(inside[:, 1].min()), float(inside[:, 1].max())) if len(inside) else (-1e9, -1e9)
+    return found
+
+
+def undeclared(
+    data: Dataset, pictures: pl.DataFrame, bands: Mapping[str, int], most: int
+) -> tuple[list[Offence], str]:
+    """Overlays and bands that stand still in the pictures of a source and are not declared.
+
+    A sample of each source is looked at, evenly spread; returns what was looked at as well.
+    """
+    groups: dict[tuple[str, int, int], list[str]] = defaultdict(list)
+    sources = sources_of(data)
+    for image, width, height in (
+        pictures.filter(pl.col("fault") == "").select("image", "width_px", "height_px").iter_rows()
+    ):
+        groups[sources.get(subject_of(data, image), ""), width, height].append(image)
+    offences: list[Offence] = []
+    looked_at = []
+    for (source, width, height), images in sorted(groups.items()):
+        chosen = [images[k] for k in every(np.arange(len(images)), most).tolist()]
+        read = parallel(data, range(len(chosen)), partial(_read, data, chosen), "watermarks")
+        still = still_parts(grey for grey in read if grey is not None)
+        if still is None:
+            continue
+        name = source or "pictures"
+        looked_at.append(f"{still.pictures} of {name}")
+        band = min((bands.get(subject_of(data, image), 0) for image in chosen), default=0)
+        offences += [
+            Offence(name, size, f"{text} in all {still.pictures} of its {width}x{height} pictures looked at: "
+                    "mask it, or declare watermark_px in dataset.json or the spec")
+            for size, text in _marks(still, band, height)
+        ]  # fmt: skip
+    return offences, ", ".join(looked_at)
+
+
+def _marks(still: Still, band: int, height: int) -> list[tuple[float, str]]:
+    """Size and description of everything still beyond a declared band, whose own edge is no mark."""
+    marks = []
+    for px, edge in ((still.top_px, "upper"), (still.bottom_px, "lower")):
+        if px > max(band + 2, 3):
+            marks.append((float(px), f"the same {px} rows at the {edge} edge"))
+    for o in still.overlays:
+        in_declared = band and (o.y1 <= band + 3 or o.y0 >= height - band - 3)
+        in_still = o.y1 <= still.top_px + 3 or o.y0 >= height - still.bottom_px - 3
+        if not in_declared and not in_still:
+            text = f"the same overlay at columns {o.x0} to {o.x1}, rows {o.y0} to {o.y1}"
+            marks.append((float(o.y1 - o.y0), text))
+    return marks
+
+
+def _read(data: Dataset, images: list[str], k: int) -> NDArray[np.uint8] | None:
+    grey = cv2.imread(str(data.root / images[k]), cv2.IMREAD_GRAYSCALE)
+    return None if grey is None else np.asarray(grey, np.uint8)

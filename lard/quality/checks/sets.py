@@ -1,0 +1,213 @@
+"""Independence: no sample twice, and sets that share no place."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from lard.quality.dataset import POSE, Dataset, posed
+from lard.quality.frames import TESTING, TRAINING, subject_of, zone_rows
+from lard.quality.measures import geometry
+from lard.quality.model import Offence, Outcome
+from lard.quality.odd import PARAMETERS
+from lard.quality.registry import check
+
+
+@check(
+    "DQR-U01",
+    "No picture and no pose occurs twice",
+    severity="error",
+    rationale="Repeated samples count twice in every statistic and may sit on both sides of a split.",
+    objective="independence",
+    thresholds={"max_near_share": 0.005, "near_bits": 6, "position_m": 0.5, "attitude_deg": 0.05},
+    needs=("frames",),
+)
+def unique(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Equal files, pictures that look alike (256-bit gradient hash), and poses that coincide."""
+    assert data.frames is not None
+    offences, near, pictures = [], [], 0
+    if "images" in data.parts:
+        good = data.pictures.filter(pl.col("fault") == "").sort("image")
+        pictures = len(good)
+        first: dict[str, str] = {}
+        for image, digest in good.select("image", "pixel_hash").iter_rows():
+            if digest in first:
+                text = f"same picture as {first[digest]}"
+                offences.append(Offence(subject_of(data, image), None, f"{image}: {text}"))
+            first.setdefault(digest, image)
+        distinct = good.unique("pixel_hash", keep="first", maintain_order=True)
+        near = [
+            Offence(subject_of(data, b), float(bits), f"{b}: looks like {a}, {bits} of 256 bits differ")
+            for a, b, bits in near_pairs(distinct, int(limits["near_bits"]))
+        ]
+    offences += _repeated_poses(data, float(limits["position_m"]), float(limits["attitude_deg"]))
+    share = len({offence.subject for offence in near}) / max(pictures, 1)
+    allowed = float(limits["max_near_share"])
+    if share > allowed:
+        offences += near
+    exact = len({offence.subject for offence in offences}) if share <= allowed else None
+    message = f"{share:.2%} of {pictures} pictures look like another; " + (
+        f"{exact} exact repeats" if exact is not None else "too many near repeats"
+    )
+    return Outcome(
+        not offences, message, float(len(offences)), 0.0, tuple(offences), max(pictures, len(data.frames))
+    )
+
+
+def near_pairs(pictures: pl.DataFrame, bits: int) -> list[tuple[str, str, int]]:
+    """Pairs of pictures whose look hashes differ in at most `bits` bits; at most 15.
+
+    Two hashes of 16 bands that differ in fewer bits than there are bands agree in at least one band.
+    """
+    names = pictures["image"].to_list()
+    codes = np.array([list(bytes.fromhex(h)) for h in pictures["look_hash"].to_list()], np.uint8)
+    if len(names) < 2:
+        return []
+    pairs: set[tuple[int, int]] = set()
+    for band in range(16):
+        groups: dict[bytes, list[int]] = defaultdict(list)
+        for k, code in enumerate(codes[:, 2 * band : 2 * band + 2]):
+            groups[code.tobytes()].append(k)
+        for members in groups.values():
+            block = codes[members]
+            for i in range(len(members) - 1):
+                distance = np.unpackbits(block[i + 1 :] ^ block[i], axis=1).sum(axis=1)
+                pairs |= {(members[i], members[i + 1 + int(j)]) for j in np.flatnonzero(distance <= bits)}
+    return [(names[i], names[j], int(np.unpackbits(codes[i] ^ codes[j]).sum())) for i, j in sorted(pairs)]
+
+
+def _repeated_poses(data: Dataset, position_m: float, attitude_deg: float) -> list[Offence]:
+    """Frames of one source whose pose equals an earlier one's within the tolerances."""
+    if "pose" not in data.parts:
+        return []
+    assert data.frames is not None
+    frames = data.frames.filter(posed()).unique("frame_id", keep="first", maintain_order=True)
+    if data.manifest is not None:
+        source = data.manifest.select("frame_id", "source").unique("frame_id", keep="first")
+        frames = frames.join(source, on="frame_id", how="left", maintain_order="left")
+    else:
+        frames = frames.with_columns(pl.lit("").alias("source"))
+    pose = frames.select(POSE).to_numpy().astype(np.float64)
+    points = geometry.cart(pose[:, :3], "wgs84")
+    order = np.argsort(points[:, 0], kind="stable")
+    ids, sources = frames["frame_id"].to_list(), frames["source"].to_list()
+    offences = []
+    for place, k in enumerate(order):
+        for other in order[place + 1 :]:
+            if points[other, 0] - points[k, 0] > position_m:
+                break
+            turn = np.abs((pose[other, 3:] - pose[k, 3:] + 180) % 360 - 180).max()
+            near = np.linalg.norm(points[other] - points[k]) <= position_m and turn <= attitude_deg
+            if near and sources[other] == sources[k]:
+                a, b = sorted((ids[k], ids[other]))
+                offences.append(Offence(b, None, f"same pose as {a}"))
+    return sorted(offences, key=lambda offence: offence.subject)
+
+
+@check(
+    "DQR-S01",
+    "Training, validation and test sets share no airport nor neighbours",
+    severity="error",
+    rationale="A test airport that was seen in training measures memory, not ability.",
+    objective="independence",
+    thresholds={"min_distance_km": 10.0},
+    needs=("airports", "split"),
+)
+def sets_disjoint(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Airports of different sets: none in two, none nearer than the distance."""
+    assert data.frames is not None
+    pairs = data.frames.select("airport", "split").drop_nulls().unique().sort("airport", "split")
+    splits: dict[str, list[str]] = defaultdict(list)
+    for airport, split in pairs.iter_rows():
+        splits[airport].append(split)
+    if len({split for names in splits.values() for split in names}) < 2:
+        return Outcome(None, "the dataset has one set only")
+    offences = [
+        Offence(airport, 0.0, f"in the sets {' and '.join(names)}")
+        for airport, names in splits.items()
+        if len(names) > 1
+    ]
+    places = _airport_places(data)
+    smallest, limit = math.inf, float(limits["min_distance_km"])
+    known = sorted(set(places) & set(splits))
+    for i, a in enumerate(known):
+        for b in known[i + 1 :]:
+            distance = float(np.linalg.norm(places[a] - places[b])) / 1000.0
+            if set(splits[a]) != set(splits[b]) or len(splits[a]) > 1:
+                smallest = min(smallest, distance)
+                if distance < limit:
+                    text = f"{distance:.1f} km from {b}, which is in the set {splits[b][0]}"
+                    offences.append(Offence(a, distance, text))
+    count = Counter(split for names in splits.values() for split in names)
+    message = ", ".join(f"{split}: {n} airports" for split, n in sorted(count.items()))
+    if math.isfinite(smallest):
+        message += f"; nearest across sets {smallest:.0f} km"
+    return Outcome(
+        not offences,
+        message,
+        smallest if math.isfinite(smallest) else None,
+        limit,
+        tuple(offences),
+        len(splits),
+        {"splits": {s: sorted(a for a, names in splits.items() if s in names) for s in sorted(count)}},
+    )
+
+
+def _airport_places(data: Dataset) -> dict[str, np.ndarray]:
+    """Earth-centred position of each airport: from the database, else the mean of its cameras."""
+    assert data.frames is not None
+    known = data.database.airports if data.database is not None else {}
+    places = {
+        icao: geometry.cart(np.array([a.lat_deg, a.lon_deg, 0.0]), "wgs84") for icao, a in known.items()
+    }
+    if "pose" in data.parts:
+        means = data.frames.group_by("airport").agg(pl.col("lat_deg").mean(), pl.col("lon_deg").mean())
+        for airport, lat, lon in means.drop_nulls().iter_rows():
+            places.setdefault(airport, geometry.cart(np.array([lat, lon, 0.0]), "wgs84"))
+    return places
+
+
+@check(
+    "DQR-S02",
+    "Training and test sets are alike in the ODD",
+    severity="error",
+    rationale="A test set that is easier or harder than the training set answers another question.",
+    objective="representativeness",
+    thresholds={"max_distance": 0.1, "min_p": 0.01},
+    needs=("approach", "split", "odd"),
+    parameters=PARAMETERS,
+)
+def sets_alike(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Two-sample Kolmogorov-Smirnov distance of each parameter, training against test, per zone."""
+    offences, table, worst = [], {}, 0.0
+    for zone, rows in zone_rows(data):
+        train = rows.filter(pl.col("split") == TRAINING)
+        test = rows.filter(pl.col("split") == TESTING)
+        if len(train) < 2 or len(test) < 2:
+            continue
+        for name in zone.bounds:
+            result = stats.ks_2samp(train[name].to_numpy(), test[name].to_numpy())
+            distance, p = float(result.statistic), float(result.pvalue)
+            table[f"{zone.name}/{name}"] = {"distance": distance, "p": p}
+            worst = max(worst, distance)
+            if distance > float(limits["max_distance"]) and p < float(limits["min_p"]):
+                text = f"training and test differ: D = {distance:.3f}, p = {p:.2g}"
+                offences.append(Offence(f"{zone.name}/{name}", distance, text))
+    if not table:
+        return Outcome(None, "no zone has both training and test frames")
+    message = f"largest distance of {len(table)} comparisons is {worst:.3f}"
+    return Outcome(
+        not offences,
+        message,
+        worst,
+        float(limits["max_distance"]),
+        tuple(offences),
+        len(table),
+        {"ks": table},
+    )

@@ -1,0 +1,186 @@
+"""Traceability, tables that belong together, and sample size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from lard.quality.dataset import Dataset
+from lard.quality.frames import TESTING, zone_rows
+from lard.quality.model import Offence, Outcome
+from lard.quality.registry import check
+from lard.tables import FRAMES
+
+
+@check(
+    "DQR-T01",
+    "Every picture is traceable and unaltered",
+    severity="error",
+    rationale="A picture whose source, licence, seed or bytes are unknown can be neither re-made nor used.",
+    objective="traceability",
+    thresholds={"min_share": 1.0},
+    needs=("frames",),
+)
+def traceable(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Manifest has every picture once, with all its fields; hashes are those of the files."""
+    assert data.frames is not None
+    if data.manifest is None:
+        if data.kind != "lard":
+            return Outcome(False, "the dataset has no manifest: no picture can be traced", 0.0, 1.0)
+        return Outcome(False, "manifest.parquet is missing or unreadable", 0.0, 1.0)
+    manifest, offences = data.manifest, []
+    for name in manifest["frame_id"].filter(manifest["frame_id"].is_duplicated()).unique().sort().to_list():
+        offences.append(Offence(name, None, "more than one manifest row"))
+    listed, drawn = set(manifest["frame_id"].to_list()), set(data.frames["frame_id"].to_list())
+    offences += [Offence(str(f), None, "no manifest row") for f in sorted(drawn - listed)]
+    offences += [
+        Offence(str(f), None, "in the manifest but not in the frames") for f in sorted(listed - drawn)
+    ]
+    for row in manifest.iter_rows(named=True):
+        empty = [name for name, value in row.items() if value is None or value == ""]
+        if empty:
+            offences.append(Offence(str(row["frame_id"]), None, f"manifest lacks {', '.join(empty)}"))
+    offences += _hash_offences(data)
+    total = max(len(drawn | listed), 1)
+    share = 1 - len({offence.subject for offence in offences}) / total
+    floor = float(limits["min_share"])
+    return Outcome(
+        share >= floor,
+        f"{share:.2%} of {total} pictures are fully traced",
+        share,
+        floor,
+        tuple(offences),
+        total,
+    )
+
+
+def _hash_offences(data: Dataset) -> list[Offence]:
+    assert data.manifest is not None
+    if "images" not in data.parts:
+        return [Offence("images", None, "the manifest lists pictures, but there is no images folder")]
+    offences = []
+    both = data.manifest.join(data.pictures, on="image", how="inner", suffix="_file")
+    for row in both.filter(pl.col("sha256_file").is_not_null()).iter_rows(named=True):
+        if row["sha256"] != row["sha256_file"]:
+            offences.append(
+                Offence(row["frame_id"], None, f"{row['image']}: bytes differ from the manifest's hash")
+            )
+    listed = set(data.manifest["image"].to_list())
+    folder = data.root / "images"
+    present = {f"images/{p.name}" for p in folder.iterdir() if p.is_file()} if folder.is_dir() else set()
+    offences += [Offence(name, None, "picture without a manifest row") for name in sorted(present - listed)]
+    return offences
+
+
+@check(
+    "DQR-T02",
+    "Tables, pictures and spec belong together",
+    severity="error",
+    rationale="A frame without labels, a label without a frame or an id used twice is lost or counted twice.",
+    objective="integrity",
+)
+def tables_agree(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Readable tables, unique ids, no missing values, and references that lead somewhere."""
+    offences = list(data.problems)
+    for name in ("frames", "labels"):
+        table = getattr(data, name)
+        if table is not None and not len(table):
+            offences.append(Offence(name, 0.0, "the table has no rows"))
+    frames, labels = data.frames, data.labels
+    if frames is not None:
+        ids = frames["frame_id"]
+        for name in ids.filter(ids.is_duplicated()).unique().sort().to_list():
+            offences.append(Offence(str(name), None, "frame id used more than once"))
+        if data.kind == "lard":
+            offences += _missing_values(frames)
+    if labels is not None:
+        keys = labels.select("frame_id", "runway")
+        if data.kind == "lard":
+            twice = keys.filter(keys.is_duplicated()).unique().sort("frame_id", "runway")
+            offences += [
+                Offence(f"{f}:{r}", None, "runway labelled twice in a frame") for f, r in twice.iter_rows()
+            ]
+    if frames is not None and labels is not None:
+        known, used = set(frames["frame_id"].to_list()), set(labels["frame_id"].to_list())
+        offences += [
+            Offence(str(f), None, "labels of a frame that is not in the frames") for f in sorted(used - known)
+        ]
+        if data.kind == "lard":
+            targets = set(labels.filter(pl.col("is_target"))["frame_id"].to_list())
+            offences += [
+                Offence(str(f), None, "frame without a label of its target") for f in sorted(known - targets)
+            ]
+    offences += _spec_offences(data)
+    total = (len(frames) if frames is not None else 0) + (len(labels) if labels is not None else 0)
+    message = f"{len(offences)} faults in {total} rows of frames and labels"
+    return Outcome(not offences, message, float(len(offences)), 0.0, tuple(offences), total)
+
+
+def _missing_values(frames: pl.DataFrame) -> list[Offence]:
+    offences = []
+    for name, dtype in FRAMES.items():
+        bad = frames[name].is_null()
+        if dtype == pl.Float64:
+            bad = bad | ~frames[name].is_finite().fill_null(False)
+        for frame_id in frames["frame_id"].filter(bad).to_list():
+            offences.append(Offence(str(frame_id), None, f"frames.{name} is empty or not finite"))
+    return offences
+
+
+def _spec_offences(data: Dataset) -> list[Offence]:
+    """The dataset says which spec it was drawn from; judging it by another is a finding."""
+    stated = data.meta.get("odd")
+    if data.odd is None or not isinstance(stated, Mapping):
+        return []
+    offences = []
+    for key, ours in (("name", data.odd.name), ("version", data.odd.version), ("sha256", data.odd.sha256)):
+        theirs = stated.get(key)
+        if theirs and ours and str(theirs) != str(ours):
+            text = f"dataset.json names the ODD {key} {theirs}, it is judged by {ours}"
+            offences.append(Offence(f"odd.{key}", None, text))
+    return offences
+
+
+@check(
+    "DQR-N01",
+    "There are enough samples for the statement to be made",
+    severity="warning",
+    rationale="With no failure in n independent trials, the failure rate is below 1 - (1-c)^(1/n), not zero.",
+    objective="sufficiency",
+    thresholds={"confidence": 0.95, "failure_rate": 0.01, "min_test_airports": 20},
+    needs=("approach", "split", "odd"),
+)
+def enough_samples(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Test frames per zone against n >= ln(1-c)/ln(1-p), and test airports as the independent unit."""
+    confidence, rate = float(limits["confidence"]), float(limits["failure_rate"])
+    needed = math.ceil(math.log(1 - confidence) / math.log(1 - rate))
+    offences, table, smallest = [], {}, math.inf
+    for zone, rows in zone_rows(data):
+        n = len(rows.filter(pl.col("split") == TESTING))
+        bound = 1 - (1 - confidence) ** (1 / n) if n else 1.0
+        table[zone.name] = {"test_frames": n, "provable_rate": bound}
+        smallest = min(smallest, n)
+        if n < needed:
+            text = f"{n} test frames, {needed} needed; without any failure they show a rate below {bound:.2%}"
+            offences.append(Offence(zone.name, float(n), text))
+    airports = data.targets.filter(pl.col("split") == TESTING)["airport"].n_unique()
+    bound = 1 - (1 - confidence) ** (1 / airports) if airports else 1.0
+    if airports < float(limits["min_test_airports"]):
+        text = (
+            f"{airports} test airports, {limits['min_test_airports']} needed: frames of one airport are not "
+            f"independent, and {airports} airports without failure only show that fewer than {bound:.0%} of "
+            "airports fail"
+        )
+        offences.append(Offence("airports", float(airports), text))
+    message = (
+        f"at least {smallest:g} test frames per zone ({needed} needed for a failure rate below {rate:.1%} at "
+        f"{confidence:.0%} confidence), {airports} test airports"
+    )
+    table["airports"] = {"test_airports": airports, "provable_rate": bound}
+    return Outcome(
+        not offences, message, float(smallest), float(needed), tuple(offences), len(data.targets),
+        {"samples": table},
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Measurements on pictures, runways and poses, apart from what made them; none knows a dataset."""

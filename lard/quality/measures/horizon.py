@@ -1,0 +1,54 @@
+"""Where the sky ends in a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Grey = NDArray[Any]
+
+
+def horizon_offset(grey: Grey, line_px: Array) -> float | None:
+    """Distance in pixels, downwards positive, from an expected horizon (k, 2) to the lower edge of the sky.
+
+    The sky's brightness changes evenly towards the horizon; its edge is where the median profile across the
+    expected line first leaves the straight line through what lies above. None when the horizon is hardly in
+    the picture or nothing breaks the profile.
+    """
+    height, width = grey.shape
+    reach = 0.12 * height
+    line = line_px[np.isfinite(line_px).all(axis=1)]
+    margin = reach + 2
+    ok = (line[:, 0] > 2) & (line[:, 0] < width - 2) & (line[:, 1] > margin) & (line[:, 1] < height - margin)
+    line = line[ok]
+    if len(line) < 8:
+        return None
+    direction = (line[-1] - line[0]) / np.linalg.norm(line[-1] - line[0])
+    down = np.array([-direction[1], direction[0]])
+    down = down if down[1] > 0 else -down
+    steps = np.arange(-reach, reach + 1.0, max(height / 1024, 0.5))
+    where = line[:, None, :] + steps[None, :, None] * down - 0.5
+    samples = cv2.remap(
+        grey, where[..., 0].astype(np.float32), where[..., 1].astype(np.float32), cv2.INTER_LINEAR
+    )
+    place = _first_break(np.median(samples, axis=0).astype(np.float64))
+    return None if place is None else float(steps[place])
+
+
+def _first_break(profile: Array, window: int = 24, gap: int = 3, run: int = 4) -> int | None:
+    """First place from which a profile leaves the straight line through the window above it for good."""
+    x = np.arange(window, dtype=np.float64)
+    x -= x.mean()
+    for j in range(window + gap, len(profile) - run):
+        before = profile[j - gap - window : j - gap]
+        slope = float(x @ before / (x @ x))
+        noise = float(np.std(before - before.mean() - slope * x))
+        ahead = np.arange(run) + gap + (window + 1) / 2
+        misfit = np.abs(profile[j : j + run] - before.mean() - slope * ahead)
+        if (misfit > max(2.5, 5.0 * noise)).all():
+            return j
+    return None
