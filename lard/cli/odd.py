@@ -42,7 +42,7 @@ def check_command(specs: tuple[str, ...], runways: str) -> None:
     from lard.errors import SpecError
     from lard.odd.oddities import check_dqr, warn_of_oddities
     from lard.odd.reader import inspect_spec
-    from lard.quality.model import all_checks
+    from lard.quality import all_checks
     from lard.scenario.fitness import check_runways
 
     database = open_database(runways)
