@@ -71,7 +71,8 @@ RULES = [
 ]
 FULL: dict[str, np.ndarray] = {
     "rain_mm_h": np.array([0.0, 2.0]), "country": np.array(["FR", "US"]),
-    "strips_in_view": np.array([1.0, 2.0]), "light": np.array(["day", "night"]), "lighted": np.array([False, True]),
+    "strips_in_view": np.array([1.0, 2.0]), "light": np.array(["day", "night"]),
+    "lighted": np.array([False, True]),
 }  # fmt: skip
 
 

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from lard.errors import SpecError
 from lard.odd.checks import check_spec
-from lard.odd.drawing import whole_bounds
 from lard.odd.feasible import check_feasible
 from lard.odd.lard_layout import from_lard, is_lard
 from lard.odd.laws import Law
+from lard.odd.legal import check_legal
 from lard.odd.openodd import from_openodd, is_openodd
 from lard.odd.parameters import APPROACH, PARAMETERS, Parameter, resolve
 from lard.odd.spec import (
@@ -27,7 +27,6 @@ from lard.odd.spec import (
     Rule,
     Zone,
 )
-from lard.odd.vocabulary import word_fault
 from lard.odd.yamlfile import Faults, load_yaml
 from lard.tables import sha256_file
 
@@ -163,7 +162,7 @@ def _laws(
             law = law.scaled(parameter[1])
         if parameter[0].name in laws:
             faults.add((*where, key), f"{parameter[0].name} is given twice, in different units; keep one")
-        _check_legal(parameter[0], law, (*where, key), faults)
+        check_legal(parameter[0], law, (*where, key), faults)
         laws[parameter[0].name] = law
     return laws
 
@@ -180,34 +179,6 @@ def _parameter(
         faults.add(where, f"belongs to the section {found[0].group}, not here; move it")
         return None
     return found
-
-
-def _check_legal(parameter: Parameter, law: Law | Categories, where: Where, faults: Faults) -> None:
-    if isinstance(law, Law):
-        if law.lo < parameter.lo or law.hi > parameter.hi:
-            unit = f" {parameter.unit}" if parameter.unit else ""
-            faults.add(
-                where,
-                f"[{law.lo:g}, {law.hi:g}] leaves the possible [{parameter.lo:g}, {parameter.hi:g}]{unit}",
-            )
-        _check_whole(parameter, law, where, faults)
-    else:
-        for name in law.names:
-            fault = word_fault(parameter.name, name)
-            if fault is not None:
-                faults.add(where, fault)
-
-
-def _check_whole(parameter: Parameter, law: Law, where: Where, faults: Faults) -> None:
-    """A parameter of whole numbers needs one in its range, and nothing else among its values."""
-    if not parameter.whole:
-        return
-    first, last = whole_bounds(law)
-    broken = [value for value in law.values or () if value != round(value)]
-    if broken:
-        faults.add(where, f"{broken[0]:g} is no whole number, as values of {parameter.name} are; round it")
-    elif first > last:
-        faults.add(where, f"[{law.lo:g}, {law.hi:g}] holds no whole number; widen it")
 
 
 def _zones(data: Mapping[str, Any], faults: Faults) -> list[Zone]:
@@ -301,7 +272,7 @@ def _conditions(given: Any, where: Where, faults: Faults) -> dict[str, Condition
         elif parameter.categories:
             categories = _model(Categories, value, here, faults)
             if categories is not None:
-                _check_legal(parameter, categories, here, faults)
+                check_legal(parameter, categories, here, faults)
                 conditions[parameter.name] = categories.names
         else:
             law = _model(Law, value, here, faults)
