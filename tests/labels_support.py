@@ -68,8 +68,8 @@ def frames_of(
                ("along_track_m", "lateral_deg", "vertical_deg", "yaw_offset_deg")},
             **{name: getattr(camera, name) for name in
                ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")},
-            "earth_model": db.earth, "altitude_datum": "msl", "visibility_m": 10000.0,
-            "time_utc": "2024-06-01T12:00:00Z", "seed": 1,
+            "earth_model": db.earth, "altitude_datum": "msl", "visibility_m": 20000.0,
+            "time_utc": "2024-06-01T18:00:00Z", "seed": 1,
         }  # fmt: skip
         parts.append(pl.DataFrame(columns | changes))
     return check_schema(pl.concat(parts), FRAMES, "frames").sort("frame_id")

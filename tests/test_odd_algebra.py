@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lard.approach import Approaches
 from lard.cli import main
-from lard.odd import load_spec
+from lard.odd import load_spec, verdicts
 from lard.odd.algebra import contains, difference, intersection, region
 from lard.odd.membership import zone_of
 from lard.odd.openodd import openodd_text
@@ -119,7 +119,13 @@ def test_moving_limits_are_tried_on_points_and_said_so() -> None:
     ruled, free = spec_of({"z": {}}, rules=[funnel]), spec_of({"z": {}})
     assert region(ruled).volume() == pytest.approx(region(free).volume() / 2, rel=0.02)
     inside = contains(region(free), region(ruled))
-    assert inside.holds and not inside.exact
+    assert inside.holds and inside.exact  # the box alone proves it
+    wide = {
+        **funnel,
+        "require": {"roll_deg": {"by": "along_track_m", "points": [[1000, -2, 2], [2000, -10, 10]]}},
+    }
+    tried = contains(region(spec_of({"z": {}}, rules=[wide])), region(ruled))
+    assert tried.holds and not tried.exact
     outside = contains(region(ruled), region(free))
     assert not outside.holds and outside.exact
 
@@ -196,3 +202,109 @@ def test_openodd_faults_name_the_line(tmp_path: Path) -> None:
     assert result.exit_code == 2
     line = next(k for k, text in enumerate(path.read_text().splitlines(), 1) if ".. -30.0]" in text)
     assert f"o.yaml:{line}: zones.far.roll_deg: upper bound -30 is below lower bound 30" in result.output
+
+
+def moving(points: list[list[float]], by: str = "along_track_m", **when: Any) -> dict[str, Any]:
+    return {"name": "m", "when": when, "require": {"roll_deg": {"by": by, "points": points}}}
+
+
+def test_volume_outside_a_moving_limit_is_what_it_cuts_off(tmp_path: Path) -> None:
+    """Three fifths of the banks are left on average: 40 % is outside, and nothing the other way."""
+    rule = moving([[1000, -2, 2], [2000, -10, 10]])
+    free, ruled = spec_of({"z": {}}), spec_of({"z": {}}, rules=[rule])
+    rest = difference(region(free), region(ruled))
+    assert rest.volume() / region(free).volume() == pytest.approx(0.4, abs=0.005)
+    assert difference(region(ruled), region(free)).volume() == 0
+    found = contains(region(ruled), region(free))
+    assert not found.holds and found.witness is not None
+    paths = []
+    for name, spec in (("free", free), ("ruled", ruled)):
+        paths.append(tmp_path / f"{name}.yaml")
+        paths[-1].write_text(openodd_text(spec.model_copy(update={"name": name})))
+    text = CliRunner().invoke(main, ["odd", "diff", *map(str, paths)]).output
+    assert "of it outside the other 40." in text or "of it outside the other 39." in text
+    assert "of it outside the other 0.0% (counted on points" in text
+
+
+wide = {"roll_deg": [-10, 10], "lateral_deg": [-2, 2], "visibility_m": [1000, 9000]}
+limits = st.tuples(st.integers(0, 6), st.integers(2, 10)).map(lambda p: (p[0] / 10, min(sum(p), 10) / 10))
+
+
+@st.composite
+def any_rules(draw: st.DrawFn) -> list[dict[str, Any]]:
+    def scaled(name: str, part: tuple[float, float]) -> list[float]:
+        lo, hi = wide[name]
+        return [lo + (hi - lo) * part[0], lo + (hi - lo) * part[1]]
+
+    found = []
+    for k in range(draw(st.integers(0, 2))):
+        name = draw(st.sampled_from(sorted(wide)))
+        when = draw(st.sampled_from([{}, {"light": ["night"]}, {"along_track_m": [1000, 1400]}]))
+        by = "along_track_m" if "along_track_m" not in when else "pitch_deg"
+        ends = BOX[by]
+        condition: Any = scaled(name, draw(limits))
+        if draw(st.booleans()):
+            points = [[x, *scaled(name, draw(limits))] for x in (ends[0], sum(ends) / 2, ends[1])]
+            condition = {"by": by, "points": points}
+        found.append({"name": f"r{k}", "when": when, "require": {name: condition}})
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(any_rules(), any_rules(), limits, limits)
+def test_volumes_agree_with_counted_points(first: Any, second: Any, roll: Any, seen: Any) -> None:
+    """Differential: boxes and moving limits against verdicts of independent points."""
+
+    def spec(rules: Any, level: tuple[float, float]) -> OddSpec | None:
+        environment = {"visibility_m": wide["visibility_m"], "light": ["day", "night"]}
+        zone = {**BOX, "roll_deg": [-10 + 20 * level[0], -10 + 20 * level[1]]}
+        faults = Faults("x")
+        data = {"name": "x", "version": "1", "zones": {"z": zone}, "environment": environment, "rules": rules}
+        return parse_spec(data, faults)
+
+    a, b = spec(first, roll), spec(second, seen)
+    if a is None or b is None:
+        return
+    rng = np.random.default_rng(1)
+    n = 20_000
+    values = {name: rng.uniform(*BOX[name], n) for name in APPROACH}
+    context = {"visibility_m": rng.uniform(1000, 9000, n), "light": rng.choice(["day", "night"], n)}
+    points = Approaches(*(values[name] for name in APPROACH))
+    in_a, in_b = (verdicts(s, points, context) == "IN_ODD" for s in (a, b))
+    whole = np.prod([hi - lo for lo, hi in BOX.values()]) * 8000 * 2
+    regions = region(a), region(b)
+    assert regions[0].volume() / whole == pytest.approx(in_a.mean(), abs=0.015)
+    assert intersection(*regions).volume() / whole == pytest.approx((in_a & in_b).mean(), abs=0.015)
+    assert difference(*regions).volume() / whole == pytest.approx((in_a & ~in_b).mean(), abs=0.015)
+    found = contains(regions[1], regions[0])
+    if found.witness is not None:
+        there = Approaches(*(np.array([found.witness[name]]) for name in APPROACH))
+        seen_there = {name: np.array([found.witness[name]]) for name in context}
+        assert verdicts(a, there, seen_there)[0] == "IN_ODD"
+        assert verdicts(b, there, seen_there)[0] != "IN_ODD"
+    else:
+        assert (in_a & ~in_b).mean() < 0.002
+
+
+def test_margins_of_rules_and_environment_widen_the_region() -> None:
+    spec = spec_of(
+        {"z": {}},
+        environment={"visibility_m": [5000, 9000]},
+        rules=[moving([[1000, -2, 2], [2000, -2, 2]])],
+        margins={
+            "in": {"roll_deg": 1, "visibility_m": 100},
+            "extended": {"roll_deg": 3, "visibility_m": 1000},
+        },
+    )
+    plain, extended = region(spec), region(spec, "extended")
+    assert plain.volume() == pytest.approx(1000 * 4 * 2 * 10 * 8 * 4 * 4000, rel=0.01)
+    assert extended.volume() == pytest.approx(1000 * 4 * 2 * 10 * 8 * 10 * 6000, rel=0.01)
+
+
+def test_what_is_not_named_holds_the_other_words() -> None:
+    rule = {"name": "g", "when": {"surface": ["grass"]}, "require": {"roll_deg": [-1, 1]}}
+    free, paved = spec_of({"z": {}}, rules=[rule]), spec_of({"z": {}}, runways={"surface": ["asphalt"]})
+    assert contains(region(free), region(paved)).holds
+    assert not contains(region(paved), region(free)).holds
+    grass = spec_of({"z": {}}, runways={"surface": ["grass"]})
+    assert not contains(region(free), region(grass)).holds

@@ -1,5 +1,6 @@
 """Coverage counts, holes, cost, and what sample sizes allow one to say."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from scipy import stats
 from lard.airports import load_shipped
 from lard.errors import DataError, SpecError
 from lard.odd import load_spec
+from lard.odd.axes import Axis, axes_of, axis_of
+from lard.odd.cells import cells_of
 from lard.odd.coverage import (
-    Axis,
     centred_discrepancy,
     coverage,
     emptiest,
@@ -22,7 +24,9 @@ from lard.odd.coverage import (
     obeying,
 )
 from lard.odd.coverage_text import summary, text
+from lard.odd.drawing import quantiles
 from lard.odd.filling import fill_plan
+from lard.odd.laws import Law
 from lard.odd.parameters import APPROACH
 from lard.odd.reader import parse_spec
 from lard.odd.schema import json_schema
@@ -189,3 +193,90 @@ def test_schema_knows_every_section_and_unit() -> None:
     assert schema["properties"]["environment"]["properties"]["light"]["oneOf"][0] == {
         "enum": ["day", "dusk", "night"]
     }
+
+
+def cells_and_points(rules: list[dict[str, Any]], bins: int) -> tuple[OddSpec, Any, dict[str, Any]]:
+    """A spec, its cells, and 200,000 random points of its laws that obey its rules."""
+    spec = plain_spec(
+        environment={
+            "rain_mm_h": {"values": {0: 7, 2: 2, 8: 1}},
+            "visibility_m": [1000, 20_000],
+            "light": ["day", "night"],
+            "lens_drops": [0, 3],
+        },
+        rules=rules,
+    )
+    rng = np.random.default_rng(0)
+    laws = {**spec.zones[0].laws, **spec.environment}
+    points = {name: quantiles(name, law, rng.random(200_000)) for name, law in laws.items()}
+    good = obeying(spec, points)
+    columns = [*points]
+    cells = cells_of(spec, spec.zones[0], axes_of(spec, spec.zones[0], bins, columns))
+    return spec, cells, {name: values[good] for name, values in points.items()}
+
+
+RULES = {
+    "ranges": [{"name": "r", "when": {"rain_mm_h": [1, 9]}, "require": {"visibility_m": [1000, 3000]}}],
+    "a thin sliver": [
+        {
+            "name": "r",
+            "when": {"rain_mm_h": [5, 9], "light": ["night"]},
+            "require": {"visibility_m": [1000, 1200]},
+        },
+        {"name": "s", "when": {"visibility_m": [1000, 1100]}, "require": {"roll_deg": [-1, 0]}},
+    ],
+    "a limit that moves": [
+        {
+            "name": "f",
+            "require": {"roll_deg": {"by": "along_track_m", "points": [[2500, -0.5, 0.5], [4500, -15, 15]]}},
+        },
+        {"name": "r", "when": {"rain_mm_h": 0}, "require": {"lens_drops": 0}},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("t", [1, 2, 3])
+def test_no_cell_that_points_reach_is_struck_out(name: str, t: int) -> None:
+    spec, cells, points = cells_and_points(RULES[name], 5)
+    indices = np.column_stack([axis.indices(points[axis.name]) for axis in cells.axes])
+    struck, unreached = 0, []
+    for combo in combinations(range(len(cells.axes)), t):
+        allowed = cells.allowed(combo)
+        counts = np.zeros(allowed.shape, int)
+        np.add.at(counts, tuple(indices[:, combo].T), 1)
+        struck += int(((counts > 0) & ~allowed).sum())
+        unreached += [(combo, where) for where in np.argwhere((counts == 0) & allowed)]
+    assert struck == 0
+    if name == "a limit that moves":
+        dry, drops = (k for k, axis in enumerate(cells.axes) if axis.name in ("rain_mm_h", "lens_drops"))
+        assert cells.allowed((dry, drops))[0].tolist() == [True, False, False, False]
+    # what no random point reaches has a witness of its own
+    for combo, where in unreached[:60]:
+        point = cells.witness(combo, where)
+        assert point is not None
+        assert obeying(spec, {key: np.array([value]) for key, value in point.items()})[0]
+        for k, b in zip(combo, where, strict=True):
+            assert cells.axes[k].indices(np.array([point[cells.axes[k].name]]))[0] == b
+
+
+def test_forbidden_bins_are_not_the_fewest() -> None:
+    rules = [{"name": "flat", "require": {"roll_deg": [-3, 3]}}]
+    spec = plain_spec(rules=rules, environment={"lens_drops": [0, 3]})
+    table = sample(spec, load_shipped(), ["KATL"], 200)
+    zone = coverage(spec, table, bins=5, strengths=(1,))
+    found = summary(spec, zone)["z"]["bins"]
+    # of -15..-9, -9..-3, -3..3 ... the rule leaves the middle one
+    assert found["roll_deg"]["allowed"] == [False, False, True, False, False]
+    row = next(line for line in text(summary(spec, zone)).splitlines() if line.startswith("  roll_deg"))
+    assert row.split() == ["roll_deg", "1", "of", "5", "200", "200.0", "1"]
+    # four whole numbers are four bins, not five with an empty one
+    assert found["lens_drops"]["labels"] == ["0", "1", "2", "3"] and zone[0].ways[1].fraction() == 1
+
+
+def test_bins_of_whole_numbers_lie_between_them() -> None:
+    axis = axis_of("jpeg_quality", Law(range=(70, 98)), 5)
+    numbers = np.arange(70, 99)
+    index = axis.indices(numbers.astype(float))
+    assert index.min() == 0 and index.max() == 4 and (np.bincount(index) >= 5).all()
+    assert axis.label(0) == "70..75" and axis.indices(np.array([69.0, 99.0])).tolist() == [-1, -1]

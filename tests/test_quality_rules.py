@@ -82,6 +82,9 @@ def test_verdicts_of_the_shipped_specs(name: str) -> None:
         "rain_mm_h": rng.choice([0.0, 2.0, 8.0], len(x)), "cloud_fraction": rng.random(len(x)),
         "visibility_m": rng.uniform(2000, 50_000, len(x)),
     }  # fmt: skip
+    for parameter, law in {**spec.environment, **spec.runways}.items():
+        if parameter not in context:
+            context[parameter] = np.asarray(law.ppf(rng.random(len(x))))
     values = dict(zip(APPROACH, x.T, strict=True))
     ours = Odd.from_spec(spec, name).verdicts(values, 0.0, context)
     theirs = verdicts(spec, Approaches(*x.T), context)

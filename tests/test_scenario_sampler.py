@@ -150,8 +150,8 @@ def test_rules_are_obeyed_and_the_acceptance_rate_is_told(db: RunwayDatabase) ->
     assert near["roll_deg"].abs().max() <= 5
     reach = np.interp(table["along_track_m"], [2500, 4500], [1, 3])
     assert (table["lateral_deg"].abs().to_numpy() <= reach + 1e-12).all()
-    # half the distances keep a third of the banks; the funnel keeps two thirds of the sides
-    assert drawn.acceptance["z"] == pytest.approx(0.5 * (1 / 3) * 0.5 + 0.5 * (5 / 6), rel=0.1)
+    # points are bent to obey: only what a moving limit cuts off narrow bins is drawn again
+    assert 0.75 < drawn.acceptance["z"] <= 1
     assert {"day", "night"} == set(table["light"])
 
 

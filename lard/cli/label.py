@@ -46,6 +46,12 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
     help="Domain that verdicts are given by (exact only).",
 )
 @click.option(
+    "--assume",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What the frames do not tell and the domain asks for, such as visibility_m=20000 (exact only).",
+)
+@click.option(
     "--terrain",
     multiple=True,
     type=click.Path(path_type=Path),
@@ -111,7 +117,9 @@ def label(scenario: Path, runways: str, convention: str, out: Path | None, **opt
     if out.suffix.lower() not in (".parquet", ".csv"):
         raise DataError(f"--out {out}: expected a name that ends in .parquet or .csv")
     if scenario.suffix.lower() == ".parquet" and convention == "exact" and out.suffix.lower() == ".parquet":
-        _label_frames(scenario, runways, options["odd_path"], out, options["terrain"])
+        _label_frames(
+            scenario, runways, options["odd_path"], out, options["terrain"], _stated(options["assume"])
+        )
         return
     zone = options["timezone"]
     read = read_scenario(scenario, airport=options["airport"], runway=options["runway"], timezone=zone)
@@ -139,14 +147,28 @@ def _terrain(tiles: tuple[Path, ...]) -> Terrain | None:
     return partial(terrain_heights, tiles) if tiles else None
 
 
-def _label_frames(path: Path, runways: str, odd: str, out: Path, tiles: tuple[Path, ...]) -> None:
+def _stated(texts: tuple[str, ...]) -> dict[str, str]:
+    """Values by name of options such as visibility_m=20000."""
+    from lard.errors import DataError
+
+    pairs = [text.partition("=") for text in texts]
+    for name, sign, value in pairs:
+        if not (name.strip() and sign and value.strip()):
+            raise DataError(f"--assume {name}{sign}{value}: expected NAME=VALUE, such as visibility_m=20000")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _label_frames(
+    path: Path, runways: str, odd: str, out: Path, tiles: tuple[Path, ...], stated: dict[str, str]
+) -> None:
     from lard.airports.files import open_database
     from lard.labels import label_frames
     from lard.labels.dataset import write_labels
+    from lard.labels.verdict import assume
     from lard.odd import load_spec
     from lard.tables import FRAMES, LABELS, read_table, write_table
 
-    frames, db, spec = read_table(path, FRAMES), open_database(runways), load_spec(odd)
+    frames, db, spec = assume(read_table(path, FRAMES), stated), open_database(runways), load_spec(odd)
     if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
         labels, _ = write_labels(out.parent, frames, db, spec, odd, _terrain(tiles))
     else:
@@ -162,6 +184,7 @@ def _by_convention(
     from lard.export.conventions import label_as_v1, label_as_v2, label_exact
     from lard.odd import load_spec
     from lard.scenario.formats_esp import read_studio_camera
+    from lard.tables import FRAMES, read_table
 
     if convention == "lard-v2":
         return label_as_v2(read, runways, swap=options["swap"], images=images)
@@ -174,7 +197,17 @@ def _by_convention(
     db, spec = open_database(runways), load_spec(options["odd_path"])
     terrain = _terrain(options["terrain"])
     zone = options["timezone"]
-    return label_exact(read, db, spec, earth=earth, timezone=zone, images=images, terrain=terrain)
+    return label_exact(
+        read,
+        db,
+        spec,
+        earth=earth,
+        timezone=zone,
+        images=images,
+        terrain=terrain,
+        stated=_stated(options["assume"]),
+        told=read_table(path, FRAMES) if path.suffix.lower() == ".parquet" else None,
+    )
 
 
 def _write(labelled: Labelled, read: Scenario, convention: str, out: Path, options: dict[str, Any]) -> None:

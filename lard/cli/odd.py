@@ -26,26 +26,45 @@ def odd() -> None:
 
 @odd.command("check")
 @click.argument("specs", nargs=-1, required=True)
-def check_command(specs: tuple[str, ...]) -> None:
+@runways_option
+def check_command(specs: tuple[str, ...], runways: str) -> None:
     """Check ODD specs; every fault of every file is listed with its line.
+
+    What nothing can satisfy is an error, runways of the database and requirements of `dqr:` included; what
+    is only odd is a warning: a gap between zones, a zone 60 km out, a rule that never applies.
 
     \b
     Examples:
       lard odd check odd_specs/*.yaml
+      lard odd check my_spec.yaml --runways my_runways/
     """
+    from lard.airports.files import open_database
     from lard.errors import SpecError
-    from lard.odd import load_spec
+    from lard.odd.oddities import check_dqr, warn_of_oddities
+    from lard.odd.reader import inspect_spec
+    from lard.quality import all_checks
+    from lard.scenario.fitness import check_runways
 
-    faults = []
+    database = open_database(runways)
+    requirements = {check.id: check.thresholds for check in all_checks()}
+    errors: list[str] = []
     for path in specs:
         try:
-            spec = load_spec(path)
+            spec, faults = inspect_spec(path)
         except SpecError as error:
-            faults.append(str(error))
-        else:
+            errors.append(str(error))
+            continue
+        if spec is not None:
+            warn_of_oddities(spec, faults)
+            check_runways(spec, database, faults)
+            check_dqr(spec, requirements, faults)
+        for warning in faults.warnings():
+            click.echo(f"warning: {warning}", err=True)
+        errors += faults.errors()
+        if spec is not None and not faults.found:
             click.echo(f"{path}: {spec.name} {spec.version} is sound, zones {', '.join(spec.zone_names)}")
-    if faults:
-        raise SpecError("\n".join(faults))
+    if errors:
+        raise SpecError("\n".join(errors))
 
 
 @odd.command("show")
@@ -83,11 +102,14 @@ def preview_command(
     """
     from lard.airports.files import open_database
     from lard.odd import load_spec
+    from lard.odd.realised import realised_text
     from lard.scenario.preview import write_preview
 
     codes = [code.strip() for code in airports.split(",") if code.strip()]
-    write_preview(load_spec(spec_path), open_database(runways), codes, out, n, seed, method)
+    found = write_preview(load_spec(spec_path), open_database(runways), codes, out, n, seed, method)
     click.echo(f"{out}: written")
+    for line in realised_text(found):
+        click.echo(f"  {line}")
 
 
 @odd.command("openodd")

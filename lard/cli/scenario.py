@@ -62,6 +62,8 @@ def sample_command(
 ) -> None:
     """Draw N frames that fill the ODD, balanced over airports, headings and multi-runway views.
 
+    What each law declares is printed beside what the frames hold; ! marks what rules made depart from it.
+
     \b
     Examples:
       lard scenario sample --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM --n 300 --seed 1 --out f.parquet
@@ -70,11 +72,14 @@ def sample_command(
     """
     from lard.airports.files import open_database
     from lard.odd import load_spec
+    from lard.odd.realised import realised, realised_text
     from lard.scenario import draw
+    from lard.scenario.methods import laws_of
     from lard.tables import FRAMES, write_table
 
+    spec = load_spec(odd_path)
     drawn = draw(
-        load_spec(odd_path),
+        spec,
         open_database(runways),
         codes_of(airports),
         n,
@@ -90,6 +95,9 @@ def sample_command(
     for zone, rate in drawn.acceptance.items():
         count = (drawn.frames["zone"] == zone).sum()
         click.echo(f"  {zone}: {count} frames, {rate:.1%} of the points accepted")
+    declared = {zone.name: laws_of(zone, method) for zone in spec.zones}
+    for line in realised_text(realised(spec, drawn.frames, declared)):
+        click.echo(f"  {line}")
 
 
 def shard_of(text: str) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from lard.labels.lard_v1 import SphereCameras, label_v1
 from lard.labels.lard_v2 import label_v2
 from lard.labels.occlusion import Terrain
 from lard.labels.pixels import labels_of_pixels
+from lard.labels.verdict import assume
 from lard.odd import OddSpec
+from lard.odd.parameters import PARAMETERS
 from lard.scenario.formats import frames_of_scenario
 from lard.scenario.formats_esp import StudioCamera
 from lard.scenario.formats_model import Scenario
@@ -46,9 +48,21 @@ def label_exact(
     timezone: str = "solar",
     images: Sequence[str] = (),
     terrain: Terrain | None = None,
+    stated: Mapping[str, str] | None = None,
+    told: pl.DataFrame | None = None,
 ) -> Labelled:
-    """Label a scenario rigorously; the picture is the rendered one, watermark bands included."""
+    """Label a scenario rigorously; the picture is the rendered one, watermark bands included.
+
+    The spec may ask for an environment that scenarios do not tell: `told` is the frames table it was made
+    of, row for row, `stated` values for all.
+    """
     frames = frames_of_scenario(scenario, db, spec=spec, earth=earth, timezone=timezone)
+    if told is not None:
+        known = [
+            name for name in told.columns if name in PARAMETERS and PARAMETERS[name].group == "environment"
+        ]
+        frames = frames.with_columns(told.select(known))
+    frames = assume(frames, stated or {})
     labels = label_frames(frames, db, spec, terrain)
     named = dict(zip(scenario.frame_ids, images or [""] * len(frames), strict=True))
     labels = labels.with_columns(image=pl.col("frame_id").replace_strict(named, return_dtype=pl.String))

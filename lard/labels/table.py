@@ -15,8 +15,8 @@ from lard.camera import Camera, Poses, cam_from_ecef, camera_columns, camera_of,
 from lard.errors import AirportError, DataError
 from lard.labels.clip import Counts, clip_halfspace, clip_to_image, padded, polygon_areas
 from lard.labels.occlusion import Terrain, hidden_fraction
-from lard.odd import OddSpec, verdicts
-from lard.odd.parameters import APPROACH, PARAMETERS
+from lard.labels.verdict import label_verdicts, verdict_faults
+from lard.odd import OddSpec
 from lard.tables import LABELS
 
 Array = NDArray[np.float64]
@@ -117,7 +117,7 @@ def label_frames(
     the yaw. With a terrain a column hidden_fraction follows: the share of the runway behind land or horizon.
     Raises DataError that lists every frame that cannot be labelled.
     """
-    check_frames(frames, db)
+    check_frames(frames, db, spec)
     schema = dict(LABELS) if terrain is None else {**LABELS, "hidden_fraction": pl.Float64}
     parts = [
         _label_strip(group, db.airport(group["airport"][0]), strip, db, spec, terrain)
@@ -205,7 +205,7 @@ def _rows(
         "yaw_offset_deg": approaches.yaw_offset_deg,
         "slant_m": slant_m(end, poses),
         "height_m": height_m(end, poses),
-        "verdict": pl.Series(verdicts(spec, approaches, context_of(frames, end)), dtype=pl.String),
+        "verdict": label_verdicts(frames, end, approaches, db, spec),
         "runway_db": pl.repeat(db.name, n, dtype=pl.String, eager=True),
         "runway_db_version": pl.repeat(db.version, n, dtype=pl.String, eager=True),
         "earth_model": frames["earth_model"],
@@ -213,18 +213,6 @@ def _rows(
     nan_is_null = [f"{axis}_{corner}_px" for corner in CORNERS for axis in "xy"]
     nan_is_null += ["x_min_px", "y_min_px", "x_max_px", "y_max_px"]
     return pl.DataFrame(columns, schema=dict(LABELS)).with_columns(pl.col(nan_is_null).fill_nan(None))
-
-
-def context_of(frames: pl.DataFrame, end: Runway) -> dict[str, NDArray[Any]]:
-    """Environment and runway values (n,) that a rule of a domain may look at, by parameter."""
-    known = {name for name in frames.columns if name in PARAMETERS and name not in APPROACH}
-    context: dict[str, NDArray[Any]] = {name: frames[name].to_numpy() for name in sorted(known)}
-    for name, value in (("length_m", end.length_m), ("width_m", end.width_m), ("elevation_m", end.ltp[2])):
-        context[name] = np.full(len(frames), value)
-    for name in ("surface", "marking"):
-        context[name] = np.full(len(frames), getattr(end, name))
-    context["lighted"] = np.full(len(frames), "true" if end.lighted else "false")
-    return context
 
 
 def polygon_lists(polygons: Array, counts: Counts) -> pl.Series:
@@ -248,9 +236,9 @@ def same_strip(idents: pl.Series, end: Runway) -> list[str]:
     ]
 
 
-def check_frames(frames: pl.DataFrame, db: RunwayDatabase) -> None:
+def check_frames(frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec) -> None:
     """Raise DataError with one line per frame that cannot be labelled: every fault of the table at once."""
-    faults = []
+    faults = verdict_faults(frames, spec)
     idents = frames["frame_id"]
     for frame_id in idents.filter(idents.is_duplicated()).unique(maintain_order=True):
         faults.append(f"frame {frame_id}: appears more than once; frame_id must be unique")

@@ -9,57 +9,123 @@ does not mention is unlimited. Parameters count as independent: that light follo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from lard.approach import Approaches
-from lard.odd.parameters import APPROACH, PARAMETERS
+from lard.odd.boxes import (
+    Box,
+    Point,
+    Side,
+    common,
+    middle,
+    minus,
+    relative_volume,
+    side_of,
+    single_values,
+    spread,
+    volume,
+)
+from lard.odd.parameters import APPROACH
 from lard.odd.rules import rule_excess
 from lard.odd.spec import Categories, Condition, OddSpec, Profile, Rule
 
-Side = tuple[float, float] | frozenset[str]
-Box = Mapping[str, Side]
-_ANY = "any other"
 _TRIES = 2**14
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """Disjoint boxes, and rules with moving limits that hold inside as well."""
+class Part:
+    """What of a box obeys all `rules` and breaks at least one of each group of `broken`: limits that move."""
 
-    boxes: tuple[Box, ...]
+    box: Box
     rules: tuple[Rule, ...] = ()
+    broken: tuple[tuple[Rule, ...], ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        """Whether the box says it all."""
+        return not self.rules and not self.broken
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """The parameters that the moving limits look at."""
+        rules = (*self.rules, *(rule for group in self.broken for rule in group))
+        return tuple(sorted({name for rule in rules for name in rule.parameters}))
+
+    def point(self) -> Point | None:
+        """A point inside: the middle of the box, or the first tried point with the others in the middle."""
+        if self.exact:
+            return middle(self.box)
+        points = spread(self.box, self.moving, _TRIES)
+        good = np.flatnonzero(self._holds(points))
+        if not len(good):
+            return None
+        return middle(self.box) | {name: values[good[0]].item() for name, values in points.items()}
+
+    def volume(self) -> float:
+        """Volume in the product of the units of all its parameters."""
+        if self.exact:
+            return volume(self.box)
+        return float(self._holds(spread(self.box, self.moving, _TRIES)).mean()) * volume(self.box)
+
+    def _holds(self, points: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        good = _obeys(self.rules, points)
+        for group in self.broken:
+            good &= ~_obeys(group, points)
+        return good
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Disjoint parts."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The boxes of the parts."""
+        return tuple(part.box for part in self.parts)
 
     @property
     def exact(self) -> bool:
         """Whether boxes say it all."""
-        return not self.rules
+        return all(part.exact for part in self.parts)
 
     def is_empty(self) -> bool:
         """Whether nothing is inside; with moving limits, whether no tried point is."""
         return self.point() is None
 
-    def point(self) -> dict[str, float | str] | None:
-        """A point inside: the middle of the largest box, or the first tried point that obeys the rules."""
-        for box in sorted(self.boxes, key=_relative_volume, reverse=True):
-            if self.exact:
-                return _middle(box)
-            points = _points(box, _TRIES)
-            good = np.flatnonzero(_obeys(self.rules, points))
-            if len(good):
-                return {name: values[good[0]].item() for name, values in points.items()}
+    def point(self) -> Point | None:
+        """A point inside, of the largest box that has one."""
+        for part in sorted(self.parts, key=lambda part: relative_volume(part.box), reverse=True):
+            found = part.point()
+            if found is not None:
+                return found
         return None
 
-    def volume(self) -> float:
-        """Volume in the product of the units of all parameters limited here, categories counted."""
-        total = 0.0
-        for box in self.boxes:
-            share = 1.0 if self.exact else float(_obeys(self.rules, _points(box, _TRIES)).mean())
-            total += share * _volume(box)
-        return total
+    def wide(self) -> frozenset[str]:
+        """The parameters that are more than a single value somewhere."""
+        sides = (item for box in self.boxes for item in box.items())
+        return frozenset(name for name, side in sides if isinstance(side, tuple) and side[0] < side[1])
+
+    def volume(self, wide: frozenset[str] | None = None) -> float:
+        """Volume in the product of the units of all parameters limited here, categories counted.
+
+        What is a single value of a `wide` parameter has none; by default those that are wide here.
+        """
+        thick = self.wide() if wide is None else wide
+        return sum(part.volume() for part in self.parts if not thick & single_values(part.box))
+
+    def over(self, names: Iterable[str]) -> Region:
+        """The same with a side for each of the names: the whole of what it does not limit."""
+        wanted = tuple(names)
+        filled = [
+            {**part.box, **{name: side_of(part.box, name) for name in wanted if name not in part.box}}
+            for part in self.parts
+        ]
+        return Region(tuple(replace(part, box=box) for part, box in zip(self.parts, filled, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,56 +133,99 @@ class Containment:
     """Whether A lies in B; if not, a point of A outside B. exact: proven by boxes, not by tried points."""
 
     holds: bool
-    witness: dict[str, float | str] | None
+    witness: Point | None
     exact: bool
 
 
 def region(spec: OddSpec, level: str = "nominal") -> Region:
-    """The domain of a spec, its approach ranges widened by the margins of a level."""
-    common = {
-        name: frozenset(law.names) if isinstance(law, Categories) else law.range
+    """The domain of a spec, its ranges and what its rules require widened by the margins of a level."""
+    margins: Mapping[str, tuple[float, float]] = spec.margins.get(level, {})
+    shared = {
+        name: frozenset(law.names) if isinstance(law, Categories) else _wider(law.range, margins, name)
         for name, law in {**spec.environment, **spec.runways}.items()
     }
     zones = (
-        {**{name: (float(lo), float(hi)) for name, (lo, hi) in zip(APPROACH, limits, strict=True)}, **common}
+        {**{name: (float(lo), float(hi)) for name, (lo, hi) in zip(APPROACH, limits, strict=True)}, **shared}
         for limits in spec.limits(level)
     )
     boxes = _disjoint(zones)
     moving = []
-    for rule in spec.rules:
+    for rule in (widened(rule, margins) for rule in spec.rules):
         conditions = (*rule.when.values(), *rule.require.values())
         if any(isinstance(condition, Profile) for condition in conditions):
             moving.append(rule)
         else:
             boxes = [piece for box in boxes for piece in _obedient(box, rule)]
-    return Region(tuple(boxes), tuple(moving))
+    parts = Region(tuple(Part(box, tuple(moving)) for box in boxes))
+    return parts.over(sorted({name for rule in moving for name in rule.parameters}))
+
+
+def widened(rule: Rule, margins: Mapping[str, tuple[float, float]]) -> Rule:
+    """A rule whose required ranges are wider by margins."""
+    require: dict[str, Condition] = {}
+    for name, condition in rule.require.items():
+        below, above = margins.get(name, (0.0, 0.0))
+        if isinstance(condition, Profile):
+            points = tuple((x, lo - below, hi + above) for x, lo, hi in condition.points)
+            require[name] = condition.model_copy(update={"points": points})
+        else:
+            require[name] = condition if isinstance(condition[0], str) else _wider(condition, margins, name)
+    return rule.model_copy(update={"require": require})
+
+
+def _wider(bounds: Any, margins: Mapping[str, tuple[float, float]], name: str) -> tuple[float, float]:
+    below, above = margins.get(name, (0.0, 0.0))
+    return float(bounds[0]) - below, float(bounds[1]) + above
 
 
 def intersection(a: Region, b: Region) -> Region:
     """What lies in both."""
-    common = [_common(first, second) for first in a.boxes for second in b.boxes]
-    return Region(tuple(box for box in common if box is not None), (*a.rules, *b.rules))
+    parts = []
+    for first in a.parts:
+        for second in b.parts:
+            box = common(first.box, second.box)
+            if box is not None:
+                rules = _joined(first.rules, second.rules)
+                parts.append(Part(box, rules, (*first.broken, *second.broken)))
+    return Region(tuple(parts))
 
 
 def difference(a: Region, b: Region) -> Region:
-    """What lies in A and not in B's boxes; the moving rules of B are left out (see contains)."""
-    pieces: list[Box] = list(a.boxes)
-    for cut in b.boxes:
-        pieces = [piece for box in pieces for piece in _minus(box, cut)]
-    return Region(tuple(pieces), a.rules)
+    """What lies in A and not in B."""
+    parts: list[Part] = []
+    for part in a.parts:
+        pieces = [part.box]
+        for cut in b.parts:
+            pieces = [piece for box in pieces for piece in minus(box, cut.box)]
+            shared = common(part.box, cut.box)
+            if shared is not None:
+                parts += _outside(part, shared, cut)
+        parts += [replace(part, box=piece) for piece in pieces]
+    return Region(tuple(parts))
+
+
+def _outside(part: Part, shared: Box, cut: Part) -> list[Part]:
+    """The parts, apart from each other, of a common box that are in `part` and not in `cut`."""
+    found = []
+    if len(_joined(part.rules, cut.rules)) > len(part.rules):
+        found.append(Part(shared, part.rules, (*part.broken, cut.rules)))
+    for k, group in enumerate(cut.broken):
+        rules = _joined(part.rules, (*cut.rules, *group))
+        found.append(Part(shared, rules, (*part.broken, *cut.broken[:k])))
+    return found
+
+
+def _joined(rules: tuple[Rule, ...], more: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Rules and those of `more` that say something else, whatever their names."""
+    known = [(rule.when, rule.require) for rule in rules]
+    return (*rules, *(rule for rule in more if (rule.when, rule.require) not in known))
 
 
 def contains(outer: Region, inner: Region) -> Containment:
     """Whether everything in `inner` lies in `outer`."""
-    witness = difference(inner, outer).point()
-    if witness is not None:
-        return Containment(False, witness, True)
-    for box in inner.boxes if outer.rules else ():
-        points = _points(box, _TRIES)
-        broken = np.flatnonzero(_obeys(inner.rules, points) & ~_obeys(outer.rules, points))
-        if len(broken):
-            return Containment(False, {name: v[broken[0]].item() for name, v in points.items()}, True)
-    return Containment(True, None, inner.exact and outer.exact)
+    rest = difference(inner, outer)
+    witness = rest.point()
+    return Containment(witness is None, witness, witness is not None or rest.exact)
 
 
 def _disjoint(boxes: Iterable[Box]) -> list[Box]:
@@ -124,79 +233,19 @@ def _disjoint(boxes: Iterable[Box]) -> list[Box]:
     for box in boxes:
         pieces = [box]
         for other in kept:
-            pieces = [piece for part in pieces for piece in _minus(part, other)]
+            pieces = [piece for part in pieces for piece in minus(part, other)]
         kept += pieces
     return kept
-
-
-def _side(box: Box, name: str) -> Side:
-    """A box's side, or the whole of a parameter it does not limit."""
-    if name in box:
-        return box[name]
-    parameter = PARAMETERS[name]
-    return frozenset(parameter.categories) if parameter.categories else (parameter.lo, parameter.hi)
-
-
-def _open(side: frozenset[str], other: frozenset[str]) -> frozenset[str]:
-    """Free-text categories as a set that can be cut: what the other names, and any other text."""
-    return (side - {"*"}) | other | {_ANY} if "*" in side else side
-
-
-def _names(a: Box, b: Box) -> list[str]:
-    return list(dict.fromkeys((*a, *b)))
-
-
-def _common(a: Box, b: Box) -> Box | None:
-    common: dict[str, Side] = {}
-    for name in _names(a, b):
-        first, second = _side(a, name), _side(b, name)
-        if isinstance(first, frozenset) and isinstance(second, frozenset):
-            both = _open(first, second) & _open(second, first)
-            if not both:
-                return None
-            common[name] = both
-        elif isinstance(first, tuple) and isinstance(second, tuple):
-            lo, hi = max(first[0], second[0]), min(first[1], second[1])
-            # touching faces have no inside, unless a side is a single value by itself
-            if hi < lo or (hi == lo and first[0] < first[1] and second[0] < second[1]):
-                return None
-            common[name] = (lo, hi)
-    return common
-
-
-def _minus(box: Box, cut: Box) -> list[Box]:
-    """Disjoint boxes that together are box without cut."""
-    if _common(box, cut) is None:
-        return [box]
-    pieces: list[Box] = []
-    rest = dict(box)
-    for name in _names(box, cut):
-        if name not in cut:
-            continue
-        here, away = _side(rest, name), _side(cut, name)
-        if isinstance(here, frozenset) and isinstance(away, frozenset):
-            here = _open(here, away)
-            if here - away and "*" not in away:
-                pieces.append({**rest, name: here - away})
-                here &= away
-            rest[name] = here
-        elif isinstance(here, tuple) and isinstance(away, tuple):
-            if here[0] < away[0]:
-                pieces.append({**rest, name: (here[0], away[0])})
-            if away[1] < here[1]:
-                pieces.append({**rest, name: (away[1], here[1])})
-            rest[name] = (max(here[0], away[0]), min(here[1], away[1]))
-    return pieces
 
 
 def _obedient(box: Box, rule: Rule) -> list[Box]:
     """The part of a box where a rule of plain ranges holds, as disjoint boxes."""
     when, require = _as_box(rule.when), _as_box(rule.require)
-    applies = _common(box, when)
+    applies = common(box, when)
     if applies is None:
         return [box]
-    held = _common(applies, require)
-    return [*_minus(box, when), *([held] if held is not None else [])]
+    held = common(applies, require)
+    return [*minus(box, when), *([held] if held is not None else [])]
 
 
 def _as_box(conditions: Mapping[str, Condition]) -> Box:
@@ -210,45 +259,12 @@ def _as_box(conditions: Mapping[str, Condition]) -> Box:
     return box
 
 
-def _volume(box: Box) -> float:
-    """Product of the widths; a single value counts 1, a category 1."""
-    sides = (len(side) if isinstance(side, frozenset) else side[1] - side[0] or 1.0 for side in box.values())
-    return float(np.prod(list(sides)))
-
-
-def _relative_volume(box: Box) -> float:
-    """Volume in units of the possible ranges, so that metres do not outweigh degrees."""
-    share = 1.0
-    for name, side in box.items():
-        if isinstance(side, tuple) and side[0] < side[1]:
-            share *= (side[1] - side[0]) / (PARAMETERS[name].hi - PARAMETERS[name].lo)
-    return share
-
-
-def _middle(box: Box) -> dict[str, float | str]:
-    return {
-        name: min(side) if isinstance(side, frozenset) else (side[0] + side[1]) / 2
-        for name, side in box.items()
-    }
-
-
-def _points(box: Box, n: int) -> dict[str, np.ndarray[Any, Any]]:
-    """Evenly spread points of a box by parameter; always the same ones."""
-    unit = qmc.Sobol(max(len(box), 1), scramble=False).random(n)
-    points: dict[str, np.ndarray[Any, Any]] = {}
-    for u, (name, side) in zip(unit.T, box.items(), strict=False):
-        if isinstance(side, frozenset):
-            points[name] = np.array(sorted(side))[(u * len(side)).astype(int)]
-        else:
-            points[name] = side[0] + u * (side[1] - side[0])
-    return points
-
-
 def _obeys(rules: Iterable[Rule], points: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
-    """Whether points (n,) obey rules; a rule that looks at an unlimited parameter is not judged."""
-    approaches = Approaches(*(points[name] for name in APPROACH))
-    good = np.ones(len(approaches), bool)
+    """Whether points (n,) obey rules."""
+    n = len(next(iter(points.values())))
+    nothing = np.zeros(n)
+    approaches = Approaches(*(points.get(name, nothing) for name in APPROACH))
+    good = np.ones(n, bool)
     for rule in rules:
-        if rule.parameters <= points.keys():
-            good &= rule_excess(rule, approaches, points, {})[0] <= 0
+        good &= rule_excess(rule, approaches, points, {})[0] <= 0
     return good

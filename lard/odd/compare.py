@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lard.odd.algebra import Containment, contains, difference, intersection, region
-from lard.odd.parameters import APPROACH
+from lard.odd.algebra import Containment, contains, difference, region
+from lard.odd.parameters import APPROACH, PARAMETERS
 from lard.odd.show import law_text
 from lard.odd.spec import OddSpec
 
@@ -18,8 +18,8 @@ def compare(a: OddSpec, b: OddSpec, level: str = "nominal") -> str:
             "compares the numbers"
         )
     first, second = region(a, level), region(b, level)
-    common = intersection(first, second)
-    only_a, only_b = difference(first, second), difference(second, first)
+    names = sorted({key for box in (*first.boxes, *second.boxes) for key in box})
+    only_a, only_b = (difference(x.over(names), y.over(names)) for x, y in ((first, second), (second, first)))
     for name, inner, other, found in (
         (a.name, first, b.name, contains(second, first)),
         (b.name, second, a.name, contains(first, second)),
@@ -27,14 +27,16 @@ def compare(a: OddSpec, b: OddSpec, level: str = "nominal") -> str:
         lines.append(f"  {_containment(name, other, found)}")
         if inner.is_empty():
             lines.append(f"  {name} is empty")
-    parts = ((a.name, first, only_a), (b.name, second, only_b))
-    names = {key for box in common.boxes for key in box}
-    if names and all({*box} == names for _, whole, _ in parts for box in whole.boxes):
-        for name, whole, rest in parts:
-            share = rest.volume() / whole.volume() if whole.volume() else 0.0
-            lines.append(f"  volume of {name}: {whole.volume():.4g}, of it outside the other {share:.1%}")
-    else:
+    if {*a.environment, *a.runways} != {*b.environment, *b.runways}:
         lines.append("  volumes are not compared: the specs limit different parameters")
+        return "\n".join(lines) + "\n"
+    counted = (
+        "" if first.exact and second.exact else " (counted on points: a limit follows another parameter)"
+    )
+    for name, whole, rest in ((a.name, first.over(names), only_a), (b.name, second.over(names), only_b)):
+        total = whole.volume()
+        share = min(rest.volume(whole.wide()) / total, 1.0) if total else 0.0
+        lines.append(f"  volume of {name}: {total:.4g}, of it outside the other {share:.1%}{counted}")
     return "\n".join(lines) + "\n"
 
 
@@ -62,7 +64,7 @@ def changes(a: OddSpec, b: OddSpec) -> list[str]:
                 texts = [law_text(laws[p]) if p in laws else "any" for laws in (one_laws, other_laws)]
                 lines.append(f"{title}.{p}: {texts[0]} -> {texts[1]}")
     for level in ("in", "extended"):
-        for p in APPROACH:
+        for p in (name for name in PARAMETERS if any(name in s.margins.get(level, {}) for s in (a, b))):
             margins = [spec.margins.get(level, {}).get(p, (0.0, 0.0)) for spec in (a, b)]
             if margins[0] != margins[1]:
                 lines.append(f"margins.{level}.{p}: {_pair(margins[0])} -> {_pair(margins[1])}")

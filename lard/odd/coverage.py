@@ -14,49 +14,17 @@ from scipy.stats import qmc
 
 from lard.approach import Approaches
 from lard.errors import DataError, SpecError
-from lard.odd.laws import Law
+from lard.odd.axes import Axis, axes_of
+from lard.odd.cells import Cells, cells_of
 from lard.odd.parameters import APPROACH
 from lard.odd.rules import rule_excess
-from lard.odd.spec import Categories, OddSpec, Zone
+from lard.odd.spec import OddSpec, Zone
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-_FEASIBILITY_TRIES = 2**15
 _DISCREPANCY_POINTS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """One parameter cut into bins of equal width, or into its categories or discrete values."""
-
-    name: str
-    edges: Array | None = None  # (bins + 1,)
-    values: tuple[Any, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Number of bins."""
-        return len(self.values) if self.edges is None else len(self.edges) - 1
-
-    def label(self, index: int) -> str:
-        """A bin as text."""
-        if self.edges is None:
-            value = self.values[index]
-            return f"{value:g}" if isinstance(value, float) else str(value)
-        return f"{self.edges[index]:g}..{self.edges[index + 1]:g}"
-
-    def indices(self, column: NDArray[Any]) -> NDArray[np.intp]:
-        """Bin of each value (n,); -1 outside; the last bin holds its upper edge."""
-        if self.edges is not None:
-            index = np.searchsorted(self.edges, column, side="right") - 1
-            index = np.where(column == self.edges[-1], self.size - 1, index)
-            return np.where((index < 0) | (index >= self.size) | np.isnan(column), -1, index)
-        index = np.full(len(column), -1)
-        for k, value in enumerate(self.values):
-            index[column == value] = k
-        return index
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +57,7 @@ class ZoneCoverage:
 
     zone: str
     axes: tuple[Axis, ...]
+    cells: Cells
     indices: NDArray[np.intp]
     airport: NDArray[np.str_]
     ways: Mapping[int, Ways]
@@ -96,6 +65,10 @@ class ZoneCoverage:
     discrepancy: float  # centred L2 (squared, as scipy gives it) of the approach, laws taken out
     monte_carlo: float  # its expectation for as many independent samples
     discrepancy_points: int
+
+    def allowed(self, axis: int) -> Mask:
+        """Which bins of an axis the rules leave."""
+        return self.cells.allowed((axis,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +107,7 @@ def zone_coverage(
     """Coverage of one zone by the rows of a table that name it."""
     table = frames.filter(pl.col("zone") == zone.name)
     axes = axes_of(spec, zone, bins, frames.columns)
+    cells = cells_of(spec, zone, axes)
     indices = np.column_stack(
         [np.zeros((len(table), 0), np.intp), *(a.indices(table[a.name].to_numpy()) for a in axes)]
     )
@@ -151,9 +125,10 @@ def zone_coverage(
     return ZoneCoverage(
         zone=zone.name,
         axes=axes,
+        cells=cells,
         indices=indices,
         airport=table["airport"].to_numpy().astype(str),
-        ways={t: count_ways(axes, indices, t, _allowed(spec, zone, axes, t)) for t in strengths},
+        ways={t: count_ways(cells, indices, t) for t in strengths},
         outside=int(outside.sum()),
         discrepancy=centred_discrepancy(unit),
         monte_carlo=monte_carlo_discrepancy(len(unit), unit.shape[1]),
@@ -161,68 +136,19 @@ def zone_coverage(
     )
 
 
-def axes_of(spec: OddSpec, zone: Zone, bins: int, columns: Sequence[str]) -> tuple[Axis, ...]:
-    """The parameters that vary in a zone and have a column, approach first, then environment."""
-    laws: dict[str, Law | Categories] = {**zone.laws, **spec.environment}
-    axes = []
-    for name, law in laws.items():
-        if name not in columns:
-            continue
-        if isinstance(law, Categories):
-            axes.append(Axis(name, values=law.names))
-        elif law.values is not None:
-            axes.append(Axis(name, values=tuple(sorted(law.values))))
-        elif law.lo < law.hi:
-            axes.append(Axis(name, edges=np.linspace(law.lo, law.hi, bins + 1)))
-    return tuple(axis for axis in axes if axis.size > 1)
-
-
-def count_ways(
-    axes: Sequence[Axis], indices: NDArray[np.intp], t: int, allowed: Mapping[tuple[int, ...], Mask] | None
-) -> Ways:
-    """Samples in each combination of bins of each t axes."""
-    combos = tuple(combinations(range(len(axes)), t))
-    counts, feasible = [], []
-    for combo in combos:
-        shape = tuple(axes[k].size for k in combo)
-        counts.append(_histogram(indices[:, combo], shape))
-        feasible.append(np.ones(shape, bool) if allowed is None else allowed[combo])
-    return Ways(t, combos, tuple(counts), tuple(feasible))
+def count_ways(cells: Cells, indices: NDArray[np.intp], t: int) -> Ways:
+    """Samples in each combination of bins of each t axes, and which of them the rules leave."""
+    combos = tuple(combinations(range(len(cells.axes)), t))
+    counts = tuple(
+        _histogram(indices[:, combo], tuple(cells.axes[k].size for k in combo)) for combo in combos
+    )
+    return Ways(t, combos, counts, tuple(cells.allowed(combo) for combo in combos))
 
 
 def _histogram(indices: NDArray[np.intp], shape: tuple[int, ...]) -> Counts:
     inside = indices[(indices >= 0).all(axis=1)]
     flat = np.ravel_multi_index(tuple(inside.T), shape)
     return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
-
-
-def _allowed(spec: OddSpec, zone: Zone, axes: Sequence[Axis], t: int) -> dict[tuple[int, ...], Mask] | None:
-    """Cells of t axes that some tried point reaches without breaking a rule; None: all of them."""
-    points = zone_grid(spec, zone, _FEASIBILITY_TRIES)
-    rules = [rule for rule in spec.rules if rule.parameters <= points.keys()]
-    if not rules:
-        return None
-    good = obeying(spec, points)
-    indices = np.column_stack([axis.indices(points[axis.name][good]) for axis in axes])
-    allowed = {}
-    for combo in combinations(range(len(axes)), t):
-        allowed[combo] = _histogram(indices[:, combo], tuple(axes[k].size for k in combo)) > 0
-    return allowed
-
-
-def zone_grid(spec: OddSpec, zone: Zone, n: int) -> dict[str, NDArray[Any]]:
-    """Evenly spread points (n,) over all a zone and the environment allow; always the same ones."""
-    laws: dict[str, Law | Categories] = {**zone.laws, **spec.environment}
-    unit = qmc.Sobol(len(laws), scramble=False).random(n)
-    points: dict[str, NDArray[Any]] = {}
-    for u, (name, law) in zip(unit.T, laws.items(), strict=True):
-        if isinstance(law, Categories):
-            points[name] = np.array(law.names)[(u * len(law.names)).astype(int)]
-        elif law.values is not None:
-            points[name] = np.array(sorted(law.values))[(u * len(law.values)).astype(int)]
-        else:
-            points[name] = law.lo + u * (law.hi - law.lo)
-    return points
 
 
 def obeying(spec: OddSpec, points: Mapping[str, NDArray[Any]]) -> Mask:
@@ -256,15 +182,13 @@ def emptiest(spec: OddSpec, zone: ZoneCoverage, t: int, limit: int = 10) -> list
         order = flat[np.argsort(counts.ravel()[flat], kind="stable")[:limit]]
         ranked += [(int(counts.ravel()[cell]), k, int(cell)) for cell in order]
     cells = []
-    points = zone_grid(spec, spec.zone(zone.zone), _FEASIBILITY_TRIES)
-    good = obeying(spec, points)
-    reached = np.column_stack([axis.indices(points[axis.name]) for axis in zone.axes])
+    known = {*APPROACH, *spec.environment}
     for count, k, flat_index in sorted(ranked)[:limit]:
         combo = ways.combos[k]
         where = np.unravel_index(flat_index, ways.counts[k].shape)
         inside = (zone.indices[:, combo] == where).all(axis=1)
-        hits = np.flatnonzero(good & (reached[:, combo] == where).all(axis=1))
-        witness = {name: v[hits[0]].item() for name, v in points.items()} if len(hits) else None
+        point = zone.cells.witness(combo, [int(b) for b in where]) or {}
+        witness = {name: value for name, value in point.items() if name in known} or None
         labels = {
             zone.axes[axis].name: zone.axes[axis].label(int(b)) for axis, b in zip(combo, where, strict=True)
         }

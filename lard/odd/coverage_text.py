@@ -31,6 +31,7 @@ def _zone(spec: OddSpec, zone: ZoneCoverage, limit: int, at_least: int) -> dict[
             "labels": [axis.label(b) for b in range(axis.size)],
             "frames": [int((column == b).sum()) for b in range(axis.size)],
             "airports": [len(set(zone.airport[column == b])) for b in range(axis.size)],
+            "allowed": zone.allowed(k).tolist(),
         }
     frames, airports = len(zone.indices), len(set(zone.airport))
     return {
@@ -72,13 +73,15 @@ def text(summary_of_zones: dict[str, Any], at_least: int = 1) -> str:
             lines.append(f"  {zone['outside']} of them lie outside the zone")
         rows = [["  parameter", "bins", "fewest", "mean", "fewest airports"]]
         for parameter, bins in zone["bins"].items():
-            counts = bins["frames"]
-            rows.append(
-                [
-                    f"  {parameter}", str(len(counts)), str(min(counts)), f"{np.mean(counts):.1f}",
-                    str(min(bins["airports"])),
-                ]
-            )  # fmt: skip
+            # bins that rules forbid are none to fill
+            frames, airports = (
+                [count for count, left in zip(bins[key], bins["allowed"], strict=True) if left] or [0]
+                for key in ("frames", "airports")
+            )
+            size, left = len(bins["allowed"]), sum(bins["allowed"])
+            shown = str(size) if left == size else f"{left} of {size}"
+            mean = f"{np.mean(frames):.1f}"
+            rows.append([f"  {parameter}", shown, str(min(frames)), mean, str(min(airports))])
         lines += table(rows)
         for t, ways in zone["ways"].items():
             cost = f"; {ways['frames_to_fill']} more frames fill the rest" if ways["frames_to_fill"] else ""

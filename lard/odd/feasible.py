@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lard.odd.algebra import region
+from lard.odd.cells import cells_of
 from lard.odd.spec import OddSpec, Rule, Zone
 from lard.odd.yamlfile import Faults
 
@@ -24,7 +24,7 @@ def conflicting(spec: OddSpec, zone: Zone) -> tuple[Rule, ...]:
     """A smallest set of rules that together leave nothing of a zone; empty when something is left."""
 
     def leaves_nothing(rules: tuple[Rule, ...]) -> bool:
-        return region(spec.model_copy(update={"zones": (zone,), "rules": rules})).is_empty()
+        return not cells_of(spec.model_copy(update={"rules": rules}), zone, ()).allowed(()).any()
 
     guilty = spec.rules
     if not leaves_nothing(guilty):

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.approach import Approaches
+from lard.odd.context import Context, check_context, context_margins, within_context
 from lard.odd.parameters import APPROACH
-from lard.odd.rules import Context, approach_rules, rule_excess
+from lard.odd.rules import approach_rules, rule_excess
 from lard.odd.spec import OddSpec
 
 Array = NDArray[np.float64]
@@ -25,8 +26,9 @@ _CHUNK = 16_384  # keeps the columns of a chunk in the cache
 class Judgement:
     """Verdicts (n,) and, against the nearest zone, signed margins per parameter (n,) in its own unit.
 
-    A margin is the distance to the nearer nominal limit, negative outside; `worst` names the parameter
-    that fails most (or holds least) in units of half its range, `rule` the first broken rule or "".
+    A margin is the distance to the nearer nominal limit, negative outside (1 and -1 for categories); `worst`
+    names the parameter that fails most (or holds least) in units of half its range, `rule` the first broken
+    rule or "". With a context its environment and runway parameters are among them.
     """
 
     verdict: Names
@@ -40,9 +42,12 @@ class Judgement:
 def verdicts(spec: OddSpec, approaches: Approaches, context: Context | None = None) -> Names:
     """IN_ODD, IN_EXTENDED_ODD or OUT_OF_ODD (n,); the union over zones, limits included.
 
-    Not-a-number is outside. The context holds environment and runway values (n,) by parameter; rules
-    that look at a parameter it lacks are not judged.
+    Not-a-number is outside. The context holds environment and runway values (n,) by parameter, all that the
+    spec's ranges and rules ask for: DataError names what it lacks. Without a context the approach alone is
+    judged, by its ranges and the rules on nothing else.
     """
+    if context is not None:
+        check_context(spec, context, len(approaches))
     code = np.full(len(approaches), 2, np.int8)
     for level, value in (("extended", 1), ("in", 0)):
         code[_inside_any(spec, approaches, level, context)] = value
@@ -65,6 +70,8 @@ def _inside_any(
                 held &= value >= lo
                 held &= value <= hi
             inside[part] |= held
+    if context is not None:
+        inside &= within_context(spec, context, level)
     for rule in approach_rules(spec, context):
         excess, _ = rule_excess(rule, approaches, context, spec.margins.get(level, {}))
         inside &= excess <= 0
@@ -79,8 +86,12 @@ def zone_margins(spec: OddSpec, approaches: Approaches) -> Array:
 
 
 def judge(spec: OddSpec, approaches: Approaches, context: Context | None = None) -> Judgement:
-    """Verdicts with the signed margin of every parameter against the zone each approach fits best."""
+    """Verdicts with the signed margin of every parameter against the zone each approach fits best.
+
+    The context is that of `verdicts`.
+    """
     n = len(approaches)
+    verdict = verdicts(spec, approaches, context)
     best, worst = np.empty(n, np.intp), np.empty(n, np.intp)
     margins, worst_margin = np.empty((len(APPROACH), n)), np.empty(n)
     limits = spec.limits()
@@ -96,14 +107,23 @@ def judge(spec: OddSpec, approaches: Approaches, context: Context | None = None)
         for k, value in enumerate(here):
             np.minimum(value - limits[zone, k, 0], limits[zone, k, 1] - value, out=margins[k, part])
         worst_margin[part] = np.take_along_axis(margins[:, part], worst[None, part], axis=0)[0]
+    names = [*APPROACH]
+    held = dict(zip(APPROACH, margins, strict=True))
+    # the smallest share of a half range that is left, so that both kinds of parameter can be compared
+    least = np.take_along_axis(margins / half[best].T, worst[None], axis=0)[0]
+    for name, margin, share in context_margins(spec, context) if context is not None else ():
+        held[name] = margin
+        names.append(name)
+        worse = share < least
+        worst[worse], worst_margin[worse], least[worse] = len(names) - 1, margin[worse], share[worse]
     broken = np.full(n, "", dtype=f"U{max([1, *(len(rule.name) for rule in spec.rules)])}")
     for rule in reversed(approach_rules(spec, context)):
         broken[rule_excess(rule, approaches, context, {})[0] > 0] = rule.name
     return Judgement(
-        verdict=verdicts(spec, approaches, context),
+        verdict=verdict,
         zone=np.array(spec.zone_names)[best],
-        margins={name: margins[k] for k, name in enumerate(APPROACH)},
-        worst=np.array(APPROACH)[worst],
+        margins=held,
+        worst=np.array(names)[worst],
         worst_margin=worst_margin,
         rule=broken,
     )

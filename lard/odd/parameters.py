@@ -19,7 +19,7 @@ class Parameter:
     hi: float = 0.0
     categories: tuple[str, ...] = ()  # ("*",) = any text
     iso34503: str = ""
-    whole: bool = False  # drawn as a whole number
+    whole: bool = False  # a whole number: each from the least to the greatest has its own share of a law
 
     @property
     def stem(self) -> str:
@@ -60,7 +60,7 @@ PARAMETERS = {
             1_000_000,
         ),
         Parameter("local_time_h", _ENVIRONMENT, "h", 0, 24),
-        Parameter("day_of_year", _ENVIRONMENT, "", 1, 366),
+        Parameter("day_of_year", _ENVIRONMENT, "", 1, 366, whole=True),
         Parameter("sun_elevation_deg", _ENVIRONMENT, "deg", -90, 90, iso34503="elevation_of_the_sun"),
         Parameter("cloud_fraction", _ENVIRONMENT, "fraction", 0, 1, iso34503="cloudiness_rate"),
         Parameter("rain_mm_h", _ENVIRONMENT, "mm_h", 0, 300, iso34503="rainfall_rate"),
@@ -88,7 +88,7 @@ PARAMETERS = {
         Parameter("length_m", "runway", "m", 0, 10_000),
         Parameter("width_m", "runway", "m", 0, 200),
         Parameter("elevation_m", "runway", "m", -500, 6_000),
-        Parameter("strips_in_view", "runway", "", 0, 20),
+        Parameter("strips_in_view", "runway", "", 0, 20, whole=True),
         Parameter("surface", "runway", "", categories=("*",), iso34503="drivable_area_surface_type"),
         Parameter("marking", "runway", "", categories=MARKINGS),
         Parameter("country", "runway", "", categories=("*",), iso34503="region_or_states"),

@@ -13,6 +13,7 @@ from lard.odd.checks import check_spec
 from lard.odd.feasible import check_feasible
 from lard.odd.lard_layout import from_lard, is_lard
 from lard.odd.laws import Law
+from lard.odd.legal import check_legal
 from lard.odd.openodd import from_openodd, is_openodd
 from lard.odd.parameters import APPROACH, PARAMETERS, Parameter, resolve
 from lard.odd.spec import (
@@ -37,23 +38,37 @@ SECTIONS = (
     "runways", "rules", "dqr",
 )  # fmt: skip
 
+GROUPS = ("approach", "environment", "runway")
+
 
 def load_spec(path: str | Path) -> OddSpec:
     """Read and check an ODD spec; SpecError with one line `file:line: field: fault` per fault."""
+    spec, faults = inspect_spec(path)
+    faults.raise_if_any()
+    if spec is None:
+        raise SpecError(f"{path}:1: not a usable ODD spec")
+    return spec
+
+
+def inspect_spec(path: str | Path) -> tuple[OddSpec | None, Faults]:
+    """What can be read of a spec, faulty parts left out, with all faults of its file; see draft_spec."""
     data, faults = load_yaml(path)
     if is_openodd(data):
         data = from_openodd(data, faults, Path(path).stem)
     elif is_lard(data):
         data = from_lard(data, faults, Path(path).stem)
-    spec = parse_spec(data, faults)
-    faults.raise_if_any()
-    if spec is None:
-        raise SpecError(f"{path}:1: not a usable ODD spec")
-    return spec.model_copy(update={"file_sha256": sha256_file(path)})
+    spec = draft_spec(data, faults)
+    return spec and spec.model_copy(update={"file_sha256": sha256_file(path)}), faults
 
 
 def parse_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
     """The spec a mapping describes; faults are collected, and None returned when there are any."""
+    spec = draft_spec(data, faults)
+    return None if faults.found else spec
+
+
+def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
+    """A spec without its faulty parts, for checks that go on beside faults; None without any whole zone."""
     for key in data:
         if key not in SECTIONS:
             faults.add((key,), f"unknown field; expected one of {', '.join(SECTIONS)}")
@@ -72,11 +87,11 @@ def parse_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
     rules = _rules(data.get("rules") or [], faults)
     dqr = _dqr(data, faults)
     check_spec(zones, margins, environment, runways, rules, faults)
-    if faults.found or reference is None or camera is None:
+    if not zones or reference is None or camera is None:
         return None
     spec = OddSpec(
-        name=data["name"],
-        version=data["version"],
+        name=str(data.get("name") or "unnamed"),
+        version=str(data.get("version") or "unknown"),
         description=str(data.get("description") or ""),
         reference=reference,
         camera_spec=camera,
@@ -87,7 +102,8 @@ def parse_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
         rules=tuple(rules),
         dqr=dqr,
     )
-    check_feasible(spec, faults)
+    if not faults.found:
+        check_feasible(spec, faults)
     return spec
 
 
@@ -146,7 +162,7 @@ def _laws(
             law = law.scaled(parameter[1])
         if parameter[0].name in laws:
             faults.add((*where, key), f"{parameter[0].name} is given twice, in different units; keep one")
-        _check_legal(parameter[0], law, (*where, key), faults)
+        check_legal(parameter[0], law, (*where, key), faults)
         laws[parameter[0].name] = law
     return laws
 
@@ -163,20 +179,6 @@ def _parameter(
         faults.add(where, f"belongs to the section {found[0].group}, not here; move it")
         return None
     return found
-
-
-def _check_legal(parameter: Parameter, law: Law | Categories, where: Where, faults: Faults) -> None:
-    if isinstance(law, Law):
-        if law.lo < parameter.lo or law.hi > parameter.hi:
-            unit = f" {parameter.unit}" if parameter.unit else ""
-            faults.add(
-                where,
-                f"[{law.lo:g}, {law.hi:g}] leaves the possible [{parameter.lo:g}, {parameter.hi:g}]{unit}",
-            )
-    elif parameter.categories != ("*",):
-        for name in law.names:
-            if name not in parameter.categories:
-                faults.add(where, f"unknown {name!r}; expected some of {', '.join(parameter.categories)}")
 
 
 def _zones(data: Mapping[str, Any], faults: Faults) -> list[Zone]:
@@ -217,7 +219,10 @@ def _margins(section: Mapping[str, Any], faults: Faults) -> dict[str, dict[str, 
             faults.add(where, f"expected a mapping of parameters, found {given!r}")
         else:
             for key, value in given.items():
-                found = _parameter(str(key), (*where, str(key)), ("approach",), faults)
+                found = _parameter(str(key), (*where, str(key)), GROUPS, faults)
+                if found is not None and found[0].categories:
+                    faults.add((*where, str(key)), "has categories, which no margin widens; remove it")
+                    continue
                 pair = value if isinstance(value, list) else [value, value]
                 numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in pair)
                 if len(pair) != 2 or not numbers or not all(0 <= x < float("inf") for x in pair):
@@ -255,7 +260,7 @@ def _conditions(given: Any, where: Where, faults: Faults) -> dict[str, Condition
     conditions: dict[str, Condition] = {}
     for key, value in given.items():
         here = (*where, str(key))
-        found = _parameter(str(key), here, ("approach", "environment", "runway"), faults)
+        found = _parameter(str(key), here, GROUPS, faults)
         if found is None:
             continue
         parameter, factor = found
@@ -267,7 +272,7 @@ def _conditions(given: Any, where: Where, faults: Faults) -> dict[str, Condition
         elif parameter.categories:
             categories = _model(Categories, value, here, faults)
             if categories is not None:
-                _check_legal(parameter, categories, here, faults)
+                check_legal(parameter, categories, here, faults)
                 conditions[parameter.name] = categories.names
         else:
             law = _model(Law, value, here, faults)

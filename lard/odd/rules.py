@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.approach import Approaches
+from lard.odd.context import Context, words
 from lard.odd.parameters import APPROACH
 from lard.odd.spec import Condition, OddSpec, Profile, Rule
 
 Array = NDArray[np.float64]
-Context = Mapping[str, NDArray[Any]]
 
 
 def approach_rules(spec: OddSpec, context: Context | None) -> list[Rule]:
@@ -59,7 +59,7 @@ def _outside(
     if isinstance(condition, Profile):
         lo, hi = condition.limits(value_of(condition.by))
     elif isinstance(condition[0], str):
-        return (~np.isin(values.astype(str), condition)).astype(np.float64)
+        return (~np.isin(words(values), condition)).astype(np.float64)
     else:
         lo, hi = condition
     over = np.maximum(np.maximum((lo - below) - values, values - (hi + above)), 0.0)

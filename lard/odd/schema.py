@@ -22,7 +22,8 @@ def json_schema() -> dict[str, Any]:
         "when": _object(condition_groups),
         "require": _object(condition_groups),
     }
-    margins = _object(_group("approach", "margin"))
+    numeric = [p for p in PARAMETERS.values() if not p.categories]
+    margins = _object({key: {"$ref": "#/$defs/margin"} for p in numeric for key in _spellings(p)})
     camera = {
         "width_px": {"type": "integer", "minimum": 16},
         "height_px": {"type": "integer", "minimum": 16},

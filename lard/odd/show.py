@@ -27,7 +27,8 @@ def describe(spec: OddSpec) -> str:
     lines += table(rows)
     for title, laws in (("environment", spec.environment), ("runways", spec.runways)):
         if laws:
-            lines += ["", f"{title}:", *(f"  {name} {law_text(law)}" for name, law in laws.items())]
+            lines += ["", f"{title}:"]
+            lines += [f"  {name} {law_text(law)}{_widths(spec, name)}" for name, law in laws.items()]
     if spec.rules:
         lines += ["", "rules:"]
     for rule in spec.rules:
@@ -67,6 +68,13 @@ def condition_text(condition: Condition) -> str:
     if isinstance(condition[0], str):
         return " or ".join(str(name) for name in condition)
     return f"{condition[0]:g}..{condition[1]:g}"
+
+
+def _widths(spec: OddSpec, name: str) -> str:
+    """Margins of an environment or runway parameter as the end of its line."""
+    stated = [level for level in ("in", "extended") if name in spec.margins.get(level, {})]
+    texts = [f"{level} {_margin(spec, level, name)}" for level in stated]
+    return f" (margins: {', '.join(texts)})" if texts else ""
 
 
 def _margin(spec: OddSpec, level: str, name: str) -> str:

@@ -132,7 +132,8 @@ class Zone(_Model):
 class OddSpec(_Model):
     """An operational design domain: zones, margins, reference points, camera, environment, runways, rules.
 
-    margins[level][parameter] is (below, above) in the parameter's unit for the levels `in` and `extended`.
+    margins[level][parameter] is (below, above) in the parameter's unit for the levels `in` and `extended`;
+    parameters are those of the approach and numeric ones of environment and runways.
     """
 
     name: Text

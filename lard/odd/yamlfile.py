@@ -21,9 +21,17 @@ class Faults:
     file: str
     lines: dict[Path_, int] = field(default_factory=dict)
     found: list[tuple[int, str]] = field(default_factory=list)
+    warned: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, where: Sequence[str | int], message: str, line: int | None = None) -> None:
         """Note a fault at the deepest part of `where` that the file holds."""
+        self.found.append(self._place(where, message, line))
+
+    def warn(self, where: Sequence[str | int], message: str) -> None:
+        """Note what is odd and yet can be meant."""
+        self.warned.append(self._place(where, message, None))
+
+    def _place(self, where: Sequence[str | int], message: str, line: int | None) -> tuple[int, str]:
         path = tuple(where)
         while line is None:
             line = self.lines.get(path)
@@ -31,13 +39,24 @@ class Faults:
                 line = line or 1
             path = path[:-1]
         name = ".".join(str(part) for part in where)
-        self.found.append((line, f"{name}: {message}" if name else message))
+        return line, f"{name}: {message}" if name else message
+
+    def errors(self) -> list[str]:
+        """The faults as lines of text, by line of the file."""
+        return self._texts(self.found)
+
+    def warnings(self) -> list[str]:
+        """The warnings as lines of text, by line of the file."""
+        return self._texts(self.warned)
+
+    def _texts(self, items: list[tuple[int, str]]) -> list[str]:
+        unique = sorted(dict.fromkeys(items), key=lambda item: item[0])
+        return [f"{self.file}:{line}: {text}" for line, text in unique]
 
     def raise_if_any(self) -> None:
         """Raise SpecError with one line per fault."""
         if self.found:
-            unique = sorted(dict.fromkeys(self.found), key=lambda item: item[0])
-            raise SpecError("\n".join(f"{self.file}:{line}: {text}" for line, text in unique))
+            raise SpecError("\n".join(self.errors()))
 
 
 def load_yaml(path: str | Path) -> tuple[dict[str, Any], Faults]:

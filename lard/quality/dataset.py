@@ -175,7 +175,8 @@ class Dataset:
     @cached_property
     def runway_values(self) -> pl.DataFrame:
         """What rules may look at of every landing direction the dataset names and the database knows."""
-        return runway_values(self.database, self.named_runways)
+        spec = self.odd.spec if self.odd is not None else None
+        return runway_values(self.database, self.named_runways, spec)
 
     @cached_property
     def label_geometry(self) -> LabelGeometry:

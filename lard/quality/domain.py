@@ -17,15 +17,19 @@ from lard.odd.parameters import PARAMETERS as KNOWN
 from lard.odd.spec import Categories, OddSpec
 from lard.quality.odd import PARAMETERS, Odd, Zone
 from lard.quality.rules import broken_rules
+from lard.scenario.selection import strips_in_view
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 ContextOf = Callable[[pl.DataFrame], Mapping[str, NDArray[Any]]]
 
 POINTS = 2**16
+LEFT_BINS = 256
 SLIVER = 0.01  # rules that leave less of a bin, compared with the others, exclude it
 NOISE = 0.05  # what counting points may miss
-RUNWAY_VALUES = ("length_m", "width_m", "elevation_m", "surface", "marking", "lighted")
+RUNWAY_VALUES = (
+    "length_m", "width_m", "elevation_m", "strips_in_view", "surface", "marking", "lighted", "country",
+)  # fmt: skip
 
 
 def bin_index(values: Array, low: float, high: float, bins: int) -> NDArray[np.int64]:
@@ -52,6 +56,7 @@ class Domain:
     even: Mapping[str, Array]  # points (n,) spread evenly over the zone's ranges
     allowed: Mask  # (n,) which of them break no rule
     drawn: Mapping[str, Array]  # points (m,) by the declared laws that break no rule
+    left: Mapping[str, Array]  # points by each declared law alone, where the rules leave anything of it
     ruled: bool  # whether rules exclude anything of it
 
     def allowed_shares(self, names: tuple[str, ...], bins: int) -> Array:
@@ -74,7 +79,7 @@ class Domain:
         low, high = self.zone.bounds[name]
         size, law = bins_of((low, high), bins), self.zone.laws.get(name)
         if self.ruled or (law is not None and law.law == "discrete"):
-            index = bin_index(self.drawn[name], low, high, size)
+            index = bin_index(self.left[name], low, high, size)
             return np.bincount(index[index >= 0], minlength=size) / max(len(index), 1)
         edges = np.linspace(low, high, size + 1)
         return np.full(size, 1 / size) if law is None or size == 1 else np.diff(law.cdf(edges))
@@ -83,7 +88,7 @@ class Domain:
         """Distribution function of a parameter, rules included."""
         low, high = self.zone.bounds[name]
         if self.ruled:
-            order = np.sort(self.drawn[name])
+            order = np.sort(self.left[name])
             return lambda x: np.searchsorted(order, x, side="right") / len(order)
         law = self.zone.laws.get(name)
         return law.cdf if law is not None else lambda x: np.clip((x - low) / (high - low), 0.0, 1.0)
@@ -103,7 +108,19 @@ def _domain(odd: Odd, frames: pl.DataFrame, context_of: ContextOf, zone: Zone, n
     allowed = _kept(spec, {**context, **even})
     kept = _kept(spec, {**context, **lawful})
     drawn = {name: values[kept] for name, values in lawful.items()}
-    return Domain(zone, even, allowed, drawn, bool(not kept.all() or not allowed.all()))
+    left = {name: _left(values, kept) for name, values in lawful.items()}
+    return Domain(zone, even, allowed, drawn, left, bool(not kept.all() or not allowed.all()))
+
+
+def _left(values: Array, kept: Mask) -> Array:
+    """Values (m,) of a law in those of its narrow bins of which the rules leave something.
+
+    Samples keep the declared laws under rules as far as they can, so this is what they should follow.
+    """
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, LEFT_BINS + 1)))
+    index = np.searchsorted(edges[1:-1], values, side="right")
+    left = np.bincount(index[kept], minlength=len(edges)) > 0
+    return values[left[index]]
 
 
 def _even(law: Law, u: Array) -> Array:
@@ -157,19 +174,23 @@ def row_context(frames: pl.DataFrame, runways: pl.DataFrame, table: pl.DataFrame
     return {name: rows[name].to_numpy() for name in known}
 
 
-def runway_values(database: RunwayDatabase | None, named: Iterable[tuple[str, str]]) -> pl.DataFrame:
-    """The runway parameters a rule may look at, of those named runways that the database knows."""
+def runway_values(
+    database: RunwayDatabase | None, named: Iterable[tuple[str, str]], spec: OddSpec | None
+) -> pl.DataFrame:
+    """The runway parameters a spec may look at, of those named runways that the database knows."""
     rows = []
     for airport, name in named if database is not None else ():
         try:
-            runway = database.airport(airport).runway(name)  # type: ignore[union-attr]
+            place = database.airport(airport)  # type: ignore[union-attr]
+            runway = place.runway(name)
         except AirportError:
             continue  # DQR-A05 reports runways that the database does not know
         lighted = "true" if runway.lighted else "false"
-        sizes = (runway.length_m, runway.width_m, float(runway.ltp[2]))
-        rows.append((airport, name, *sizes, runway.surface, runway.marking, lighted))
-    numbers = dict.fromkeys(RUNWAY_VALUES[:3], pl.Float64)
-    texts = dict.fromkeys(("airport", "runway", *RUNWAY_VALUES[3:]), pl.String)
+        strips = float(strips_in_view(spec, place, runway)) if spec is not None else None
+        sizes = (runway.length_m, runway.width_m, float(runway.ltp[2]), strips)
+        rows.append((airport, name, *sizes, runway.surface, runway.marking, lighted, place.country))
+    numbers = dict.fromkeys(RUNWAY_VALUES[:4], pl.Float64)
+    texts = dict.fromkeys(("airport", "runway", *RUNWAY_VALUES[4:]), pl.String)
     order = ("airport", "runway", *RUNWAY_VALUES)
     schema: dict[str, Any] = {name: (numbers | texts)[name] for name in order}
     return pl.DataFrame(rows, schema=schema, orient="row")

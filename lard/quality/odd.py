@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lard.odd import OddSpec
 from lard.odd.laws import Law
+from lard.odd.spec import Rule
 from lard.quality.rules import breaks, hair, judged_rules
 
 Array = NDArray[np.float64]
@@ -100,7 +101,7 @@ class Odd:
 
         NaN is outside every bound. `slack` is in the parameter's unit for angles and 100 times that for
         distances, so that one number serves for both. `context` holds environment and runway values (n,)
-        by parameter; rules that look at one it lacks are not judged.
+        by parameter; ranges of one it lacks, and rules that look at it, are not judged.
         """
         count = len(np.asarray(values["along_track_m"]))
         verdict = np.full(count, 2, np.int64)
@@ -113,7 +114,8 @@ class Odd:
                     value = np.asarray(values[name], np.float64)
                     ok &= (value >= low - room) & (value <= high + room)
                 inside |= ok
-            inside &= ~self._broken({**(context or {}), **values}, "extended" if index else "in", slack)
+            level, known = "extended" if index else "in", {**(context or {}), **values}
+            inside &= ~self._broken(known, level, slack) & ~self._elsewhere(known, level, slack)
             verdict[inside] = index
         return verdict
 
@@ -124,6 +126,18 @@ class Odd:
             assert self.spec is not None
             broken |= breaks(rule, values, self.spec.margins.get(level, {}), slack)
         return broken
+
+    def _elsewhere(self, values: Mapping[str, NDArray[Any]], level: str, slack: float) -> NDArray[np.bool_]:
+        """Rows (n,) whose environment or runway is not one of the spec's, ranges widened by the margins."""
+        beyond = np.zeros(len(values["along_track_m"]), bool)
+        limits = {**self.spec.environment, **self.spec.runways} if self.spec is not None else {}
+        for name, law in limits.items():
+            if name not in values:
+                continue
+            wanted = law.range if isinstance(law, Law) else law.names
+            rule = Rule(name=name, when={}, require={name: wanted})
+            beyond |= breaks(rule, values, self.spec.margins.get(level, {}) if self.spec else {}, slack)
+        return beyond
 
 
 def _widened(laws: Mapping[str, Law], margins: Mapping[str, tuple[float, float]]) -> Bounds:

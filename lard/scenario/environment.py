@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.odd.drawing import quantiles
 from lard.odd.laws import Law
 from lard.odd.parameters import CONDITIONS, PARAMETERS
 from lard.odd.spec import Categories, OddSpec
@@ -54,7 +55,7 @@ def draw_environment(
         names, within = _split(season, u[:, _DAY])
         day = sun.day_in_season(names, lat_deg, within)
     else:
-        day = np.floor(_quantiles(spec, "day_of_year", u[:, _DAY]))
+        day = _quantiles(spec, "day_of_year", u[:, _DAY])
     afternoon = u[:, _TIME] >= 0.5
     half = (u[:, _TIME] * 2) % 1.0
     possible = np.ones(len(u), bool)
@@ -83,8 +84,8 @@ def draw_environment(
     for name in declared_conditions(spec):
         law = spec.environment[name]
         assert isinstance(law, Law)
-        values = law.ppf(u[:, COORDINATE[name]])
-        columns[name] = np.rint(values).astype(np.int64) if PARAMETERS[name].whole else values
+        values = quantiles(name, law, u[:, COORDINATE[name]])
+        columns[name] = values.astype(np.int64) if PARAMETERS[name].whole else values
     return columns, possible
 
 
@@ -95,7 +96,7 @@ def declared_conditions(spec: OddSpec) -> tuple[str, ...]:
 
 def _quantiles(spec: OddSpec, name: str, u: Array) -> Array:
     law = spec.environment.get(name)
-    return law.ppf(u) if isinstance(law, Law) else np.full(len(u), DEFAULTS[name])
+    return quantiles(name, law, u) if isinstance(law, Law) else np.full(len(u), DEFAULTS[name])
 
 
 def _split(categories: Categories, u: Array) -> tuple[NDArray[np.str_], Array]:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from lard.airports.model import RunwayDatabase
 from lard.errors import SpecError
-from lard.odd.coverage import Axis, ZoneCoverage, coverage, zone_coverage
+from lard.odd.axes import Axis
+from lard.odd.coverage import ZoneCoverage, coverage, zone_coverage
+from lard.odd.drawing import coordinates, distribution
 from lard.odd.filling import Plan, fill_plan
 from lard.odd.laws import Law
 from lard.odd.parameters import APPROACH, CONDITIONS
@@ -135,10 +137,12 @@ def _within(axis: Axis, law: Law | Categories, chosen_bins: NDArray[np.intp], u:
         lower, upper = _steps([law.weights[name] for name in law.names])
     elif law.values is not None:
         lower, upper = _steps([law.values[value] for value in sorted(law.values)])
+    elif axis.edges is None:
+        values = np.array(axis.values)
+        lower, upper = (distribution(axis.name, law, values - step) for step in (1.0, 0.0))
     else:
-        assert axis.edges is not None
         values = axis.edges[chosen_bins] + u * np.diff(axis.edges)[chosen_bins]
-        return law.cdf(values)
+        return coordinates(axis.name, law, values)
     return lower[chosen_bins] + u * (upper - lower)[chosen_bins]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,10 @@ from lard.airports.model import RunwayDatabase
 from lard.camera import Poses, project, to_camera
 from lard.errors import SpecError
 from lard.odd.parameters import APPROACH
+from lard.odd.realised import Realised, realised, realised_text
 from lard.odd.show import describe
 from lard.odd.spec import OddSpec
+from lard.scenario.methods import laws_of
 from lard.scenario.sampler import sample
 from lard.tables import atomic_path, write_text
 
@@ -47,22 +49,27 @@ def write_preview(
     n: int = 1500,
     seed: int = 0,
     method: str = "sobol",
-) -> None:
-    """Draw a sample of the spec and write its preview as one HTML, PNG or SVG file that needs no network."""
+) -> list[Realised]:
+    """Draw a sample of the spec and write its preview as one HTML, PNG or SVG file that needs no network.
+
+    Returns what the spec declares against what the sample holds, which the HTML shows too.
+    """
     path = Path(path)
     if path.suffix not in FORMATS:
         raise SpecError(
             f"{path}: unknown picture format {path.suffix!r}; expected one of {', '.join(FORMATS)}"
         )
     frames = sample(spec, db, airports, n, seed, method=method)
+    found = realised(spec, frames, {zone.name: laws_of(zone, method) for zone in spec.zones})
     figure = draw_figure(spec, frames, target_boxes(db, frames, spec))
     if path.suffix == ".html":
-        write_text(_page(spec, frames, method, _svg(figure)), path)
+        write_text(_page(spec, frames, method, found, _svg(figure)), path)
     elif path.suffix == ".svg":
         write_text(_svg(figure), path)
     else:
         with atomic_path(path) as temporary:
             figure.savefig(temporary, format="png", dpi=80, metadata={"Software": None})
+    return found
 
 
 def target_boxes(db: RunwayDatabase, frames: pl.DataFrame, spec: OddSpec) -> Array:
@@ -203,7 +210,7 @@ def _svg(figure: Figure) -> str:
     return stream.getvalue()
 
 
-def _page(spec: OddSpec, frames: pl.DataFrame, method: str, svg: str) -> str:
+def _page(spec: OddSpec, frames: pl.DataFrame, method: str, found: Sequence[Realised], svg: str) -> str:
     inline = svg[svg.index("<svg") :]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -213,6 +220,8 @@ def _page(spec: OddSpec, frames: pl.DataFrame, method: str, svg: str) -> str:
         "svg{width:100%;height:auto}</style></head><body>\n"
         f"<h1>ODD {html.escape(spec.name)} {html.escape(spec.version)}</h1>\n"
         f"<p>{html.escape(spec.description)}</p>\n<pre>{html.escape(describe(spec))}</pre>\n"
-        f"<p>{len(frames)} frames drawn with the method <code>{method}</code>.</p>\n"
+        f"<p>{len(frames)} frames drawn with the method <code>{method}</code>; "
+        "declared laws against what they hold:</p>\n"
+        f"<pre>{html.escape(chr(10).join(realised_text(found)))}</pre>\n"
         f"{inline}\n</body></html>\n"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from lard.errors import SpecError
 from lard.odd.laws import Law
 from lard.odd.parameters import APPROACH, CONDITIONS
 from lard.odd.rules import rule_excess
-from lard.odd.spec import OddSpec, Zone
+from lard.odd.spec import OddSpec, Rule, Zone
 from lard.scenario import environment as env
+from lard.scenario.coupling import Component, couple
 from lard.scenario.designs import unit_points
 from lard.scenario.methods import METHODS, design_of, laws_of
 from lard.scenario.selection import Candidates, candidates, weights
@@ -126,12 +127,16 @@ def zone_points(
 ) -> Points:
     """The first n points of a zone's design that satisfy every rule.
 
-    One design spans runways, approach and environment, so each runway's points fill the zone as well.
+    One design spans runways, approach and environment, so each runway's points fill the zone as well. Where
+    there are rules it is bent first, so that few points break them and the declared laws are kept.
     """
     laws, share = laws_of(zone, method), weights(chosen)
+    components = _components(spec, laws, chosen, share)
     tries = n
     while True:
         u = _design(spec, design_of(method), tries, seed, f"{spec.name}/{zone.name}")
+        for component in components:
+            u = component.bend(u)
         points, possible = points_of(spec, laws, chosen, share, u)
         held = {rule.name: ok for rule, ok in zip(spec.rules, rules_held(spec, chosen, points), strict=True)}
         accepted = np.logical_and.reduce([possible, *held.values()])
@@ -157,6 +162,19 @@ def _design(spec: OddSpec, design: str, n: int, seed: int, key: str) -> Array:
     return np.hstack([u, more[:, DIMENSIONS:]])
 
 
+def _components(
+    spec: OddSpec, laws: Mapping[str, Law], chosen: Candidates, share: Array
+) -> tuple[Component, ...]:
+    """What the rules of a spec tie together."""
+
+    def allowed(u: Array, rules: Sequence[Rule]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        points, possible = points_of(spec, laws, chosen, share, u)
+        return np.logical_and.reduce([np.ones(len(u), bool), *_held(rules, chosen, points)]), possible
+
+    more = len(CONDITIONS) if env.declared_conditions(spec) else 0
+    return couple(spec, laws, chosen, share, DIMENSIONS + more, allowed)
+
+
 def points_of(
     spec: OddSpec, laws: Mapping[str, Law], chosen: Candidates, share: Array, u: Array
 ) -> tuple[Points, NDArray[np.bool_]]:
@@ -171,9 +189,13 @@ def points_of(
 
 def rules_held(spec: OddSpec, chosen: Candidates, points: Points) -> list[NDArray[np.bool_]]:
     """For each rule of the spec, which points (n,) obey it."""
+    return _held(spec.rules, chosen, points)
+
+
+def _held(rules: Sequence[Rule], chosen: Candidates, points: Points) -> list[NDArray[np.bool_]]:
     runway = {name: values[points.runway] for name, values in chosen.attributes.items()}
     context = {**points.environment, **runway}
-    return [rule_excess(rule, points.approaches, context, {})[0] <= 0 for rule in spec.rules]
+    return [rule_excess(rule, points.approaches, context, {})[0] <= 0 for rule in rules]
 
 
 def _nothing_left(

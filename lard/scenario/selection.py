@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,12 @@ from lard.approach import Approaches, pose_of
 from lard.camera import to_camera
 from lard.errors import SpecError
 from lard.odd.laws import Law
+from lard.odd.parameters import PARAMETERS
 from lard.odd.spec import OddSpec
 
 Array = NDArray[np.float64]
+
+RUNWAY_PARAMETERS = tuple(name for name, p in PARAMETERS.items() if p.group == "runway")
 
 SECTORS = 12
 _VIEW_FROM_M = 3000.0
@@ -67,18 +70,23 @@ def candidates(spec: OddSpec, db: RunwayDatabase, airports: Iterable[str]) -> Ca
     return Candidates(tuple(a for a, _ in kept), tuple(r for _, r in kept), chosen)
 
 
-def runway_attributes(spec: OddSpec, pairs: list[tuple[Airport, Runway]]) -> dict[str, NDArray[Any]]:
-    """Values (k,) of every runway parameter an ODD may limit."""
-    return {
-        "length_m": np.array([runway.length_m for _, runway in pairs]),
-        "width_m": np.array([runway.width_m for _, runway in pairs]),
-        "elevation_m": np.array([runway.ltp[2] for _, runway in pairs]),
-        "strips_in_view": np.array([strips_in_view(spec, *pair) for pair in pairs], float),
-        "surface": np.array([runway.surface for _, runway in pairs], dtype=str),
-        "marking": np.array([runway.marking for _, runway in pairs], dtype=str),
-        "country": np.array([airport.country for airport, _ in pairs], dtype=str),
-        "lighted": np.array(["true" if runway.lighted else "false" for _, runway in pairs], dtype=str),
+def runway_attributes(
+    spec: OddSpec, pairs: Sequence[tuple[Airport, Runway]], names: Iterable[str] = RUNWAY_PARAMETERS
+) -> dict[str, NDArray[Any]]:
+    """Values (k,) of the runway parameters an ODD may limit."""
+    values: dict[str, Callable[[], NDArray[Any]]] = {
+        "length_m": lambda: np.array([runway.length_m for _, runway in pairs]),
+        "width_m": lambda: np.array([runway.width_m for _, runway in pairs]),
+        "elevation_m": lambda: np.array([runway.ltp[2] for _, runway in pairs]),
+        "strips_in_view": lambda: np.array([strips_in_view(spec, *pair) for pair in pairs], float),
+        "surface": lambda: np.array([runway.surface for _, runway in pairs], dtype=str),
+        "marking": lambda: np.array([runway.marking for _, runway in pairs], dtype=str),
+        "country": lambda: np.array([airport.country for airport, _ in pairs], dtype=str),
+        "lighted": lambda: np.array(
+            ["true" if runway.lighted else "false" for _, runway in pairs], dtype=str
+        ),
     }
+    return {name: values[name]() for name in names}
 
 
 def strips_in_view(spec: OddSpec, airport: Airport, runway: Runway) -> int:

@@ -1,0 +1,126 @@
+"""Verdicts of labels by the whole domain: the approach, the frame's environment and the runway itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lard.airports import Runway, RunwayDatabase
+from lard.approach import Approaches
+from lard.errors import DataError
+from lard.odd import OddSpec, verdicts
+from lard.odd.context import needed_parameters
+from lard.odd.parameters import PARAMETERS
+from lard.scenario.selection import runway_attributes
+from lard.scenario.sun import elevation_deg, light_of, season_of
+
+CLOCK = ("local_time_h", "day_of_year", "sun_elevation_deg", "light", "season")
+"""What follows from time and place where a table has no column of it."""
+
+
+def label_verdicts(
+    frames: pl.DataFrame, end: Runway, approaches: Approaches, db: RunwayDatabase, spec: OddSpec
+) -> pl.Series:
+    """Verdict of each frame's approach (n,) to a runway end."""
+    return pl.Series(verdicts(spec, approaches, context_of(frames, end, db, spec)), dtype=pl.String)
+
+
+def context_of(
+    frames: pl.DataFrame, end: Runway, db: RunwayDatabase, spec: OddSpec
+) -> dict[str, NDArray[Any]]:
+    """What a domain asks about besides the approach (n,), by parameter: of the frames and the runway."""
+    needed = needed_parameters(spec)
+    # the runway as the database has it: the frames' earth may be another
+    airport = db.airport(end.airport)
+    runway = airport.runway(end.ident)
+    context = {name: frames[name].to_numpy() for name in needed if name in frames.columns}
+    absent = [name for name in CLOCK if name in needed and name not in context]
+    if absent:
+        clock = clock_values(frames, runway.ltp[0])
+        context |= {name: clock[name] for name in absent}
+    own = [name for name in needed if PARAMETERS[name].group == "runway"]
+    attributes = runway_attributes(spec, [(airport, runway)], own)
+    return context | {name: np.full(len(frames), value[0]) for name, value in attributes.items()}
+
+
+def clock_values(frames: pl.DataFrame, lat_deg: float) -> dict[str, NDArray[Any]]:
+    """The parameters of CLOCK (n,) by time_utc and longitude, as at a latitude; mean solar time."""
+    texts = frames["time_utc"].to_list()
+    try:
+        stamps = np.array([text.removesuffix("Z") for text in texts], "datetime64[s]")
+    except ValueError as error:
+        raise DataError(f"time_utc: {error}; expected times such as 2024-06-01T12:00:00Z") from error
+    seconds = (stamps - stamps.astype("datetime64[Y]")).astype(np.float64)
+    local_h = seconds / 3600 + frames["lon_deg"].to_numpy() / 15
+    # the day before the first of January is the last one of a leap year
+    day, time = np.floor(local_h / 24) % 366 + 1, local_h % 24
+    latitude = np.full(len(frames), lat_deg)
+    sun_deg = elevation_deg(day, time, latitude)
+    return {
+        "local_time_h": time,
+        "day_of_year": day,
+        "sun_elevation_deg": sun_deg,
+        "light": light_of(sun_deg),
+        "season": season_of(day, latitude),
+    }
+
+
+def verdict_faults(frames: pl.DataFrame, spec: OddSpec) -> list[str]:
+    """One line per environment column without which the spec cannot judge some frame."""
+    faults = []
+    for name, asker in needed_parameters(spec).items():
+        if PARAMETERS[name].group != "environment":
+            continue
+        source = "time_utc" if name in CLOCK and name not in frames.columns else name
+        if source not in frames.columns:
+            what = "is missing"
+        else:
+            column = frames[source]
+            empty = column.is_null() | (column.is_nan() if column.dtype.is_float() else False)
+            if not empty.any():
+                continue
+            first = frames["frame_id"][int(empty.arg_max() or 0)]
+            what = f"is null in {int(empty.sum())} of {len(frames)} frames (first: {first})"
+        faults.append(
+            f"column {source} {what}, so that {asker} of ODD {spec.name} {spec.version} cannot be judged; "
+            f"fill it, state one value for all with --assume {name}=VALUE, or judge by a spec without it"
+        )
+    return list(dict.fromkeys(faults))
+
+
+def assume(frames: pl.DataFrame, values: Mapping[str, str]) -> pl.DataFrame:
+    """Frames with environment values stated for all rows in which the table does not tell them."""
+    columns = []
+    for name, text in values.items():
+        parameter = PARAMETERS.get(name)
+        if parameter is None or parameter.group != "environment":
+            known = ", ".join(p.name for p in PARAMETERS.values() if p.group == "environment")
+            raise DataError(
+                f"--assume {name}={text}: no parameter of the environment; expected one of {known}"
+            )
+        given = _value(name, text)
+        told = pl.col(name) if name in frames.columns else pl.lit(None)
+        if name in frames.columns and frames[name].dtype.is_float():
+            told = told.fill_nan(None)
+        columns.append(told.fill_null(given).alias(name))
+    return frames.with_columns(columns)
+
+
+def _value(name: str, text: str) -> float | str:
+    parameter = PARAMETERS[name]
+    if parameter.categories:
+        if text not in parameter.categories:
+            raise DataError(f"--assume {name}={text}: expected one of {', '.join(parameter.categories)}")
+        return text
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise DataError(f"--assume {name}={text}: expected a number of {parameter.unit or name}") from error
+    if not parameter.lo <= number <= parameter.hi:
+        limits = f"[{parameter.lo:g}, {parameter.hi:g}] {parameter.unit}".rstrip()
+        raise DataError(f"--assume {name}={text}: outside the possible {limits}")
+    return number

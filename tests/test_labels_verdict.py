@@ -1,0 +1,142 @@
+"""Labels judged by the whole spec: what the sampler obeys, the verdicts obey."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from lard.airports import RunwayDatabase, load_shipped
+from lard.cli import main
+from lard.errors import DataError
+from lard.labels import label_frames
+from lard.labels.verdict import assume, clock_values
+from lard.odd import OddSpec, load_spec
+from lard.odd.reader import parse_spec
+from lard.odd.yamlfile import Faults
+from lard.scenario import sample
+from lard.tables import FRAMES, LABELS, read_table, write_table
+
+SPECS = Path(__file__).parents[1] / "odd_specs"
+V2 = load_spec(SPECS / "lard_v2.yaml")
+
+
+@pytest.fixture(scope="module")
+def db() -> RunwayDatabase:
+    return load_shipped()
+
+
+@pytest.fixture(scope="module")
+def frames(db: RunwayDatabase) -> pl.DataFrame:
+    return sample(V2, db, ["KATL", "LFPO", "YSSY"], 60, 1)
+
+
+def changed(**sections: Any) -> OddSpec:
+    faults = Faults("x")
+    zones = {z.name: {name: list(law.range) for name, law in z.laws.items()} for z in V2.zones}
+    margins = {level: {name: list(pair) for name, pair in m.items()} for level, m in V2.margins.items()}
+    spec = parse_spec({"name": "x", "version": "1", "zones": zones, "margins": margins, **sections}, faults)
+    faults.raise_if_any()
+    assert spec is not None
+    return spec
+
+
+def targets(frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec) -> pl.DataFrame:
+    return label_frames(frames, db, spec).filter("is_target")
+
+
+@pytest.mark.parametrize("name", ["lard_v2", "all_weather", "lard_v1_cone"])
+def test_what_a_spec_draws_is_in_its_domain(db: RunwayDatabase, name: str) -> None:
+    spec = load_spec(SPECS / f"{name}.yaml")
+    drawn = sample(spec, db, ["KATL", "LFPO", "YSSY"], 90, 2)
+    assert set(targets(drawn, db, spec)["verdict"]) == {"IN_ODD"}
+
+
+def test_runways_and_weather_out_of_range_are_out(frames: pl.DataFrame, db: RunwayDatabase) -> None:
+    widths = {(a.icao, r.ident): r.width_m for a in db.airports.values() for r in a.runways}
+    found = targets(frames, db, changed(runways={"width_m": [50, 70]}))
+    wide = [widths[key] >= 50 for key in found.select("airport", "runway").iter_rows()]
+    assert (found["verdict"] == "IN_ODD").to_list() == wide and any(wide) and not all(wide)
+    foggy = frames.with_columns(visibility_m=pl.lit(200.0))
+    assert set(label_frames(foggy, db, V2)["verdict"]) == {"OUT_OF_ODD"}
+
+
+@pytest.mark.parametrize(
+    "when", [{"country": ["FR"]}, {"strips_in_view": [2, 9]}, {"length_m": [3000, 5000]}, {"lighted": [True]}]
+)
+def test_rules_on_runways_are_judged_as_the_sampler_obeys_them(
+    frames: pl.DataFrame, db: RunwayDatabase, when: dict[str, Any]
+) -> None:
+    rule = {"name": "r", "when": when, "require": {"roll_deg": [-2, 2]}}
+    spec = changed(rules=[rule])
+    assert set(targets(sample(spec, db, ["KATL", "LFPO", "YSSY"], 60, 1), db, spec)["verdict"]) == {"IN_ODD"}
+    free = targets(frames, db, changed())["verdict"]
+    ruled = targets(frames, db, spec)["verdict"]
+    assert (ruled != free).sum() > 5
+
+
+def test_what_cannot_be_judged_is_an_error_that_names_the_column(
+    frames: pl.DataFrame, db: RunwayDatabase
+) -> None:
+    spec = load_spec(SPECS / "all_weather.yaml")
+    holes = frames.with_columns(visibility_m=pl.lit(None, pl.Float64))
+    with pytest.raises(DataError) as caught:
+        label_frames(holes, db, spec)
+    text = str(caught.value)
+    assert f"column visibility_m is null in 60 of 60 frames (first: {frames['frame_id'][0]})" in text
+    assert (
+        "column wetness_fraction is missing, so that environment.wetness_fraction of ODD all_weather" in text
+    )
+    assert len(text.splitlines()) == 1 + len([n for n in spec.environment if n not in frames.columns])
+    one = frames.with_columns(
+        visibility_m=pl.when(pl.int_range(pl.len()) == 7).then(None).otherwise("visibility_m")
+    )
+    with pytest.raises(DataError, match=f"null in 1 of 60 frames \\(first: {frames['frame_id'][7]}\\)"):
+        label_frames(one, db, V2)
+
+
+def test_time_and_place_tell_the_clock_where_columns_do_not(frames: pl.DataFrame, db: RunwayDatabase) -> None:
+    for (icao,), part in frames.group_by("airport"):
+        clock = clock_values(part, db.airport(str(icao)).runways[0].ltp[0])
+        assert np.abs(clock["local_time_h"] - part["local_time_h"].to_numpy()).max() < 1 / 3600
+        assert np.array_equal(clock["day_of_year"], part["day_of_year"].to_numpy())
+        assert clock["light"].tolist() == part["light"].to_list()
+    bare = frames.drop("local_time_h", "day_of_year", "light", "season", "sun_elevation_deg")
+    assert label_frames(bare, db, V2).equals(label_frames(frames, db, V2))
+    with pytest.raises(DataError, match="expected times such as"):
+        label_frames(bare.with_columns(time_utc=pl.lit("noon")), db, V2)
+
+
+def test_stated_values_fill_what_is_not_told(frames: pl.DataFrame, tmp_path: Path) -> None:
+    part = frames.with_columns(
+        visibility_m=pl.when(pl.int_range(pl.len()) < 3).then(None).otherwise("visibility_m")
+    )
+    filled = assume(part, {"visibility_m": "20000", "light": "day", "lens_drops": "0"})
+    assert filled["visibility_m"].to_list() == [20000.0] * 3 + frames["visibility_m"].to_list()[3:]
+    assert filled["light"].to_list() == frames["light"].to_list() and set(filled["lens_drops"]) == {0.0}
+    write_table(part, tmp_path / "f.parquet", FRAMES)
+
+    def label(*more: str) -> Any:
+        out = str(tmp_path / "l.parquet")
+        odd = str(SPECS / "lard_v2.yaml")
+        return CliRunner().invoke(
+            main, ["label", str(tmp_path / "f.parquet"), "--odd", odd, "--out", out, *more]
+        )
+
+    refused = label()
+    assert (
+        refused.exit_code == 2
+        and "state one value for all with --assume visibility_m=VALUE" in refused.output
+    )
+    assert not (tmp_path / "l.parquet").exists()
+    assert label("--assume", "visibility_m=20000").exit_code == 0
+    assert len(read_table(tmp_path / "l.parquet", LABELS))
+    for text, message in (
+        ("visibility_m", "expected NAME=VALUE"), ("visibility_m=far", "expected a number of m"),
+        ("visibility_m=-1", "outside the possible"), ("light=noon", "expected one of day, dusk, night"),
+        ("country=FR", "no parameter of the environment"),
+    ):  # fmt: skip
+        bad = label("--assume", text)
+        assert bad.exit_code == 2 and message in bad.output, bad.output
