@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from lard.documents import read_json as read_json
 from lard.errors import DataError
 
 Schema = Mapping[str, Any]
@@ -173,18 +174,6 @@ def write_text(text: str, path: str | Path) -> None:
 def write_json(value: Any, path: str | Path) -> None:
     """Write JSON with sorted keys, atomically; NaN is refused because JSON has none."""
     write_text(json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n", path)
-
-
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file; raise DataError that names the file and line."""
-    path = Path(path)
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; run the stage or command that writes it first") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        line = getattr(error, "lineno", 1)
-        raise DataError(f"{path}:{line}: not valid JSON ({error}); expected UTF-8 JSON") from error
 
 
 def stable_hash(text: str) -> int:

@@ -13,9 +13,10 @@ from lard.airports.build import Strip, as_edges, build_airports, ecef_of, square
 from lard.airports.csvfile import Cells
 from lard.airports.intake import AirportInfo
 from lard.airports.model import Airport, Array, Runway, RunwayDatabase, normalise_ident
-from lard.errors import AirportError, DataError
+from lard.documents import read_json
+from lard.errors import AirportError
 from lard.geodesy import EARTH_MODELS
-from lard.tables import read_json, write_json, write_text
+from lard.tables import write_json, write_text
 
 AIRPORT_COLUMNS = ("icao", "name", "country", "lat_deg", "lon_deg", "elevation_m")
 RUNWAY_COLUMNS = (
@@ -131,10 +132,7 @@ def _empty_airport(icao: str, info: AirportInfo) -> Airport:
 
 
 def _read_head(path: Path) -> dict[str, str]:
-    try:
-        head = read_json(path)
-    except DataError as error:
-        raise AirportError(str(error)) from error
+    head = read_json(path, error=AirportError, absent="expected a folder that lard airports wrote")
     needed = {"name": None, "version": None, "earth": EARTH_MODELS, "altitude_datum": ALTITUDE_DATUMS}
     if not isinstance(head, dict):
         raise AirportError(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lard.documents import read_text
 from lard.errors import DataError
 
 SHOWN = 8
@@ -38,7 +39,7 @@ def read_yolo(folder: str | Path, truth: Mapping[str, Any], class_id: int = 0) -
         if image is None:
             faults.append(f"{path}: no image of the ground truth has this name")
             continue
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(read_text(path).splitlines(), start=1):
             if not line.strip():
                 continue
             try:
