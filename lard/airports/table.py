@@ -16,7 +16,7 @@ from lard.airports.model import Airport, Array, Runway, RunwayDatabase, normalis
 from lard.documents import read_json
 from lard.errors import AirportError
 from lard.geodesy import EARTH_MODELS
-from lard.tables import write_json, write_text
+from lard.tables import atomic_paths, json_text
 
 AIRPORT_COLUMNS = ("icao", "name", "country", "lat_deg", "lon_deg", "elevation_m")
 RUNWAY_COLUMNS = (
@@ -60,17 +60,12 @@ def write_table_folder(database: RunwayDatabase, folder: str | Path) -> None:
     if any(any(cells) for cells in corners):
         columns = (*RUNWAY_COLUMNS, *CORNER_COLUMNS)
         rows = [(*row, *cells) for row, cells in zip(rows, corners, strict=True)]
-    write_text(csv_text(AIRPORT_COLUMNS, airport_rows), folder / "airports.csv")
-    write_text(csv_text(columns, rows), folder / "runways.csv")
-    write_json(
-        {
-            "altitude_datum": database.altitude_datum,
-            "earth": database.earth,
-            "name": database.name,
-            "version": database.version,
-        },
-        folder / "database.json",
-    )
+    head = {name: getattr(database, name) for name in ("altitude_datum", "earth", "name", "version")}
+    names = ("airports.csv", "runways.csv", "database.json")
+    with atomic_paths([folder / name for name in names]) as files:
+        texts = csv_text(AIRPORT_COLUMNS, airport_rows), csv_text(columns, rows), json_text(head)
+        for file, text in zip(files, texts, strict=True):
+            file.write_text(text, encoding="utf-8")
 
 
 def csv_text(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -25,14 +25,17 @@ from lard.render.journal import (
     JOURNAL,
     Journal,
     Picture,
+    check_folder,
     image_name,
     journal_line,
     kept_pictures,
+    picture_path,
     remove_stale,
     unique_frames,
     write_picture,
+    write_tables,
 )  # fmt: skip
-from lard.tables import FRAMES, MANIFEST, folder_lock, stable_hash, write_table, write_text
+from lard.tables import MANIFEST, folder_lock, stable_hash
 
 Frame = Mapping[str, Any]
 """One row of the frames table."""
@@ -114,6 +117,7 @@ def render_source(
     """
     out_dir, instances = Path(out_dir), _instances(workers)
     frames = _checked(frames)
+    check_folder(out_dir, frames["frame_id"].to_list())
     keys = _keys(frames, source, jpeg_quality)
     images = out_dir / "images"
     if shard[1] > 1:
@@ -128,9 +132,8 @@ def render_source(
         done = _make_missing(frames, keys, journal, out_dir, instances, source, resume, jpeg_quality)
         remove_stale(out_dir, done)
         manifest = _manifest(frames, done, source, db)
-        write_table(frames, out_dir / "frames.parquet", FRAMES)
-        write_table(manifest, out_dir / "manifest.parquet", MANIFEST)
-        write_text("".join(journal_line(name, keys[name], done[name]) for name in sorted(done)), journal)
+        lines = "".join(journal_line(name, keys[name], done[name]) for name in sorted(done))
+        write_tables(out_dir, frames, manifest, journal, lines)
         for part in out_dir.glob(f"{JOURNAL}_*.jsonl"):
             part.unlink()
     return manifest
@@ -254,7 +257,7 @@ class _Instance(threading.Thread):
                 for frame in self.tasks.get_nowait():
                     if self.ended.is_set():
                         break
-                    path = self.out_dir / image_name(frame["frame_id"])
+                    path = picture_path(self.out_dir, frame["frame_id"])
                     digest = write_picture(self.picture(frame), path, self.jpeg_quality)
                     self.results.put(_Result(frame["frame_id"], digest))
         except queue.Empty:
