@@ -201,7 +201,7 @@ def name_fault(name: str) -> str:
     return f"is longer than {NAME_LIMIT_BYTES} bytes" if long else ""
 
 
-def inside(name: str, where: str, error: type[LardError] = DataError) -> str:
+def inside(name: str, where: str, error: type[Exception] = DataError) -> str:
     """A relative path as it stands; an error when it is absolute or leads out of its folder."""
     parts = name.split("/")
     if not name or ".." in parts or Path(name).is_absolute() or re.search(r"[\x00-\x1f\x7f\\]", name):

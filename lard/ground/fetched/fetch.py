@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,18 @@ from lard.errors import SourceError
 from lard.ground.compose import Plan, RunwayZone, compose_levels, runway_zones, up_to_date
 from lard.ground.fetched.cache import TileCache
 from lard.ground.fetched.download import OFFLINE_MISS, FetchReport, TileReader, fetch_tiles
-from lard.ground.fetched.grid import MapBox, Tile, TileMatrix, tile_on_map, tiles_of, transformer, zoom_for
+from lard.ground.fetched.grid import (
+    MapBox,
+    Tile,
+    TileMatrix,
+    across_180,
+    box_in_crs,
+    crosses_180,
+    tile_on_map,
+    tiles_of,
+    transformer,
+    zoom_for,
+)
 from lard.ground.fetched.http import Http
 from lard.ground.fetched.rasters import local_crs
 from lard.ground.fetched.sample import TileSampler
@@ -30,6 +43,7 @@ COARSEST_M = 8.0
 _ZOOM_SLACK = 1.05
 _VERSION = "1"
 _NAMED_HOLES = 6
+REPEATS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +112,11 @@ def plan_levels(source: TileSource, airport: Airport, request: GroundRequest) ->
     lat, lon = airport.lat_deg, airport.lon_deg
     crs = local_crs(lat, lon)
     plans: list[LevelPlan] = []
-    for grid in request_grids(runway_zones(airport, lat, lon), request):
-        matrix = zoom_for(source.matrices, grid.gsd_m, lat, lon, _ZOOM_SLACK)
+    grids = request_grids(runway_zones(airport, lat, lon), request)
+    matrices = _matrices_over(source, grids[-1], crs)
+    left = request.max_tiles
+    for grid in grids:
+        matrix = zoom_for(matrices, grid.gsd_m, lat, lon, _ZOOM_SLACK)
         found_m = matrix.gsd_m(lat, lon)
         if found_m > grid.gsd_m * _ZOOM_SLACK and not plans:
             raise SourceError(
@@ -108,15 +125,27 @@ def plan_levels(source: TileSource, airport: Airport, request: GroundRequest) ->
                 f"--gsd {np.ceil(found_m * 100) / 100:g}"
             )
         inside = _box(plans[-1].grid) if plans and request.coarse == "average" else None
-        tiles = tuple((matrix.zoom, col, row) for col, row in tiles_of(matrix, _box(grid), crs, inside))
-        plans.append(LevelPlan(grid, matrix, found_m, tiles))
-        total = sum(len(plan.tiles) for plan in plans)
-        if total > request.max_tiles:
+        listed = tiles_of(matrix, _box(grid), crs, inside)
+        # no further than the limit: the list of all of them may not fit into memory
+        tiles = tuple((matrix.zoom, col, row) for col, row in islice(listed, left + 1))
+        if len(tiles) > left:
+            first, top, last, bottom = matrix.tiles_over(box_in_crs(_box(grid), crs, matrix))
+            across = (last - first + 1) * (bottom - top + 1)
             raise SourceError(
-                f"{airport.icao}: levels down to {grid.gsd_m:g} m take {total} tiles, more than "
-                f"{request.max_tiles}; ask for less (--reach, --gsd, --levels) or allow more (--max-tiles)"
+                f"{airport.icao}: levels down to {grid.gsd_m:g} m take up to "
+                f"{request.max_tiles - left + across:,} tiles, more than {request.max_tiles}; ask for less "
+                "(--reach, --gsd, --levels) or allow more (--max-tiles)"
             )
+        left -= len(tiles)
+        plans.append(LevelPlan(grid, matrix, found_m, tiles))
     return plans
+
+
+def _matrices_over(source: TileSource, grid: LevelGrid, crs: str) -> tuple[TileMatrix, ...]:
+    """The source's matrices, continuous over 180 degrees where the coarsest level lies on both sides."""
+    if not crosses_180(_box(grid), crs):
+        return source.matrices
+    return tuple(across_180(matrix) for matrix in source.matrices)
 
 
 def fetch_ground(
@@ -132,6 +161,7 @@ def fetch_ground(
     crs = local_crs(airport.lat_deg, airport.lon_deg)
     zones = runway_zones(airport, airport.lat_deg, airport.lon_deg)
     plans = plan_levels(source, airport, request)
+    there = _matrices_over(source, plans[-1].grid, crs)
     report, samplers = FetchReport(), []
     reader = TileReader(source, cache)
     with folder_lock(cache.folder) if source.url_of is not None else nullcontext():
@@ -145,8 +175,10 @@ def fetch_ground(
             report.add(found)
             holes = found.holes | found.failed
             averaged = number > 0 and request.coarse == "average"
-            _judge(airport, source, plan, holes, found.failed, zones if not averaged else [], crs, request)
-            for matrix in _coarser(source, plan.matrix, airport):
+            mine = zones if not averaged else []
+            _judge(airport, source, plan, holes, found.failed, mine, crs, request)
+            _judge_repeated(airport, source, plan, found.digests, mine, crs)
+            for matrix in _coarser(there, plan.matrix, airport):
                 if not holes:
                     break
                 tiles = sorted({tile for hole in holes for tile in _over(source, hole, matrix, crs)})
@@ -254,6 +286,29 @@ def _judge(
         )
 
 
+def _judge_repeated(
+    airport: Airport, source: TileSource, plan: LevelPlan, digests: dict[Tile, str], zones: list[RunwayZone],
+    crs: str,
+) -> None:  # fmt: skip
+    """SourceError when a runway's ground would be one picture that the source repeats: no photo does that."""
+    counts = Counter(digests.values())
+    if source.keep_repeated or not counts or counts.most_common(1)[0][1] < REPEATS:
+        return
+    for tile, digest in sorted(digests.items()):
+        if counts[digest] < REPEATS:
+            continue
+        area = tile_on_map(plan.matrix, tile[1], tile[2], crs)
+        shape = box(area.x_min_m, area.y_min_m, area.x_max_m, area.y_max_m)
+        for zone in zones:
+            if shape.intersects(Polygon(zone.polygon)):
+                raise SourceError(
+                    f"{airport.icao}: {source.identity} has the same picture {counts[digest]} times, over or "
+                    f"near runway {zone.name} too (tile {tile[0]}/{tile[1]}/{tile[2]}): a placeholder for "
+                    f"missing imagery? Look at it and say #placeholder={digest}, or #repeated=keep if it is "
+                    "the ground"
+                )
+
+
 def _hole_text(tile: Tile, reason: str, area: MapBox) -> str:
     return (
         f"tile {tile[0]}/{tile[1]}/{tile[2]}, {reason}, x {area.x_min_m:.0f} to {area.x_max_m:.0f} m, "
@@ -261,10 +316,10 @@ def _hole_text(tile: Tile, reason: str, area: MapBox) -> str:
     )
 
 
-def _coarser(source: TileSource, matrix: TileMatrix, airport: Airport) -> list[TileMatrix]:
+def _coarser(matrices: tuple[TileMatrix, ...], matrix: TileMatrix, airport: Airport) -> list[TileMatrix]:
     """The next coarser matrices, finest first."""
     size = matrix.gsd_m(airport.lat_deg, airport.lon_deg)
-    sized = [(m.gsd_m(airport.lat_deg, airport.lon_deg), m) for m in source.matrices]
+    sized = [(m.gsd_m(airport.lat_deg, airport.lon_deg), m) for m in matrices]
     return [m for found, m in sorted(sized, key=lambda pair: pair[0]) if found > size * 1.01][:FILL_ZOOMS]
 
 
