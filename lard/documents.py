@@ -67,14 +67,22 @@ def encoding_of(head: bytes) -> tuple[str, int]:
     return "utf-8", 0
 
 
-def decode_text(raw: bytes, where: object, *, error: type[LardError] = DataError, old: str = "") -> str:
-    """Text of UTF-8, UTF-16 or UTF-32 bytes; of the encoding `old` where it is none of them."""
+def _as_cp1252(fault: UnicodeError) -> tuple[str, int]:
+    assert isinstance(fault, UnicodeDecodeError)
+    return fault.object[fault.start : fault.end].decode("cp1252", "replace"), fault.end
+
+
+OLD_BYTES = "lard-old-bytes"
+"""Error handler that reads what is no UTF-8 as the Windows text it then mostly is: names of old tables."""
+codecs.register_error(OLD_BYTES, _as_cp1252)
+
+
+def decode_text(raw: bytes, where: object, *, error: type[LardError] = DataError, old: bool = False) -> str:
+    """Text of UTF-8, UTF-16 or UTF-32 bytes; with `old` single bytes of Windows text are let in too."""
     encoding, skipped = encoding_of(raw)
     try:
-        return raw[skipped:].decode(encoding)
+        return raw[skipped:].decode(encoding, OLD_BYTES if old else "strict")
     except UnicodeDecodeError as fault:
-        if old:
-            return raw.decode(old, errors="replace")
         line = raw.count(b"\n", 0, fault.start) + 1
         found = raw[fault.start + skipped : fault.start + skipped + 1].hex() or "an end"
         raise error(
@@ -88,7 +96,7 @@ def read_text(
     error: type[LardError] = DataError,
     absent: str = "give the path of a file that is there",
     limit_bytes: int = TEXT_LIMIT_BYTES,
-    old: str = "",
+    old: bool = False,
 ) -> str:
     """Text of a file without its byte order mark, line ends as they are."""
     return decode_text(

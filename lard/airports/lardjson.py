@@ -20,7 +20,7 @@ from lard.airports.model import Array, Point, Runway, RunwayDatabase, normalise_
 from lard.documents import read_json
 from lard.errors import AirportError
 from lard.geodesy import to_enu, wrap_deg
-from lard.tables import write_text
+from lard.tables import name_fault, write_text
 
 SPHERE = "sphere6371010"
 _CORNERS = ("A", "B", "C", "D")
@@ -70,6 +70,8 @@ def _load(path: Path, faults: list[str]) -> Any:
 
 
 def _items(path: Path, airport: str, runways: Any, faults: list[str]) -> list[tuple[str, Any]]:
+    if fault := name_fault(airport):
+        faults.append(f"{path}: airport {airport[:80]!r} {fault}; expected a plain code")
     if not isinstance(runways, Mapping):
         faults.append(f"{path}: {airport}: found {type(runways).__name__}, expected runways by ident")
         return []

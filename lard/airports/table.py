@@ -16,7 +16,7 @@ from lard.airports.model import Airport, Array, Runway, RunwayDatabase, normalis
 from lard.documents import read_json
 from lard.errors import AirportError
 from lard.geodesy import EARTH_MODELS
-from lard.tables import atomic_paths, json_text
+from lard.tables import atomic_paths, json_text, name_fault
 
 AIRPORT_COLUMNS = ("icao", "name", "country", "lat_deg", "lon_deg", "elevation_m")
 RUNWAY_COLUMNS = (
@@ -148,8 +148,8 @@ def _read_airports(path: Path) -> dict[str, AirportInfo]:
     infos: dict[str, AirportInfo] = {}
     for index, row in enumerate(cells.rows):
         icao = row["icao"]
-        if not icao or icao in infos:
-            cells.fault(index, "icao", icao, "a code that occurs once")
+        if name_fault(icao) or icao in infos:
+            cells.fault(index, "icao", icao[:80], "a plain code that occurs once")
         infos[icao] = AirportInfo(
             row["name"],
             row["country"],

@@ -146,7 +146,7 @@ def _instances(workers: str | int) -> int:
             f"workers {text!r}: simulators run on this machine only; give a number, and split the frames "
             "over machines with --shard i/n"
         )
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise SourceError(f"workers is {text!r}; expected a positive number of simulators")
     return int(text)
 

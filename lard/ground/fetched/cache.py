@@ -93,7 +93,7 @@ class TileCache:
     def tiles(self) -> Iterator[tuple[Tile, Path]]:
         """Every tile file, by zoom, column and row."""
         zooms = sorted(
-            int(path.name) for path in self.folder.iterdir() if path.is_dir() and path.name.isdigit()
+            int(path.name) for path in self.folder.iterdir() if path.is_dir() and path.name.isdecimal()
         )
         for zoom in zooms:
             found = []

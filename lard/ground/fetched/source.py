@@ -194,7 +194,7 @@ class Opening:
         if self.http.settings.offline:
             return
         # a document may repeat the key it was asked with
-        text = self.redact(decode_text(body, self.identity, error=SourceError, old="latin-1"))
+        text = self.redact(decode_text(body, self.identity, error=SourceError, old=True))
         self.cache.write_document(name, Entry(text.encode(), "text/plain"))
 
 
