@@ -1,21 +1,24 @@
 """Declared table schemas and the one way files are written: atomically, same bytes each time."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from lard.errors import DataError
+from lard.documents import read_json as read_json
+from lard.errors import DataError, LardError
 
 Schema = Mapping[str, Any]
 
@@ -111,6 +114,10 @@ FINDINGS: Schema = {
 }
 """One row per offending subject of a data quality requirement."""
 
+NAME_LIMIT_BYTES = 200
+_NO_NAME = r"^\s*$|^\.|[\x00-\x1f\x7f/\\]"
+_STEM_CHARACTERS = 40  # of a temporary name, which must not outgrow what file systems allow
+
 
 def check_schema(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
     """Return the table with the declared columns first and cast; raise DataError naming every bad column."""
@@ -126,7 +133,30 @@ def check_schema(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFram
     if faults:
         raise DataError("\n".join(faults))
     extra = [table[name] for name in table.columns if name not in schema]
-    return pl.DataFrame(columns + extra)
+    checked = pl.DataFrame(columns + extra)
+    _check_names(checked, schema, where)
+    return checked
+
+
+def _check_names(table: pl.DataFrame, schema: Schema, where: str) -> None:
+    """DataError unless all that becomes a name of a file stays in its folder."""
+    for name in ("frame_id", "airport", "image"):
+        if name not in schema:
+            continue
+        column, text = table[name], pl.col(name)
+        parts = text.str.split("/") if name == "image" else pl.concat_list(text)
+        bad = parts.list.eval(
+            pl.element().str.contains(_NO_NAME) | (pl.element().str.len_bytes() > NAME_LIMIT_BYTES)
+        )
+        # an annotated picture may be of no known airport
+        odd = table.filter(bad.list.any() & ((text != "") | (name != "airport"))).get_column(name)
+        if len(odd):
+            fault = name_fault(odd[0]) or "leads out of its folder"
+            raise DataError(
+                f"{where}: {name} {odd[0][:80]!r} {fault}; expected a plain name ({len(odd)} such rows)"
+            )
+        if name == "frame_id" and column.null_count():
+            raise DataError(f"{where}: frame_id is empty in {column.null_count()} rows; name every frame")
 
 
 def read_table(path: str | Path, schema: Schema) -> pl.DataFrame:
@@ -145,23 +175,106 @@ def write_table(table: pl.DataFrame, path: str | Path, schema: Schema) -> None:
     """Check a table and write it as parquet, atomically and with the same bytes for the same rows."""
     table = check_schema(table, schema, str(path))
     with atomic_path(path) as temporary:
-        table.write_parquet(temporary, compression="zstd", statistics=False)
+        write_parquet(table, temporary)
+
+
+def write_parquet(table: pl.DataFrame, path: Path) -> None:
+    """Write a table as parquet; a full disk is an OSError, as everywhere else."""
+    try:
+        table.write_parquet(path, compression="zstd", statistics=False)
+    except pl.exceptions.PolarsError as error:
+        code = re.search(r"\(os error (\d+)\)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
+
+
+def name_fault(name: str) -> str:
+    """Why a text cannot be the name of one file in a folder; empty when it can."""
+    if not name.strip():
+        return "is empty"
+    if name.startswith("."):
+        return "begins with a dot"
+    if re.search(_NO_NAME, name):
+        return "has a slash, a backslash or a control character"
+    long = len(name.encode("utf-8", "surrogatepass")) > NAME_LIMIT_BYTES
+    return f"is longer than {NAME_LIMIT_BYTES} bytes" if long else ""
+
+
+def inside(name: str, where: str, error: type[Exception] = DataError) -> str:
+    """A relative path as it stands; an error when it is absolute or leads out of its folder."""
+    parts = name.split("/")
+    if not name or ".." in parts or Path(name).is_absolute() or re.search(r"[\x00-\x1f\x7f\\]", name):
+        raise error(f"{where}: {name[:80]!r} leads out of its folder; expected a relative path below it")
+    return name
+
+
+def below(root: str | Path, name: str, error: type[LardError] = DataError) -> Path:
+    """Where a writer puts a name below a folder; an error when .., a root or a link leads out of it."""
+    path = Path(root) / inside(name, str(root), error)
+    real = os.path.realpath(root)
+    folder = os.path.realpath(path.parent)
+    if folder != real and not folder.startswith(real.rstrip("/") + "/"):
+        raise error(
+            f"{path.parent}: is a link to {folder}, outside {root}; nothing is written there: replace the "
+            "link by a folder"
+        )
+    return path
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling of path that replaces it on success and vanishes on failure."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    """Yield a temporary sibling of path that replaces it on success and vanishes on failure.
+
+    Folders made for it vanish with it.
+    """
+    with atomic_paths([path]) as (temporary,):
         yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_paths(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
+    """Yield a temporary sibling of each path; on success all replace their paths, on failure none does."""
+    targets = [Path(path) for path in paths]
+    temporaries: list[Path] = []
+    with contextlib.ExitStack() as stack:
+        try:
+            for path in targets:
+                stack.enter_context(folders_for(path.parent))
+                if path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+                prefix, suffix = f".{path.stem[:_STEM_CHARACTERS]}.", f".tmp{path.suffix}"
+                handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
+                os.close(handle)
+                temporaries.append(Path(name))
+            yield temporaries
+            for temporary in temporaries:
+                temporary.chmod(0o644)
+            for temporary, path in zip(temporaries, targets, strict=True):
+                temporary.replace(path)
+        except OSError as error:
+            meant = {str(part): str(path) for part, path in zip(temporaries, targets, strict=False)}
+            found = str(targets[0]) if error.filename is None else meant.get(str(error.filename))
+            if error.errno is None or found is None:
+                raise
+            raise OSError(error.errno, os.strerror(error.errno), found) from error
+        finally:
+            for temporary in temporaries:
+                temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folders_for(folder: Path) -> Iterator[None]:
+    """Make a folder and those above it; those made vanish again on failure where nothing lies in them."""
+    missing = [part for part in (folder, *folder.parents) if not part.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for part in missing:
+            with contextlib.suppress(OSError):  # another writer has put something there
+                part.rmdir()
+        raise
 
 
 def write_text(text: str, path: str | Path) -> None:
@@ -172,19 +285,12 @@ def write_text(text: str, path: str | Path) -> None:
 
 def write_json(value: Any, path: str | Path) -> None:
     """Write JSON with sorted keys, atomically; NaN is refused because JSON has none."""
-    write_text(json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n", path)
+    write_text(json_text(value), path)
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file; raise DataError that names the file and line."""
-    path = Path(path)
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; run the stage or command that writes it first") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        line = getattr(error, "lineno", 1)
-        raise DataError(f"{path}:{line}: not valid JSON ({error}); expected UTF-8 JSON") from error
+def json_text(value: Any) -> str:
+    """JSON with sorted keys; NaN is refused because JSON has none."""
+    return json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
 
 def stable_hash(text: str) -> int:

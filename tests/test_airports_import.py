@@ -226,10 +226,45 @@ def test_ragged_and_foreign_encoded_files_are_refused(tmp_path: Path) -> None:
         "6: he_latitude_deg: found '99', expected a number from -90 to 90",
     ]
     path.write_bytes(path.read_bytes() + "é".encode("latin-1"))
-    with pytest.raises(AirportError, match="not a readable UTF-8 CSV table"):
+    with pytest.raises(AirportError, match=r"runways\.csv:7: byte 0xe9 is no UTF-8 text; save"):
         read_ourairports(path)
     path.write_text("\ufeff" + HEADER + row(), encoding="utf-8")
     assert read_ourairports(path)[1].kept == 1
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_any_line_ends_and_unicode_are_the_same_table(tmp_path: Path, ends: str, encoding: str) -> None:
+    path = tmp_path / "runways.csv"
+    path.write_bytes((HEADER + row() + row("XBBB")).replace("\n", ends).encode(encoding))
+    database, report = read_ourairports(path)
+    assert report.kept == 2 and sorted(database.airports) == ["XAAA", "XBBB"]
+
+
+@pytest.mark.parametrize("word", ["1", "1.0", "TRUE", "true", "yes", "Y", "t", "on"])
+def test_closed_runways_are_closed_however_it_is_spelt(tmp_path: Path, word: str) -> None:
+    path = write_csv(tmp_path / "runways.csv", row(), row("XBBB", closed=word))
+    database, report = read_ourairports(path)
+    assert list(database.airports) == ["XAAA"] and report.excluded["closed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "fits"),
+    [("0", True), ("0.0", True), ("False", True), ("no", True), ("2", False), ("closed?", False)],
+)
+def test_open_runways_and_words_that_mean_neither(tmp_path: Path, word: str, fits: bool) -> None:
+    path = write_csv(tmp_path / "runways.csv", row(closed=word))
+    if fits:
+        assert read_ourairports(path)[1].kept == 1
+        return
+    with pytest.raises(AirportError, match=r"closed: found .* expected 1 or 0"):
+        read_ourairports(path)
+
+
+def test_codes_that_lead_out_of_a_folder_are_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "runways.csv", row("../../X"))
+    with pytest.raises(AirportError, match=r"runways\.csv:2: airport_ident: found '\.\./\.\./X'"):
+        read_ourairports(path)
 
 
 @pytest.fixture
@@ -323,6 +358,57 @@ def test_aptdat_rows_plain_and_zipped(tmp_path: Path) -> None:
     assert database.airport("XAAA").name == "Sample Field" and database.version == "1100"
     assert dict(report.excluded) == {"surface grass": 1, "water": 1, "helipad": 2}
     assert report.kept + sum(report.excluded.values()) == report.rows == 5
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_aptdat_of_old_line_ends_and_encodings(tmp_path: Path, ends: str, encoding: str) -> None:
+    path, text = tmp_path / "apt.dat", APT.replace("Sample Field", "Aéro Été").replace("\n", ends)
+    for raw in (text.encode(encoding), gzip.compress(text.encode(encoding))):
+        path.write_bytes(raw)
+        database, report = read_aptdat(path)
+        assert report.kept == 1 and database.airport("XAAA").name == "Aéro Été"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_aptdat_airports_go_by_their_icao_code(tmp_path: Path, late: bool) -> None:
+    """X-Plane's own id is another name of the airport; the code may be stated after the runways."""
+    text = APT.replace(" XAAA Sample", " XLF01 Sample").replace("1302 icao_code XAAA\n", "")
+    mark = "\n17 15" if late else "1302 city"
+    path = tmp_path / "apt.dat"
+    path.write_text(text.replace(mark, f"1302 icao_code xaaa\n{mark}"), encoding="utf-8")
+    for asked in ({"XAAA"}, {"XLF01"}, None):
+        database, report = read_aptdat(path, Selection(airports=asked))
+        assert len(database.airport("XAAA").runways) == 2, asked
+        assert report.notes == ["XLF01: ICAO code XAAA stated; kept under XAAA"]
+    with pytest.raises(AirportError, match="no rows for XZZZ"):
+        read_aptdat(path, Selection(airports={"XZZZ"}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (" XAAA Sample", " ../x Sample", "airport code: found '../X'"),
+        ("45.00 1 0", "45.00 \u00b2 0", "surface: found"),
+        ("45.00 1 0", f"45.00 {'9' * 400} 0", "surface: found"),
+        ("1100 Version", "\u0661100 Version", "found version"),
+        ("Sample Field", "x" * 70_000, "a line of 65536 characters"),
+    ],
+)
+def test_aptdat_of_odd_digits_names_and_lines(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "apt.dat"
+    path.write_text(APT.replace(old, new), encoding="utf-8")
+    with pytest.raises(AirportError, match=message):
+        read_aptdat(path)
+
+
+def test_aptdat_that_is_no_gzip_after_all(tmp_path: Path) -> None:
+    """Damage in the middle is zlib's error, not gzip's; a cut file is neither."""
+    path, packed = tmp_path / "apt.dat.gz", bytearray(gzip.compress(APT.encode() * 50))
+    for damaged in (packed[:-20], packed[:30] + b"\xff" * 40 + packed[70:], packed[:5]):
+        path.write_bytes(damaged)
+        with pytest.raises(AirportError, match=r"apt\.dat\.gz: cannot be read|expected an apt.dat"):
+            read_aptdat(path)
 
 
 def test_aptdat_reports_every_bad_row_with_its_line(tmp_path: Path) -> None:

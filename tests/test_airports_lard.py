@@ -150,7 +150,7 @@ def _break(document: dict[str, Any], letter: str, name: str, value: Any) -> None
 
 def test_every_fault_of_a_file_is_listed(sample: RunwayDatabase, tmp_path: Path) -> None:
     document = lard_document(_pair(sample), **{"99": {}, "N": {"A": {}}})
-    _break(document, "A", "latitude", float("nan"))
+    _break(document, "A", "latitude", None)
     _break(document, "B", "longitude", 200.0)
     _break(document, "C", "altitude", "high")
     del document["XAAA"]["27"]["D"]
@@ -159,7 +159,7 @@ def test_every_fault_of_a_file_is_listed(sample: RunwayDatabase, tmp_path: Path)
         read_lard_entries(write_json(tmp_path / "bad.json", document))
     message = str(caught.value)
     for part in (
-        "XAAA 9: A.coordinate.latitude: found nan, expected a finite number",
+        "XAAA 9: A.coordinate.latitude: found None, expected a finite number",
         "XAAA 9: B.coordinate.longitude: found 200.0, expected -180 to 180",
         "XAAA 9: C.coordinate.altitude: found 'high'",
         "XAAA 27: corner D is missing",
@@ -185,7 +185,7 @@ def test_duplicates_and_broken_json_are_refused(sample: RunwayDatabase, tmp_path
     path.write_text("[]", encoding="utf-8")
     with pytest.raises(AirportError, match="expected an object of airports"):
         read_lard_json(path)
-    with pytest.raises(AirportError, match="cannot be read"):
+    with pytest.raises(AirportError, match="no such file"):
         read_lard_json(tmp_path / "absent.json")
 
 

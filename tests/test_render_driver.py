@@ -18,6 +18,7 @@ from lard.approach import Approaches, pose_of
 from lard.camera import Camera
 from lard.errors import DataError, LardError, SourceError
 from lard.render.driver import RenderSettings, render_frames
+from lard.render.journal import journal_line
 from lard.tables import FRAMES, MANIFEST, read_table
 from lard.workers import executor_of, run_bounded
 
@@ -83,7 +84,8 @@ def test_repairs_what_a_killed_run_left(tmp_path: Path, ground_root: Path) -> No
     (out / "images" / ".XTST_07_0002.abc.tmp.jpg").write_bytes(b"half")
     (out / "images" / "OLD_01_0000.jpg").write_bytes(b"stale")
     journal = out / "render_journal.jsonl"
-    journal.write_text(journal.read_text()[:-40])
+    stale = journal_line("OLD_01_0000", "key", hashlib.sha256(b"stale").hexdigest())
+    journal.write_text(stale + journal.read_text()[:-40])
     (out / "manifest.parquet").unlink()
     render_frames(frames, ground_root, out, 1, DB)
     assert hashes(out) == first

@@ -1,11 +1,16 @@
 """CSV tables of runway data read as text, with every bad cell of a file reported at once."""
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from lard.documents import read_text
 from lard.errors import AirportError
+
+_YES = {"true", "yes", "on", "t", "y"}
+_NO = {"false", "no", "off", "f", "n"}
 
 
 class Cells:
@@ -30,14 +35,13 @@ class Cells:
 
     def _lines(self, needed: Sequence[str]) -> list[tuple[int, list[str]]]:
         """Rows with cells and the lines they end on; the first is the header."""
-        if not self.path.is_file():
-            raise AirportError(f"{self.path}: no such file; expected a CSV table with {', '.join(needed)}")
+        wanted = f"expected a CSV table with {', '.join(needed)}"
+        text = read_text(self.path, error=AirportError, absent=wanted)
         try:
-            with self.path.open(encoding="utf-8-sig", newline="") as stream:
-                reader = csv.reader(stream)
-                lines = [(reader.line_num, cells) for cells in reader if cells]
-        except (csv.Error, OSError, UnicodeDecodeError) as error:
-            raise AirportError(f"{self.path}: not a readable UTF-8 CSV table ({error})") from error
+            reader = csv.reader(io.StringIO(text, newline=None))  # any line ends
+            lines = [(reader.line_num, cells) for cells in reader if cells]
+        except csv.Error as error:
+            raise AirportError(f"{self.path}: not a readable CSV table ({error}); write it again") from error
         if not lines:
             raise AirportError(f"{self.path}:1: found an empty file, expected a CSV table with a header")
         return lines
@@ -88,13 +92,19 @@ class Cells:
         return math.nan if value is None else value
 
     def flag(self, index: int, column: str, default: bool) -> bool:
-        """A yes/no cell: 1/0, true/false, yes/no."""
+        """A yes/no cell, however it is spelt: 1/0 (also 1.0), true/false, yes/no, on/off, t/f, y/n."""
         text = self.rows[index].get(column, "").lower()
         if not text:
             return default
-        if text not in {"1", "0", "true", "false", "yes", "no"}:
+        if text in _YES or text in _NO:
+            return text in _YES
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if number not in (0.0, 1.0):
             self.fault(index, column, text, "1 or 0")
-        return text in {"1", "true", "yes"}
+        return number == 1.0
 
     def raise_faults(self) -> None:
         """AirportError with all faults noted so far, if any."""

@@ -18,9 +18,10 @@ from lard.airports.build import airports_of, ecef_of, opposite
 from lard.airports.intake import AirportInfo, ImportReport, ident_heading_deg, reciprocal_ident
 from lard.airports.model import Array, Point, Runway, RunwayDatabase, normalise_ident
 from lard.airports.vocabulary import ASSUMABLE
+from lard.documents import read_json
 from lard.errors import AirportError
 from lard.geodesy import to_enu, wrap_deg
-from lard.tables import write_text
+from lard.tables import name_fault, write_text
 
 SPHERE = "sphere6371010"
 _CORNERS = ("A", "B", "C", "D")
@@ -66,15 +67,12 @@ def _load(path: Path, faults: list[str]) -> Any:
         faults.extend(f"{path}: key {key!r} occurs twice in one object" for key in twice)
         return dict(pairs)
 
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique)
-    except OSError as error:
-        raise AirportError(f"{path}: cannot be read ({error.strerror})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise AirportError(f"{path}:{getattr(error, 'lineno', 1)}: not valid JSON ({error})") from error
+    return read_json(path, error=AirportError, absent="expected a LARD runway JSON", pairs=unique)
 
 
 def _items(path: Path, airport: str, runways: Any, faults: list[str]) -> list[tuple[str, Any]]:
+    if fault := name_fault(airport):
+        faults.append(f"{path}: airport {airport[:80]!r} {fault}; expected a plain code")
     if not isinstance(runways, Mapping):
         faults.append(f"{path}: {airport}: found {type(runways).__name__}, expected runways by ident")
         return []
@@ -102,7 +100,7 @@ def _entry(path: Path, airport: str, ident: str, corners: Any, faults: list[str]
                     f"{where}: {corner}.coordinate.{name}: found {value}, expected {low:g} to {high:g}"
                 )
     position = None
-    if all("position" in corners[c] for c in _CORNERS):
+    if all(isinstance(corners[c], Mapping) and "position" in corners[c] for c in _CORNERS):
         position = np.array([_numbers(where, c, "position", corners[c], "xyz", faults) for c in _CORNERS])
     return LardEntry(airport, ident, coordinate, position) if len(faults) == before else None
 

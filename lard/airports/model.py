@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lard.errors import AirportError
 from lard.geodesy import ecef_from_geodetic, enu_from_ecef, from_enu, geodetic_from_ecef
+from lard.tables import name_fault
 
 Array = NDArray[np.float64]
 Point = tuple[float, float, float]
@@ -142,6 +143,10 @@ class Airport:
     lon_deg: float
     elevation_m: float
     runways: tuple[Runway, ...]
+
+    def __post_init__(self) -> None:
+        if fault := name_fault(self.icao):  # folders are named after it
+            raise AirportError(f"airport code {self.icao[:80]!r} {fault}; expected a code such as LFPO")
 
     def runway(self, ident: str) -> Runway:
         """The landing direction of that ident, in any spelling; AirportError lists those there are."""

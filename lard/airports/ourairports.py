@@ -11,7 +11,7 @@ from lard.airports.model import RunwayDatabase
 from lard.airports.pavement import Pavement, ident_fault, strips_of
 from lard.airports.surfaces import surface_of
 from lard.errors import SourceError
-from lard.tables import atomic_path
+from lard.tables import atomic_path, name_fault
 
 RUNWAYS_URL = "https://davidmegginson.github.io/ourairports-data/runways.csv"
 
@@ -69,8 +69,8 @@ def read_ourairports(
     sources = apply_fixes(cells, fixes) if fixes else {}
     report = ImportReport(source=Path(path).name, rows=len(cells.rows))
     chosen = []
-    for index, row in enumerate(cells.rows):
-        reason = _reason_to_exclude(row, selection)
+    for index in range(len(cells.rows)):
+        reason = _reason_to_exclude(cells, index, selection)
         if reason is None:
             chosen.append(_pavement(cells, index, sources.get(index, "")))
         else:
@@ -82,13 +82,16 @@ def read_ourairports(
     return RunwayDatabase(name, version or date, earth, "msl", build_airports(strips, earth, infos)), report
 
 
-def _reason_to_exclude(row: Mapping[str, str], selection: Selection) -> str | None:
+def _reason_to_exclude(cells: Cells, index: int, selection: Selection) -> str | None:
     """Why the words of a row rule it out, or None."""
+    row = cells.rows[index]
     idents = (row["le_ident"], row["he_ident"])
     surface = surface_of(row["surface"])
     if not selection.wants(row["airport_ident"]):
         return "airport not asked for"
-    if row["closed"] == "1":
+    if fault := name_fault(row["airport_ident"]):
+        cells.fault(index, "airport_ident", row["airport_ident"][:80], f"a plain code; it {fault}")
+    if cells.flag(index, "closed", False):
         return "closed"
     if idents[0].upper().startswith("H") and not idents[1]:
         return "helipad"

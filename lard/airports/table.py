@@ -21,9 +21,10 @@ from lard.airports.vocabulary import (
     marking_of,
     usual_approach_lights,
 )
-from lard.errors import AirportError, DataError
+from lard.documents import read_json
+from lard.errors import AirportError
 from lard.geodesy import EARTH_MODELS
-from lard.tables import read_json, write_json, write_text
+from lard.tables import atomic_paths, json_text, name_fault
 
 AIRPORT_COLUMNS = ("icao", "name", "country", "lat_deg", "lon_deg", "elevation_m")
 RUNWAY_COLUMNS = (
@@ -70,17 +71,12 @@ def write_table_folder(database: RunwayDatabase, folder: str | Path) -> None:
     if any(any(cells) for cells in corners):
         columns = (*columns, *CORNER_COLUMNS)
         rows = [(*row, *cells) for row, cells in zip(rows, corners, strict=True)]
-    write_text(csv_text(AIRPORT_COLUMNS, airport_rows), folder / "airports.csv")
-    write_text(csv_text(columns, rows), folder / "runways.csv")
-    write_json(
-        {
-            "altitude_datum": database.altitude_datum,
-            "earth": database.earth,
-            "name": database.name,
-            "version": database.version,
-        },
-        folder / "database.json",
-    )
+    head = {name: getattr(database, name) for name in ("altitude_datum", "earth", "name", "version")}
+    names = ("airports.csv", "runways.csv", "database.json")
+    with atomic_paths([folder / name for name in names]) as files:
+        texts = csv_text(AIRPORT_COLUMNS, airport_rows), csv_text(columns, rows), json_text(head)
+        for file, text in zip(files, texts, strict=True):
+            file.write_text(text, encoding="utf-8")
 
 
 def csv_text(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -144,10 +140,7 @@ def _empty_airport(icao: str, info: AirportInfo) -> Airport:
 
 
 def _read_head(path: Path) -> dict[str, str]:
-    try:
-        head = read_json(path)
-    except DataError as error:
-        raise AirportError(str(error)) from error
+    head = read_json(path, error=AirportError, absent="expected a folder that lard airports wrote")
     needed = {"name": None, "version": None, "earth": EARTH_MODELS, "altitude_datum": ALTITUDE_DATUMS}
     if not isinstance(head, dict):
         raise AirportError(
@@ -168,8 +161,8 @@ def _read_airports(path: Path) -> dict[str, AirportInfo]:
     infos: dict[str, AirportInfo] = {}
     for index, row in enumerate(cells.rows):
         icao = row["icao"]
-        if not icao or icao in infos:
-            cells.fault(index, "icao", icao, "a code that occurs once")
+        if name_fault(icao) or icao in infos:
+            cells.fault(index, "icao", icao[:80], "a plain code that occurs once")
         infos[icao] = AirportInfo(
             row["name"],
             row["country"],

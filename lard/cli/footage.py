@@ -143,7 +143,7 @@ def _borders(text: str) -> tuple[int, int, int, int]:
     from lard.errors import SourceError
 
     parts = text.split(",")
-    if len(parts) != 4 or not all(part.strip().isdigit() for part in parts):
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
         raise SourceError(f"--trim {text!r}: expected top,right,bottom,left in pixels, for example 38,0,0,0")
     top, right, bottom, left = (int(part) for part in parts)
     return top, right, bottom, left
@@ -155,6 +155,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit()):
+    if not (width.isdecimal() and height.isdecimal()):
         raise SourceError(f"--window {text!r}: expected width x height, for example 3840x2122")
     return int(width), int(height)

@@ -104,7 +104,7 @@ def preview(
     if Path(out).suffix.lower() not in (".jpg", ".jpeg", ".png"):
         raise DataError(f"--out {out!r}: expected a name ending in .jpg or .png")
     width, _, height = size.lower().partition("x")
-    if not (width.isdigit() and height.isdigit()):
+    if not (width.isdecimal() and height.isdecimal()):
         raise DataError(f"--size {size!r}: expected width x height, for example 1024x1024")
     db = open_database(runways)
     place = db.airport(airport)

@@ -104,6 +104,6 @@ def _shard_of(text: str) -> tuple[int, int]:
     from lard.errors import DataError
 
     first, _, count = text.partition("/")
-    if not (first.isdigit() and count.isdigit() and int(first) < int(count)):
+    if not (first.isdecimal() and count.isdecimal() and int(first) < int(count)):
         raise DataError(f"--shard {text!r}: expected i/n with i from 0 to n - 1, for example 0/8")
     return int(first), int(count)

@@ -105,7 +105,7 @@ def shard_of(text: str) -> tuple[int, int]:
     from lard.errors import SpecError
 
     first, _, second = text.partition("/")
-    if not (first.isdigit() and second.isdigit()):
+    if not (first.isdecimal() and second.isdecimal()):
         raise SpecError(f"--shard {text!r}: expected i/k, for example 0/7")
     return int(first), int(second)
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from lard.detect.clutter import PARTS, ClutterPart
 from lard.detect.presets import PRESETS
+from lard.documents import read_yaml
 from lard.errors import SpecError
 from lard.score.protocols import Benchmark, Protocol
 
@@ -153,14 +152,7 @@ SECTIONS = tuple(Params.model_fields)
 def read_params(path: str | Path = "params.yaml") -> Params:
     """Read the detect sections of a parameter file; every error of the file at once."""
     path = Path(path)
-    try:
-        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecError(f"{path}: no such parameter file; give one with --config") from error
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
-        raise SpecError(f"{path}:{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
+    document = read_yaml(path, error=SpecError, absent="give a parameter file with --config")
     if not isinstance(document, Mapping):
         raise SpecError(f"{path}: expected a mapping with the sections {', '.join(SECTIONS)}")
     return parse_params({key: document[key] for key in SECTIONS if key in document}, str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,13 @@ def _split_rule(frames: pl.DataFrame) -> str:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
-    lines += [" | ".join(str(cell) for cell in row) for row in rows]
+    lines += [" | ".join(_cell(cell) for cell in row) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    """A value in a Markdown table: one line, its bars and brackets no markup."""
+    return " ".join(html.escape(str(value), quote=False).replace("|", "\\|").split())
 
 
 def _splits(dataset: LabelledFolder, seen: pl.DataFrame) -> list[tuple[Any, ...]]:

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lard.errors import DataError
 from lard.labels.dataset import read_dataset
-from lard.tables import MANIFEST, read_table
+from lard.tables import MANIFEST, folders_for, read_table
 
 SPLITS = ("train", "val", "test")
+_SIDE_LIMIT_PX = 65_500  # of JPEG
+_BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,15 @@ def open_dataset(folder: str | Path, *, images: bool = True) -> LabelledFolder:
     """Read a dataset folder; DataError lists missing parts and, when asked for, missing images."""
     folder = Path(folder)
     frames, labels, info = read_dataset(folder)
-    unknown = sorted(set(frames["split"].unique()) - set(SPLITS))
+    unknown = sorted(map(str, set(frames["split"].unique()) - set(SPLITS)))
     if unknown:
         raise DataError(
             f"{folder / 'frames.parquet'}: split {', '.join(unknown)}; expected {', '.join(SPLITS)}"
         )
+    info = _checked_info(info, folder / "dataset.json")
+    faults = [*_frame_faults(frames, folder), *_label_faults(labels, folder)]
+    if faults:
+        raise DataError("\n".join(faults))
     path = folder / "manifest.parquet"
     manifest = read_table(path, MANIFEST) if path.is_file() else None
     dataset = LabelledFolder(folder, frames, labels, info, manifest)
@@ -72,22 +79,88 @@ def open_dataset(folder: str | Path, *, images: bool = True) -> LabelledFolder:
     return dataset
 
 
+class _Info(BaseModel):
+    """What exporters take from dataset.json; the rest is passed on as it is."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = "runways"
+    odd: dict[str, Any] = {}
+    camera: dict[str, Any] = {}
+
+
+def _checked_info(info: Any, path: Path) -> dict[str, Any]:
+    try:
+        _Info.model_validate(info)
+    except ValidationError as error:
+        faults = [
+            f"{path}: {'.'.join(map(str, fault['loc'])) or 'the document'}: {fault['msg']}; label again"
+            for fault in error.errors()
+        ]
+        raise DataError("\n".join(faults)) from error
+    return dict(info)
+
+
+def _frame_faults(frames: pl.DataFrame, folder: Path) -> list[str]:
+    """Frames whose size is no size, or whose numbers are not finite; unknown ones may be empty."""
+    small = frames.filter(
+        ~(pl.min_horizontal("width_px", "height_px").is_between(1, _SIDE_LIMIT_PX).fill_null(False))
+        | ~(pl.max_horizontal("width_px", "height_px") <= _SIDE_LIMIT_PX).fill_null(False)
+    )
+    where = folder / "frames.parquet"
+    faults = [
+        f"{where}: frame {name} is {width} x {height} px; expected from 1 to {_SIDE_LIMIT_PX} each way"
+        for name, width, height in small.select("frame_id", "width_px", "height_px").head(3).iter_rows()
+    ]
+    return faults + _infinite(frames, where)
+
+
+def _label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
+    """Runways in view whose box or outline is missing or not finite."""
+    where = folder / "labels.parquet"
+    seen = labels.filter(pl.col("visible_fraction") > 0)
+    outline = pl.col("polygon")
+    whole = (
+        pl.all_horizontal(pl.col(name).is_not_null() for name in _BOX)
+        & (outline.list.len() >= 6)
+        & (outline.list.len() % 2 == 0)
+        & outline.list.eval(pl.element().is_finite().fill_null(False)).list.all()
+    )
+    bad = seen.filter(~whole.fill_null(False))
+    faults = [
+        f"{where}: runway {runway} of frame {name} is in view without a whole box and outline; label again"
+        for name, runway in bad.select("frame_id", "runway").head(3).iter_rows()
+    ]
+    return faults + _infinite(labels, where)
+
+
+def _infinite(table: pl.DataFrame, where: Path) -> list[str]:
+    numbers = [name for name, kind in table.schema.items() if kind.is_float()]
+    faults = []
+    for name in numbers:
+        odd = table.filter(~pl.col(name).is_finite()).select("frame_id", name).head(1).rows()
+        faults += [f"{where}: {name} of frame {row[0]} is {row[1]}; expected a finite number" for row in odd]
+    return faults
+
+
 @contextlib.contextmanager
 def staged_folder(out: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling of a folder that becomes it on success and vanishes on failure."""
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: exists and is not an empty folder; remove it or choose another --out")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
-    try:
-        yield staging
-        staging.chmod(0o755)
-        if out.exists():
-            out.rmdir()
-        staging.replace(out)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    if out.is_symlink():
+        raise DataError(f"{out}: is a link to {out.readlink()}; give the folder itself as --out")
+    with folders_for(out.parent):
+        staging = Path(tempfile.mkdtemp(prefix=f".{out.name[:40]}.", suffix=".tmp", dir=out.parent))
+        try:
+            yield staging
+            staging.chmod(0o755)
+            if out.exists():
+                out.rmdir()
+            staging.replace(out)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def place_image(source: Path, target: Path) -> None:

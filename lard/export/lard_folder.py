@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
+
 from lard.errors import DataError
 from lard.export.common import LabelledFolder, place_image, staged_folder
 from lard.export.lard_csv import lard_table, write_lard_csv
 from lard.scenario.formats import scenario_of_frames
+
+_NEEDED = (
+    "lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg", "fx_px", "fy_px", "cx_px", "cy_px",
+    "time_utc",
+)  # fmt: skip
 
 
 def write_lard_folder(
@@ -22,6 +29,13 @@ def write_lard_folder(
     """Write images/ and dataset.csv; return its number of rows and of labels it cannot hold."""
     if dataset.frames.select("width_px", "height_px").n_unique() > 1:
         raise DataError(f"{dataset.folder}: pictures of several sizes; export each size by itself")
+    known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NEEDED)
+    without = dataset.frames.filter(~known)["frame_id"]
+    if len(without):
+        raise DataError(
+            f"{dataset.folder}: {len(without)} frames have no pose, camera or time (first {without[0]}), as "
+            "LARD's table wants; export them as coco, yolo or huggingface"
+        )
     scenario = scenario_of_frames(dataset.frames, dataset.folder.name, timezone)
     size = (scenario.image.width_px, scenario.image.height_px)
     table, left_out = lard_table(

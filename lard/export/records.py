@@ -40,7 +40,7 @@ def objects(
             "polygon": [round(value, 6) for value in row["polygon"]],
             "category": 0,
             **{name: row[name] for name in _OBJECT},
-            **{name: round(row[name], 6) for name in _NUMBERS},
+            **{name: None if row[name] is None else round(row[name], 6) for name in _NUMBERS},
         }
         if masks:
             item["mask_rle"] = polygon_rle(item["polygon"], width_px, height_px)

@@ -8,7 +8,6 @@ follows what frames have looked at; when that exceeds the budget, all pages are 
 """
 
 import hashlib
-import json
 import mmap
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from lard.documents import parse_json
 from lard.errors import SourceError
 from lard.tables import sha256_file
 
@@ -221,10 +221,9 @@ def load_ground(folder: str | Path, budget_bytes: int = DEFAULT_BUDGET_BYTES) ->
         raise SourceError(
             f"{path}: no ground imagery here; make it with the ground stage or `lard ground`"
         ) from error
-    try:
-        manifest = json.loads(text)
-    except ValueError as error:
-        raise SourceError(f"{path}: not valid JSON ({error}); make the ground imagery again") from error
+    manifest = parse_json(text, path, error=SourceError)
+    if not isinstance(manifest, dict):
+        raise SourceError(f"{path}: no object with levels; make the ground imagery again")
     missing = [key for key in ("airport", "lat0_deg", "lon0_deg", "levels") if key not in manifest]
     if missing or not manifest["levels"]:
         raise SourceError(f"{path}: lacks {', '.join(missing) or 'levels'}; make the ground imagery again")

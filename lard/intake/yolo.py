@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from lard.documents import read_text
+from lard.errors import DataError
+
 SLACK = 1e-3
 
 
@@ -23,9 +26,9 @@ class YoloBox:
 def read_detections(path: Path, class_id: int) -> tuple[list[YoloBox], list[str]]:
     """The detections of a text file, one a line, and a fault for each line that is none."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        return [], [f"{path}: not a readable UTF-8 text file ({error})"]
+        lines = read_text(path).splitlines()
+    except DataError as error:
+        return [], [str(error)]
     boxes: list[YoloBox] = []
     faults: list[str] = []
     for number, line in enumerate(lines, start=1):

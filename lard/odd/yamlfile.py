@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from lard.documents import YAML_LIMIT_BYTES, read_text, yaml_nodes, yaml_value
 from lard.errors import SpecError
 
 Path_ = tuple[str | int, ...]
@@ -62,24 +61,12 @@ class Faults:
 def load_yaml(path: str | Path) -> tuple[dict[str, Any], Faults]:
     """Read a YAML mapping; the faults returned hold the line of each key and any duplicate keys."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise SpecError(f"{path}: no such file; the shipped specs are in odd_specs/") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: not a readable UTF-8 text file ({error})") from error
-    yaml = YAML(typ="safe", pure=True)
-    yaml.allow_duplicate_keys = True
+    text = read_text(
+        path, error=SpecError, absent="the shipped specs are in odd_specs/", limit_bytes=YAML_LIMIT_BYTES
+    )
+    node = yaml_nodes(text, path, error=SpecError, finite=False)
     faults = Faults(str(path))
-    try:
-        node = yaml.compose(text)
-        data = YAML(typ="safe", pure=True).load(text) if not _walk(node, (), faults) else yaml.load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        what = " ".join(part for part in (error.context, error.problem) if part)
-        raise SpecError(f"{path}:{line}: not valid YAML: {what}") from error
-    except (YAMLError, RecursionError, ValueError) as error:
-        raise SpecError(f"{path}:1: not valid YAML: {error}") from error
+    data = yaml_value(node, path, error=SpecError, repeated=_walk(node, (), faults))
     if not isinstance(data, dict):
         kind = "an empty file" if data is None else f"a {type(data).__name__}"
         raise SpecError(f"{path}:1: expected a mapping of fields such as name and zones, found {kind}")

@@ -7,9 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from lard.documents import read_yaml
 from lard.errors import LardError, SpecError
 from lard.quality.catalogue import find_check
 from lard.quality.waivers import Waiver
@@ -20,12 +18,7 @@ FIELDS = ("check", "subject", "reason", "author", "expires")
 def read_waivers(path: str | Path) -> tuple[Waiver, ...]:
     """Read a waivers file; SpecError names every fault at once."""
     path = Path(path)
-    try:
-        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecError(f"{path}: no such waivers file") from error
-    except (YAMLError, OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: not valid YAML: {error}") from error
+    data = read_yaml(path, error=SpecError, absent="give the path of a waivers file")
     entries = data.get("waivers") if isinstance(data, Mapping) else None
     if not isinstance(entries, list):
         raise SpecError(f"{path}: expected `waivers:` with a list of {', '.join(FIELDS)}")

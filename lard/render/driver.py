@@ -26,22 +26,22 @@ from lard.render.conditions import COLUMNS, check_conditions
 from lard.render.journal import (
     JOURNAL,
     Journal,
+    check_folder,
     image_name,
     journal_line,
     kept_pictures,
     remove_stale,
     unique_frames,
     unwritable,
+    write_tables,
 )  # fmt: skip
 from lard.render.renderer import RENDERER_VERSION
 from lard.render.task import RenderSettings, Task, render_task
 from lard.tables import (
-    FRAMES,
     MANIFEST,
+    below,
     folder_lock,
     stable_hash,
-    write_table,
-    write_text,
 )  # fmt: skip
 from lard.workers import executor_of, run_bounded
 
@@ -92,6 +92,7 @@ def render_frames(
     frames = _checked(frames)
     grounds = _ground_manifests(frames, ground_root, db)
     check_resolution(frames, grounds, db, refuse_ratio=None if coarse else REFUSE_RATIO)
+    check_folder(out_dir, frames["frame_id"].to_list())
     run = _Run(ground_root, out_dir, workers, db, settings, str(dem or ""))
     keys = _keys(frames, grounds, run)
     if shard[1] > 1:
@@ -108,9 +109,8 @@ def render_frames(
         manifest = _manifest(frames, done, grounds, db)
         lines = [journal_line(name, keys[name], done[name]) for name in sorted(done)]
         try:
-            write_table(frames, out_dir / "frames.parquet", FRAMES)
-            write_table(manifest, out_dir / "manifest.parquet", MANIFEST)
-            write_text("".join(lines), journal)  # sorted, so that its bytes do not tell the order of work
+            # the journal sorted, so that its bytes do not tell the order of work
+            write_tables(out_dir, frames, manifest, journal, "".join(lines))
         except OSError as error:
             raise unwritable(out_dir, error) from error
         for part_journal in out_dir.glob(f"{JOURNAL}_*.jsonl"):
@@ -138,7 +138,7 @@ def _ground_manifests(frames: pl.DataFrame, root: Path, db: RunwayDatabase) -> d
     manifests, faults = {}, []
     for icao in frames["airport"].unique().sort():
         db.airport(icao)
-        path = root / icao / "manifest.json"
+        path = below(root, f"{icao}/manifest.json")
         if path.is_file():
             ground = load_ground(path.parent)  # a malformed manifest is named before the work begins
             manifests[icao] = {**ground.manifest, "digest": ground.digest}

@@ -8,7 +8,8 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lard.errors import DataError, SourceError
-from lard.tables import FRAMES, atomic_path, check_schema, sha256_file
+from lard.tables import (
+    FRAMES,
+    MANIFEST,
+    atomic_path,
+    atomic_paths,
+    below,
+    check_schema,
+    name_fault,
+    sha256_file,
+    write_parquet,
+)
 
 JOURNAL = "render_journal"
+_HALF_WRITTEN = re.compile(r"\..+\.[a-z0-9_]+\.tmp\.jpg")
 
 Picture = NDArray[np.uint8]
 """RGB (height, width, 3)."""
@@ -48,21 +60,25 @@ def journal_line(frame_id: str, key: str, digest: str) -> str:
 
 def kept_pictures(keys: Mapping[str, str], out_dir: Path) -> dict[str, str]:
     """SHA-256 of the pictures already there, of the same inputs and undamaged."""
-    found: dict[str, str] = {}
+    found = {frame_id: digest for frame_id, key, digest in _entries(out_dir) if keys.get(frame_id) == key}
+    return {
+        frame_id: digest
+        for frame_id, digest in found.items()
+        if (path := picture_path(out_dir, frame_id)).is_file() and sha256_file(path) == digest
+    }
+
+
+def _entries(out_dir: Path) -> Iterator[tuple[str, str, str]]:
+    """Frame id, key and SHA-256 of every whole line of the journals, in their order."""
     for journal in sorted(out_dir.glob(f"{JOURNAL}*.jsonl")):
         for line in filter(None, journal.read_text(encoding="utf-8", errors="replace").splitlines()):
             try:
                 entry = json.loads(line)
-                frame_id, key, digest = entry["frame_id"], entry["key"], entry["sha256"]
-            except (ValueError, KeyError, TypeError):
+                found = entry["frame_id"], entry["key"], entry["sha256"]
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # the last line of a killed run may be cut; its frame is made again
-            if keys.get(frame_id) == key:
-                found[frame_id] = digest
-    return {
-        frame_id: digest
-        for frame_id, digest in found.items()
-        if (path := out_dir / image_name(frame_id)).is_file() and sha256_file(path) == digest
-    }
+            if all(isinstance(part, str) for part in found) and not name_fault(found[0]):
+                yield found
 
 
 class Journal:
@@ -73,7 +89,11 @@ class Journal:
 
     def __enter__(self) -> "Journal":
         # unbuffered: closing has nothing left to write, so a full disk is told once and where it happens
-        self._stream = self.path.open("ab", buffering=0)
+        try:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW  # not into a file elsewhere
+            self._stream = os.fdopen(os.open(self.path, flags, 0o644), "ab", buffering=0)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
         self.add(["\n"])  # ends a line that a killed run left cut
         return self
 
@@ -105,6 +125,17 @@ def write_jpeg(jpeg: bytes, path: Path) -> str:
     return hashlib.sha256(jpeg).hexdigest()
 
 
+def write_tables(
+    out_dir: Path, frames: pl.DataFrame, manifest: pl.DataFrame, journal: Path, lines: str
+) -> None:
+    """Write frames.parquet, manifest.parquet and the journal: all three or none."""
+    tables = {"frames.parquet": (frames, FRAMES), "manifest.parquet": (manifest, MANIFEST)}
+    with atomic_paths([*(out_dir / name for name in tables), journal]) as (*files, listed):
+        for file, (name, (table, schema)) in zip(files, tables.items(), strict=True):
+            write_parquet(check_schema(table, schema, str(out_dir / name)), file)
+        listed.write_text(lines, encoding="utf-8")
+
+
 def unwritable(path: Path, error: OSError) -> SourceError:
     """What to tell of a file that could not be written."""
     reason = (
@@ -116,9 +147,35 @@ def unwritable(path: Path, error: OSError) -> SourceError:
     )
 
 
+def picture_path(out_dir: Path, frame_id: str) -> Path:
+    """Where a frame's picture is written; DataError where that is not below the dataset folder."""
+    return below(out_dir, image_name(frame_id))
+
+
+def check_folder(out_dir: Path, frame_ids: Collection[str]) -> None:
+    """DataError when images/ holds pictures of these names that no run of ours is known to have made."""
+    if any(out_dir.glob(f"{JOURNAL}*.jsonl")) or (out_dir / "manifest.parquet").is_file():
+        return
+    theirs = sorted(name for name in frame_ids if os.path.lexists(out_dir / image_name(name)))
+    if theirs:
+        raise DataError(
+            f"{out_dir / image_name(theirs[0])}: is there already and was not made here "
+            f"({len(theirs)} such pictures); choose another --out or move them away"
+        )
+
+
 def remove_stale(out_dir: Path, frame_ids: Collection[str]) -> None:
-    """Remove pictures of frames no longer in the table, and what killed runs left half-written."""
-    wanted = set(frame_ids)
-    for path in (out_dir / "images").iterdir():
-        if path.is_file() and (path.suffix != ".jpg" or path.stem not in wanted):
+    """Remove our pictures of frames no longer in the table, and what killed runs left half-written.
+
+    Ours are those whose bytes a journal states; a picture that somebody put there or changed is kept.
+    """
+    made: dict[str, set[str]] = {}
+    for frame_id, _, digest in _entries(out_dir):
+        made.setdefault(frame_id, set()).add(digest)
+    for frame_id in sorted(set(made) - set(frame_ids)):
+        path = picture_path(out_dir, frame_id)
+        if path.is_file() and sha256_file(path) in made[frame_id]:
+            path.unlink()
+    for path in (out_dir / "images").glob(".*.tmp.jpg"):
+        if _HALF_WRITTEN.fullmatch(path.name) and path.is_file():
             path.unlink()

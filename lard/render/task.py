@@ -13,7 +13,7 @@ from lard.camera import Camera, Poses
 from lard.errors import DataError, LardError
 from lard.ground.terrain.dem import load_dem
 from lard.render.conditions import Conditions
-from lard.render.journal import image_name, write_jpeg
+from lard.render.journal import picture_path, write_jpeg
 from lard.render.renderer import Quality
 from lard.render.view import Scene, load_scene, render_view
 from lard.tables import sha256_file
@@ -64,7 +64,7 @@ def render_task(task: Task) -> list[tuple[str, str]]:
             jpeg = _jpeg(task, row)
         except LardError as error:
             raise type(error)(f"frame {row['frame_id']}: {error}") from error
-        results.append((row["frame_id"], write_jpeg(jpeg, task.out_dir / image_name(row["frame_id"]))))
+        results.append((row["frame_id"], write_jpeg(jpeg, picture_path(task.out_dir, row["frame_id"]))))
     return results
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from lard.documents import read_yaml
 from lard.errors import DataError
 from lard.score.scores import read_results, score
 from lard.score.truth import Paths, read_truth, truth_sha256
@@ -31,22 +30,16 @@ class Card(BaseModel):
     licence: str = ""
     dataset_sha256: str = ""
     parameters: int | None = Field(default=None, ge=0)
-    latency_ms: float | None = Field(default=None, gt=0)
+    latency_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     hardware: str = ""
 
 
 def read_card(path: str | Path) -> Card:
     """Read a card (YAML); every fault in one error."""
     path = Path(path)
+    document = read_yaml(path, absent="write a card with at least name and authors")
     try:
-        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
         card = Card.model_validate(document)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such card; write one with at least name and authors") from error
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
-        raise DataError(f"{path}:{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
     except ValidationError as error:
         faults = [f"{path}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         raise DataError("\n".join(faults)) from error

@@ -21,16 +21,18 @@ from lard.progress import Meter
 from lard.render.journal import (
     JOURNAL,
     Journal,
+    check_folder,
     image_name,
     journal_line,
     kept_pictures,
     remove_stale,
     unique_frames,
+    write_tables,
 )  # fmt: skip
 from lard.simulators.core import Source
 from lard.simulators.drawn import as_drawn, drawn_by
 from lard.simulators.instance import Instance, Result
-from lard.tables import FRAMES, MANIFEST, folder_lock, stable_hash, write_table, write_text
+from lard.tables import MANIFEST, folder_lock, stable_hash
 
 _BATCH = 16  # frames of one airport that an instance takes at once: jumps between airports cost seconds
 _POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
@@ -67,6 +69,7 @@ def render_source(
     """
     out_dir, instances = Path(out_dir), _instances(workers)
     frames = _checked(as_drawn(frames, source.name), source.name)
+    check_folder(out_dir, frames["frame_id"].to_list())
     keys = _keys(frames, source, jpeg_quality)
     images = out_dir / "images"
     if shard[1] > 1:
@@ -81,9 +84,8 @@ def render_source(
         done = _make_missing(frames, keys, journal, out_dir, instances, source, resume, jpeg_quality)
         remove_stale(out_dir, done)
         manifest = _manifest(frames, done, source, db)
-        write_table(frames, out_dir / "frames.parquet", FRAMES)
-        write_table(manifest, out_dir / "manifest.parquet", MANIFEST)
-        write_text("".join(journal_line(name, keys[name], done[name]) for name in sorted(done)), journal)
+        lines = "".join(journal_line(name, keys[name], done[name]) for name in sorted(done))
+        write_tables(out_dir, frames, manifest, journal, lines)
         for part in out_dir.glob(f"{JOURNAL}_*.jsonl"):
             part.unlink()
     return manifest
@@ -96,7 +98,7 @@ def _instances(workers: str | int) -> int:
             f"workers {text!r}: simulators run on this machine only; give a number, and split the frames "
             "over machines with --shard i/n"
         )
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise SourceError(f"workers is {text!r}; expected a positive number of simulators")
     return int(text)
 

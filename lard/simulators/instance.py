@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lard.errors import SourceError
-from lard.render.journal import Picture, image_name, write_picture
+from lard.render.journal import Picture, picture_path, write_picture
 from lard.simulators.core import Frame, Simulator, SimulatorFault, Source
 
 ATTEMPTS = 3
@@ -42,7 +42,7 @@ class Instance(threading.Thread):
                 for frame in self.tasks.get_nowait():
                     if self.ended.is_set():
                         break
-                    path = self.out_dir / image_name(frame["frame_id"])
+                    path = picture_path(self.out_dir, frame["frame_id"])
                     digest = write_picture(self.picture(frame), path, self.jpeg_quality)
                     self.results.put(Result(frame["frame_id"], digest))
         except queue.Empty:

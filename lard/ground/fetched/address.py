@@ -1,5 +1,6 @@
 """What may be asked and what may be said: refusal of private addresses, and secrets kept out of messages."""
 
+import contextlib
 import ipaddress
 import re
 import socket
@@ -32,8 +33,8 @@ class Redactor:
     def learn_from(self, url: str) -> None:
         """Remember the values of an address's secret-looking parameters and its user and password."""
         self.learn(*(value for _, value in _SECRET_NAME.findall(url) if not value.startswith("{")))
-        parts = urlsplit(url)
-        self.learn(parts.password)
+        with contextlib.suppress(ValueError):  # no address, which whoever asks it will say
+            self.learn(urlsplit(url).password)
 
     def __call__(self, text: object) -> str:
         """The text without secrets."""
@@ -69,9 +70,9 @@ def check_url(url: str, allow: Iterable[str], redact: Redactor, came_from: str =
     Every address that the host's name resolves to must be public. A name that does not resolve passes: the
     connection will fail, or a proxy knows it; connections themselves are checked once more by their peer.
     """
-    parts = urlsplit(url)
     origin = f"{redact(came_from)} redirects to " if came_from else ""
     try:
+        parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     except ValueError as error:
         raise SourceError(f"{origin}{redact(url)}: {error}; expected http(s)://host[:port]/...") from None
@@ -83,7 +84,7 @@ def check_url(url: str, allow: Iterable[str], redact: Redactor, came_from: str =
         found = {
             str(entry[4][0]) for entry in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
         }
-    except (socket.gaierror, UnicodeError):
+    except (socket.gaierror, ValueError):  # UnicodeError among them
         return
     private = sorted(address for address in found if not is_public(address))
     if private:

@@ -1,17 +1,70 @@
 """ArcGIS REST: tiled map and image services that describe their own grid."""
 
-import json
 import math
-from typing import Any
+from typing import Annotated
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from pyproj.exceptions import CRSError
+from pydantic import BaseModel, Field, ValidationError
+from pyproj.exceptions import ProjError
 
-from lard.errors import SourceError
-from lard.ground.fetched.grid import TileMatrix, transformer
+from lard.documents import parse_json
+from lard.errors import DataError, SourceError
+from lard.ground.fetched.grid import TILE_LIMIT_PX, TileMatrix, transformer
 from lard.ground.fetched.source import Credit, Opening, TileSource
 
 _WEB_MERCATOR = (102100, 102113, 900913, 3857)
+_LAST = (1 << 31) - 1
+
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Reference(BaseModel):
+    wkid: int | None = Field(default=None, ge=0)
+    latestWkid: int | None = Field(default=None, ge=0)
+    wkt: str | None = None
+
+
+class _Origin(BaseModel):
+    x: _Number
+    y: _Number
+
+
+class _Lod(BaseModel):
+    level: int = Field(ge=0, le=99)
+    resolution: float = Field(gt=0, allow_inf_nan=False)
+
+
+class _TileInfo(BaseModel):
+    """The grid; cols and rows are a tile's width and height in pixels."""
+
+    spatialReference: _Reference
+    origin: _Origin
+    cols: int = Field(ge=1, le=TILE_LIMIT_PX)
+    rows: int = Field(ge=1, le=TILE_LIMIT_PX)
+    lods: list[_Lod] = Field(max_length=100)
+
+
+class _Extent(BaseModel):
+    """A box; a service without data states "NaN", which is no box."""
+
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+    spatialReference: _Reference | None = None
+
+
+class _Service(BaseModel):
+    """What is used of a MapServer's or ImageServer's description."""
+
+    tileInfo: _TileInfo
+    minLOD: int = 0
+    maxLOD: int = 99
+    fullExtent: _Extent | None = None
+    initialExtent: _Extent | None = None
+    copyrightText: str | None = None
+    mapName: str | None = None
+    name: str | None = None
 
 
 def open_arcgis(opening: Opening) -> TileSource:
@@ -22,100 +75,99 @@ def open_arcgis(opening: Opening) -> TileSource:
     extra = f"&{parts.query}" if parts.query else ""
     token = f"&{urlencode({'token': opening.key})}" if opening.key else ""
     where = opening.identity
-    try:
-        answer = json.loads(
-            opening.document(f"{service}?f=json{extra}{token}", "service", "the service's description")
-        )
-    except ValueError:
-        raise SourceError(
-            f"{where}: its answer is no JSON; expected the address of a MapServer or ImageServer"
-        ) from None
-    if not isinstance(answer, dict) or "error" in answer:
-        error = answer.get("error", {}) if isinstance(answer, dict) else {}
-        message = f"{error.get('code', '?')}: {error.get('message', 'no description')}"
-        raise SourceError(
-            f"{where}: the service answers error {opening.redact(message)}; a token goes into --key"
-        )
-    info = answer.get("tileInfo")
-    if not info:
-        raise SourceError(
-            f"{where}: the service has no tile cache (tileInfo); expected a tiled MapServer or ImageServer"
-        )
-    try:
-        matrices = _matrices(answer, info)
-    except (KeyError, TypeError, ValueError, CRSError) as error:
-        raise SourceError(f"{where}: tileInfo is malformed ({type(error).__name__}: {error})") from None
+    body = opening.document(f"{service}?f=json{extra}{token}", "service", "the service's description")
+    answer = _described(body, opening)
+    matrices = _matrices(answer, where)
 
     def address(matrix: TileMatrix, col: int, row: int) -> str:
         return f"{service}/tile/{matrix.name}/{row}/{col}?blankTile=false{extra}{token}"
 
-    return TileSource(
+    source = TileSource(
         "arcgis", where, opening.slug, opening.limited(matrices), opening.licence(),
-        opening.credits(Credit(str(answer.get("copyrightText") or "").strip())), address,
+        opening.credits(Credit((answer.copyrightText or "").strip())), address,
         missing=opening.missing, placeholders=opening.placeholders,
-        note=str(answer.get("mapName") or answer.get("name") or ""),
+        note=answer.mapName or answer.name or "",
     )  # fmt: skip
+    opening.keep("service", body)
+    return source
 
 
-def _matrices(answer: dict[str, Any], info: dict[str, Any]) -> tuple[TileMatrix, ...]:
-    crs = _crs(info["spatialReference"])
-    origin_x, origin_y = float(info["origin"]["x"]), float(info["origin"]["y"])
-    width, height = int(info["cols"]), int(info["rows"])
-    low, high = answer.get("minLOD", 0), answer.get("maxLOD", 99)
-    extent = answer.get("fullExtent") or answer.get("initialExtent")
-    box = _box(extent, crs) if extent else None
-    matrices = []
-    for lod in sorted(info["lods"], key=lambda entry: int(entry["level"])):
-        level, pixel = int(lod["level"]), float(lod["resolution"])
-        if not low <= level <= high:
-            continue
-        if not pixel > 0:
-            raise ValueError(f"resolution of level {level} is {pixel}")
-        across, down = pixel * width, pixel * height
-        first = top = 0
-        last = bottom = (1 << 31) - 1
-        if box is not None:
-            first = max(0, math.floor((box[0] - origin_x) / across))
-            last = max(first, math.ceil((box[2] - origin_x) / across) - 1)
-            top = max(0, math.floor((origin_y - box[3]) / down))
-            bottom = max(top, math.ceil((origin_y - box[1]) / down) - 1)
-        matrices.append(
-            TileMatrix(
-                level,
-                str(level),
-                crs,
-                origin_x,
-                origin_y,
-                pixel,
-                pixel,
-                width,
-                height,
-                first,
-                last,
-                top,
-                bottom,
-            )
+def _described(body: bytes, opening: Opening) -> _Service:
+    """The checked description; SourceError for what is none."""
+    where = opening.identity
+    try:
+        answer = parse_json(body, "the answer")
+    except DataError as fault:
+        raise SourceError(
+            f"{where}: its answer is no JSON ({fault}); expected the address of a MapServer or ImageServer"
+        ) from None
+    if not isinstance(answer, dict) or "error" in answer:
+        error = answer.get("error") if isinstance(answer, dict) else None
+        stated = error if isinstance(error, dict) else {}
+        message = f"{stated.get('code', '?')}: {stated.get('message', 'no description')}"
+        raise SourceError(
+            f"{where}: the service answers error {opening.redact(message)[:300]}; a token goes into --key"
         )
+    if not answer.get("tileInfo"):
+        raise SourceError(
+            f"{where}: the service has no tile cache (tileInfo); expected a tiled MapServer or ImageServer"
+        )
+    try:
+        return _Service.model_validate(answer)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise SourceError(f"{where}: tileInfo is malformed ({field}: {first['msg']})") from None
+
+
+def _matrices(answer: _Service, where: str) -> tuple[TileMatrix, ...]:
+    """The levels of detail, coarsest first, within the service's extent."""
+    info = answer.tileInfo
+    extent = answer.fullExtent or answer.initialExtent
+    try:
+        crs = _crs(info.spatialReference)
+        box = _box(extent, crs) if extent else None
+        matrices = [
+            _matrix(info, lod, crs, box)
+            for lod in sorted(info.lods, key=lambda entry: entry.level)
+            if answer.minLOD <= lod.level <= answer.maxLOD
+        ]
+    except (ValueError, OverflowError, ProjError) as error:
+        raise SourceError(f"{where}: tileInfo is malformed ({error})") from None
     if not matrices:
-        raise ValueError("no levels of detail")
+        raise SourceError(f"{where}: tileInfo is malformed (no levels of detail)")
     return tuple(matrices)
 
 
-def _crs(reference: dict[str, Any]) -> str:
-    wkid = reference.get("latestWkid") or reference.get("wkid")
+def _matrix(
+    info: _TileInfo, lod: _Lod, crs: str, box: tuple[float, float, float, float] | None
+) -> TileMatrix:
+    x, y, pixel = info.origin.x, info.origin.y, lod.resolution
+    span = 0, _LAST, 0, _LAST
+    if box is not None:
+        across, down = pixel * info.cols, pixel * info.rows
+        first, top = max(0, math.floor((box[0] - x) / across)), max(0, math.floor((y - box[3]) / down))
+        last = max(first, math.ceil((box[2] - x) / across) - 1)
+        span = first, last, top, max(top, math.ceil((y - box[1]) / down) - 1)
+    return TileMatrix(lod.level, str(lod.level), crs, x, y, pixel, pixel, info.cols, info.rows, *span)
+
+
+def _crs(reference: _Reference) -> str:
+    wkid = reference.latestWkid or reference.wkid
     if wkid in _WEB_MERCATOR:
         return "EPSG:3857"
-    name = str(reference["wkt"]) if wkid is None else f"EPSG:{wkid}" if int(wkid) < 32768 else f"ESRI:{wkid}"
+    if wkid is None and not reference.wkt:
+        raise ValueError("spatialReference has neither wkid nor wkt")
+    name = str(reference.wkt) if wkid is None else f"EPSG:{wkid}" if wkid < 32768 else f"ESRI:{wkid}"
     transformer("EPSG:4326", name)  # raises CRSError for what PROJ does not know
     return name
 
 
-def _box(extent: dict[str, Any], crs: str) -> tuple[float, float, float, float] | None:
+def _box(extent: _Extent, crs: str) -> tuple[float, float, float, float] | None:
     """Extent in the tiles' CRS; None when it is not a finite box."""
-    west, south, east, north = (float(extent[name]) for name in ("xmin", "ymin", "xmax", "ymax"))
-    reference = extent.get("spatialReference")
-    if reference and _crs(reference) != crs:
-        west, south, east, north = transformer(_crs(reference), crs).transform_bounds(
+    west, south, east, north = extent.xmin, extent.ymin, extent.xmax, extent.ymax
+    if extent.spatialReference and _crs(extent.spatialReference) != crs:
+        west, south, east, north = transformer(_crs(extent.spatialReference), crs).transform_bounds(
             west, south, east, north
         )
     values = (west, south, east, north)

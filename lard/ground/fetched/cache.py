@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lard.errors import SourceError
+from lard.documents import parse_json, read_json
+from lard.errors import DataError, SourceError
 from lard.ground.fetched.grid import Tile
-from lard.tables import atomic_path, read_json, write_json
+from lard.tables import atomic_path, write_json
 
 SHARD = 64
 SUFFIX = ".tile"
@@ -59,7 +60,7 @@ class TileCache:
         """The tile's entry; None when there is none or it is damaged."""
         try:
             return read_entry(self.path(tile))
-        except (DamagedError, FileNotFoundError):
+        except (DamagedError, FileNotFoundError, NotADirectoryError):
             return None
 
     def write(self, tile: Tile, entry: Entry) -> None:
@@ -92,7 +93,7 @@ class TileCache:
     def tiles(self) -> Iterator[tuple[Tile, Path]]:
         """Every tile file, by zoom, column and row."""
         zooms = sorted(
-            int(path.name) for path in self.folder.iterdir() if path.is_dir() and path.name.isdigit()
+            int(path.name) for path in self.folder.iterdir() if path.is_dir() and path.name.isdecimal()
         )
         for zoom in zooms:
             found = []
@@ -110,10 +111,10 @@ def read_entry(path: Path) -> Entry:
         line = stream.readline(_HEADER_LIMIT)
         body = stream.read()
     try:
-        header = json.loads(line)
+        header = parse_json(line, "header")
         size, digest = int(header["size"]), str(header["sha256"])
         media, hole = str(header.get("media", "")), str(header.get("hole", ""))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (DataError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError("its first line is no header") from error
     if len(body) != size:
         raise DamagedError(f"{len(body)} bytes instead of {size}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from lard.ground.fetched.plan import (
     LevelPlan,
     box_of,
     coarser_matrices,
+    matrices_over,
     plan_levels,
     tiles_for_hole,
 )
@@ -32,6 +34,7 @@ from lard.tables import folder_lock
 
 _VERSION = "1"
 _NAMED_HOLES = 6
+REPEATS = 3
 
 
 @dataclass(slots=True)
@@ -57,6 +60,7 @@ def fetch_ground(
     crs = local_crs(airport.lat_deg, airport.lon_deg)
     zones = runway_zones(airport, airport.lat_deg, airport.lon_deg)
     plans = plan_levels(source, airport, request)
+    there = matrices_over(source, plans[-1].grid, crs)
     report, samplers = FetchReport(), []
     reader = TileReader(source, cache)
     with folder_lock(cache.folder) if source.url_of is not None else nullcontext():
@@ -70,8 +74,10 @@ def fetch_ground(
             report.add(found)
             holes = found.holes | found.failed
             averaged = number > 0 and request.coarse == "average"
-            _judge(airport, source, plan, holes, found.failed, zones if not averaged else [], crs, request)
-            for matrix in coarser_matrices(source, plan.matrix, airport):
+            mine = zones if not averaged else []
+            _judge(airport, source, plan, holes, found.failed, mine, crs, request)
+            _judge_repeated(airport, source, plan, found.digests, mine, crs)
+            for matrix in coarser_matrices(there, plan.matrix, airport):
                 if not holes:
                     break
                 tiles = sorted({tile for hole in holes for tile in tiles_for_hole(source, hole, matrix, crs)})
@@ -177,6 +183,29 @@ def _judge(
             f"{plan.matrix.zoom}, none near a runway:\n  {listed}{more}\n"
             f"fill them from coarser zooms with --allow-holes{again}"
         )
+
+
+def _judge_repeated(
+    airport: Airport, source: TileSource, plan: LevelPlan, digests: dict[Tile, str], zones: list[RunwayZone],
+    crs: str,
+) -> None:  # fmt: skip
+    """SourceError when a runway's ground would be one picture that the source repeats: no photo does that."""
+    counts = Counter(digests.values())
+    if source.keep_repeated or not counts or counts.most_common(1)[0][1] < REPEATS:
+        return
+    for tile, digest in sorted(digests.items()):
+        if counts[digest] < REPEATS:
+            continue
+        area = tile_on_map(plan.matrix, tile[1], tile[2], crs)
+        shape = box(area.x_min_m, area.y_min_m, area.x_max_m, area.y_max_m)
+        for zone in zones:
+            if shape.intersects(Polygon(zone.polygon)):
+                raise SourceError(
+                    f"{airport.icao}: {source.identity} has the same picture {counts[digest]} times, over or "
+                    f"near runway {zone.name} too (tile {tile[0]}/{tile[1]}/{tile[2]}): a placeholder for "
+                    f"missing imagery? Look at it and say #placeholder={digest}, or #repeated=keep if it is "
+                    "the ground"
+                )
 
 
 def _hole_text(tile: Tile, reason: str, area: MapBox) -> str:

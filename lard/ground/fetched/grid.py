@@ -5,7 +5,7 @@ Rows count from the north here, whatever the server does; a provider turns them 
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -19,8 +19,15 @@ Array = NDArray[np.float64]
 Tile = tuple[int, int, int]
 """Zoom, column, row from the north."""
 
+TILE_LIMIT_PX = 8192
 MERCATOR_HALF_M = math.pi * 6378137.0
 """Half side of the square of EPSG:3857."""
+_OPPOSITE = {
+    "EPSG:3857": (MERCATOR_HALF_M, "+proj=webmerc +datum=WGS84 +lon_0=180 +units=m +no_defs"),
+    "EPSG:4326": (180.0, "+proj=longlat +datum=WGS84 +pm=180 +no_defs"),
+    "OGC:CRS84": (180.0, "+proj=longlat +datum=WGS84 +pm=180 +no_defs"),
+}
+"""Half the width of a map of the whole earth, and the same map counted from 180 degrees."""
 METRES_PER_DEGREE = math.pi * 6378137.0 / 180
 """What WMTS 1.0.0 (OGC 07-057r7, 6.1) takes for a degree in scale denominators."""
 
@@ -43,6 +50,23 @@ class TileMatrix:
     row_min: int
     row_max: int
     rows: int = 0  # of the full matrix, for schemes that count from the south
+    around: int = 0  # columns round the earth where the matrix is cut opposite of where it is used
+
+    def __post_init__(self) -> None:
+        numbers = (self.x_min, self.y_max, self.pixel_x, self.pixel_y)
+        if not all(math.isfinite(value) for value in numbers) or not min(self.pixel_x, self.pixel_y) > 0:
+            raise ValueError(
+                f"zoom {self.zoom}: origin and pixel size are {numbers}; expected finite numbers"
+            )
+        if not (1 <= self.tile_width_px <= TILE_LIMIT_PX and 1 <= self.tile_height_px <= TILE_LIMIT_PX):
+            raise ValueError(
+                f"zoom {self.zoom}: tiles of {self.tile_width_px} x {self.tile_height_px} px; expected "
+                f"from 1 to {TILE_LIMIT_PX} each way"
+            )
+
+    def tile(self, col: int, row: int) -> Tile:
+        """The tile of a column that may have been counted on round the earth."""
+        return self.zoom, col % self.around if self.around else col, row
 
     def bounds(self, col: int, row: int) -> tuple[float, float, float, float]:
         """x_min, y_min, x_max, y_max of a tile in its CRS."""
@@ -143,7 +167,26 @@ def tiles_of(
                     and tile.y_max_m <= inside.y_max_m
                 ):
                     continue
-            yield col, row
+            yield matrix.tile(col, row)[1:]
+
+
+def across_180(matrix: TileMatrix) -> TileMatrix:
+    """The same tiles in coordinates that go on over 180 degrees, where the matrix begins and ends there."""
+    half, crs = _OPPOSITE.get(matrix.crs, (0.0, ""))
+    width = matrix.pixel_x * matrix.tile_width_px
+    around = round(2 * half / width)
+    if not crs or abs(around * width - 2 * half) > 1e-6 * width or abs(matrix.x_min + half) > 1e-6 * width:
+        return matrix
+    return replace(
+        matrix, crs=crs, x_min=matrix.x_min - half, col_min=0, col_max=2 * around - 1, around=around
+    )
+
+
+def crosses_180(box: MapBox, local: str) -> bool:
+    """Whether a box of the map lies on both sides of 180 degrees."""
+    lon, _ = transformer(local, "EPSG:4326").transform(*box.outline())
+    lon = lon[np.isfinite(lon)]
+    return bool(len(lon) and np.ptp(lon) > 180)
 
 
 def web_mercator(zoom_min: int, zoom_max: int, tile_px: int = 256) -> tuple[TileMatrix, ...]:

@@ -3,7 +3,9 @@
 Nothing here knows what a tile is; see download.py.
 """
 
+import contextlib
 import email.utils
+import http.client
 import re
 import socket
 import threading
@@ -27,6 +29,14 @@ from lard.tables import stable_hash
 MAX_REDIRECTS = 5
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CHUNK = 65536
+_FAULTS = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    ValueError,
+)
+_NO_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,29 +156,47 @@ class Http:
         for _ in range(MAX_REDIRECTS + 1):
             self._check(url, came_from)
             self._take_turn()
-            started_s = time.monotonic()
+            session, watch = self._session()
             try:
-                with self._session().get(
-                    url,
-                    stream=True,
-                    allow_redirects=False,
-                    timeout=(self.settings.connect_timeout_s, self.settings.read_timeout_s),
-                ) as response:
+                with (
+                    watch,
+                    session.get(
+                        url,
+                        stream=True,
+                        allow_redirects=False,
+                        timeout=(self.settings.connect_timeout_s, self.settings.read_timeout_s),
+                    ) as response,
+                ):
                     target = response.headers.get("Location")
+                    if watch.expired:  # headers that were cut look complete
+                        raise TransientError(self._too_long)
                     if response.status_code in (301, 302, 303, 307, 308) and target:
                         came_from, url = url, self._redirected(url, target)
                         continue
-                    body = self._body(response, limit_bytes, started_s)
+                    body = self._body(response, limit_bytes, watch)
                     return Reply(response.status_code, response.headers, body)
-            except requests.exceptions.SSLError as error:
-                raise SourceError(
-                    f"{self.redact(url)}: the TLS connection is refused ({self._cause(error)})"
-                ) from None
-            except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-                raise SourceError(f"{self.redact(url)}: not a valid address ({self._cause(error)})") from None
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                raise TransientError(self._cause(error)) from None
+            except _FAULTS as error:
+                raise self._told(url, error, watch.expired) from None
         raise RefusedError(f"more than {MAX_REDIRECTS} redirects")
+
+    def _told(self, url: str, error: Exception, expired: bool) -> Exception:
+        """What an attempt's failure means: worth another one, or not."""
+        if expired:
+            return TransientError(self._too_long)
+        if isinstance(error, requests.exceptions.SSLError):
+            return SourceError(f"{self.redact(url)}: the TLS connection is refused ({self._cause(error)})")
+        if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError | OSError):
+            if isinstance(error, _NO_ADDRESS):
+                return SourceError(f"{self.redact(url)}: not a valid address ({self._cause(error)})")
+            return TransientError(self._cause(error))
+        if isinstance(error, http.client.HTTPException):
+            return TransientError(f"the answer is no HTTP ({self._cause(error)})")
+        # a ValueError: what the server's address or headers hold cannot be read
+        return RefusedError(f"the address or the answer cannot be read ({self._cause(error)})")
+
+    @property
+    def _too_long(self) -> str:
+        return f"the answer took longer than {self.settings.deadline_s:g} s"
 
     def _check(self, url: str, came_from: str) -> None:
         """Refuse private addresses; a server's name is looked up once, its connections are checked each."""
@@ -178,26 +206,32 @@ class Http:
             self._checked.add(server)
 
     def _redirected(self, url: str, target: str) -> str:
-        following = urljoin(url, target)
+        try:
+            following = urljoin(url, target.encode("latin-1").decode("utf-8"))
+            urlsplit(following).port  # noqa: B018 - a port that is none raises
+        except ValueError as error:
+            raise RefusedError(
+                f"redirected to {self.redact(target[:200])!r}, no valid address ({error})"
+            ) from None
         if url.startswith("https:") and following.startswith("http:"):
             raise RefusedError(f"redirected from https to {self.redact(following)}, without encryption")
         return following
 
-    def _body(self, response: requests.Response, limit_bytes: int, started_s: float) -> bytes:
+    def _body(self, response: requests.Response, limit_bytes: int, watch: "_Watch") -> bytes:
         """The decoded body, refused as soon as it exceeds the limit or its time."""
         stated = response.headers.get("Content-Length", "")
-        if stated.isdigit() and int(stated) > limit_bytes:
+        if re.fullmatch(r"[0-9]{1,18}", stated) and int(stated) > limit_bytes:
             raise RefusedError(f"the answer is {int(stated)} bytes long, more than {limit_bytes}")
         chunks, size = [], 0
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             size += len(chunk)
             if size > limit_bytes:
                 raise RefusedError(f"the answer is longer than {limit_bytes} bytes")
-            if time.monotonic() - started_s > self.settings.deadline_s:
-                raise TransientError(f"the answer took longer than {self.settings.deadline_s:g} s")
             if self.stop.is_set():
                 raise Stopped
             chunks.append(chunk)
+        if watch.expired:
+            raise TransientError(self._too_long)
         return b"".join(chunks)
 
     def _take_turn(self) -> None:
@@ -219,17 +253,18 @@ class Http:
         if self.stop.is_set():
             raise Stopped
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = requests.Session()
+    def _session(self) -> "tuple[requests.Session, _Watch]":
+        """This thread's session and what watches over its answers."""
+        found: tuple[requests.Session, _Watch] | None = getattr(self._local, "session", None)
+        if found is None:
+            session, watch = _Session(), _Watch(self.settings.deadline_s)
             session.headers["User-Agent"] = self.settings.user_agent
             session.headers["Accept-Encoding"] = "identity"  # pictures do not shrink, and nothing may swell
-            adapter = _GuardedAdapter(self.settings.allow_hosts)
+            adapter = _GuardedAdapter(self.settings.allow_hosts, watch)
             session.mount("http://", adapter)
             session.mount("https://", adapter)
-            self._local.session = session
-        return session
+            found = self._local.session = session, watch
+        return found
 
     def _cause(self, error: BaseException) -> str:
         """What went wrong in few words, without secrets."""
@@ -253,27 +288,70 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     text = headers.get("Retry-After", "").strip()
     if not text:
         return None
-    if text.isdigit():
+    if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     try:
-        date = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):  # neither a number nor a date
         return None
-    return max(0.0, date.timestamp() - time.time())
+
+
+class _Session(requests.Session):
+    """A session that leaves redirects to us: requests looks at them even when told not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+class _Watch:
+    """Cuts the connection of one answer that takes too long, headers and chunk sizes included."""
+
+    def __init__(self, deadline_s: float) -> None:
+        self.deadline_s, self.expired = deadline_s, False
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(deadline_s, lambda: None)  # never started
+
+    def __enter__(self) -> "_Watch":
+        self.expired, self._socket = False, None
+        self._timer = threading.Timer(self.deadline_s, lambda: self._cut(timer))
+        timer = self._timer
+        timer.daemon = True
+        timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._socket = None
+
+    def over(self, sock: socket.socket | None) -> None:
+        """The connection that the answer comes over."""
+        self._socket = sock
+        if self.expired:
+            self._cut(self._timer)
+
+    def _cut(self, timer: threading.Timer) -> None:
+        if timer is not self._timer:
+            return  # of an answer that was finished just in time
+        self.expired = True
+        sock = self._socket
+        if sock is not None:
+            # the reader gets an end of file; an SSLSocket's own shutdown would take its state away
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class _GuardedAdapter(HTTPAdapter):
     """Connections whose peer is looked at before anything is sent: a second name lookup cannot fool us."""
 
-    def __init__(self, allow_hosts: tuple[str, ...]) -> None:
-        self._allow_hosts = allow_hosts
+    def __init__(self, allow_hosts: tuple[str, ...], watch: _Watch) -> None:
+        self._allow_hosts, self._watch = allow_hosts, watch
         super().__init__(pool_maxsize=2, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         plain, secure = (
-            _guarded(HTTPConnection, self._allow_hosts),
-            _guarded(HTTPSConnection, self._allow_hosts),
+            _guarded(HTTPConnection, self._allow_hosts, self._watch),
+            _guarded(HTTPSConnection, self._allow_hosts, self._watch),
         )
         pools = {}
         for scheme, pool, connection in (
@@ -284,7 +362,7 @@ class _GuardedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = pools
 
 
-def _guarded(base: type[HTTPConnection], allow_hosts: tuple[str, ...]) -> type[HTTPConnection]:
+def _guarded(base: type[HTTPConnection], allow_hosts: tuple[str, ...], watch: _Watch) -> type[HTTPConnection]:
     class Guarded(base):  # type: ignore[misc, valid-type]
         def _new_conn(self) -> socket.socket:
             sock: socket.socket = super()._new_conn()
@@ -294,9 +372,16 @@ def _guarded(base: type[HTTPConnection], allow_hosts: tuple[str, ...]) -> type[H
                 raise SourceError(refusal(self.host, self.host, peer))
             return sock
 
+        def getresponse(self) -> Any:
+            watch.over(self.sock)
+            return super().getresponse()
+
     return Guarded
 
 
 def host_of(url: str) -> str:
     """The host of an address, for names of folders and progress lines."""
-    return urlsplit(url).hostname or "local"
+    try:
+        return urlsplit(url).hostname or "local"
+    except ValueError:
+        return "local"

@@ -37,6 +37,8 @@ def open_mbtiles(opening: Opening) -> TileSource:
         ) from None
     if found[0] is None:
         raise SourceError(f"{path}: holds no tiles")
+    if not all(isinstance(zoom, int) and 0 <= zoom <= 30 for zoom in found):
+        raise SourceError(f"{path}: its zooms are {found[0]!r} to {found[1]!r}; expected from 0 to 30")
     form = metadata.get("format", "").lower()
     if form in ("pbf", "mvt"):
         raise SourceError(f"{path}: holds vector tiles ({form}); expected pictures (png, jpg, webp)")
@@ -54,7 +56,11 @@ def open_mbtiles(opening: Opening) -> TileSource:
             ).fetchone()  # fmt: skip
         except sqlite3.Error as error:
             raise SourceError(f"{path}: damaged ({error}); copy it again") from None
-        return None if answer is None or answer[0] is None else bytes(answer[0])
+        if answer is None or answer[0] is None:
+            return None
+        if not isinstance(answer[0], bytes):
+            raise SourceError(f"{path}: tile {matrix.zoom}/{col}/{line} is no picture; copy the file again")
+        return answer[0]
 
     area = (-90.0, -180.0, 90.0, 180.0)
     bounds = metadata.get("bounds", "").split(",")

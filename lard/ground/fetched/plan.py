@@ -1,6 +1,7 @@
 """What ground imagery is wanted around an airport, and which zooms and tiles that takes."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from lard.ground.fetched.grid import (
     MapBox,
     Tile,
     TileMatrix,
+    across_180,
+    box_in_crs,
+    crosses_180,
     local_crs,
     tile_on_map,
     tiles_of,
@@ -82,8 +86,11 @@ def plan_levels(source: TileSource, airport: Airport, request: GroundRequest) ->
     lat, lon = airport.lat_deg, airport.lon_deg
     crs = local_crs(lat, lon)
     plans: list[LevelPlan] = []
-    for grid in request_grids(runway_zones(airport, lat, lon), request):
-        matrix = zoom_for(source.matrices, grid.gsd_m, lat, lon, _ZOOM_SLACK)
+    grids = request_grids(runway_zones(airport, lat, lon), request)
+    matrices = matrices_over(source, grids[-1], crs)
+    left = request.max_tiles
+    for grid in grids:
+        matrix = zoom_for(matrices, grid.gsd_m, lat, lon, _ZOOM_SLACK)
         found_m = matrix.gsd_m(lat, lon)
         if found_m > grid.gsd_m * _ZOOM_SLACK and not plans:
             raise SourceError(
@@ -92,21 +99,35 @@ def plan_levels(source: TileSource, airport: Airport, request: GroundRequest) ->
                 f"--gsd {np.ceil(found_m * 100) / 100:g}"
             )
         inside = box_of(plans[-1].grid) if plans and request.coarse == "average" else None
-        tiles = tuple((matrix.zoom, col, row) for col, row in tiles_of(matrix, box_of(grid), crs, inside))
-        plans.append(LevelPlan(grid, matrix, found_m, tiles))
-        total = sum(len(plan.tiles) for plan in plans)
-        if total > request.max_tiles:
+        listed = tiles_of(matrix, box_of(grid), crs, inside)
+        # no further than the limit: the list of all of them may not fit into memory
+        tiles = tuple((matrix.zoom, col, row) for col, row in islice(listed, left + 1))
+        if len(tiles) > left:
+            first, top, last, bottom = matrix.tiles_over(box_in_crs(box_of(grid), crs, matrix))
+            across = (last - first + 1) * (bottom - top + 1)
             raise SourceError(
-                f"{airport.icao}: levels down to {grid.gsd_m:g} m take {total} tiles, more than "
-                f"{request.max_tiles}; ask for less (--reach, --gsd, --levels) or allow more (--max-tiles)"
+                f"{airport.icao}: levels down to {grid.gsd_m:g} m take up to "
+                f"{request.max_tiles - left + across:,} tiles, more than {request.max_tiles}; ask for less "
+                "(--reach, --gsd, --levels) or allow more (--max-tiles)"
             )
+        left -= len(tiles)
+        plans.append(LevelPlan(grid, matrix, found_m, tiles))
     return plans
 
 
-def coarser_matrices(source: TileSource, matrix: TileMatrix, airport: Airport) -> list[TileMatrix]:
+def matrices_over(source: TileSource, grid: LevelGrid, crs: str) -> tuple[TileMatrix, ...]:
+    """The source's matrices, continuous over 180 degrees where the coarsest level lies on both sides."""
+    if not crosses_180(box_of(grid), crs):
+        return source.matrices
+    return tuple(across_180(matrix) for matrix in source.matrices)
+
+
+def coarser_matrices(
+    matrices: tuple[TileMatrix, ...], matrix: TileMatrix, airport: Airport
+) -> list[TileMatrix]:
     """The next coarser matrices, finest first."""
     size = matrix.gsd_m(airport.lat_deg, airport.lon_deg)
-    sized = [(m.gsd_m(airport.lat_deg, airport.lon_deg), m) for m in source.matrices]
+    sized = [(m.gsd_m(airport.lat_deg, airport.lon_deg), m) for m in matrices]
     return [m for found, m in sorted(sized, key=lambda pair: pair[0]) if found > size * 1.01][:FILL_ZOOMS]
 
 

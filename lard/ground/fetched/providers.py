@@ -4,7 +4,9 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from lard.errors import SourceError
 from lard.ground.fetched.arcgis import open_arcgis
@@ -56,13 +58,23 @@ def open_source(
         raise SourceError(f"--source {kind}: is no tiled source; expected one of {', '.join(OPENERS)}")
     if not address and kind != "bing":
         raise SourceError(f"--source {kind}:: no address; expected {kind}:ADDRESS")
+    if "://" in address:
+        try:
+            urlsplit(address).port  # noqa: B018 - it is parsed when asked for
+        except ValueError as error:
+            raise SourceError(
+                f"--source {kind}:{address}: {error}; expected http(s)://host[:port]/..."
+            ) from None
     secret = key_for(kind, key)
     http.redact.learn(secret)
     http.redact.learn_from(address)
     draft = Opening(kind, address, options, secret, http, TileCache(cache_root, "-"), "-")
     slug = _slug(kind, address, draft.identity)
     cache = TileCache(cache_root, slug)
-    return OPENERS[kind](Opening(kind, address, options, secret, http, cache, slug)), cache
+    if options.get("repeated", "keep") != "keep":
+        raise SourceError(f"--source {kind}: repeated is {options['repeated']!r}; expected repeated=keep")
+    source = OPENERS[kind](Opening(kind, address, options, secret, http, cache, slug))
+    return replace(source, keep_repeated="repeated" in options), cache
 
 
 def _slug(kind: str, address: str, identity: str) -> str:

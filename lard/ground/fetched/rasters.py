@@ -1,6 +1,7 @@
 """Rasters of any CRS that GDAL reads as a source of the local map, checked, and warped block by block."""
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
-from rasterio.transform import Affine
+from rasterio.transform import Affine, array_bounds
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform, transform_bounds
 
@@ -32,6 +34,8 @@ _DISTANT = (
     "/vsiwebhdfs",
 )
 WARP_TOLERANCE_PX = 0.01
+_LOOK_PX = 256
+_SOFT_SHARE = 0.25  # of a mask with soft edges, generously
 _FALSE_ORIGIN_M = 10_000_000
 _WARP_MEMORY_MB = 128
 _GDAL_CACHE_BYTES = 256 << 20
@@ -47,6 +51,7 @@ class _Raster:
     overviews: tuple[int, ...]  # factors, finest first
     bands: tuple[int, int, int]
     masked: bool  # whether nodata or alpha say what is imagery
+    meridian_deg: int = 0  # whence its longitudes are counted: other than Greenwich where they pass 180
 
     def touches(self, grid: LevelGrid) -> bool:
         """Whether a window and the raster overlap."""
@@ -108,7 +113,8 @@ class RasterSampler:
             with (
                 _opened(raster.path, raster.overview(grid.gsd_m)) as source,
                 WarpedVRT(
-                    source, crs=crs, transform=affine, width=grid.width_px, height=grid.height_px,
+                    source, **_placed(source, raster.meridian_deg), crs=crs, transform=affine,
+                    width=grid.width_px, height=grid.height_px,
                     resampling=Resampling.average if raster.finer_than(grid) else Resampling.bilinear,
                     add_alpha=not raster.masked, tolerance=WARP_TOLERANCE_PX,
                     warp_mem_limit=_WARP_MEMORY_MB,
@@ -147,9 +153,36 @@ def _raster(path: Path, crs: str) -> _Raster:
     with _opened(path) as source:
         _check(path, source)
         bands, alpha = _bands(path, source)
-        box = transform_bounds(source.crs, crs, *source.bounds)
-        overviews = tuple(source.overviews(1))
-        return _Raster(path, box, _pixel_m(source, crs), overviews, bands, alpha or source.nodata is not None)
+        meridian = _meridian_deg(source)
+        placed = _placed(source, meridian)
+        own, affine = placed.get("src_crs", source.crs), placed.get("src_transform", source.transform)
+        bounds = array_bounds(source.height, source.width, affine)
+        box = transform_bounds(own, crs, *bounds)
+        if not np.isfinite(box).all():
+            raise SourceError(
+                f"{path}: lies where the map around the airport does not reach; name another one"
+            )
+        masked = alpha or source.nodata is not None
+        pixel_m = _pixel_m(source, own, affine, crs)
+        return _Raster(path, box, pixel_m, tuple(source.overviews(1)), bands, masked, meridian)
+
+
+def _meridian_deg(source: Any) -> int:
+    """Meridian in the middle of a raster whose longitudes pass 180 degrees (0 to 360, say); else 0."""
+    left, right = source.bounds.left, source.bounds.right
+    if not source.crs.is_geographic or (left >= -180.0 and right <= 180.0):
+        return 0
+    return round((left + right) / 2)
+
+
+def _placed(source: Any, meridian_deg: int) -> dict[str, Any]:
+    """Options of a warp that count a raster's longitudes from its own meridian: PROJ's end at 180."""
+    if meridian_deg == 0:
+        return {}
+    turned = (meridian_deg + 180) % 360 - 180
+    wkt = re.sub(r'PRIMEM\["Greenwich",\s*0', f'PRIMEM["turned",{turned}', source.crs.to_wkt())
+    affine = Affine.translation(-meridian_deg, 0) * source.transform
+    return {"src_crs": CRS.from_wkt(wkt), "src_transform": affine}
 
 
 @contextlib.contextmanager
@@ -177,6 +210,11 @@ def _check(path: Path, source: Any) -> None:
         raise SourceError(
             f"{path}: no CRS or no transform; georeference it first: "
             "gdal_translate -a_srs EPSG:... -a_ullr ..."
+        )
+    if not (source.crs.is_geographic or source.crs.is_projected):
+        raise SourceError(
+            f"{path}: its coordinates are those of a site or of no map of the earth; name their CRS: "
+            "gdal_translate -a_srs EPSG:..., or warp it first: gdalwarp -t_srs EPSG:..."
         )
     if source.transform.is_identity:
         raise SourceError(
@@ -211,13 +249,27 @@ def _bands(path: Path, source: Any) -> tuple[tuple[int, int, int], bool]:
         if all(c in kinds for c in colours)
         else (1, 2, 3)
     )
-    return (numbers[0], numbers[1], numbers[2]), ColorInterp.alpha in kinds
+    alpha = ColorInterp.alpha in kinds
+    if alpha:
+        _check_alpha(path, source, kinds.index(ColorInterp.alpha) + 1)
+    return (numbers[0], numbers[1], numbers[2]), alpha
 
 
-def _pixel_m(source: Any, crs: str) -> float:
+def _check_alpha(path: Path, source: Any, band: int) -> None:
+    """SourceError for a band called alpha that holds a picture: near-infrared, by most writers' default."""
+    rows, columns = min(source.height, _LOOK_PX), min(source.width, _LOOK_PX)
+    found = source.read(band, out_shape=(rows, columns))
+    between = float(np.mean((found > 0) & (found < np.iinfo(found.dtype).max)))
+    if between > _SOFT_SHARE:
+        raise SourceError(
+            f"{path}: band {band} is called alpha, but {between:.0%} of it is neither clear nor opaque: "
+            "near-infrared? Keep the colours only: gdal_translate -b 1 -b 2 -b 3"
+        )
+
+
+def _pixel_m(source: Any, own: Any, a: Affine, crs: str) -> float:
     """Metres on the map of the longer side of a raster's middle pixel."""
     columns = np.array([0.0, 1.0, 0.0]) + source.width / 2
     rows = np.array([0.0, 0.0, 1.0]) + source.height / 2
-    a = source.transform
-    x, y = transform(source.crs, crs, a.a * columns + a.b * rows + a.c, a.d * columns + a.e * rows + a.f)
+    x, y = transform(own, crs, a.a * columns + a.b * rows + a.c, a.d * columns + a.e * rows + a.f)
     return float(max(np.hypot(x[1] - x[0], y[1] - y[0]), np.hypot(x[2] - x[0], y[2] - y[0])))

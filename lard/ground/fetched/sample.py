@@ -46,7 +46,7 @@ class TileSampler:
         mosaic = np.zeros((4, rows * height, columns * width), np.uint8)
         for row in range(rows):
             for column in range(columns):
-                tile = self.reader.pixels((matrix.zoom, first + column, top + row))
+                tile = self.reader.pixels(matrix.tile(first + column, top + row))
                 if tile is not None:
                     part = mosaic[:, row * height : (row + 1) * height, column * width : (column + 1) * width]
                     part[:] = np.moveaxis(tile, -1, 0)

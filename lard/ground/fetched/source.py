@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from lard.documents import decode_text
 from lard.errors import SourceError
 from lard.ground.fetched.address import Redactor
 from lard.ground.fetched.cache import Entry, TileCache
@@ -13,7 +14,7 @@ from lard.ground.fetched.http import Http, RefusedError, Reply, TransientError
 
 UNSTATED_LICENCE = "unstated; the provider's terms of use apply"
 UNSTATED_ATTRIBUTION = "unstated; see the provider's terms of use"
-COMMON_OPTIONS = ("licence", "attribution", "zooms", "missing", "placeholder")
+COMMON_OPTIONS = ("licence", "attribution", "zooms", "missing", "placeholder", "repeated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class TileSource:
     missing: frozenset[int] = frozenset({204, 404, 410})
     placeholders: frozenset[str] = frozenset()
     note: str = ""
+    keep_repeated: bool = False  # whether one picture may be the ground of many places
 
     def matrix(self, zoom: int) -> TileMatrix:
         """The matrix of a zoom."""
@@ -89,7 +91,9 @@ class Opening:
     def identity(self) -> str:
         """The specification without secrets."""
         shown = {
-            name: value for name, value in self.options.items() if name not in ("licence", "attribution")
+            name: value
+            for name, value in self.options.items()
+            if name not in ("licence", "attribution", "repeated")
         }
         tail = "&".join(f"{name}={value}" for name, value in sorted(shown.items()))
         place = self.address
@@ -114,7 +118,8 @@ class Opening:
         if not text:
             return default
         first, _, last = text.partition("-")
-        if not (first.isdigit() and (last or first).isdigit() and int(first) <= int(last or first) <= 30):
+        whole = re.fullmatch(r"[0-9]{1,2}(-[0-9]{1,2})?", text)
+        if not (whole and int(first) <= int(last or first) <= 30):
             raise SourceError(f"{self.identity}: zooms is {text!r}; expected first-last, for example 10-19")
         return int(first), int(last or first)
 
@@ -131,7 +136,7 @@ class Opening:
     def number(self, name: str, default: int, low: int, high: int) -> int:
         """An option that is a whole number."""
         text = self.options.get(name, str(default))
-        if not text.isdigit() or not low <= int(text) <= high:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
             raise SourceError(f"{self.identity}: {name} is {text!r}; expected from {low} to {high}")
         return int(text)
 
@@ -139,7 +144,7 @@ class Opening:
     def missing(self) -> frozenset[int]:
         """HTTP statuses that mean: there is no such tile."""
         text = self.options.get("missing", "")
-        if not all(part.isdigit() for part in text.split(",") if part):
+        if not all(re.fullmatch(r"[0-9]{3}", part) for part in text.split(",") if part):
             raise SourceError(
                 f"{self.identity}: missing is {text!r}; expected HTTP statuses, for example 403,404"
             )
@@ -163,7 +168,7 @@ class Opening:
         return (Credit(stated),) if stated else tuple(credit for credit in found if credit.text)
 
     def document(self, url: str, name: str, what: str) -> bytes:
-        """A description the server gives of itself; kept, so that it is there when offline."""
+        """A description the server gives of itself, or the one that was kept when offline."""
         if self.http.settings.offline:
             kept = self.cache.document(name)
             if kept is None:
@@ -182,11 +187,15 @@ class Opening:
             raise SourceError(f"{shown}: {what} is refused (HTTP {reply.status}); {hint}")
         if reply.status != 200:
             raise SourceError(f"{shown}: {what} cannot be read: HTTP {reply.status}; check the address")
-        # a document may repeat the key it was asked with
-        self.cache.write_document(
-            name, Entry(self.redact(reply.body.decode("utf-8", "replace")).encode(), "text/plain")
-        )
         return reply.body
+
+    def keep(self, name: str, body: bytes) -> None:
+        """Keep a description that was understood, for when offline; a bad one replaces none."""
+        if self.http.settings.offline:
+            return
+        # a document may repeat the key it was asked with
+        text = self.redact(decode_text(body, self.identity, error=SourceError, old=True))
+        self.cache.write_document(name, Entry(text.encode(), "text/plain"))
 
 
 def _not_empty(reply: Reply) -> None:

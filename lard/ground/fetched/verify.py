@@ -5,22 +5,25 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
 import rasterio
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from rasterio.errors import RasterioError
 
 from lard.airports.model import RunwayDatabase
+from lard.documents import read_json
 from lard.errors import DataError, LardError, SourceError
 from lard.ground.fetched.cache import DamagedError, TileCache, read_entry
 from lard.ground.fetched.download import UndecodableError, decode
+from lard.ground.fetched.fetch import REPEATS
 from lard.ground.fetched.grid import TileMatrix, transformer
 from lard.ground.holes import runway_zones
 from lard.ground.resolution import REFUSE_RATIO, WARN_RATIO, check_resolution
 from lard.progress import track
-from lard.tables import read_json, sha256_file
+from lard.tables import inside, sha256_file
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 
@@ -35,6 +38,77 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.subject}: {self.message}"
+
+
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _File(BaseModel):
+    """A file of a ground folder, beside its manifest."""
+
+    file: Annotated[str, AfterValidator(lambda name: inside(name, "file", ValueError))]
+    width_px: int = Field(ge=1)
+    height_px: int = Field(ge=1)
+    sha256: str | None = None
+
+
+class _Level(BaseModel):
+    gsd_m: float = Field(gt=0, allow_inf_nan=False)
+    x_min_m: _Number
+    y_max_m: _Number
+    width_px: int = Field(ge=1)
+    height_px: int = Field(ge=1)
+    tiles: list[_File]
+
+
+class _Hole(BaseModel):
+    level: int = Field(ge=0)
+    filled_from: str
+    pixels: int
+    x_min_m: _Number
+    y_min_m: _Number
+    x_max_m: _Number
+    y_max_m: _Number
+
+
+class _Ground(BaseModel):
+    """What a ground folder's manifest must state to be checked."""
+
+    airport: str
+    lat0_deg: float = Field(ge=-90, le=90)
+    lon0_deg: float = Field(ge=-180, le=180)
+    levels: list[_Level] = Field(min_length=1)
+    holes: list[_Hole] = []
+    objects: _File | None = None
+    source: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _holes_of_levels(self) -> "_Ground":
+        if any(hole.level >= len(self.levels) for hole in self.holes):
+            raise ValueError("a hole lies in a level that is not there")
+        return self
+
+
+class _Zoom(BaseModel):
+    zoom: int
+    name: str
+    crs: str
+    x_min: _Number
+    y_max: _Number
+    pixel_x: _Number
+    pixel_y: _Number
+    tile_width_px: int
+    tile_height_px: int
+
+
+class _Described(BaseModel):
+    """What a cache states of its source."""
+
+    identity: str
+    licence: str
+    attributions: list[str]
+    note: str = ""
+    zooms: list[_Zoom]
 
 
 def folders_of(path: Path) -> tuple[list[Path], list[Path]]:
@@ -55,7 +129,8 @@ def folders_of(path: Path) -> tuple[list[Path], list[Path]]:
 def verify_cache(folder: Path) -> list[Finding]:
     """Every tile's checksum and picture; holes are counted by reason."""
     cache, findings = TileCache(folder.parent, folder.name), []
-    matrices = {matrix.zoom: matrix for matrix in _matrices(read_json(folder / "source.json"))}
+    matrices = {matrix.zoom: matrix for matrix in _matrices(_described(folder))}
+    bodies: Counter[str] = Counter()
     holes: Counter[str] = Counter()
     whole = 0
     for tile, path in track(list(cache.tiles()), f"verify {folder.name}", unit="tiles"):
@@ -67,9 +142,14 @@ def verify_cache(folder: Path) -> list[Finding]:
                 continue
             if tile[0] in matrices:
                 decode(entry.body, matrices[tile[0]])
+            bodies[entry.sha256] += 1
             whole += 1
         except (DamagedError, UndecodableError) as error:
             findings.append(Finding(ERROR, name, f"{error}; it is fetched again when next wanted"))
+    for digest, count in sorted(bodies.items()):
+        if count >= REPEATS:
+            text = f"{count} tiles are the same picture; a placeholder? Then say #placeholder={digest}"
+            findings.append(Finding(WARNING, folder.name, text))
     left = [path for path in folder.rglob(".*.tmp*") if path.is_file()]
     if left:
         text = f"{len(left)} half-written files; the next fetch removes them"
@@ -84,9 +164,10 @@ def verify_ground(folder: Path, db: RunwayDatabase, frames: pl.DataFrame | None 
     """Checksums, decodable tiles, holes, all runways covered, and resolution for a frames table."""
     manifest = read_json(folder / "manifest.json")
     name = folder.name
-    missing = [key for key in ("airport", "lat0_deg", "lon0_deg", "levels") if key not in manifest]
-    if missing or not manifest["levels"]:
-        return [Finding(ERROR, name, f"manifest.json lacks {', '.join(missing) or 'levels'}; make it again")]
+    try:
+        _Ground.model_validate(manifest)
+    except ValidationError as error:
+        return [Finding(ERROR, name, f"manifest.json {_fault(error)}; make it again")]
     findings = []
     tiles = [tile for level in manifest["levels"] for tile in level["tiles"]]
     for tile in track(tiles, f"verify {name}", unit="files"):
@@ -187,7 +268,7 @@ def _resolution_findings(
 
 def describe_cache(folder: Path) -> list[str]:
     """Source, zooms, sizes, attribution, licence and coverage of a cache, in lines."""
-    described = read_json(folder / "source.json")
+    described = _described(folder)
     cache = TileCache(folder.parent, folder.name)
     lines = [
         f"{folder.name}: tile cache", f"  source       {described['identity']}",
@@ -221,6 +302,12 @@ def describe_cache(folder: Path) -> list[str]:
 def describe_ground(folder: Path) -> list[str]:
     """Source, levels, attribution, licence and coverage of a ground folder, in lines."""
     manifest = read_json(folder / "manifest.json")
+    try:
+        _Ground.model_validate(manifest)
+    except ValidationError as error:
+        raise DataError(
+            f"{folder / 'manifest.json'}: {_fault(error)}; make the ground imagery again"
+        ) from error
     try:
         levels = manifest["levels"]
         lines = [
@@ -259,6 +346,26 @@ def describe_ground(folder: Path) -> list[str]:
             f"  digest       {hashlib.sha256(str(sorted(source['zooms'].items())).encode()).hexdigest()[:16]}"
         )
     return lines
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """What a cache says of its source, checked."""
+    path = folder / "source.json"
+    described: dict[str, Any] = read_json(path)
+    try:
+        _Described.model_validate(described)
+        _matrices(described)
+    except ValidationError as error:
+        raise DataError(f"{path}: {_fault(error)}; fetch something again") from error
+    except ValueError as error:
+        raise DataError(f"{path}: {error}; fetch something again") from error
+    return described
+
+
+def _fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "the document"
+    return f"lacks {where}" if first["type"] == "missing" else f"{where}: {first['msg']}"
 
 
 def _matrices(described: Mapping[str, Any]) -> list[TileMatrix]:

@@ -37,7 +37,14 @@ def open_wmts(opening: Opening) -> TileSource:
     opening.only("layer", "matrixset", "style", "format")
     where = opening.identity
     url = _capabilities_url(opening.address, opening.key)
-    root = _parse(opening.document(url, "capabilities", "the capabilities"), where, opening.redact)
+    body = opening.document(url, "capabilities", "the capabilities")
+    source = _source(_parse(body, where, opening.redact), opening)
+    opening.keep("capabilities", body)
+    return source
+
+
+def _source(root: ElementTree.Element, opening: Opening) -> TileSource:
+    where = opening.identity
     choice = _choose(root, opening)
     matrices = _matrices(root, choice, where)
     service = root.find("o:ServiceIdentification", _NS)
@@ -72,11 +79,11 @@ def _with_query(url: str, values: dict[str, str]) -> str:
 
 
 def _parse(body: bytes, where: str, redact: Redactor) -> ElementTree.Element:
-    if b"<!ENTITY" in body:
+    if b"<!ENTITY" in body.replace(b"\0", b""):  # in UTF-16 too
         raise SourceError(f"{where}: the capabilities define XML entities, which are refused")
     try:
         root = ElementTree.fromstring(body)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # or of no known encoding
         raise SourceError(f"{where}: the capabilities are no XML ({error}); check the address") from None
     if root.tag.endswith("ExceptionReport") or root.tag.endswith("ServiceExceptionReport"):
         text = " ".join(part.strip() for part in root.itertext() if part.strip())
@@ -170,11 +177,13 @@ def _matrices(root: ElementTree.Element, choice: _Choice, where: str) -> tuple[T
         crs = CRS.from_user_input(name)
     except CRSError:
         raise SourceError(f"{where}: CRS {stated!r} of {choice.matrix_set} is unknown to PROJ") from None
+    if not (crs.is_geographic or crs.is_projected):
+        raise SourceError(f"{where}: CRS {stated!r} of {choice.matrix_set} is no map of the earth")
     swap = authority_order and crs.axis_info[0].direction.lower() in ("north", "south")
     unit = METRES_PER_DEGREE if crs.is_geographic else crs.axis_info[0].unit_conversion_factor
-    limits = _limits(choice)
     matrices = []
     try:
+        limits = _limits(choice)
         elements = sorted(
             definition.findall("w:TileMatrix", _NS), key=lambda e: -float(_text(e, "w:ScaleDenominator"))
         )
@@ -192,7 +201,7 @@ def _matrices(root: ElementTree.Element, choice: _Choice, where: str) -> tuple[T
             matrices.append(
                 TileMatrix(zoom, identifier, name, x, y, pixel, pixel, width, height, *span, rows)
             )
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise SourceError(f"{where}: tile matrix set {choice.matrix_set} is malformed ({error})") from None
     if not matrices:
         raise SourceError(f"{where}: layer {choice.name} has no tile matrix of {choice.matrix_set}")

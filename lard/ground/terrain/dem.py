@@ -168,7 +168,7 @@ def _sidecar(path: Path) -> dict[str, str]:
 
 def _is_pyramid(path: Path) -> bool:
     return path.is_dir() and any(
-        zoom.name.isdigit() and zoom.is_dir() and any(column.name.isdigit() for column in zoom.iterdir())
+        zoom.name.isdecimal() and zoom.is_dir() and any(column.name.isdecimal() for column in zoom.iterdir())
         for zoom in path.iterdir()
     )
 

@@ -197,7 +197,7 @@ def terrarium_layers(template: str) -> tuple[Layer, ...]:
     root, layers = Path(template.split("{z}", 1)[0]), []
     tail = re.sub(r"\{-?[xy]\}", "*", template.split("{z}", 1)[1]).lstrip("/")
     for folder in sorted(root.iterdir() if root.is_dir() else (), key=lambda path: path.name):
-        first = next(folder.glob(tail), None) if folder.name.isdigit() else None
+        first = next(folder.glob(tail), None) if folder.name.isdecimal() else None
         if first is None:
             continue
         zoom, side = int(folder.name), image_side(first)

@@ -1,0 +1,133 @@
+"""Foreign documents at the door: any Unicode encoding, finite numbers, bounded depth, size and aliases."""
+
+from pathlib import Path
+
+import pytest
+
+from lard.documents import DEPTH_LIMIT, parse_json, read_json, read_text, read_yaml
+from lard.errors import DataError, SpecError
+
+TEXT = "name: Orly é\nwidth_m: [45.0, 60]\n"
+JSON = '{"name": "Orly é", "width_m": [45.0, 60]}'
+VALUE = {"name": "Orly é", "width_m": [45.0, 60]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_unicode_of_any_kind_is_read(tmp_path: Path, encoding: str) -> None:
+    """What PowerShell, Notepad and spreadsheets save is the same document."""
+    (tmp_path / "a.yaml").write_text(TEXT, encoding=encoding)
+    (tmp_path / "a.json").write_text(JSON, encoding=encoding)
+    assert read_yaml(tmp_path / "a.yaml") == VALUE
+    assert read_json(tmp_path / "a.json") == VALUE
+
+
+def test_latin_1_is_refused_by_line_unless_expected(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes("a: 1\nname: Orly é\n".encode("latin-1"))
+    with pytest.raises(SpecError, match=r"a\.yaml:2: byte 0xe9 is no UTF-8 text; save the file as UTF-8"):
+        read_yaml(path, error=SpecError)
+    assert read_text(path, old=True).splitlines()[1] == "name: Orly é"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": NaN}', r":1: NaN is no number"),
+        ('{"a":\n -Infinity}', r":2: -Infinity is no number"),
+        ('{"a": 1e999}', r":1: 1e999 is no number"),
+        ('{"a": 99999999999999999999}', r":1: 99999999999999999999 is no number"),
+        ('{"a": ' + "9" * 5000 + "}", r"is no number"),
+        ("[" * 100_000, r"nested deeper|not valid JSON"),
+        ("[" * 70 + "]" * 70, r"nested deeper than 64 levels"),
+        ('{"a": ' * 200 + "1" + "}" * 200, r"nested deeper than 64 levels"),
+        ("", r":1: not valid JSON"),
+        ('{"a": 1,\n "b" 2}', r":2: not valid JSON"),
+    ],
+)  # fmt: skip
+def test_json_that_is_refused(text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        parse_json(text, "x.json")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_json_that_only_looks_odd_is_read() -> None:
+    """Words and long fractions are no faults; nor is a document as deep as the limit."""
+    assert parse_json('{"NaN": "Infinity", "a": 0.1234567890123456789, "b": 1e300}', "x")["b"] == 1e300
+    deep = "[" * DEPTH_LIMIT + "]" * DEPTH_LIMIT
+    assert parse_json(deep, "x")
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MERGES = "a: &a {x: 1}\n" + "".join(
+    f"{new}: &{new} {{<<: [{','.join([f'*{old}'] * 9)}]}}\n"
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BOMB, r"aliases expand to [\d,]+ values"),
+        (MERGES, r"aliases expand to [\d,]+ values"),
+        ("a: &a [*a]\n", r"an alias of itself"),
+        ("a: " + "[" * 5000 + "]" * 5000, r"nested deeper than 64 levels"),
+        ("a: " + "[" * 80 + "]" * 80, r":1: nested deeper than 64 levels"),
+        ("a: 1\nb: .inf\n", r":2: \.inf is no number"),
+        ("a: .NaN\n", r"is no number"),
+        ("a: 1e999\n", r"is no number"),
+        ("a: !!float nan\n", r"is no number"),
+        ("a: " + "9" * 5000, r"is no number"),
+        ("a: 99999999999999999999\n", r"is no number"),
+        ("a: 2020-13-01\n", r"not valid YAML: month"),
+        ("a: !!bool 7\n", r"not valid YAML"),
+        ("a: !!int ''\n", r"not valid YAML"),
+        ("a: !!timestamp x\n", r"not valid YAML"),
+        ("a: !!binary é\n", r"not valid YAML"),
+        ("a: !!python/object/apply:os.getcwd []\n", r"not valid YAML"),
+        ("? [a]\n: 1\n? {b: 1}\n: 2\n", r"not valid YAML|$"),
+        ("a: 1\na: 2\n", r":2: not valid YAML.*duplicate key"),
+        ("a: \x00\n", r"not valid YAML"),
+        ("%YAML 99.9\n---\na: 1\n", r"not valid YAML|$"),
+        ("a: *b\n", r":1: not valid YAML"),
+    ],
+)  # fmt: skip
+def test_yaml_that_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """Each in one line of the class asked for, at once: a bomb of aliases is measured, never written out."""
+    path = tmp_path / "x.yaml"
+    path.write_text(text, encoding="utf-8")
+    if message.endswith("|$"):
+        return _either(path)
+    with pytest.raises(SpecError, match=message) as caught:
+        read_yaml(path, error=SpecError)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+    return None
+
+
+def _either(path: Path) -> None:
+    try:
+        read_yaml(path, error=SpecError)
+    except SpecError as error:
+        assert "\n" not in str(error)
+
+
+def test_aliases_in_ordinary_use_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("base: &base {a: 1, b: [1, 2]}\nother: {<<: *base, a: 2}\nagain: *base\n")
+    assert read_yaml(path)["other"] == {"a": 2, "b": [1, 2]}
+
+
+def test_size_and_kind_of_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("[1, 2, 3]")
+    with pytest.raises(DataError, match="longer than 0 MiB"):
+        read_text(path, limit_bytes=4)
+    with pytest.raises(DataError, match=r"cannot be read \(Is a directory\)"):
+        read_json(tmp_path)
+    with pytest.raises(DataError, match="no such file; run the stage"):
+        read_json(tmp_path / "absent.json")
+    with pytest.raises(DataError, match="no such file"):
+        read_json(path / "below.json")
+    with pytest.raises(DataError, match="is no path"):
+        read_json("a\0b")

@@ -1,0 +1,207 @@
+"""What commands write stays below the folder named, spares what others put there, and is whole or absent."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from lard.airports.model import Airport
+from lard.cli import fault_line, main
+from lard.errors import AirportError, DataError, SourceError
+from lard.export.common import staged_folder
+from lard.render.journal import (
+    Journal,
+    check_folder,
+    image_name,
+    journal_line,
+    kept_pictures,
+    picture_path,
+    remove_stale,
+)
+from lard.tables import (
+    FRAMES,
+    LABELS,
+    atomic_path,
+    atomic_paths,
+    below,
+    check_schema,
+    name_fault,
+    write_table,
+)
+
+HOSTILE = ("../../../x", "/etc/x", "a/b", "..", ".", ".hidden", "", "  ", "a\\b", "a\nb", "a\0b", "x" * 201)
+
+
+def frames(*names: str | None) -> pl.DataFrame:
+    empty = pl.DataFrame(schema=dict(FRAMES))
+    return pl.concat([empty, pl.DataFrame({"frame_id": list(names)})], how="diagonal")
+
+
+def made(out: Path, name: str, body: bytes) -> None:
+    """A picture of ours: its bytes and its line in the journal."""
+    path = out / image_name(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+    with (out / "render_journal.jsonl").open("a") as stream:
+        stream.write(journal_line(name, "key", hashlib.sha256(body).hexdigest()))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_checked_at_the_door_of_a_table(tmp_path: Path, name: str) -> None:
+    """A frame's name is one file's name; so is an airport's code; neither leads out of a folder."""
+    assert name_fault(name)
+    with pytest.raises(DataError, match=r"frames: frame_id .*expected a plain name \(1 such rows"):
+        check_schema(frames("good", name), FRAMES, "frames")
+    with pytest.raises(DataError):
+        write_table(frames(name), tmp_path / "frames.parquet", FRAMES)
+    with pytest.raises(AirportError, match="airport code"):
+        Airport(name, "", "", 0.0, 0.0, 0.0, ())
+    assert not list(tmp_path.iterdir())
+
+
+def test_ordinary_names_pass() -> None:
+    for name in ("LFPO_06_0001", "été 3", "a.b", "x" * 200, "IMG (1)", "a#b[1]"):
+        assert not name_fault(name)
+        check_schema(frames(name).with_columns(airport=pl.lit("")), FRAMES, "frames")
+    with pytest.raises(DataError, match="frame_id is empty in 1 rows"):
+        check_schema(frames("a", None), FRAMES, "frames")
+
+
+@pytest.mark.parametrize(("image", "good"), [("images/a.jpg", True), ("../a.jpg", False), ("/a.jpg", False)])
+def test_pictures_of_a_table_lie_below_it(image: str, good: bool) -> None:
+    table = pl.concat([pl.DataFrame(schema=dict(LABELS)), frames("a").select("frame_id")], how="diagonal")
+    table = table.with_columns(image=pl.lit(image))
+    if good:
+        check_schema(table, LABELS, "labels")
+        return
+    with pytest.raises(DataError, match="labels: image"):
+        check_schema(table, LABELS, "labels")
+
+
+def test_writers_resolve_below_their_root(tmp_path: Path) -> None:
+    """Neither .. nor a root nor a link on the way leads out; the root itself may be a link."""
+    root, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "real").mkdir()
+    root.symlink_to(elsewhere / "real")
+    assert below(root, "images/a.jpg") == root / "images" / "a.jpg"
+    for name in ("../a", "/a", "a/../../b", ""):
+        with pytest.raises(DataError, match="leads out of its folder"):
+            below(root, name)
+    (root / "images").symlink_to(elsewhere)
+    with pytest.raises(DataError, match=r"is a link to .*elsewhere, outside"):
+        below(root, "images/a.jpg")
+
+
+def test_only_our_own_pictures_are_removed(tmp_path: Path) -> None:
+    """Ours are those whose bytes the journal states: others' files and retouched pictures stay."""
+    for name in ("kept", "stale", "retouched"):
+        made(tmp_path, name, name.encode())
+    images = tmp_path / "images"
+    (images / "holiday.jpg").write_bytes(b"theirs")
+    (images / "notes.txt").write_bytes(b"theirs")
+    (images / "retouched.jpg").write_bytes(b"by hand")
+    (images / ".stale.a1b2c3d4.tmp.jpg").write_bytes(b"half")
+    remove_stale(tmp_path, ["kept"])
+    left = {path.name for path in images.iterdir()}
+    assert left == {"kept.jpg", "holiday.jpg", "notes.txt", "retouched.jpg"}
+
+
+def test_a_journal_cannot_name_files_elsewhere(tmp_path: Path) -> None:
+    out, victim = tmp_path / "a" / "out", tmp_path / "a" / "victim.jpg"
+    made(out, "one", b"1")
+    victim.write_bytes(b"theirs")
+    digest = hashlib.sha256(b"theirs").hexdigest()
+    with (out / "render_journal.jsonl").open("a") as stream:
+        stream.write(journal_line("../../victim", "key", digest) + "[" * 5000 + '\n{"frame_id": 3}\n')
+    remove_stale(out, [])
+    assert victim.read_bytes() == b"theirs"
+    assert kept_pictures({"../../victim": "key"}, out) == {}
+
+
+def test_pictures_of_others_are_not_written_over(tmp_path: Path) -> None:
+    theirs = tmp_path / image_name("a")
+    theirs.parent.mkdir()
+    theirs.write_bytes(b"theirs")
+    check_folder(tmp_path, ["b"])
+    with pytest.raises(DataError, match="was not made here"):
+        check_folder(tmp_path, ["a", "b"])
+    made(tmp_path, "b", b"ours")
+    check_folder(tmp_path, ["a", "b"])
+
+
+def test_links_are_not_written_through(tmp_path: Path) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    out.mkdir()
+    (out / "images").symlink_to(elsewhere)
+    with pytest.raises(DataError, match="is a link"):
+        picture_path(out, "a")
+    (out / "render_journal.jsonl").symlink_to(elsewhere / "file")
+    with pytest.raises(SourceError, match="cannot be written"), Journal(out / "render_journal.jsonl"):
+        pass
+    with pytest.raises(DataError, match="is a link to"), staged_folder(out / "images"):
+        pass
+    assert not list(elsewhere.iterdir())
+
+
+def test_several_files_are_all_written_or_none(tmp_path: Path) -> None:
+    """The last of three cannot be: the first two keep what they held, and no folder is left."""
+    one, two, three = tmp_path / "one", tmp_path / "new" / "two", tmp_path / "three"
+    one.write_text("old")
+    three.mkdir()
+    with pytest.raises(IsADirectoryError) as caught, atomic_paths([one, two, three]) as files:
+        files[0].write_text("new")
+    assert caught.value.filename == str(three)
+    assert one.read_text() == "old" and sorted(path.name for path in tmp_path.iterdir()) == ["one", "three"]
+    with atomic_paths([one, two]) as files:
+        for file in files:
+            file.write_text("new")
+    assert one.read_text() == two.read_text() == "new"
+
+
+def test_a_full_disk_is_named_by_the_file_meant(tmp_path: Path) -> None:
+    """/dev/full refuses every byte; the line names the file that was asked for, not a temporary one."""
+    path = tmp_path / "below" / "a.json"
+    with pytest.raises(OSError, match="No space") as caught, atomic_path(path) as temporary:
+        temporary.unlink()
+        temporary.symlink_to("/dev/full")
+        temporary.write_text("x" * 100_000)
+    assert fault_line(caught.value) == f"{path}: No space left on device; make room and run again"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("where", ["file/below.geojson", "folder", "loop"])
+def test_a_command_tells_the_fault_in_one_line(tmp_path: Path, where: str) -> None:
+    """A file where a folder should be, a folder where a file should be, a link in a circle."""
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    target = tmp_path / where if where != "loop" else tmp_path / "loop" / "a.geojson"
+    ran = CliRunner().invoke(
+        main, ["airports", "export", "--airports", "LFPO", "--format", "geojson", str(target)]
+    )
+    assert ran.exit_code == 2, ran.output
+    line = ran.output.strip()
+    assert line.startswith("lard: ") and "\n" not in line and str(tmp_path) in line
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder", "loop"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_folder_without_permission(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError) as caught, atomic_path(tmp_path / "a"):
+        pass
+    tmp_path.chmod(0o700)
+    assert "Permission denied" in str(fault_line(caught.value))
+
+
+def test_other_errors_keep_their_traceback() -> None:
+    """A failure without a path, or of a library's own class, is not the user's to mend."""
+    assert fault_line(OSError("something odd")) is None
+    assert fault_line(ConnectionError("x")) is None
+    assert json.dumps(fault_line(FileNotFoundError(2, "x", "a\nb"))).count("\\n") == 0
