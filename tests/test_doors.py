@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from lard.airports.model import Airport
 from lard.cli import fault_line, main
 from lard.errors import AirportError, DataError, SourceError
-from lard.export.common import staged_folder
+from lard.export.common import _checked_info, _frame_faults, _label_faults, staged_folder
 from lard.render.journal import (
     Journal,
     check_folder,
@@ -205,3 +205,22 @@ def test_other_errors_keep_their_traceback() -> None:
     assert fault_line(OSError("something odd")) is None
     assert fault_line(ConnectionError("x")) is None
     assert json.dumps(fault_line(FileNotFoundError(2, "x", "a\nb"))).count("\\n") == 0
+
+
+def test_what_cannot_be_exported_is_told_by_row(tmp_path: Path) -> None:
+    """No size, no number, no box: named by frame; an unknown pose is no fault."""
+    good = frames("a").with_columns(width_px=pl.lit(64, pl.Int32), height_px=pl.lit(48, pl.Int32))
+    assert not _frame_faults(good, tmp_path)
+    [fault] = _frame_faults(good.with_columns(height_px=pl.lit(0, pl.Int32)), tmp_path)
+    assert fault.endswith("frame a is 64 x 0 px; expected from 1 to 65500 each way")
+    [fault] = _frame_faults(good.with_columns(alt_m=pl.lit(float("-inf"))), tmp_path)
+    assert fault.endswith("alt_m of frame a is -inf; expected a finite number")
+    label = {"frame_id": "a", "runway": "09", "visible_fraction": 1.0, "x_min_px": 1.0, "y_min_px": 1.0}
+    whole = {**label, "x_max_px": 2.0, "y_max_px": 2.0, "polygon": [1.0, 1.0, 2.0, 1.0, 2.0, 2.0]}
+    empty = pl.DataFrame(schema=dict(LABELS))
+    for row, count in ((whole, 0), (label, 1), ({**whole, "polygon": [1.0, 2.0]}, 1)):
+        table = pl.concat([empty, pl.DataFrame([row])], how="diagonal")
+        assert len(_label_faults(table, tmp_path)) == count, row
+    for info in ([], "x", {"camera": 3}, {"odd": "x"}, {"name": {}}):
+        with pytest.raises(DataError, match=r"dataset\.json: "):
+            _checked_info(info, tmp_path / "dataset.json")
