@@ -95,7 +95,7 @@ def test_corrections_from_diff_are_applied_on_export(tmp_path: Path) -> None:
     [
         (("show", "KATX"), "airport 'KATX' is not in the runway database lard"),
         (("list", "--runways", "nowhere"), "nowhere: no such file or folder; expected a table folder"),
-        (("check", "nowhere.json"), "nowhere.json: cannot be read"),
+        (("check", "nowhere.json"), "nowhere.json: no such file"),
         (("import", "nowhere.csv", "--out", "x"), "nowhere.csv: no such file"),
         (("export", "x", "--format", "geojson", "--airports", "KATX"), "airport 'KATX'"),
         (("export", "x", "--format", "geojson", "--airports", "@nowhere"), "nowhere: no such file"),

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parent.parent
 FOUNDATIONS = {
     "lard/compiled.py",
+    "lard/documents.py",
     "lard/errors.py",
     "lard/progress.py",
     "lard/tables.py",

@@ -21,7 +21,7 @@ from lard.errors import ModelError
 from lard.tables import sha256_file
 
 DECIDING = (
-    "camera.py", "detect/batches.py", "detect/config.py", "detect/crew.py", "detect/data.py",
+    "camera.py", "detect/batches.py", "detect/clutter.py", "detect/config.py", "detect/crew.py", "detect/data.py",
     "detect/fcos.py", "detect/learner.py", "detect/log.py", "detect/loss.py", "detect/ortho.py",
     "detect/train.py", "intake/coco.py", "score/truth.py",
 )  # fmt: skip
