@@ -2,8 +2,8 @@
 
     python benchmarks/labels.py [--n 100000] [--rows 500] [--runways runways.csv]
 
-The poses come as a frames table, and as a LARD V2 scenario (YAML) that is read first; every strip of the runway
-database within reach is labelled, whatever its airport, so give a world-wide table to see what that costs.
+The poses come as a frames table, and as a LARD V2 scenario (YAML) that is read first; every strip of the
+runway database within reach is labelled, so give a world-wide table to see what that costs.
 
 The loop labels one runway of one pose at a time with scalars and appends its row to a table that grows:
 pandas where it is installed (what LARD does), else polars; the same poses are read by PyYAML's own loader.

@@ -112,7 +112,7 @@ def test_every_repeated_key_is_reported(tmp_path: Path) -> None:
 
 
 def test_lines_are_those_of_the_slow_reader(tmp_path: Path) -> None:
-    text = "name: x\nposes:\n- pose: [1,\n    2, 3]\n  time:\n    hour: 4\n- pose:\n  - 5\n  - 6\nimage: {w: 1}\n"
+    text = "name: x\nposes:\n- pose: [1,\n    2, 3]\n  time:\n    hour: 4\n- pose:\n  - 5\n  - 6\ni: {w: 1}\n"
     path = written(tmp_path, text)
     assert locate(path).lines == load_yaml(path)[1].lines
 

@@ -12,7 +12,7 @@ from render_scene import GRASS, RUNWAY, make_airport, make_scene
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, project, ray_directions, to_camera
 from lard.errors import DataError
-from lard.labels.table import view_runway
+from lard.labels.view import view_runway
 from lard.render import kernels as kernel
 from lard.render.reference import reference_pixels
 from lard.render.renderer import Quality, clear_day, render_frame, view_vector

@@ -13,6 +13,7 @@ from lard.airports import RunwayDatabase
 from lard.camera import camera_of
 from lard.errors import DataError
 from lard.labels.occlusion import Terrain
+from lard.labels.reach import reach_stated
 from lard.labels.table import label_frames
 from lard.odd import OddSpec
 from lard.tables import FRAMES, LABELS, read_json, read_table, write_json, write_table
@@ -52,6 +53,7 @@ def write_labels(
     """Label the frames of a dataset folder: write labels.parquet and dataset.json, and return both."""
     labels = label_frames(frames, db, spec, terrain)
     info = describe(folder.resolve().name, frames, db, spec, spec_path)
+    info["reach"] = reach_stated(frames, labels)
     write_table(labels, folder / "labels.parquet", LABELS)
     write_json(info, folder / "dataset.json")
     return labels, info
