@@ -12,6 +12,7 @@ from lard import __version__
 from lard.airports import RunwayDatabase
 from lard.camera import camera_of
 from lard.errors import DataError
+from lard.labels.judging import named
 from lard.labels.occlusion import Terrain
 from lard.labels.reach import reach_stated
 from lard.labels.table import label_frames
@@ -26,6 +27,8 @@ def describe(
     camera = camera_of(frames)
     fov_x, fov_y = camera.fov_deg
     counts = frames.group_by("split").len().sort("split")
+    drawn_on = [" ".join(base) for base in named(frames, ("runway_db", "runway_db_version"))]
+    drawn_from = [sha for _, sha in named(frames, ("odd", "odd_sha256"))]
     return {
         "name": f"{spec.name} ({source})",
         "source": source,
@@ -35,6 +38,8 @@ def describe(
         "altitude_datum": frames["altitude_datum"][0],
         "runway_db": db.name,
         "runway_db_version": db.version,
+        "drawn_on": drawn_on,
+        "drawn_from_odd_sha256": drawn_from,
         "frames": len(frames),
         "splits": dict(counts.iter_rows()),
         "airports": sorted(frames["airport"].unique().to_list()),

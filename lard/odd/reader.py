@@ -15,6 +15,7 @@ from lard.odd.lard_layout import from_lard, is_lard
 from lard.odd.laws import Law
 from lard.odd.openodd import from_openodd, is_openodd
 from lard.odd.parameters import APPROACH, PARAMETERS, Parameter, resolve
+from lard.odd.shipped import find_spec
 from lard.odd.spec import (
     DEFAULT_CAMERA,
     CameraSpec,
@@ -39,7 +40,11 @@ SECTIONS = (
 
 
 def load_spec(path: str | Path) -> OddSpec:
-    """Read and check an ODD spec; SpecError with one line `file:line: field: fault` per fault."""
+    """Read and check an ODD spec, a file or a shipped one by name.
+
+    SpecError with one line `file:line: field: fault` per fault.
+    """
+    path = find_spec(path)
     data, faults = load_yaml(path)
     if is_openodd(data):
         data = from_openodd(data, faults, Path(path).stem)

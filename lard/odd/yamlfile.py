@@ -46,7 +46,7 @@ def load_yaml(path: str | Path) -> tuple[dict[str, Any], Faults]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise SpecError(f"{path}: no such file; the shipped specs are in odd_specs/") from error
+        raise SpecError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not a readable UTF-8 text file ({error})") from error
     yaml = YAML(typ="safe", pure=True)
