@@ -7,7 +7,7 @@ import numpy as np
 
 from lard.airports.model import Airport, Runway
 from lard.geodesy import geodesic_direct
-from lard.ground.fetched.rasters import LevelImage, write_ground
+from lard.ground.fetched.folder import LevelImage, write_ground
 from lard.ground.pyramid import GroundPyramid, load_ground
 from lard.ground.terrain.surface import Surface, surface_of
 

@@ -14,12 +14,12 @@ from render_scene import make_airport
 from lard.airports.model import Runway
 from lard.errors import DataError, SourceError
 from lard.geodesy import ecef_from_geodetic, from_enu
+from lard.simulators.flightgear.framebuffer import read_xwd
 from lard.simulators.flightgear.mesh import Mesh, read_mesh
 from lard.simulators.flightgear.properties import property_tree
 from lard.simulators.flightgear.runways import drawn_end
 from lard.simulators.flightgear.settings import FlightGearSettings, field_of_view_deg
 from lard.simulators.flightgear.simulator import Seen
-from lard.simulators.framebuffer import read_xwd
 
 CENTRE = ecef_from_geodetic(47.0, 8.0, 400.0)
 POINTS = np.array([[0, 0, 0], [10, 0, 0], [10, 5, 0], [0, 5, 0], [-3, 2, 1]], np.float32)

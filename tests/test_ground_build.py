@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from pyproj import Transformer
 from lard.airports import Airport, Runway, load_shipped
 from lard.errors import AirportError
 from lard.geodesy import geodesic_direct
-from lard.ground.painted.airport import build_ground, marked_like_faa, prepare
+from lard.ground.painted.airport import build_ground, painter_files, prepare
 from lard.ground.painted.levels import (
     Averages,
     Reach,
@@ -24,8 +25,9 @@ from lard.ground.painted.levels import (
     paint_window,
     reaches_for,
 )
+from lard.ground.painted.markings import marked_like_faa
 from lard.ground.painted.paint import Quad, Surface, pack, paint
-from lard.ground.painted.palette import REGIONS, palette_for, region_of
+from lard.ground.painted.regions import REGIONS, palette_for, region_of
 from lard.ground.painted.seasons import SEASONS, in_season, snow_cover
 from lard.ground.tiles import BLOCK_PX, LevelGrid
 
@@ -65,6 +67,20 @@ def read_level(folder: Path, number: int) -> tuple[np.ndarray, dict]:
             assert source.bounds.top == level["y_max_m"] - tile["row_px"] * level["gsd_m"]
         out[tile["row_px"] :, tile["col_px"] :][: part.shape[0], : part.shape[1]] = part
     return out, level
+
+
+def test_key_covers_the_modules_that_decide_pixels() -> None:
+    """What the painter imports of the ground, directly or not, is in its digest, and nothing else."""
+    root = Path(__file__).parent.parent
+    reached, waiting = set(), [root / "lard/ground/painted/airport.py"]
+    while waiting:
+        path = waiting.pop()
+        reached.add(path)
+        names = re.findall(r"^ *from (lard\.ground[\w.]*) import (.*)", path.read_text(), re.M)
+        dotted = [name for name, _ in names] + [f"{name}.{what}" for name, what in names]
+        files = {root / f"{name.replace('.', '/')}.py" for name in dotted}
+        waiting += [file for file in files if file.is_file() and file not in reached]
+    assert set(painter_files()) == reached
 
 
 def test_runway_lies_where_its_corners_say(built: Path) -> None:

@@ -8,7 +8,7 @@ import rasterio
 from rasterio.transform import Affine, from_bounds
 
 from lard.errors import SourceError
-from lard.ground.fetched.rasters import ground_from_rasters
+from lard.ground.fetched.folder import ground_from_rasters
 from lard.ground.pyramid import load_ground
 from lard.ground.terrain.surface import map_from_geodetic
 

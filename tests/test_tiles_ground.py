@@ -31,10 +31,11 @@ from lard.camera import Camera, project, to_camera
 from lard.cli import main
 from lard.errors import SourceError
 from lard.geodesy import ecef_from_geodetic
-from lard.ground.compose import runway_zones
-from lard.ground.fetched.fetch import GroundRequest, GroundResult, fetch_ground, request_grids
+from lard.ground.fetched.fetch import GroundResult, fetch_ground
+from lard.ground.fetched.plan import GroundRequest, request_grids
 from lard.ground.fetched.providers import open_source
 from lard.ground.fetched.verify import verify_cache, verify_ground
+from lard.ground.holes import runway_zones
 from lard.ground.pyramid import load_ground
 from lard.ground.resolution import check_resolution, found_gsd_m, needed_gsd_m
 from lard.ground.terrain.surface import surface_of

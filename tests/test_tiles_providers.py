@@ -29,9 +29,10 @@ from tiles_support import (
 )
 
 from lard.errors import SourceError
-from lard.ground.fetched.fetch import GroundRequest, GroundResult, fetch_ground
+from lard.ground.fetched.fetch import GroundResult, fetch_ground
 from lard.ground.fetched.grid import quadkey, web_mercator, zoom_for
 from lard.ground.fetched.local import ground_of_rasters
+from lard.ground.fetched.plan import GroundRequest
 from lard.ground.fetched.providers import open_source
 from lard.ground.fetched.rasters import RasterSampler
 from lard.ground.tiles import LevelGrid

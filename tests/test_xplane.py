@@ -22,7 +22,9 @@ from lard.geodesy import ecef_from_geodetic
 from lard.simulators.core import SimulatorFault
 from lard.simulators.xplane import packets
 from lard.simulators.xplane.link import UdpLink, WebLink
-from lard.simulators.xplane.source import XPlaneSettings, aircraft_position, render_xplane, window_fov_deg
+from lard.simulators.xplane.settings import XPlaneSettings
+from lard.simulators.xplane.simulator import aircraft_position, window_fov_deg
+from lard.simulators.xplane.source import render_xplane
 from lard.tables import FRAMES, read_table, write_table
 
 CAMERA = Camera.from_fov(96, 64, 60.0)

@@ -22,7 +22,7 @@ COMMANDS = {
     "footage": ("footage", "Match pictures made elsewhere to poses, as a dataset."),
     "annotated": ("annotated", "Import hand-annotated pictures of real approaches."),
     "label": ("label", "Label every runway in view of each frame."),
-    "inspect": ("label", "Draw labels on images: contact sheets and single frames."),
+    "inspect": ("inspect", "Draw labels on images: contact sheets and single frames."),
     "dqr": ("dqr", "Run the data quality requirements and write the compliance report."),
     "export": ("export", "Write a dataset in COCO, YOLO, LARD and other formats."),
     "calibrate": ("calibrate", "Correct runways and camera from a source's own pictures."),

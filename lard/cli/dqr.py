@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lard.cli.airports import runways_option
+from lard.cli.options import runways_option
 
 
 @click.group()

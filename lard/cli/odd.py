@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lard.cli.airports import runways_option
+from lard.cli.options import frames_at, runways_option
 
 if TYPE_CHECKING:
-    import polars as pl
+    pass
 
 
 @click.group()
@@ -206,11 +205,3 @@ def coverage_command(
             f"below the target of {target:.2%}: {', '.join(short)}; see `lard scenario fill`", err=True
         )
         sys.exit(1)
-
-
-def frames_at(dataset: str) -> pl.DataFrame:
-    """The frames table at a path, or in a data set's folder."""
-    from lard.tables import FRAMES, read_table
-
-    path = Path(dataset)
-    return read_table(path / "frames.parquet" if path.is_dir() else path, FRAMES)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lard.cli.airports import runways_option
+from lard.cli.options import runways_option
 from lard.cli.simulators import SOURCES, check_options, render_elsewhere, simulator_options
 
 

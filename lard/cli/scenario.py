@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from typing import Any, ClassVar
+from typing import Any
 
 import click
 
-from lard.cli.airports import runways_option
+from lard.cli.modules import ModuleGroup
+from lard.cli.options import airports_option, codes_of, frames_at, runways_option
 
 METHODS = ("sobol", "lhs", "mc", "normal", "lard-v1", "lard-v2", "lard-v2-executed")
 
 
-class ScenarioGroup(click.Group):
-    """The group; commands of other modules are imported when they are used."""
-
-    LAZY: ClassVar = {"convert": "lard.cli.scenario_convert"}
-
-    def _there(self) -> list[str]:
-        return [name for name, module in self.LAZY.items() if importlib.util.find_spec(module)]
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *self._there()})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in self._there():
-            command = getattr(importlib.import_module(self.LAZY[cmd_name]), cmd_name)
-            assert isinstance(command, click.Command)
-            return command
-        return super().get_command(ctx, cmd_name)
-
-
-@click.group(cls=ScenarioGroup)
+@click.group(cls=ModuleGroup, lazy={"convert": "lard.cli.scenario_convert"})
 def scenario() -> None:
     """Sample approaches from an ODD, fill its holes, fly sequences.
 
@@ -41,14 +21,6 @@ def scenario() -> None:
       lard scenario sample --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM --n 300 --seed 1 --out f.parquet
       lard scenario fill f.parquet --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM --out more.parquet
     """
-
-
-airports_option = click.option("--airports", required=True, help="ICAO codes, separated by commas.")
-
-
-def codes_of(text: str) -> list[str]:
-    """ICAO codes of a comma-separated list."""
-    return [code.strip() for code in text.split(",") if code.strip()]
 
 
 def split_of(texts: tuple[str, ...]) -> dict[str, Any] | None:
@@ -171,7 +143,6 @@ def fill_command(
     import polars as pl
 
     from lard.airports.files import open_database
-    from lard.cli.odd import frames_at
     from lard.odd import load_spec
     from lard.odd.coverage import coverage
     from lard.scenario import fill

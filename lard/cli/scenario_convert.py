@@ -9,7 +9,7 @@ import click
 SUFFIXES = {"v1": (".yaml", ".yml"), "v2": (".yaml", ".yml"), "esp": (".esp",), "frames": (".parquet",)}
 
 
-@click.command()
+@click.command("convert")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option(
@@ -40,7 +40,7 @@ SUFFIXES = {"v1": (".yaml", ".yml"), "v2": (".yaml", ".yml"), "esp": (".esp",), 
 )
 @click.option("--airport", default="", help="Target where SOURCE names none.")
 @click.option("--runway", default="", help="Target where SOURCE names none.")
-def convert(
+def convert_command(
     source: Path,
     target: Path,
     layout: str | None,

@@ -73,7 +73,8 @@ def render_elsewhere(
             frames, out, workers or 1, database, drawn, common["resume"], common["shard"]
         )
     if source == "xplane":
-        from lard.simulators.xplane.source import XPlaneSettings, render_xplane
+        from lard.simulators.xplane.settings import XPlaneSettings
+        from lard.simulators.xplane.source import render_xplane
 
         if options["screenshots"] is None:
             raise SourceError(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lard.cli.airports import runways_option
+from lard.cli.options import runways_option
 
 
 @click.group()
@@ -46,7 +46,7 @@ def report(
     import polars as pl
 
     from lard.airports.files import open_database
-    from lard.cli.airports import _print_table
+    from lard.cli.printing import print_table
     from lard.errors import DataError
     from lard.ground.terrain.dem import load_dem
     from lard.quality.terrain import centreline, terrain_fit
@@ -78,6 +78,6 @@ def report(
         "airport", "runway", "first end m", "second end m", "mean m", "rms m", "worst m", "slope %",
         "terrain slope %", "verdict",
     ]  # fmt: skip
-    _print_table(model.summary(), columns, rows, set(columns[2:-1]))
+    print_table(model.summary(), columns, rows, set(columns[2:-1]))
     flagged = sum(bool(fit.faults(limit_m)) for fit in fits)
     click.echo(f"{len(fits)} runways, {flagged} flagged" + (f"; stations in {out}" if out else ""))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lard.cli.airports import runways_option
+from lard.cli.options import runways_option
 
 if TYPE_CHECKING:
     from lard.airports.model import Airport
-    from lard.ground.fetched.fetch import GroundRequest
     from lard.ground.fetched.http import Http
+    from lard.ground.fetched.plan import GroundRequest
 
 cache_option = click.option(
     "--cache", default="data/tile_cache", show_default=True, type=click.Path(path_type=Path),
@@ -102,7 +102,7 @@ def fetch(airports: tuple[str, ...], spec: str, out: Path, cache: Path, runways:
       lard tiles fetch LFPO --source mbtiles:paris.mbtiles --allow-holes
     """
     from lard.airports.files import open_database
-    from lard.ground.fetched.fetch import GroundRequest
+    from lard.ground.fetched.plan import GroundRequest
     from lard.ground.fetched.providers import RASTER, split_spec
 
     db = open_database(runways)
@@ -146,7 +146,8 @@ def _from_rasters(places: list[Airport], spec: str, request: GroundRequest, out:
 def _from_tiles(
     places: list[Airport], spec: str, request: GroundRequest, out: Path, cache: Path, given: dict[str, Any]
 ) -> None:
-    from lard.ground.fetched.fetch import fetch_ground, plan_levels
+    from lard.ground.fetched.fetch import fetch_ground
+    from lard.ground.fetched.plan import plan_levels
     from lard.ground.fetched.providers import open_source
 
     http = _http(given)

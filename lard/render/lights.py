@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from lard.airports.model import Airport, Runway
 from lard.geodesy import ecef_from_geodetic, enu_from_ecef, geodetic_from_ecef
-from lard.ground.painted.airport import marked_like_faa
-from lard.ground.painted.markings import RunwayEnd, aiming_point
+from lard.ground.painted.markings import RunwayEnd, aiming_point, marked_like_faa
 from lard.ground.terrain.surface import Surface, map_from_geodetic
 
 Array = NDArray[np.float64]

@@ -6,25 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from lard import __version__
 from lard.odd.spec import Condition, Profile
-from lard.quality import Dataset, Offence, Result, Run, verdict
-from lard.quality.checks_coverage import label_name
-from lard.quality.dataset import BOX, PARTS
+from lard.quality import Dataset, Result, Run, verdict
+from lard.quality.dataset import PARTS
 from lard.quality.model import FAIL, NOT_APPLICABLE, OBJECTIVES, PASS, WAIVED
 from lard.quality.odd import PARAMETERS, UNITS
 from lard.quality.outputs import finite, provenance, scope
 from lard.report import plots
 from lard.report.page import figures_text, render
-from lard.report.thumbs import thumbnail
+from lard.report.samples import samples_of
 from lard.tables import write_text
 
 SHOWN_FINDINGS = 20
-SHOWN_SAMPLES = 10
-RED_BGR, GREEN_BGR = (38, 38, 214), (90, 200, 60)
 SECTIONS = {
     "DQR-C01": ("coverage", "plot of frames per bin"),
     "DQR-R04": ("coverage", "plot of runways per frame"),
@@ -72,7 +68,7 @@ def compliance_html(run: Run) -> str:
         map_plot=plots.map_svg(data),
         picture_plot=plots.picture_svg(run),
         splits=_split_rows(data),
-        samples=_samples(run),
+        samples=samples_of(run),
         sample_size=_sample_size(run),
         odd=_odd_rows(data),
         provenance=provenance(run),
@@ -249,87 +245,3 @@ def _odd_rows(data: Dataset) -> list[tuple[str, str]]:
     if data.odd is None:
         return []
     return [("name", data.odd.name), ("version", data.odd.version), ("SHA-256 of the spec", data.odd.sha256)]
-
-
-def _samples(run: Run) -> list[dict[str, str]]:
-    """Offending pictures first; when there are none, the hardest ones, so that there is always a look."""
-    data = run.dataset
-    if "images" not in data.parts:
-        return []
-    chosen: list[tuple[str, str, Offence | None]] = []
-    for result in run.results:
-        if result.status == FAIL:
-            sign = 1.0 if result.outcome.small_is_bad else -1.0
-            worst = sorted(
-                result.outcome.offences, key=lambda o: (sign * (finite(o.measured) or 0.0), o.subject)
-            )
-            known = [o for o in worst if o.subject.split(":")[0] in data.image_of]
-            chosen += [(o.subject, result.id, o) for o in known[:4]]
-    chosen = chosen[:SHOWN_SAMPLES]
-    taken = {subject.split(":")[0] for subject, _, _ in chosen}
-    for subject, why in _hardest(data):
-        if len(chosen) >= SHOWN_SAMPLES:
-            break
-        if subject.split(":")[0] not in taken:
-            chosen.append((subject, why, None))
-            taken.add(subject.split(":")[0])
-    return [_sample(data, *item) for item in chosen]
-
-
-def _hardest(data: Dataset) -> list[tuple[str, str]]:
-    if data.labels is None or "boxes" not in data.parts:
-        return []
-    from lard.quality.checks_images import required_labels
-
-    labels = required_labels(data)
-    side = pl.min_horizontal(pl.col("x_max_px") - pl.col("x_min_px"), pl.col("y_max_px") - pl.col("y_min_px"))
-    found = []
-    order = ("frame_id", "airport", "runway")
-    for row in labels.with_columns(side=side).sort("side", *order).head(4).iter_rows(named=True):
-        found.append((label_name(data, row["row"]), f"among the smallest, {row['side']:.1f} px"))
-    if "polygon" in data.parts:
-        cut = labels.filter(pl.col("visible_fraction") < 1).sort("visible_fraction", *order)
-        for row in cut.head(3).iter_rows(named=True):
-            found.append(
-                (label_name(data, row["row"]), f"most cut off, {row['visible_fraction']:.0%} visible")
-            )
-    if data.frames is not None and "pose" in data.parts:
-        for column, what in (("roll_deg", "roll"), ("pitch_deg", "pitch")):
-            rows = data.frames.drop_nulls([column]).sort(
-                pl.col(column).abs(), "frame_id", descending=[True, False]
-            )
-            for row in rows.head(2).iter_rows(named=True):
-                found.append((row["frame_id"], f"largest {what}, {row[column]:+.1f}°"))
-        if data.frames["visibility_m"].null_count() < len(data.frames):
-            for row in data.frames.sort("visibility_m", "frame_id").head(2).iter_rows(named=True):
-                found.append((row["frame_id"], f"lowest visibility, {row['visibility_m'] / 1000:.1f} km"))
-    return found
-
-
-def _sample(data: Dataset, subject: str, why: str, offence: Offence | None) -> dict[str, str]:
-    frame_id, _, runway = subject.partition(":")
-    outlines, focus = [], None
-    if data.labels is not None:
-        rows = data.labels.with_row_index("row").filter(pl.col("frame_id") == frame_id)
-        for row in rows.iter_rows(named=True):
-            named = f"{frame_id}:{runway}" == label_name(data, int(row["row"])) or (
-                not runway and bool(row["is_target"])
-            )
-            polygon = row["polygon"]
-            box = [row[name] for name in BOX]
-            if polygon:
-                points = np.array(polygon, np.float64).reshape(-1, 2)
-            elif None not in box:
-                points = np.array([[box[0], box[1]], [box[2], box[1]], [box[2], box[3]], [box[0], box[3]]])
-            else:
-                continue
-            outlines.append((points, RED_BGR if named else GREEN_BGR))
-            if named and runway and None not in box:
-                focus = (box[0], box[1], box[2], box[3])
-    return {
-        "image": thumbnail(data.root / data.image_of.get(frame_id, ""), outlines, focus),
-        "subject": subject,
-        "why": why,
-        "check": why if offence is not None else "",
-        "message": offence.message if offence is not None else "",
-    }

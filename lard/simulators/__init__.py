@@ -1,1 +1,1 @@
-"""Pictures from simulators of others: a shared core (core.py, process.py), then the sources."""
+"""Pictures from simulators of others: what each offers (core) and how several are run (driver, instance)."""

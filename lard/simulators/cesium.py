@@ -23,7 +23,8 @@ from lard.errors import DataError, SourceError
 from lard.ground.terrain.dem import undulation_m
 from lard.render.journal import Picture
 from lard.scenario.formats_model import local_of, parse_utc
-from lard.simulators.core import Frame, SimulatorFault, Source, render_source
+from lard.simulators.core import Frame, SimulatorFault, Source
+from lard.simulators.driver import render_source
 
 DRIVER_VERSION = 1
 SESSION = "lard"

@@ -1,4 +1,4 @@
-"""From tiles to a ground folder: which zoom for which level, what is fetched, what holes mean."""
+"""From tiles to a ground folder: what is fetched, what holes mean, what the manifest says of it."""
 
 import hashlib
 import json
@@ -12,60 +12,26 @@ from shapely.geometry import Polygon, box
 
 from lard.airports.model import Airport
 from lard.errors import SourceError
-from lard.ground.compose import Plan, RunwayZone, compose_levels, runway_zones, up_to_date
+from lard.ground.compose import Plan, compose_levels, up_to_date
 from lard.ground.fetched.cache import TileCache
 from lard.ground.fetched.download import OFFLINE_MISS, FetchReport, TileReader, fetch_tiles
-from lard.ground.fetched.grid import MapBox, Tile, TileMatrix, tile_on_map, tiles_of, transformer, zoom_for
+from lard.ground.fetched.grid import MapBox, Tile, local_crs, tile_on_map, transformer
 from lard.ground.fetched.http import Http
-from lard.ground.fetched.rasters import local_crs
+from lard.ground.fetched.plan import (
+    GroundRequest,
+    LevelPlan,
+    box_of,
+    coarser_matrices,
+    plan_levels,
+    tiles_for_hole,
+)
 from lard.ground.fetched.sample import TileSampler
 from lard.ground.fetched.source import TileSource
-from lard.ground.tiles import LevelGrid
+from lard.ground.holes import RunwayZone, runway_zones
 from lard.tables import folder_lock
 
-REACH_FACTORS = (1.0, 4 / 3, 2.0, 10 / 3, 20 / 3, 40 / 3, 80 / 3, 160 / 3)
-FILL_ZOOMS = 6
-COARSE = ("average", "zooms")
-COARSEST_M = 8.0
-_ZOOM_SLACK = 1.05
 _VERSION = "1"
 _NAMED_HOLES = 6
-
-
-@dataclass(frozen=True, slots=True)
-class GroundRequest:
-    """What ground imagery is wanted around an airport."""
-
-    gsd_m: float = 0.5
-    reach_m: float = 3000.0
-    levels: int = 5
-    coarse: str = "average"
-    allow_holes: bool = False
-    retry_holes: bool = False
-    max_tiles: int = 100_000
-    jpeg_quality: int | None = 93
-
-    def __post_init__(self) -> None:
-        if not 0.05 <= self.gsd_m <= COARSEST_M:
-            raise SourceError(f"--gsd {self.gsd_m:g}: expected 0.05 to 8 metres")
-        if not 100 <= self.reach_m <= 50_000:
-            raise SourceError(f"--reach {self.reach_m:g}: expected 100 to 50,000 metres")
-        if not 1 <= self.levels <= len(REACH_FACTORS):
-            raise SourceError(f"--levels {self.levels}: expected 1 to {len(REACH_FACTORS)}")
-        if self.coarse not in COARSE:
-            raise SourceError(f"--coarse {self.coarse!r}: expected one of {', '.join(COARSE)}")
-        if self.jpeg_quality is not None and not 1 <= self.jpeg_quality <= 100:
-            raise SourceError(f"--jpeg-quality {self.jpeg_quality}: expected 1 to 100")
-
-
-@dataclass(frozen=True, slots=True)
-class LevelPlan:
-    """A level of the ground, the zoom it comes from and the tiles that takes."""
-
-    grid: LevelGrid
-    matrix: TileMatrix
-    source_gsd_m: float
-    tiles: tuple[Tile, ...]
 
 
 @dataclass(slots=True)
@@ -76,47 +42,6 @@ class GroundResult:
     manifest: dict[str, Any]
     report: FetchReport
     kept: bool
-
-
-def request_grids(zones: list[RunwayZone], request: GroundRequest) -> list[LevelGrid]:
-    """Grids of the levels, finest first: squares around the reference point that enclose every runway."""
-    x0, y0, x1, y1 = (
-        np.array([zone.box for zone in zones]).reshape(-1, 4).T if zones else np.zeros((4, 1))
-    )  # fmt: skip
-    grids = []
-    for k in range(request.levels):
-        gsd, half = request.gsd_m * 2**k, request.reach_m * REACH_FACTORS[k]
-        block = 2 * gsd  # whole pixels of the next level
-        left, bottom = (int(np.floor(min(-half, float(v.min())) / block)) for v in (x0, y0))
-        right, top = (int(np.ceil(max(half, float(v.max())) / block)) for v in (x1, y1))
-        grids.append(LevelGrid(gsd, left * block, top * block, 2 * (right - left), 2 * (top - bottom)))
-    return grids
-
-
-def plan_levels(source: TileSource, airport: Airport, request: GroundRequest) -> list[LevelPlan]:
-    """Zoom and tiles of every level; SourceError when the source is too coarse or asks for too much."""
-    lat, lon = airport.lat_deg, airport.lon_deg
-    crs = local_crs(lat, lon)
-    plans: list[LevelPlan] = []
-    for grid in request_grids(runway_zones(airport, lat, lon), request):
-        matrix = zoom_for(source.matrices, grid.gsd_m, lat, lon, _ZOOM_SLACK)
-        found_m = matrix.gsd_m(lat, lon)
-        if found_m > grid.gsd_m * _ZOOM_SLACK and not plans:
-            raise SourceError(
-                f"{source.identity}: its finest zoom {matrix.zoom} has {found_m:.3g} m per pixel at "
-                f"{airport.icao}; {grid.gsd_m:g} m is wanted: use a finer source or ask for "
-                f"--gsd {np.ceil(found_m * 100) / 100:g}"
-            )
-        inside = _box(plans[-1].grid) if plans and request.coarse == "average" else None
-        tiles = tuple((matrix.zoom, col, row) for col, row in tiles_of(matrix, _box(grid), crs, inside))
-        plans.append(LevelPlan(grid, matrix, found_m, tiles))
-        total = sum(len(plan.tiles) for plan in plans)
-        if total > request.max_tiles:
-            raise SourceError(
-                f"{airport.icao}: levels down to {grid.gsd_m:g} m take {total} tiles, more than "
-                f"{request.max_tiles}; ask for less (--reach, --gsd, --levels) or allow more (--max-tiles)"
-            )
-    return plans
 
 
 def fetch_ground(
@@ -146,10 +71,10 @@ def fetch_ground(
             holes = found.holes | found.failed
             averaged = number > 0 and request.coarse == "average"
             _judge(airport, source, plan, holes, found.failed, zones if not averaged else [], crs, request)
-            for matrix in _coarser(source, plan.matrix, airport):
+            for matrix in coarser_matrices(source, plan.matrix, airport):
                 if not holes:
                     break
-                tiles = sorted({tile for hole in holes for tile in _over(source, hole, matrix, crs)})
+                tiles = sorted({tile for hole in holes for tile in tiles_for_hole(source, hole, matrix, crs)})
                 found = _get(
                     source, tiles, cache, http, f"{label}, holes from zoom {matrix.zoom}", request, report
                 )
@@ -261,28 +186,12 @@ def _hole_text(tile: Tile, reason: str, area: MapBox) -> str:
     )
 
 
-def _coarser(source: TileSource, matrix: TileMatrix, airport: Airport) -> list[TileMatrix]:
-    """The next coarser matrices, finest first."""
-    size = matrix.gsd_m(airport.lat_deg, airport.lon_deg)
-    sized = [(m.gsd_m(airport.lat_deg, airport.lon_deg), m) for m in source.matrices]
-    return [m for found, m in sorted(sized, key=lambda pair: pair[0]) if found > size * 1.01][:FILL_ZOOMS]
-
-
-def _over(source: TileSource, hole: Tile, matrix: TileMatrix, crs: str) -> list[Tile]:
-    area = tile_on_map(source.matrix(hole[0]), hole[1], hole[2], crs)
-    return [(matrix.zoom, col, row) for col, row in tiles_of(matrix, area, crs)]
-
-
-def _box(grid: LevelGrid) -> MapBox:
-    return MapBox(grid.x_min_m, grid.y_min_m, grid.x_max_m, grid.y_max_m)
-
-
 def _provenance(
     airport: Airport, source: TileSource, plans: list[LevelPlan], report: FetchReport, request: GroundRequest,
     zones: list[RunwayZone],
 ) -> dict[str, Any]:  # fmt: skip
     """Licence, attribution, source and the key of everything the folder depends on."""
-    x, y = _box(plans[-1].grid).outline()
+    x, y = box_of(plans[-1].grid).outline()
     lon, lat = transformer(local_crs(airport.lat_deg, airport.lon_deg), "EPSG:4326").transform(x, y)
     zooms = {tile[0] for tile in report.digests}
     by_zoom: dict[str, dict[str, Any]] = {}

@@ -94,6 +94,11 @@ class MapBox:
         return np.concatenate([x, x, left, right]), np.concatenate([low, high, y, y])
 
 
+def local_crs(lat0_deg: float, lon0_deg: float) -> str:
+    """PROJ string of the map coordinates at an origin."""
+    return f"+proj=ortho +lat_0={lat0_deg!r} +lon_0={lon0_deg!r} +ellps=WGS84 +units=m +no_defs"
+
+
 @cache
 def transformer(source: str, target: str) -> Transformer:
     """Exact transformer between two CRSs, x (longitude, east) first."""

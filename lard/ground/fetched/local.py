@@ -8,11 +8,13 @@ from typing import Any
 
 from lard.airports.model import Airport
 from lard.errors import SourceError
-from lard.ground.compose import Plan, compose_levels, runway_zones, up_to_date
-from lard.ground.fetched.fetch import COARSEST_M, GroundRequest, request_grids
+from lard.ground.compose import Plan, compose_levels, up_to_date
+from lard.ground.fetched.grid import local_crs
+from lard.ground.fetched.plan import COARSEST_M, GroundRequest, request_grids
 from lard.ground.fetched.providers import split_spec
-from lard.ground.fetched.rasters import RasterSampler, local_crs
+from lard.ground.fetched.rasters import RasterSampler
 from lard.ground.fetched.source import UNSTATED_ATTRIBUTION, UNSTATED_LICENCE
+from lard.ground.holes import runway_zones
 from lard.tables import folder_lock
 
 _FINER = 1.05

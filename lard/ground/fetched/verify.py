@@ -14,10 +14,10 @@ from rasterio.errors import RasterioError
 
 from lard.airports.model import RunwayDatabase
 from lard.errors import DataError, LardError, SourceError
-from lard.ground.compose import runway_zones
 from lard.ground.fetched.cache import DamagedError, TileCache, read_entry
 from lard.ground.fetched.download import UndecodableError, decode
 from lard.ground.fetched.grid import TileMatrix, transformer
+from lard.ground.holes import runway_zones
 from lard.ground.resolution import REFUSE_RATIO, WARN_RATIO, check_resolution
 from lard.progress import track
 from lard.tables import read_json, sha256_file

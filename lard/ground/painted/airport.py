@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lard.airports import Airport, Runway, load_shipped
 from lard.errors import AirportError
 from lard.geodesy import ecef_from_geodetic, to_enu
+from lard.ground import tiles
 from lard.ground.painted.landcover import LandSetting, in_water, outline_of, place_water
 from lard.ground.painted.levels import (
     REACHES,
@@ -24,11 +25,12 @@ from lard.ground.painted.levels import (
     reaches_for,
     write_levels,
 )
-from lard.ground.painted.markings import RunwayEnd
+from lard.ground.painted.markings import RunwayEnd, marked_like_faa
 from lard.ground.painted.paint import pack
-from lard.ground.painted.palette import palette_for
-from lard.ground.painted.scene import PAVED, Strip, build_scene
+from lard.ground.painted.regions import palette_for
+from lard.ground.painted.scene import build_scene
 from lard.ground.painted.seasons import SEASONS, in_season
+from lard.ground.painted.strip import PAVED, Strip
 from lard.ground.tiles import manifest_holds, ortho_crs
 from lard.tables import folder_lock, frame_rng, stable_hash, write_json
 
@@ -66,13 +68,6 @@ def plane_strip(
         runway.reciprocal, far.marking if far else runway.marking, far.displaced_m if far else 0.0, pads[1]
     )
     return Strip(corners, near, other, runway.surface)
-
-
-def marked_like_faa(airport: Airport) -> bool:
-    """Whether runways are painted after the FAA: the United States and their territories; else after ICAO."""
-    if airport.country:
-        return airport.country in ("US", "PR", "VI", "GU", "AS", "MP")
-    return airport.icao[:1] == "K" or airport.icao[:2] in ("PA", "PH", "PG", "TJ", "TI", "NS")
 
 
 def prepare(
@@ -133,14 +128,17 @@ def _coast(airport: Airport, points: Array, rng: np.random.Generator) -> tuple[f
     return float(normal[0]), float(normal[1]), float((points @ normal).max() + gap)
 
 
+def painter_files() -> list[Path]:
+    """The modules that decide pixels: this folder's without build.py (it only spreads work), and tiles.py."""
+    here = Path(__file__).parent
+    beside = {here / "__init__.py", here / "build.py"}
+    return [*sorted(set(here.rglob("*.py")) - beside), Path(tiles.__file__)]
+
+
 @cache
 def _source_digest() -> str:
-    """Digest of the modules that decide pixels, so that tiles of older code are never kept."""
-    here = Path(__file__).parent
-    names = sorted(
-        p for stem in ("landcover", "markings", "procedural", "tiles") for p in here.glob(f"{stem}*.py")
-    )
-    return sha256(b"\0".join(path.read_bytes() for path in names)).hexdigest()
+    """Digest of the painter's source, so that tiles of older code are never kept."""
+    return sha256(b"\0".join(path.read_bytes() for path in painter_files())).hexdigest()
 
 
 def input_key(airport: Airport, seed: int, gsd_m: float, reaches: tuple[Reach, ...], season: str) -> str:

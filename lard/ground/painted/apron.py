@@ -10,8 +10,8 @@ from shapely.ops import unary_union
 from lard.ground.painted.buildings import aircraft, building
 from lard.ground.painted.markings import YELLOW
 from lard.ground.painted.paint import Quad, Surface
-from lard.ground.painted.palette import Palette
-from lard.ground.painted.scene import Strip, grey, polygon
+from lard.ground.painted.palette import Palette, grey
+from lard.ground.painted.strip import Strip, polygon
 
 Array = NDArray[np.float64]
 

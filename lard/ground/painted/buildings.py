@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.ground.painted.paint import Quad, Surface
-from lard.ground.painted.scene import Strip, grey
+from lard.ground.painted.palette import grey
+from lard.ground.painted.strip import Strip
 
 Array = NDArray[np.float64]
 

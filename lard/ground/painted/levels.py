@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 
 from lard.ground.painted.landcover import LandSetting, paint_land
 from lard.ground.painted.paint import paint
-from lard.ground.painted.scene import Strip, polygon
+from lard.ground.painted.strip import Strip, polygon
 from lard.ground.tiles import BLOCK_PX, HEIGHT_UNIT_M, LevelGrid, level_grid, write_tile
 
 Array = NDArray[np.float64]

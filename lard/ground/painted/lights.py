@@ -5,7 +5,8 @@ import shapely
 
 from lard.ground.painted.markings import RunwayEnd, aiming_point
 from lard.ground.painted.paint import Quad, Surface
-from lard.ground.painted.scene import Strip, grey, polygon
+from lard.ground.painted.palette import grey
+from lard.ground.painted.strip import Strip, polygon
 
 RED = (204.0, 70.0, 58.0)
 

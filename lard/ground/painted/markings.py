@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.airports.model import Airport
 from lard.ground.painted.glyphs import GLYPHS
 
 Array = NDArray[np.float64]
@@ -35,6 +36,13 @@ class Marking:
 
     corners_st: Array
     colour: tuple[float, float, float] = WHITE
+
+
+def marked_like_faa(airport: Airport) -> bool:
+    """Whether runways are painted after the FAA: the United States and their territories; else after ICAO."""
+    if airport.country:
+        return airport.country in ("US", "PR", "VI", "GU", "AS", "MP")
+    return airport.icao[:1] == "K" or airport.icao[:2] in ("PA", "PH", "PG", "TJ", "TI", "NS")
 
 
 def rectangle(

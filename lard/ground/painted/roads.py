@@ -9,8 +9,8 @@ from shapely.geometry import LineString
 from shapely.geometry.base import BaseGeometry
 
 from lard.ground.painted.paint import Quad, Surface
-from lard.ground.painted.palette import Palette
-from lard.ground.painted.scene import Strip, grey
+from lard.ground.painted.palette import Palette, grey
+from lard.ground.painted.strip import Strip
 
 Array = NDArray[np.float64]
 REACH_M = 15000.0

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from lard.errors import SourceError
 from lard.simulators.core import SimulatorFault
 from lard.simulators.flightgear.install import Installation, airport_meshes, find_installation
+from lard.simulators.flightgear.process import cache_root
 from lard.simulators.flightgear.runways import flightgear_runways
 from lard.simulators.flightgear.settings import FlightGearSettings
 from lard.simulators.flightgear.simulator import FlightGear
-from lard.simulators.process import cache_root
 
 _FIRST_HOME_MB, _MEMORY_GB = 250, 2.2
 

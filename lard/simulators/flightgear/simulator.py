@@ -21,11 +21,11 @@ from lard.geodesy import ecef_from_geodetic, geodesic_inverse, wrap_deg
 from lard.render.journal import Picture
 from lard.scenario.formats_model import parse_utc
 from lard.simulators.core import Frame, SimulatorFault
+from lard.simulators.flightgear.framebuffer import Screen
 from lard.simulators.flightgear.install import Installation, airport_meshes
+from lard.simulators.flightgear.process import Child, cache_root, free_port, own_folder, port_free
 from lard.simulators.flightgear.properties import Properties
 from lard.simulators.flightgear.settings import FlightGearSettings, field_of_view_deg, properties_of
-from lard.simulators.framebuffer import Screen
-from lard.simulators.process import Child, cache_root, free_port, own_folder, port_free
 
 _LOADED_WITHIN_M = 12_000.0  # FlightGear keeps the tiles of at least this distance around the camera
 _Running = TypeVar("_Running", Child, Screen)

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from lard.airports.model import RunwayDatabase
-from lard.simulators.core import Source, render_source
+from lard.simulators.core import Source
+from lard.simulators.driver import render_source
 from lard.simulators.flightgear.install import Installation, demand_scenery, find_installation
 from lard.simulators.flightgear.runways import largest_gap_m
 from lard.simulators.flightgear.settings import DRIVER_VERSION, FlightGearSettings, check_frames

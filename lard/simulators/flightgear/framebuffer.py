@@ -12,7 +12,7 @@ import numpy as np
 from lard.errors import SourceError
 from lard.render.journal import Picture
 from lard.simulators.core import SimulatorFault
-from lard.simulators.process import Child
+from lard.simulators.flightgear.process import Child
 
 _HEADER = struct.Struct(">25I")  # X11/XWDFile.h, always written big endian on these servers
 _START_S = 20.0

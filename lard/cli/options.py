@@ -1,0 +1,29 @@
+"""Options that several commands share, and what their texts mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import polars as pl
+
+RUNWAYS_HELP = "Runway database: 'shipped', a table folder, LARD .json, OurAirports runways.csv or apt.dat."
+runways_option = click.option("--runways", default="shipped", show_default=True, help=RUNWAYS_HELP)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+airports_option = click.option("--airports", required=True, help="ICAO codes, separated by commas.")
+
+
+def codes_of(text: str) -> list[str]:
+    """ICAO codes of a comma-separated list."""
+    return [code.strip() for code in text.split(",") if code.strip()]
+
+
+def frames_at(dataset: str) -> pl.DataFrame:
+    """The frames table at a path, or in a data set's folder."""
+    from lard.tables import FRAMES, read_table
+
+    path = Path(dataset)
+    return read_table(path / "frames.parquet" if path.is_dir() else path, FRAMES)
