@@ -51,7 +51,8 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
     "--terrain",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Terrain raster or folder of rasters (exact only): adds hidden_fraction.",
+    help="Terrain raster or folder of rasters (exact only): what land hides counts in visible_fraction "
+    "and verdict. Its heights must be in the runways' datum, or name a geoid (terrain.json).",
 )
 @click.option(
     "--earth",
@@ -136,13 +137,14 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
         click.echo(f"note: {note}", err=True)
 
 
-def _terrain(tiles: tuple[Path, ...]) -> Terrain | None:
+def _terrain(tiles: tuple[Path, ...], datum: str) -> Terrain | None:
+    """Heights of the rasters in the datum of the runways."""
     from lard.ground.terrain.dem import load_dem
     from lard.quality.terrain import terrain_heights
 
     for tile in tiles:
-        load_dem(tile)  # a bad tile is named before the work begins
-    return partial(terrain_heights, tiles) if tiles else None
+        load_dem(tile, datum)  # a bad tile, or one of another datum, is named before the work begins
+    return partial(terrain_heights, tiles, datum=datum) if tiles else None
 
 
 def _label_frames(
@@ -154,10 +156,11 @@ def _label_frames(
 
     frames = read_table(path, FRAMES)
     db, spec, odd = _basis(frames, runways, asked)
+    terrain = _terrain(tiles, db.altitude_datum)
     if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
-        labels, _ = write_labels(out.parent, frames, db, spec, odd, _terrain(tiles))
+        labels, _ = write_labels(out.parent, frames, db, spec, odd, terrain)
     else:
-        labels = label_frames(frames, db, spec, _terrain(tiles))
+        labels = label_frames(frames, db, spec, terrain)
         write_table(labels, out, LABELS)
     click.echo(f"{len(labels)} labels of {labels['frame_id'].n_unique()} frames in {out}")
 
@@ -186,7 +189,7 @@ def _exactly(
     drawn = read_table(path, FRAMES) if path.suffix.lower() == ".parquet" else pl.DataFrame()
     db, spec, _ = _basis(drawn, runways, options["odd_path"])
     earth = options["earth"] or ("sphere6371010" if read.layout in ("ges", "esp") else "wgs84")
-    zone, terrain = options["timezone"], _terrain(options["terrain"])
+    zone, terrain = options["timezone"], _terrain(options["terrain"], db.altitude_datum)
     return label_exact(read, db, spec, earth=earth, timezone=zone, images=images, terrain=terrain)
 
 

@@ -14,10 +14,10 @@ from lard.approach import approach_of, height_m, slant_m
 from lard.camera import Poses, cam_from_ecef, camera_columns, camera_of
 from lard.labels.checks import check_frames
 from lard.labels.clip import Counts
-from lard.labels.occlusion import Terrain, hidden_fraction
+from lard.labels.occlusion import MOST_HIDDEN, Terrain, hidden_in_picture, hidden_points
 from lard.labels.reach import StripIndex, strips_in_reach
 from lard.labels.view import NEAR_PLANE_M, View, view_runway
-from lard.odd import OddSpec, verdicts
+from lard.odd import OUT_OF_ODD, OddSpec, verdicts
 from lard.odd.parameters import APPROACH, PARAMETERS
 from lard.tables import LABELS
 
@@ -34,7 +34,8 @@ def label_frames(
     Of a frame's own airport that is every strip with some part in front of the camera, of the others what
     is in the picture and within reach of sight (lard.labels.reach). Of each strip the landing direction that
     faces the camera is labelled: the one whose heading is nearer to the yaw.
-    With a terrain a column hidden_fraction follows: the share of the runway behind land or horizon.
+    With a terrain a column hidden_fraction follows, the share of what the picture would show of the runway
+    that lies behind land or horizon: it comes off visible_fraction, and what is mostly hidden is OUT_OF_ODD.
     Raises DataError that lists every frame that cannot be labelled.
     """
     check_frames(frames, db)
@@ -103,10 +104,21 @@ def _label_strip(
             view = view_runway(corners_cam[ahead], camera)
             part = _rows(frames[rows], end, poses[rows], view, db, spec)
             if terrain is not None:
-                hidden = hidden_fraction(end, poses[rows], terrain)
-                part = part.with_columns(pl.Series("hidden_fraction", hidden))
+                hidden = hidden_points(end, poses[rows], terrain)
+                part = _behind_land(part, hidden_in_picture(hidden, corners_cam[ahead], camera))
             parts.append(part)
     return pl.concat(parts) if parts else pl.DataFrame(schema=dict(LABELS))
+
+
+def _behind_land(labels: pl.DataFrame, hidden: Array) -> pl.DataFrame:
+    """Labels of which land hides a share (n,)."""
+    share = pl.Series("hidden_fraction", hidden, dtype=pl.Float64)
+    mostly = share > MOST_HIDDEN
+    return labels.with_columns(
+        share,
+        visible_fraction=labels["visible_fraction"] * (1.0 - share),
+        verdict=pl.when(mostly).then(pl.lit(OUT_OF_ODD)).otherwise(pl.col("verdict")),
+    )
 
 
 def facing_end(yaw_deg: Array, heading_a_deg: float, heading_b_deg: float) -> NDArray[np.int64]:
