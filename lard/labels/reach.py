@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lard.airports import Runway, RunwayDatabase
+from lard.airports.layout import TWIN_M, is_twin
 from lard.camera import Camera, Poses
-from lard.geodesy import ecef_from_geodetic, wrap_deg
+from lard.geodesy import ecef_from_geodetic
 from lard.labels.view import NEAR_PLANE_M, picture_bounds
 
 Array = NDArray[np.float64]
@@ -26,8 +27,6 @@ Rows = NDArray[np.int64]
 
 EARTH_RADIUS_M = 6.4e6
 """The largest radius of curvature of the earth, rounded up: what it says is in reach is never too little."""
-TWIN_M, TWIN_DEG = 100.0, 10.0
-"""Strips of two airports with centres this near and headings this alike are one strip, listed twice."""
 
 
 def horizon_m(height_m: float) -> float:
@@ -91,8 +90,7 @@ def _twins(strips: tuple[Runway, ...], tree: cKDTree) -> dict[int, list[int]]:
     """Strips that stand under two airports, each with its others."""
     twins: dict[int, list[int]] = {}
     for a, b in sorted(tree.query_pairs(TWIN_M)):
-        apart = abs(wrap_deg(2 * (strips[a].heading_deg - strips[b].heading_deg))) / 2
-        if strips[a].airport != strips[b].airport and apart <= TWIN_DEG:
+        if strips[a].airport != strips[b].airport and is_twin(strips[a], strips[b]):
             twins.setdefault(a, []).append(b)
             twins.setdefault(b, []).append(a)
     return twins

@@ -22,7 +22,7 @@ by 3 to 6 m on open, level ground."""
 
 
 def terrain_heights(tiles: Sequence[Path], lat_deg: Array, lon_deg: Array, datum: str) -> Array:
-    """Heights (n,) in metres in a datum (msl, ellipsoidal), bilinear between posts; NaN where no tile has data.
+    """Heights (n,) in metres above a datum, msl or ellipsoidal; bilinear, NaN where no tile has data.
 
     Tiles are whatever load_dem opens; an earlier one goes before a later one. One in another datum is
     converted by the geoid it names, or refused.
