@@ -377,7 +377,7 @@ def compare(installation: Installation) -> None:
     frames = frames_of(db, 3, (1024, 1024)).with_columns(visibility_m=pl.lit(20_000.0))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        build_grounds([db.airports["PHTO"]], folder / "ground", 1, 0.25, "summer", 1)
+        build_grounds([db.airports["PHTO"]], folder / "ground", 1, 0.25, "summer", 1, db)
         render_frames(frames, folder / "ground", folder / "warm", 1, db)  # compiles, reads the ground
         begin = time.process_time()
         render_frames(frames, folder / "ground", folder / "own", 1, db)

@@ -52,6 +52,15 @@ FRAMES: Schema = {
 }
 """One row per frame; further environment columns may follow."""
 
+ORIGIN: Schema = {
+    "odd": pl.String,
+    "odd_version": pl.String,
+    "odd_sha256": pl.String,
+    "runway_db": pl.String,
+    "runway_db_version": pl.String,
+}
+"""Columns of frames that were drawn here: the spec, by its file's content, and the runways they approach."""
+
 LABELS: Schema = {
     "frame_id": pl.String,
     "image": pl.String,

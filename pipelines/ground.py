@@ -21,7 +21,7 @@ def main() -> None:
         )
     db = runway_database()
     airports = [db.airport(icao) for icao in sorted(set(params("sample", "airports")))]
-    manifests = build_grounds(airports, FOLDER, seed, float(gsd_m), season, default_workers())
+    manifests = build_grounds(airports, FOLDER, seed, float(gsd_m), season, default_workers(), db)
     tiles = sum(len(level["tiles"]) for manifest in manifests for level in manifest["levels"])
     print(f"{len(manifests)} airports, {tiles} tiles in {FOLDER}")
 

@@ -139,6 +139,8 @@ def test_outputs_put_the_projection_onto_the_picture(flight: tuple[Path, Poses],
     paths = write_outputs(found, scene, frames, database, "test", tmp_path)
     assert all(path.is_file() for path in paths)
     mended = apply_corrections(database, read_corrections(tmp_path / "corrections.csv"))
+    written = pl.read_parquet(tmp_path / "frames.parquet")
+    assert set(written["runway_db_version"]) == {mended.version} != {database.version}
     again = run(folder, corrected_frames(frames, found), mended, GROUPS)
     assert np.median(np.abs(again.before_px)) < 0.1
 

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
-from lard.airports import Airport, Runway, load_shipped
+from lard.airports import Airport, Runway, RunwayDatabase, load_shipped
+from lard.airports.layout import strips_around
 from lard.errors import AirportError
 from lard.geodesy import geodesic_direct
 from lard.ground.painted.airport import build_ground, painter_files, prepare
@@ -379,3 +380,36 @@ def test_country_decides_the_paint() -> None:
     assert marked_like_faa(load_shipped().airport("PHTO"))
     assert not marked_like_faa(load_shipped().airport("MMMX"))
     assert not marked_like_faa(an_airport())
+
+
+def test_neighbours_are_painted_where_they_lie_and_change_nothing_else(tmp_path: Path) -> None:
+    """A runway of another airport, 5 km north, on the coarse level; the airport itself keeps every pixel."""
+    own = an_airport()
+    lat, lon, _ = geodesic_direct(own.lat_deg, own.lon_deg, 0.0, 5000.0)
+    ends = [geodesic_direct(lat, lon, 90.0, d)[:2] for d in (-1500.0, 1500.0)]
+    near, far = [(float(p[0]), float(p[1]), 100.0) for p in ends]
+    runways = tuple(
+        Runway.from_thresholds("NEXT", *idents, *points, 60.0, source="survey", date="2026-01-01")
+        for idents, points in ((("09", "27"), (near, far)), (("27", "09"), (far, near)))
+    )
+    other = Airport("NEXT", "Next", "FR", float(lat), float(lon), 100.0, runways)
+    twin = replace(own, icao="TWIN", runways=tuple(replace(r, airport="TWIN") for r in own.runways))
+    db = RunwayDatabase("x", "1", "wgs84", "msl", {"TEST": own, "NEXT": other, "TWIN": twin})
+    around = strips_around(db, own, 20_000.0)
+    assert [(airport.icao, strip.ident) for airport, strip in around] == [("NEXT", "09")]
+    assert strips_around(db, own, 3000.0) == ()
+    reaches = (Reach(60.0), Reach(8000.0))
+    plain, both = prepare(own, 3, 8.0, reaches), prepare(own, 3, 8.0, reaches, neighbours=around)
+    grid = LevelGrid(8.0, -4096.0, 8192.0, 1024, 1024)
+    before, after = (paint_window(g, grid, (0, 0, 1024, 1024))[..., :3].astype(int) for g in (plain, both))
+    changed = np.abs(after - before).max(axis=-1) > 0
+    rows, columns = np.nonzero(changed)
+    north, east = 8192.0 - 8.0 * rows, -4096.0 + 8.0 * columns
+    assert changed.sum() > 3000 * 60 / 64 * 0.8
+    assert np.abs(north - 5000.0).max() < 80.0 and np.abs(east).max() < 1500.0 + 160.0
+    keys = {
+        build_ground(own, tmp_path, 3, 4.0, reaches=REACHES[2:], neighbours=n)["key"] for n in ((), around)
+    }
+    assert len(keys) == 2
+    manifest = json.loads((tmp_path / "TEST" / "manifest.json").read_text())
+    assert manifest["attribution"].endswith("runway positions: source unstated; survey 2026-01-01")

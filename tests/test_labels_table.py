@@ -20,7 +20,7 @@ from lard.camera import Camera
 from lard.errors import DataError
 from lard.labels import label_frames
 from lard.labels.clip import clip_halfspace, clip_to_image, polygon_areas
-from lard.labels.table import NEAR_PLANE_M
+from lard.labels.view import NEAR_PLANE_M
 from lard.odd import OddSpec, load_spec
 
 SPEC = Path(__file__).parents[1] / "odd_specs" / "lard_v2.yaml"

@@ -267,17 +267,17 @@ def test_terrain_of_a_geotiff(tmp_path: Path) -> None:
     tags[34735] = (1, 1, 0, 2, 1024, 0, 1, 2, 1025, 0, 1, 2)
     tags.tagtype[34735] = 3
     Image.fromarray((100 + 10 * rows + columns).astype(np.float32)).save(path, tiffinfo=tags)
-    heights = terrain_heights([path], np.array([50.0, 49.95, 60.0]), np.array([8.0, 8.05, 8.0]))
+    heights = terrain_heights([path], np.array([50.0, 49.95, 60.0]), np.array([8.0, 8.05, 8.0]), "msl")
     assert heights[:2].tolist() == pytest.approx([100.0, 105.5])
     assert np.isnan(heights[2])
     (tmp_path / "bad.tif").write_bytes(b"II*\0")
     with pytest.raises(DataError, match=r"bad\.tif"):
-        terrain_heights([tmp_path / "bad.tif"], np.array([50.0]), np.array([8.0]))
+        terrain_heights([tmp_path / "bad.tif"], np.array([50.0]), np.array([8.0]), "msl")
 
 
 @pytest.mark.skipif(not SRTM.is_file(), reason="the SRTM tile does not ship")
 def test_a_real_airfield_lies_on_its_terrain() -> None:
     """CA62 10/28, ends and elevations (904 and 876 ft) as OurAirports states them, on an SRTM tile."""
-    heights = terrain_heights([SRTM], np.array([35.7214, 35.7169]), np.array([-120.7730, -120.7630]))
+    heights = terrain_heights([SRTM], np.array([35.7214, 35.7169]), np.array([-120.7730, -120.7630]), "msl")
     np.testing.assert_allclose(heights, np.array([904, 876]) * 0.3048, atol=10.0)
     assert heights[0] - heights[1] == pytest.approx((904 - 876) * 0.3048, abs=5.0)

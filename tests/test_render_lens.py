@@ -13,7 +13,7 @@ from render_scene import GRASS, RUNWAY, make_airport, make_scene
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, project, ray_directions, to_camera, true_radius
 from lard.errors import DataError
-from lard.labels.table import view_runway
+from lard.labels.view import view_runway
 from lard.render.kernels import rays
 from lard.render.kernels.layout import VIEW, View
 from lard.render.reference import reference_pixels

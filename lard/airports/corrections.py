@@ -17,6 +17,7 @@ from lard.airports.build import ecef_of
 from lard.airports.csvfile import Cells
 from lard.airports.diff import diff_databases
 from lard.airports.model import Airport, Array, Point, Runway, RunwayDatabase, normalise_ident
+from lard.airports.provenance import as_corrected
 from lard.airports.table import CORNER_COLUMNS, csv_text, number_text
 from lard.errors import AirportError
 from lard.geodesy import from_enu, geodetic_from_ecef
@@ -113,7 +114,8 @@ def apply_corrections(
 ) -> RunwayDatabase:
     """A database with each corrected end moved; a correction for no runway is an error, or skipped.
 
-    Both landing directions of a strip get the change, so reciprocals keep sharing their corners.
+    Both landing directions of a strip get the change, so reciprocals keep sharing their corners. The result
+    has a name and a version of its own, made from its content.
     """
     if missing not in ("error", "skip"):
         raise AirportError(f"missing={missing!r}: expected 'error' or 'skip'")
@@ -132,7 +134,7 @@ def apply_corrections(
     airports = dict(database.airports)
     for icao, ends in by_airport.items():
         airports[icao] = _corrected(airports[icao], ends)
-    return replace(database, airports=airports)
+    return as_corrected(replace(database, airports=airports), database)
 
 
 def _corrected(airport: Airport, ends: dict[str, Correction]) -> Airport:

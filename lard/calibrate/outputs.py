@@ -11,13 +11,14 @@ import polars as pl
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lard.airports.corrections import Correction, write_corrections
+from lard.airports.corrections import Correction, apply_corrections, read_corrections, write_corrections
 from lard.airports.model import RunwayDatabase
 from lard.calibrate.measure import KINDS
 from lard.calibrate.scene import Scene
 from lard.calibrate.solve import Calibration
 from lard.camera import Poses, cam_from_ecef
 from lard.geodesy import geodetic_from_ecef
+from lard.scenario.restate import restated
 from lard.tables import atomic_path, write_json
 
 Array = NDArray[np.float64]
@@ -116,11 +117,12 @@ def summary(calibration: Calibration, source: str) -> dict[str, Any]:
 
 def write_outputs(
     calibration: Calibration, scene: Scene, frames: pl.DataFrame, database: RunwayDatabase, source: str,
-    folder: Path,
+    folder: Path, apexes_m: tuple[float, float] = (0.0, 305.0),
 ) -> list[Path]:  # fmt: skip
     """Write calibration.json and residuals; corrections.csv and frames.parquet only if it fits.
 
-    Those of an earlier run are removed when this one does not fit.
+    Those of an earlier run are removed when this one does not fit. Frames state the approach to the corrected
+    runways; apexes_m: how far beyond the threshold its lateral and vertical angles are seen from.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = ("calibration.json", "corrections.csv", "frames.parquet", "residuals.parquet", "residuals.png")
@@ -143,7 +145,8 @@ def write_outputs(
     ).sort("frame_id", "line", "before_px")
     tables = {paths[3]: residuals}
     if calibration.fits:
-        tables[paths[2]] = corrected_frames(frames, calibration)
+        shown = apply_corrections(database, read_corrections(paths[1]))
+        tables[paths[2]] = restated(corrected_frames(frames, calibration), shown, *apexes_m)
     for path, table in tables.items():
         with atomic_path(path) as temporary:
             table.write_parquet(temporary)

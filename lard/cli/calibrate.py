@@ -32,16 +32,18 @@ from lard.cli.options import runways_option
     help="How the source paints its runways: standard (ICAO and FAA) or flightgear.  "
     "[default: flightgear for its pictures, else standard]",
 )
+@click.option("--odd", "odd_path", help="Spec of the frames, if they name one that is not shipped.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--workers", type=int, help="Threads.  [default: LARD_WORKERS, else all]")
 def calibrate(
     dataset: Path, runways: str, estimate: str, source: str | None, reach_m: float, reach_px: float,
-    paint: str | None, out: Path, workers: int | None,
+    paint: str | None, odd_path: str | None, out: Path, workers: int | None,
 ) -> None:  # fmt: skip
     """Find runway lines in the pictures of DATASET and say what would put the projected ones onto them.
 
     Writes calibration.json (estimates, uncertainties, what cannot be told apart), corrections.csv (for
-    `lard airports` and `lard label --corrections`), frames.parquet (camera corrected) and residuals.
+    `lard airports export --corrections`), frames.parquet (camera corrected, and the approach to the corrected
+    runways) and residuals.
     A cause that the pictures do not decide is reported and left at 0.
 
     \b
@@ -55,6 +57,7 @@ def calibrate(
     from lard.calibrate.solve import MOST_AFTER_PX
     from lard.calibrate.solve import calibrate as solve
     from lard.errors import DataError
+    from lard.labels.judging import judging_spec
     from lard.quality.measures.paint import PAINTS, paint_of
     from lard.tables import FRAMES, MANIFEST, read_table
     from lard.workers import default_workers
@@ -69,6 +72,9 @@ def calibrate(
             f"{max(len(lacking) - 3, 0)} more; render them first"
         )
     database = open_database(runways)
+    spec, _, note = judging_spec(frames, odd_path)
+    if note:
+        click.echo(f"note: {note}", err=True)
     groups = [name.strip() for name in estimate.split(",") if name.strip()]
     scene = scene_of(frames, database, groups, reach_m)
     origin = str(manifest["source"][0]) if len(manifest) else dataset.name
@@ -77,7 +83,9 @@ def calibrate(
         paint=paint_of(paint or (origin if origin in PAINTS else "standard")),
     )  # fmt: skip
     name = source or origin
-    paths = write_outputs(found, scene, frames, database, name, out)
+    paths = write_outputs(
+        found, scene, frames, database, name, out, (spec.lateral_apex_m, spec.vertical_apex_m)
+    )
     width = max(len(parameter) for parameter in found.parameters)
     for parameter, value, sd, resolved in zip(
         found.parameters, found.theta, found.sd, found.resolved, strict=True

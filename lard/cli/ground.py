@@ -51,5 +51,5 @@ def ground(
         raise SpecError(f"--gsd {gsd_m:g}: expected 0.05 to 8 metres")
     db = open_database(runways)
     places = [db.airport(icao) for icao in sorted(set(airports))]
-    build_grounds(places, out, seed, gsd_m, season, workers or default_workers())
+    build_grounds(places, out, seed, gsd_m, season, workers or default_workers(), db)
     click.echo(f"{len(places)} airports in {out}")

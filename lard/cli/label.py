@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from lard.airports import RunwayDatabase
     from lard.export.conventions import Labelled
     from lard.labels.occlusion import Terrain
+    from lard.odd import OddSpec
     from lard.scenario.formats_model import Scenario
 
 CONVENTIONS = ("exact", "lard-v1", "lard-v2")
@@ -21,9 +25,8 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option(
     "--runways",
-    default="shipped",
-    show_default=True,
-    help="Runway database: shipped, a table folder, a LARD JSON, runways.csv or apt.dat.",
+    help="Runway database: shipped, a table folder, a LARD JSON, runways.csv or apt.dat. "
+    "Must be given for frames that were drawn on another than the shipped one.  [default: shipped]",
 )
 @click.option(
     "--convention",
@@ -41,9 +44,8 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
 @click.option(
     "--odd",
     "odd_path",
-    default="odd_specs/lard_v2.yaml",
-    show_default=True,
-    help="Domain that verdicts are given by (exact only).",
+    help="Domain that verdicts are given by (exact only): a file, or a shipped one by name. "
+    "Default: the one the frames were drawn from, lard_v2 where they name none.",
 )
 @click.option(
     "--assume",
@@ -55,7 +57,8 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
     "--terrain",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Terrain raster or folder of rasters (exact only): adds hidden_fraction.",
+    help="Terrain raster or folder of rasters (exact only): what land hides counts in visible_fraction "
+    "and verdict. Its heights must be in the runways' datum, or name a geoid (terrain.json).",
 )
 @click.option(
     "--earth",
@@ -91,7 +94,7 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
 @click.option(
     "--type", "image_type", default="earth_studio", show_default=True, help="Column `type` of a .csv."
 )
-def label(scenario: Path, runways: str, convention: str, out: Path | None, **options: Any) -> None:
+def label(scenario: Path, runways: str | None, convention: str, out: Path | None, **options: Any) -> None:
     """Label every runway in view of each pose of SCENARIO.
 
     SCENARIO is a frames table (.parquet) or the dataset folder that holds it, a LARD V1 or V2 scenario
@@ -102,6 +105,7 @@ def label(scenario: Path, runways: str, convention: str, out: Path | None, **opt
     Examples:
       lard label data/ortho
       lard label data/frames.parquet --out labels.parquet
+      lard label data/ortho --odd my_odd.yaml
       lard label KATL/KATL.yaml --runways runways_db_V2_ArcGIS.json --convention lard-v2 --out KATL.csv
       lard label LFPO_24/LFPO_24.yaml --runways runways_database.json --convention lard-v1 --out d.csv
     """
@@ -132,19 +136,23 @@ def label(scenario: Path, runways: str, convention: str, out: Path | None, **opt
         Path(os.path.relpath(scenario.resolve().parent / name, base)).as_posix()
         for name in find_footage(scenario, read)
     ]
-    labelled = _by_convention(read, scenario, runways, convention, images, options)
+    if convention == "exact":
+        labelled = _exactly(read, scenario, runways, images, options)
+    else:
+        labelled = _by_convention(read, scenario, runways or "shipped", convention, images, options)
     _write(labelled, read, convention, out, options)
     for note in labelled.notes:
         click.echo(f"note: {note}", err=True)
 
 
-def _terrain(tiles: tuple[Path, ...]) -> Terrain | None:
+def _terrain(tiles: tuple[Path, ...], datum: str) -> Terrain | None:
+    """Heights of the rasters in the datum of the runways."""
     from lard.ground.terrain.dem import load_dem
     from lard.quality.measures.terrain import terrain_heights
 
     for tile in tiles:
-        load_dem(tile)  # a bad tile is named before the work begins
-    return partial(terrain_heights, tiles) if tiles else None
+        load_dem(tile, datum)  # a bad tile, or one of another datum, is named before the work begins
+    return partial(terrain_heights, tiles, datum=datum) if tiles else None
 
 
 def _stated(texts: tuple[str, ...]) -> dict[str, str]:
@@ -159,44 +167,54 @@ def _stated(texts: tuple[str, ...]) -> dict[str, str]:
 
 
 def _label_frames(
-    path: Path, runways: str, odd: str, out: Path, tiles: tuple[Path, ...], stated: dict[str, str]
+    path: Path,
+    runways: str | None,
+    asked: str | None,
+    out: Path,
+    tiles: tuple[Path, ...],
+    stated: dict[str, str],
 ) -> None:
-    from lard.airports.files import open_database
     from lard.labels import label_frames
     from lard.labels.dataset import write_labels
     from lard.labels.verdict import assume
-    from lard.odd import load_spec
     from lard.tables import FRAMES, LABELS, read_table, write_table
 
-    frames, db, spec = assume(read_table(path, FRAMES), stated), open_database(runways), load_spec(odd)
+    frames = assume(read_table(path, FRAMES), stated)
+    db, spec, odd = _basis(frames, runways, asked)
+    terrain = _terrain(tiles, db.altitude_datum)
     if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
-        labels, _ = write_labels(out.parent, frames, db, spec, odd, _terrain(tiles))
+        labels, _ = write_labels(out.parent, frames, db, spec, odd, terrain)
     else:
-        labels = label_frames(frames, db, spec, _terrain(tiles))
+        labels = label_frames(frames, db, spec, terrain)
         write_table(labels, out, LABELS)
     click.echo(f"{len(labels)} labels of {labels['frame_id'].n_unique()} frames in {out}")
 
 
-def _by_convention(
-    read: Scenario, path: Path, runways: str, convention: str, images: list[str], options: dict[str, Any]
+def _basis(
+    frames: pl.DataFrame, runways: str | None, asked: str | None
+) -> tuple[RunwayDatabase, OddSpec, str]:
+    """Runways and spec to label frames by, and the spec's name or path; notes are printed."""
+    from lard.labels.judging import judging_spec, labelling_database
+
+    db, of_runways = labelling_database(frames, runways)
+    spec, odd, of_spec = judging_spec(frames, asked)
+    for note in filter(None, (of_runways, of_spec)):
+        click.echo(f"note: {note}", err=True)
+    return db, spec, odd
+
+
+def _exactly(
+    read: Scenario, path: Path, runways: str | None, images: list[str], options: dict[str, Any]
 ) -> Labelled:
-    from lard.airports.files import open_database
-    from lard.export.conventions import label_as_v1, label_as_v2, label_exact
-    from lard.odd import load_spec
-    from lard.scenario.formats_esp import read_studio_camera
+    import polars as pl
+
+    from lard.export.conventions import label_exact
     from lard.tables import FRAMES, read_table
 
-    if convention == "lard-v2":
-        return label_as_v2(read, runways, swap=options["swap"], images=images)
-    if convention == "lard-v1":
-        beside = path if path.suffix.lower() == ".json" else path.with_suffix(".json")
-        camera = options["camera"] or (beside if beside.is_file() else None)
-        track = read_studio_camera(camera) if camera else None
-        return label_as_v1(read, runways, camera=track, images=images, all_rows=options["all_rows"])
+    drawn = read_table(path, FRAMES) if path.suffix.lower() == ".parquet" else pl.DataFrame()
+    db, spec, _ = _basis(drawn, runways, options["odd_path"])
     earth = options["earth"] or ("sphere6371010" if read.layout in ("ges", "esp") else "wgs84")
-    db, spec = open_database(runways), load_spec(options["odd_path"])
-    terrain = _terrain(options["terrain"])
-    zone = options["timezone"]
+    zone, terrain = options["timezone"], _terrain(options["terrain"], db.altitude_datum)
     return label_exact(
         read,
         db,
@@ -206,8 +224,22 @@ def _by_convention(
         images=images,
         terrain=terrain,
         stated=_stated(options["assume"]),
-        told=read_table(path, FRAMES) if path.suffix.lower() == ".parquet" else None,
+        told=drawn if len(drawn) else None,
     )
+
+
+def _by_convention(
+    read: Scenario, path: Path, runways: str, convention: str, images: list[str], options: dict[str, Any]
+) -> Labelled:
+    from lard.export.conventions import label_as_v1, label_as_v2
+    from lard.scenario.formats_esp import read_studio_camera
+
+    if convention == "lard-v2":
+        return label_as_v2(read, runways, swap=options["swap"], images=images)
+    beside = path if path.suffix.lower() == ".json" else path.with_suffix(".json")
+    camera = options["camera"] or (beside if beside.is_file() else None)
+    track = read_studio_camera(camera) if camera else None
+    return label_as_v1(read, runways, camera=track, images=images, all_rows=options["all_rows"])
 
 
 def _write(labelled: Labelled, read: Scenario, convention: str, out: Path, options: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ def coco_dataset(
     seen = labels.filter((pl.col("visible_fraction") > 0) & pl.col("frame_id").is_in(list(image_id)))
     annotations = [
         _annotation(row, image_id[row["frame_id"]], size[row["frame_id"]], segmentation)
-        for row in seen.sort("frame_id", "runway").iter_rows(named=True)
+        for row in seen.sort("frame_id", "airport", "runway").iter_rows(named=True)
     ]
     for number, annotation in enumerate(annotations, start=1):
         annotation["id"] = number

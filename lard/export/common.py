@@ -45,7 +45,7 @@ class LabelledFolder:
 
     def visible(self, verdicts: tuple[str, ...] = ()) -> dict[str, list[dict[str, Any]]]:
         """Label rows of runways in the picture, by frame_id; of the given verdicts when there are any."""
-        seen = self.labels.filter(pl.col("visible_fraction") > 0).sort("frame_id", "runway")
+        seen = self.labels.filter(pl.col("visible_fraction") > 0).sort("frame_id", "airport", "runway")
         if verdicts:
             seen = seen.filter(pl.col("verdict").is_in(list(verdicts)))
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.frames["frame_id"]}

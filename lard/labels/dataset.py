@@ -12,7 +12,9 @@ from lard import __version__
 from lard.airports import RunwayDatabase
 from lard.camera import camera_of
 from lard.errors import DataError
+from lard.labels.judging import named
 from lard.labels.occlusion import Terrain
+from lard.labels.reach import reach_stated
 from lard.labels.table import label_frames
 from lard.odd import OddSpec
 from lard.tables import FRAMES, LABELS, read_json, read_table, write_json, write_table
@@ -25,6 +27,8 @@ def describe(
     camera = camera_of(frames)
     fov_x, fov_y = camera.fov_deg
     counts = frames.group_by("split").len().sort("split")
+    drawn_on = [" ".join(base) for base in named(frames, ("runway_db", "runway_db_version"))]
+    drawn_from = [sha for _, sha in named(frames, ("odd", "odd_sha256"))]
     return {
         "name": f"{spec.name} ({source})",
         "source": source,
@@ -34,6 +38,8 @@ def describe(
         "altitude_datum": frames["altitude_datum"][0],
         "runway_db": db.name,
         "runway_db_version": db.version,
+        "drawn_on": drawn_on,
+        "drawn_from_odd_sha256": drawn_from,
         "frames": len(frames),
         "splits": dict(counts.iter_rows()),
         "airports": sorted(frames["airport"].unique().to_list()),
@@ -52,6 +58,7 @@ def write_labels(
     """Label the frames of a dataset folder: write labels.parquet and dataset.json, and return both."""
     labels = label_frames(frames, db, spec, terrain)
     info = describe(folder.resolve().name, frames, db, spec, spec_path)
+    info["reach"] = reach_stated(frames, labels)
     write_table(labels, folder / "labels.parquet", LABELS)
     write_json(info, folder / "dataset.json")
     return labels, info

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lard.airports import Runway
 from lard.camera import Camera, Poses, cam_from_ecef, project, to_camera
 from lard.geodesy import curvature_radii, ned_from_ecef
-from lard.labels.table import NEAR_PLANE_M
+from lard.labels.view import NEAR_PLANE_M
 
 Array = NDArray[np.float64]
 

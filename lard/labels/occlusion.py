@@ -8,18 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.airports import Runway
-from lard.camera import Poses
+from lard.camera import Camera, Poses, project
 from lard.geodesy import ecef_from_geodetic, geodetic_from_ecef
+from lard.labels.view import NEAR_PLANE_M
 
 Array = NDArray[np.float64]
+Hidden = NDArray[np.bool_]
 Terrain = Callable[[Array, Array], Array]
 """Heights (n,) in metres of latitudes and longitudes (n,) in degrees; NaN where unknown, hiding nothing."""
 
 STEP_M = 30.0  # the post spacing of worldwide terrain models
 TOLERANCE_M = 5.0  # their noise: land this much above a line of sight does not hide yet
 CLEAR_M = 100.0  # the last part of a line of sight, over the airfield itself
+MOST_HIDDEN = 0.5
+"""A runway of which land hides more than this is asked of nobody: its verdict is OUT_OF_ODD."""
 _ALONG, _ACROSS = 7, 3
-_CHUNK = 256
+_MOST_POINTS = 1_100_000  # of the earth at a time
 
 
 def smooth_earth(height_m: float) -> Terrain:
@@ -27,7 +31,40 @@ def smooth_earth(height_m: float) -> Terrain:
     return lambda lat_deg, lon_deg: np.full(np.shape(lat_deg), height_m)
 
 
-def hidden_fraction(
+def surface_points(corners: Array) -> Array:
+    """Points (..., k, 3) spread over quadrilaterals of corners TL, TR, BR, BL (..., 4, 3)."""
+    tl, tr, br, bl = (corners[..., k, :][..., None, None, :] for k in range(4))
+    along, across = np.linspace(0.0, 1.0, _ALONG)[:, None, None], np.linspace(0.0, 1.0, _ACROSS)[:, None]
+    left, right = bl + along * (tl - bl), br + along * (tr - br)
+    points = left + across * (right - left)
+    return points.reshape(*points.shape[:-3], _ALONG * _ACROSS, 3)
+
+
+def hidden_in_picture(hidden: Hidden, corners_cam: Array, camera: Camera) -> Array:
+    """Share (n,) that land hides of what a picture would show of a runway; of the whole if it shows nothing.
+
+    hidden (n, k) is of the points of surface_points, which count as large as their surroundings appear.
+    """
+    points = surface_points(corners_cam)
+    depth = points[..., 2]
+    ahead = depth >= NEAR_PLANE_M
+    pixels = project(np.where(ahead[..., None], points, (0.0, 0.0, 1.0)), camera)
+    size = np.array([camera.width_px, camera.height_px], np.float64)
+    shown = ahead & ((pixels >= 0) & (pixels <= size)).all(axis=-1)
+    # a patch of a plane appears as large as the inverse cube of its depth; those on an edge are half patches
+    weight = np.where(shown, np.maximum(depth, NEAR_PLANE_M) ** -3.0, 0.0)
+    weight[~shown.any(axis=1)] = 1.0
+    rows, columns = (np.where(np.isin(np.arange(n), (0, n - 1)), 0.5, 1.0) for n in (_ALONG, _ACROSS))
+    weight *= np.outer(rows, columns).ravel()
+    return (weight * hidden).sum(axis=1) / weight.sum(axis=1)
+
+
+def hidden_fraction(runway: Runway, poses: Poses, terrain: Terrain) -> Array:
+    """Share (n,) of a runway's surface whose straight line of sight to the camera passes below the land."""
+    return hidden_points(runway, poses, terrain).mean(axis=-1)
+
+
+def hidden_points(
     runway: Runway,
     poses: Poses,
     terrain: Terrain,
@@ -35,21 +72,20 @@ def hidden_fraction(
     step_m: float = STEP_M,
     tolerance_m: float = TOLERANCE_M,
     clear_m: float = CLEAR_M,
-) -> Array:
-    """Share (n,) of a runway's surface whose straight line of sight to the camera passes below the land.
+) -> Hidden:
+    """Which points (n, k) of surface_points of a runway land hides: their line of sight passes below it.
 
     Refraction, which lifts far objects a little, is left out. Heights are those of the poses' datum.
     """
-    tl, tr, br, bl = runway.corners_ecef(poses.earth)
-    along, across = np.linspace(0.0, 1.0, _ALONG)[:, None, None], np.linspace(0.0, 1.0, _ACROSS)[:, None]
-    left, right = bl + along * (tl - bl), br + along * (tr - br)
-    targets = (left + across * (right - left)).reshape(-1, 3)  # (k, 3)
+    targets = surface_points(runway.corners_ecef(poses.earth))  # (k, 3)
     cameras = ecef_from_geodetic(poses.lat_deg, poses.lon_deg, poses.alt_m, poses.earth)
+    far = np.linalg.norm(cameras - targets.mean(axis=0), axis=-1).max(initial=0.0)
+    chunk = max(int(_MOST_POINTS / len(targets) / (far / step_m + 1)), 1)
     parts = [
-        _hidden(targets, cameras[start : start + _CHUNK], poses.earth, terrain, step_m, tolerance_m, clear_m)
-        for start in range(0, len(cameras), _CHUNK)
+        _hidden(targets, cameras[start : start + chunk], poses.earth, terrain, step_m, tolerance_m, clear_m)
+        for start in range(0, len(cameras), chunk)
     ]
-    return np.concatenate(parts) if parts else np.empty(0)
+    return np.concatenate(parts) if parts else np.empty((0, len(targets)), bool)
 
 
 def _hidden(
@@ -60,7 +96,7 @@ def _hidden(
     step_m: float,
     tolerance_m: float,
     clear_m: float,
-) -> Array:
+) -> Hidden:
     sight = cameras[:, None] - targets  # (n, k, 3)
     length = np.linalg.norm(sight, axis=-1)
     samples = max(int(np.ceil((length.max() - clear_m) / step_m)), 1)
@@ -72,4 +108,4 @@ def _hidden(
     lat, lon, height = geodetic_from_ecef(points, earth)
     land = terrain(lat.ravel(), lon.ravel()).reshape(height.shape)
     below = height + tolerance_m < np.where(np.isnan(land), -np.inf, land)
-    return below.any(axis=-1).mean(axis=-1)
+    return np.asarray(below.any(axis=-1))

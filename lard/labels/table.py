@@ -11,157 +11,114 @@ from numpy.typing import NDArray
 
 from lard.airports import Airport, Runway, RunwayDatabase, normalise_ident
 from lard.approach import approach_of, height_m, slant_m
-from lard.camera import Camera, Poses, cam_from_ecef, camera_columns, camera_of, project, to_pixels, undistort
-from lard.errors import AirportError, DataError
-from lard.labels.clip import Counts, clip_halfspace, clip_to_image, padded, polygon_areas
-from lard.labels.occlusion import Terrain, hidden_fraction
-from lard.labels.verdict import label_verdicts, verdict_faults
-from lard.odd import OddSpec
+from lard.camera import Poses, cam_from_ecef, camera_columns, camera_of
+from lard.labels.checks import check_frames
+from lard.labels.clip import Counts
+from lard.labels.occlusion import MOST_HIDDEN, Terrain, hidden_in_picture, hidden_points
+from lard.labels.reach import StripIndex, strips_in_reach
+from lard.labels.verdict import label_verdicts
+from lard.labels.view import NEAR_PLANE_M, View, view_runway
+from lard.odd import OUT_OF_ODD, OddSpec
 from lard.tables import LABELS
 
 Array = NDArray[np.float64]
 
-NEAR_PLANE_M = 1.0
-"""What lies at a smaller depth counts as behind the camera: closer points project to astronomical pixels."""
-
 CORNERS = ("tl", "tr", "br", "bl")
-
-_NUMBERS = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
-BENDS = 64
-"""Pieces of every edge of a polygon under a lens that bends lines."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """How one runway appears to n cameras."""
-
-    corners_px: Array  # (n, 4, 2) TL, TR, BR, BL, unclipped, NaN behind the near plane
-    polygons_px: Array  # (n, m, 2) clipped to the picture, padded with the first vertex
-    counts: Counts  # (n,) vertices of each polygon, 0 = not in the picture
-    visible_fraction: (
-        Array  # (n,) share of the area projected from beyond the near plane that is in the picture
-    )
-
-
-def view_runway(corners_cam: Array, camera: Camera) -> View:
-    """Project and clip a runway's corners (n, 4, 3), given in camera axes in metres."""
-    n = len(corners_cam)
-    depth = corners_cam[..., 2]
-    behind = depth < NEAR_PLANE_M
-    corners_px = np.where(behind[..., None], np.nan, project(corners_cam, camera))
-    counts = np.full(n, 4)
-    cut = np.flatnonzero(behind.any(axis=1))
-    near, near_counts = clip_halfspace(corners_cam[cut], counts[cut], depth[cut] - NEAR_PLANE_M)
-    # cuts lie on the near plane; keep rounding from putting them a hair behind it
-    near = np.concatenate([near[..., :2], np.maximum(near[..., 2:], NEAR_PLANE_M)], axis=-1)
-    if camera.distorted:
-        outline = padded(corners_cam, near.shape[1])
-        outline[cut] = padded(near, outline.shape[1])
-        counts[cut] = near_counts
-        polygons, counts, projected = _bent(outline[..., :2] / outline[..., 2:], counts, camera)
-    else:
-        polygons = padded(corners_px, near.shape[1])
-        polygons[cut] = padded(project(near, camera), polygons.shape[1])
-        counts[cut] = near_counts
-        projected = polygon_areas(polygons)
-    size = np.array([camera.width_px, camera.height_px], np.float64)
-    crossing = np.flatnonzero((counts > 0) & ~((polygons >= 0) & (polygons <= size)).all(axis=(1, 2)))
-    clipped, clipped_counts = clip_to_image(
-        polygons[crossing], counts[crossing], camera.width_px, camera.height_px
-    )
-    polygons = padded(polygons, clipped.shape[1])
-    polygons[crossing] = padded(clipped, polygons.shape[1])
-    counts[crossing] = clipped_counts
-    area = projected.copy()
-    area[crossing] = polygon_areas(clipped)
-    seen = (counts >= 3) & (area > 0)
-    counts[~seen] = 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fraction = np.where(seen, np.minimum(area / projected, 1.0), 0.0)
-    return View(corners_px, polygons, counts, fraction)
-
-
-def _bent(plane: Array, counts: Counts, camera: Camera) -> tuple[Array, Counts, Array]:
-    """Polygons in pixels with bent edges of straight ones (n, m, 2) at depth 1; their areas before any cut.
-
-    What lies far outside the picture is cut off first, so that the pieces of an edge fall where it is seen.
-    """
-    projected = polygon_areas(to_pixels(_divided(plane), camera))
-    size = np.array([camera.width_px, camera.height_px], np.float64)
-    share = np.linspace(0, 1, 33)
-    sides = [np.stack([share, np.full(33, end)], -1) for end in (0.0, 1.0)]
-    border = np.concatenate([*sides, *(side[:, ::-1] for side in sides)]) * size
-    drawn = (border - [camera.cx_px, camera.cy_px]) / [camera.fx_px, camera.fy_px]
-    low, high = undistort(drawn, camera).min(axis=0), undistort(drawn, camera).max(axis=0)
-    margin = 0.05 * (high - low)
-    for axis in (0, 1):
-        plane, counts = clip_halfspace(plane, counts, plane[..., axis] - (low - margin)[axis])
-        plane, counts = clip_halfspace(plane, counts, (high + margin)[axis] - plane[..., axis])
-    return to_pixels(_divided(plane), camera), counts * BENDS, projected
-
-
-def _divided(polygons: Array) -> Array:
-    """Padded polygons (n, m, 2) with every edge in BENDS pieces: (n, m BENDS, 2)."""
-    n, m, _ = polygons.shape
-    share = (np.arange(BENDS) / BENDS)[:, None]
-    step = np.roll(polygons, -1, axis=1) - polygons
-    return (polygons[:, :, None] + step[:, :, None] * share).reshape(n, m * BENDS, 2)
 
 
 def label_frames(
     frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec, terrain: Terrain | None = None
 ) -> pl.DataFrame:
-    """LABELS table of frames: one row per frame and runway strip with some part in front of the camera.
+    """LABELS table of frames: one row per frame and runway strip that the camera can see.
 
-    Of each strip the landing direction that faces the camera is labelled: the one whose heading is nearer to
-    the yaw. With a terrain a column hidden_fraction follows: the share of the runway behind land or horizon.
+    Of a frame's own airport that is every strip with some part in front of the camera, of the others what
+    is in the picture and within reach of sight (lard.labels.reach). Of each strip the landing direction that
+    faces the camera is labelled: the one whose heading is nearer to the yaw.
+    With a terrain a column hidden_fraction follows, the share of what the picture would show of the runway
+    that lies behind land or horizon: it comes off visible_fraction, and what is mostly hidden is OUT_OF_ODD.
     Raises DataError that lists every frame that cannot be labelled.
     """
     check_frames(frames, db, spec)
     schema = dict(LABELS) if terrain is None else {**LABELS, "hidden_fraction": pl.Float64}
-    parts = [
-        _label_strip(group, db.airport(group["airport"][0]), strip, db, spec, terrain)
-        for group in frames.partition_by(
-            ["airport", "earth_model", *camera_columns(frames)], maintain_order=True
+    parts, indices = [pl.DataFrame(schema=schema)], {}
+    for group in frames.partition_by(
+        ["airport", "earth_model", *camera_columns(frames)], maintain_order=True
+    ):
+        cameras = Cameras.of(group)
+        airport, earth = db.airport(group["airport"][0]), cameras.poses.earth
+        if earth not in indices:
+            indices[earth] = StripIndex.of(db, earth)
+        everyone = np.arange(len(group))
+        seen = [(airport.icao, strip, everyone) for strip in airport.strips]
+        seen += strips_in_reach(
+            indices[earth], airport.icao, cameras.poses, cameras.rotation, cameras.origin, camera_of(group)
         )
-        for strip in db.airport(group["airport"][0]).strips
-    ]
-    table = pl.concat([pl.DataFrame(schema=schema), *(part for part in parts if len(part))])
-    return table.sort("frame_id", "runway")
+        for icao, strip, rows in seen:
+            part = _label_strip(group, cameras, db.airport(icao), strip, rows, db, spec, terrain)
+            own = icao == airport.icao
+            parts.append(part if own else part.filter(pl.col("visible_fraction") > 0))
+    return pl.concat([part for part in parts if len(part)] or parts[:1]).sort("frame_id", "airport", "runway")
+
+
+@dataclass(frozen=True, slots=True)
+class Cameras:
+    """Poses of frames that share airport, camera and earth model, with where they stand and look."""
+
+    poses: Poses
+    rotation: Array  # (n, 3, 3) cam_from_ecef
+    origin: Array  # (n, 3) ECEF, metres
+
+    @classmethod
+    def of(cls, frames: pl.DataFrame) -> Cameras:
+        """Cameras of a group of frames."""
+        poses = Poses.from_frames(frames)
+        return cls(poses, *cam_from_ecef(poses))
 
 
 def _label_strip(
     frames: pl.DataFrame,
+    cameras: Cameras,
     airport: Airport,
     strip: Runway,
+    chosen: NDArray[np.int64],
     db: RunwayDatabase,
     spec: OddSpec,
     terrain: Terrain | None,
 ) -> pl.DataFrame:
-    """Label rows of one strip in frames that share airport, camera and earth model."""
-    poses, camera = Poses.from_frames(frames), camera_of(frames)
+    """Label rows of one strip in the chosen frames of a group."""
+    poses, camera = cameras.poses, camera_of(frames)
     ends = [
         end if end.earth == poses.earth else replace(end, earth=poses.earth)
         for end in (strip, airport.runway(strip.reciprocal))
     ]
-    rotation, origin = cam_from_ecef(poses)
-    facing = facing_end(poses.yaw_deg, ends[0].heading_deg, ends[1].heading_deg)
+    facing = facing_end(poses.yaw_deg[chosen], ends[0].heading_deg, ends[1].heading_deg)
     parts = []
     for side, end in enumerate(ends):
-        rows = np.flatnonzero(facing == side)
+        rows = chosen[facing == side]
         # each end by its own corners: some sources give one corner two altitudes, one per direction
-        offsets = end.corners_ecef() - origin[rows, None, :]
-        corners_cam = np.einsum("nij,nkj->nki", rotation[rows], offsets)
+        offsets = end.corners_ecef() - cameras.origin[rows, None, :]
+        corners_cam = np.einsum("nij,nkj->nki", cameras.rotation[rows], offsets)
         ahead = (corners_cam[..., 2] >= NEAR_PLANE_M).any(axis=1)
         rows = rows[ahead]
         if len(rows):
             view = view_runway(corners_cam[ahead], camera)
             part = _rows(frames[rows], end, poses[rows], view, db, spec)
             if terrain is not None:
-                hidden = hidden_fraction(end, poses[rows], terrain)
-                part = part.with_columns(pl.Series("hidden_fraction", hidden))
+                hidden = hidden_points(end, poses[rows], terrain)
+                part = _behind_land(part, hidden_in_picture(hidden, corners_cam[ahead], camera))
             parts.append(part)
     return pl.concat(parts) if parts else pl.DataFrame(schema=dict(LABELS))
+
+
+def _behind_land(labels: pl.DataFrame, hidden: Array) -> pl.DataFrame:
+    """Labels of which land hides a share (n,)."""
+    share = pl.Series("hidden_fraction", hidden, dtype=pl.Float64)
+    mostly = share > MOST_HIDDEN
+    return labels.with_columns(
+        share,
+        visible_fraction=labels["visible_fraction"] * (1.0 - share),
+        verdict=pl.when(mostly).then(pl.lit(OUT_OF_ODD)).otherwise(pl.col("verdict")),
+    )
 
 
 def facing_end(yaw_deg: Array, heading_a_deg: float, heading_b_deg: float) -> NDArray[np.int64]:
@@ -175,6 +132,8 @@ def _rows(
     frames: pl.DataFrame, end: Runway, poses: Poses, view: View, db: RunwayDatabase, spec: OddSpec
 ) -> pl.DataFrame:
     n = len(frames)
+    # frames may spell their airport in their own way
+    own = frames["airport"].str.strip_chars().str.to_uppercase() == end.airport
     approaches = approach_of(end, poses, spec.lateral_apex_m, spec.vertical_apex_m)
     visible = view.counts > 0
     behind = np.isnan(view.corners_px).any(axis=(1, 2))
@@ -186,9 +145,9 @@ def _rows(
     columns: dict[str, Any] = {
         "frame_id": frames["frame_id"],
         "image": frames.select("images/" + pl.col("frame_id") + ".jpg").to_series(),
-        "airport": frames["airport"],
+        "airport": pl.select(pl.when(own).then(frames["airport"]).otherwise(pl.lit(end.airport))).to_series(),
         "runway": pl.repeat(end.ident, n, dtype=pl.String, eager=True),
-        "is_target": frames["runway"].is_in(same_strip(frames["runway"], end)),
+        "is_target": own & frames["runway"].is_in(same_strip(frames["runway"], end)),
     }
     for k, corner in enumerate(CORNERS):
         columns[f"x_{corner}_px"] = view.corners_px[:, k, 0]
@@ -234,48 +193,3 @@ def same_strip(idents: pl.Series, end: Runway) -> list[str]:
     return [
         ident for ident in idents.unique().to_list() if normalise_ident(ident) in (end.ident, end.reciprocal)
     ]
-
-
-def check_frames(frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec) -> None:
-    """Raise DataError with one line per frame that cannot be labelled: every fault of the table at once."""
-    faults = verdict_faults(frames, spec)
-    idents = frames["frame_id"]
-    for frame_id in idents.filter(idents.is_duplicated()).unique(maintain_order=True):
-        faults.append(f"frame {frame_id}: appears more than once; frame_id must be unique")
-    for name in _NUMBERS:
-        values = frames[name].to_numpy()
-        for row in np.flatnonzero(~np.isfinite(values)):
-            faults.append(
-                f"row {row + 1}, frame {idents[int(row)]}: {name} is {values[row]}; expected a number"
-            )
-    finite = pl.col("lat_deg").is_finite() & pl.col("lon_deg").is_finite()
-    poor = frames.filter(finite & ((pl.col("lat_deg").abs() > 90) | (pl.col("lon_deg").abs() > 360)))
-    for name, lat, lon in poor.select("frame_id", "lat_deg", "lon_deg").iter_rows():
-        faults.append(f"frame {name}: position {lat}, {lon} is not a latitude and longitude in degrees")
-    if db.altitude_datum:
-        for datum in frames["altitude_datum"].unique(maintain_order=True):
-            if datum != db.altitude_datum:
-                faults.append(
-                    f"altitude datum of the frames is {datum!r}, of the runway database {db.name} "
-                    f"{db.altitude_datum!r}; convert one of them, heights are never mixed"
-                )
-    for icao in frames["airport"].unique(maintain_order=True):
-        rows = frames.filter(pl.col("airport") == icao)
-        try:
-            airport = db.airport(icao)
-            for ident in rows["runway"].unique(maintain_order=True):
-                airport.runway(ident)
-        except AirportError as error:
-            faults.append(f"frame {rows['frame_id'][0]} and {len(rows) - 1} more: {error}")
-            continue
-        if not airport.runways:
-            faults.append(f"frame {rows['frame_id'][0]}: airport {icao} has no runways in {db.name}")
-            continue
-        floor_m = min(corner[2] for runway in airport.runways for corner in runway.corners)
-        for name, alt in rows.filter(pl.col("alt_m") < floor_m).select("frame_id", "alt_m").iter_rows():
-            faults.append(
-                f"frame {name}: altitude {alt:.1f} m is under ground, the lowest runway corner of {icao} is "
-                f"at {floor_m:.1f} m; check the unit and the altitude datum"
-            )
-    if faults:
-        raise DataError("\n".join(faults))

@@ -16,6 +16,7 @@ from lard.odd.laws import Law
 from lard.odd.legal import check_legal
 from lard.odd.openodd import from_openodd, is_openodd
 from lard.odd.parameters import APPROACH, PARAMETERS, Parameter, resolve
+from lard.odd.shipped import find_spec
 from lard.odd.spec import (
     DEFAULT_CAMERA,
     CameraSpec,
@@ -42,7 +43,10 @@ GROUPS = ("approach", "environment", "runway")
 
 
 def load_spec(path: str | Path) -> OddSpec:
-    """Read and check an ODD spec; SpecError with one line `file:line: field: fault` per fault."""
+    """Read and check an ODD spec, a file or a shipped one by name.
+
+    SpecError with one line `file:line: field: fault` per fault.
+    """
     spec, faults = inspect_spec(path)
     faults.raise_if_any()
     if spec is None:
@@ -52,6 +56,7 @@ def load_spec(path: str | Path) -> OddSpec:
 
 def inspect_spec(path: str | Path) -> tuple[OddSpec | None, Faults]:
     """What can be read of a spec, faulty parts left out, with all faults of its file; see draft_spec."""
+    path = find_spec(path)
     data, faults = load_yaml(path)
     if is_openodd(data):
         data = from_openodd(data, faults, Path(path).stem)

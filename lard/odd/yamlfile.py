@@ -62,7 +62,10 @@ def load_yaml(path: str | Path) -> tuple[dict[str, Any], Faults]:
     """Read a YAML mapping; the faults returned hold the line of each key and any duplicate keys."""
     path = Path(path)
     text = read_text(
-        path, error=SpecError, absent="the shipped specs are in odd_specs/", limit_bytes=YAML_LIMIT_BYTES
+        path,
+        error=SpecError,
+        absent="give the path of a spec, or the name of a shipped one",
+        limit_bytes=YAML_LIMIT_BYTES,
     )
     node = yaml_nodes(text, path, error=SpecError, finite=False)
     faults = Faults(str(path))

@@ -179,6 +179,13 @@ class Dataset:
         return runway_values(self.database, self.named_runways, spec)
 
     @cached_property
+    def airport_of(self) -> Mapping[str, str]:
+        """The airport that each frame approaches, where it is stated."""
+        if self.frames is None:
+            return {}
+        return dict(self.frames.select("frame_id", "airport").drop_nulls().iter_rows())
+
+    @cached_property
     def label_geometry(self) -> LabelGeometry:
         """Pose, camera and runway of each label row whose frame and runway are known."""
         assert self.labels is not None and self.frames is not None and self.database is not None

@@ -16,9 +16,12 @@ ANGLES = ("lateral_deg", "vertical_deg", "yaw_offset_deg")
 
 
 def label_name(data: Dataset, row: int) -> str:
-    """How findings name a label: frame and runway."""
+    """How findings name a label: frame and runway, with its airport where that is not the frame's."""
     assert data.labels is not None
     frame_id, runway = data.labels["frame_id"][row], data.labels["runway"][row]
+    airport = data.labels["airport"][row]
+    if runway and airport and data.airport_of.get(frame_id, airport) != airport:
+        return f"{frame_id}:{airport}/{runway}"
     return f"{frame_id}:{runway}" if runway else str(frame_id)
 
 

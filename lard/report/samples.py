@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from lard.quality import Dataset, Offence, Run
+from lard.quality.checks_coverage import label_name
 from lard.quality.dataset import BOX
 from lard.quality.model import FAIL
 from lard.quality.outputs import finite
@@ -47,16 +48,15 @@ def _hardest(data: Dataset) -> list[tuple[str, str]]:
 
     labels = required_labels(data)
     side = pl.min_horizontal(pl.col("x_max_px") - pl.col("x_min_px"), pl.col("y_max_px") - pl.col("y_min_px"))
-    found = []
-    for row in (
-        labels.with_columns(side=side).sort("side", "frame_id", "runway").head(4).iter_rows(named=True)
-    ):
-        found.append((f"{row['frame_id']}:{row['runway']}", f"among the smallest, {row['side']:.1f} px"))
+    found, order = [], ("frame_id", "airport", "runway")
+    for row in labels.with_columns(side=side).sort("side", *order).head(4).iter_rows(named=True):
+        found.append((label_name(data, row["row"]), f"among the smallest, {row['side']:.1f} px"))
     if "polygon" in data.parts:
-        cut = labels.filter(pl.col("visible_fraction") < 1).sort("visible_fraction", "frame_id", "runway")
+        cut = labels.filter(pl.col("visible_fraction") < 1).sort("visible_fraction", *order)
         for row in cut.head(3).iter_rows(named=True):
-            name = f"{row['frame_id']}:{row['runway']}"
-            found.append((name, f"most cut off, {row['visible_fraction']:.0%} visible"))
+            found.append(
+                (label_name(data, row["row"]), f"most cut off, {row['visible_fraction']:.0%} visible")
+            )
     if data.frames is not None and "pose" in data.parts:
         for column, what in (("roll_deg", "roll"), ("pitch_deg", "pitch")):
             rows = data.frames.drop_nulls([column]).sort(
@@ -74,9 +74,10 @@ def _sample(data: Dataset, subject: str, why: str, offence: Offence | None) -> d
     frame_id, _, runway = subject.partition(":")
     outlines, focus = [], None
     if data.labels is not None:
-        rows = data.labels.filter(pl.col("frame_id") == frame_id)
+        rows = data.labels.with_row_index("row").filter(pl.col("frame_id") == frame_id)
         for row in rows.iter_rows(named=True):
-            named = row["runway"] == runway or (not runway and bool(row["is_target"]))
+            is_it = bool(runway) and subject == label_name(data, int(row["row"]))
+            named = is_it or (not runway and bool(row["is_target"]))
             polygon = row["polygon"]
             box = [row[name] for name in BOX]
             if polygon:

@@ -28,6 +28,7 @@ from lard.scenario.formats_model import (
     utc_of,
 )
 from lard.scenario.formats_yaml import read_yaml_scenario, write_yaml_scenario
+from lard.scenario.sampler import origin
 from lard.tables import FRAMES, check_schema, read_table
 
 LAYOUTS = ("v1", "v2", "esp", "frames")
@@ -119,6 +120,7 @@ def frames_of_scenario(
         "visibility_m": None,
         "time_utc": [moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in utc],
         "seed": 0,
+        **{name: pl.Series(values, dtype=pl.String) for name, values in origin(None, db, len(poses)).items()},
     }
     frames = check_schema(pl.DataFrame(columns), FRAMES, scenario.name)
     keys = frames.select("airport", "runway").unique(maintain_order=True)

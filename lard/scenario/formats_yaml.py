@@ -8,12 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from lard.airports import normalise_ident
 from lard.errors import AirportError, DataError, SpecError
-from lard.odd.yamlfile import load_yaml
+from lard.scenario.formats_events import locate, read_document
 from lard.scenario.formats_model import (
     CLOCK,
     POSE_NUMBERS,
@@ -57,15 +54,10 @@ def read_yaml_scenario(path: str | Path) -> Scenario:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """The document; the slow reader that knows line numbers is used only once something is wrong."""
     try:
-        data = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such scenario file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a readable UTF-8 text file ({error})") from error
-    except YAMLError:
-        _raise(path, [])
+        data, _ = read_document(path)
+    except SpecError as error:
+        raise DataError(str(error)) from error
     if not isinstance(data, dict) or "poses" not in data:
         kind = f"the keys {', '.join(map(str, data))}" if isinstance(data, dict) else type(data).__name__
         raise DataError(f"{path}:1: found {kind}; expected a LARD scenario with image and poses")
@@ -74,7 +66,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _raise(path: Path, found: Found) -> None:
     try:
-        _, faults = load_yaml(path)
+        faults = locate(path)
         for where, message in found:
             faults.add(where, message)
         faults.raise_if_any()

@@ -24,7 +24,7 @@ from lard.scenario.methods import METHODS, design_of, laws_of
 from lard.scenario.selection import Candidates, candidates, weights
 from lard.scenario.splits import assign_splits
 from lard.scenario.sun import time_utc
-from lard.tables import FRAMES, check_schema
+from lard.tables import FRAMES, ORIGIN, check_schema
 
 Array = NDArray[np.float64]
 
@@ -279,9 +279,16 @@ def assemble(
             "altitude_datum": [db.altitude_datum] * n,
             "seed": np.full(n, seed),
             **environment,
+            **origin(spec, db, n),
         }
     )
     return check_schema(table, FRAMES, "frames")
+
+
+def origin(spec: OddSpec | None, db: RunwayDatabase, n: int) -> dict[str, list[str | None]]:
+    """ORIGIN columns of n frames; those of the spec are empty where none was used."""
+    stated = (spec.name, spec.version, spec.sha256) if spec else (None, None, None)
+    return {name: [value] * n for name, value in zip(ORIGIN, (*stated, db.name, db.version), strict=True)}
 
 
 def _identifiers(

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
 from functools import cache
 from hashlib import sha256
@@ -26,8 +26,9 @@ from lard.ground.painted.levels import (
     write_levels,
 )
 from lard.ground.painted.markings import RunwayEnd, marked_like_faa
-from lard.ground.painted.paint import pack
+from lard.ground.painted.paint import Quad, pack
 from lard.ground.painted.regions import palette_for
+from lard.ground.painted.runways import runway_quads
 from lard.ground.painted.scene import build_scene
 from lard.ground.painted.seasons import SEASONS, in_season
 from lard.ground.painted.strip import PAVED, Strip
@@ -38,7 +39,9 @@ Array = NDArray[np.float64]
 GENERATOR = "lard-procedural-2"
 """Name of the generator in manifests; the folder's key also holds a digest of its source."""
 LICENCE = "CC0-1.0"
-ATTRIBUTION = "Procedural ground imagery by lard; runway positions from the shipped runway table"
+ATTRIBUTION = "Procedural ground imagery by lard; runway positions: "
+Neighbours = Sequence[tuple[Airport, Runway]]
+"""Strips of other airports that lie on an airport's ground, each with its airport."""
 
 
 def plane_corners(runway: Runway, lat0_deg: float, lon0_deg: float) -> Array:
@@ -71,10 +74,35 @@ def plane_strip(
     return Strip(corners, end(runway, pads[0]), end(other, pads[1]), runway.surface)
 
 
+def neighbour_quads(neighbours: Neighbours, lat0_deg: float, lon0_deg: float, seed: int) -> list[Quad]:
+    """Runways of other airports with their markings, each from draws of its own."""
+    quads = []
+    for airport, strip in neighbours:
+        far, faa = airport.runway(strip.reciprocal), marked_like_faa(airport)
+        painted = plane_strip(strip, far, lat0_deg, lon0_deg, faa, seed)
+        quads += runway_quads([painted], frame_rng(seed, f"neighbour/{airport.icao}/{strip.ident}"))
+    return quads
+
+
+def attribution(airport: Airport, neighbours: Neighbours) -> str:
+    """Whom the positions of the painted runways are from, as their database says."""
+    runways = [*airport.runways, *(strip for _, strip in neighbours)]
+    sources = {f"{runway.source or 'source unstated'} {runway.date}".strip() for runway in runways}
+    return ATTRIBUTION + "; ".join(sorted(sources))
+
+
 def prepare(
-    airport: Airport, seed: int, gsd_m: float, reaches: tuple[Reach, ...] = REACHES, season: str = SEASONS[0]
+    airport: Airport,
+    seed: int,
+    gsd_m: float,
+    reaches: tuple[Reach, ...] = REACHES,
+    season: str = SEASONS[0],
+    neighbours: Neighbours = (),
 ) -> Ground:
-    """Return everything that is decided before a pixel is painted; raise AirportError without runways."""
+    """Return everything that is decided before a pixel is painted; raise AirportError without runways.
+
+    Runways of neighbours are painted as finely as the ground is where they lie, and decide nothing else.
+    """
     if season not in SEASONS:
         raise AirportError(f"ground season is {season!r}; expected one of {', '.join(SEASONS)}")
     if not airport.runways:
@@ -115,7 +143,7 @@ def prepare(
         lon0,
         plan_levels(strips, gsd_m, reaches),
         setting,
-        pack(roads + scene.quads),
+        pack(roads + neighbour_quads(neighbours, lat0, lon0, seed) + scene.quads),
         ground_seed,
     )
 
@@ -142,12 +170,20 @@ def _source_digest() -> str:
     return sha256(b"\0".join(path.read_bytes() for path in painter_files())).hexdigest()
 
 
-def input_key(airport: Airport, seed: int, gsd_m: float, reaches: tuple[Reach, ...], season: str) -> str:
+def input_key(
+    airport: Airport,
+    seed: int,
+    gsd_m: float,
+    reaches: tuple[Reach, ...],
+    season: str,
+    neighbours: Neighbours = (),
+) -> str:
     """Return a hash of everything the pixels depend on."""
-    runways = [
-        [r.ident, r.reciprocal, r.corners, r.displaced_m, r.surface, r.marking, r.approach_lights]
-        for r in airport.runways
-    ]
+
+    def facts(r: Runway) -> list[Any]:
+        return [r.ident, r.reciprocal, r.corners, r.displaced_m, r.surface, r.marking, r.approach_lights]
+
+    runways = [facts(runway) for runway in airport.runways]
     inputs = [
         GENERATOR,
         _source_digest(),
@@ -161,6 +197,10 @@ def input_key(airport: Airport, seed: int, gsd_m: float, reaches: tuple[Reach, .
         gsd_m,
         [astuple(reach) for reach in reaches],
         season,
+        [
+            [other.icao, other.country, *facts(strip), *facts(other.runway(strip.reciprocal))]
+            for other, strip in neighbours
+        ],
     ]
     return sha256(json.dumps(inputs).encode()).hexdigest()
 
@@ -173,6 +213,7 @@ def build_ground(
     season: str = SEASONS[0],
     reaches: tuple[Reach, ...] | None = None,
     progress: Callable[[int], None] | None = None,
+    neighbours: Neighbours = (),
 ) -> dict[str, Any]:
     """Write an airport's ground folder out_dir/<ICAO> and return its manifest; a fitting folder is kept.
 
@@ -184,12 +225,12 @@ def build_ground(
         raise AirportError(f"ground.gsd_m is {gsd_m}, expected 0.05 to 8 metres; set it in params.yaml")
     reaches = reaches_for(gsd_m) if reaches is None else reaches
     folder = Path(out_dir) / airport.icao
-    key = input_key(airport, seed, gsd_m, reaches, season)
+    key = input_key(airport, seed, gsd_m, reaches, season, neighbours)
     with folder_lock(folder):
         manifest = manifest_holds(folder, key)
         if manifest is None:
             (folder / "manifest.json").unlink(missing_ok=True)
-            ground = prepare(airport, seed, gsd_m, reaches, season)
+            ground = prepare(airport, seed, gsd_m, reaches, season, neighbours)
             levels, objects = write_levels(ground, folder, progress)
             manifest = {
                 "airport": airport.icao,
@@ -202,7 +243,7 @@ def build_ground(
                 "seed": seed,
                 "generator": GENERATOR,
                 "licence": LICENCE,
-                "attribution": ATTRIBUTION,
+                "attribution": attribution(airport, neighbours),
                 "key": key,
             }
             wanted = {tile["file"] for level in levels for tile in level["tiles"]} | {objects["file"]}

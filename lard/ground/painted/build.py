@@ -5,21 +5,38 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lard.airports import Airport
-from lard.ground.painted.airport import build_ground
+from lard.airports import Airport, RunwayDatabase
+from lard.airports.layout import strips_around
+from lard.ground.painted.airport import Neighbours, build_ground
+from lard.ground.painted.levels import REACHES
 from lard.progress import track
 from lard.workers import executor_of, run_bounded
 
+AROUND_M = 2**0.5 * max(reach.margin_m for reach in REACHES) + 10_000.0
+"""How far from an airport its ground can hold a neighbour: to the corners of the coarsest level."""
+
 
 def build_grounds(
-    airports: Sequence[Airport], folder: Path, seed: int, gsd_m: float, season: str, workers: str | int
+    airports: Sequence[Airport],
+    folder: Path,
+    seed: int,
+    gsd_m: float,
+    season: str,
+    workers: str | int,
+    db: RunwayDatabase,
 ) -> list[dict[str, Any]]:
     """Paint what is missing of folder/<ICAO>/ and return the manifests; workers never change a byte.
 
+    Runways of all other airports of the database that lie on the ground are painted too.
     Every airport is finished or not there, so that a killed run goes on where it was.
     """
     executor, width = executor_of(workers)
-    paint = partial(build_ground, out_dir=folder, seed=seed, gsd_m=gsd_m, season=season)
+    paint = partial(_paint, out_dir=folder, seed=seed, gsd_m=gsd_m, season=season)
+    jobs = [(airport, strips_around(db, airport, AROUND_M)) for airport in airports]
     with executor:
-        done = run_bounded(executor, width, paint, airports)
+        done = run_bounded(executor, width, paint, jobs)
         return list(track(done, "ground", len(airports), "airports"))
+
+
+def _paint(job: tuple[Airport, Neighbours], **settings: Any) -> dict[str, Any]:
+    return build_ground(job[0], **settings, neighbours=job[1])

@@ -106,13 +106,16 @@ def metadata_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             unit = "m" if name in DISTANCES else "deg"
             text = f"{name} is stated as {stated[k]:.3f}, the pose says {values[name][k]:.3f} {unit}"
             offences.append(Offence(label_name(data, int(rows[k])), float(gap[k]), text))
-    more, worst_frame, frames = _frame_metadata(data, limits)
+    here, elsewhere = _drawn_here(data)
+    more, worst_frame, frames = _frame_metadata(data, here, limits)
     offences += more
     checked += frames
     if not checked:
         return Outcome(None, "no label or frame with a known runway states approach values")
     worst = max(worst, worst_frame)
     message = f"{checked} values of labels and frames; the largest gap is {worst:.2g} times its tolerance"
+    if elsewhere:
+        message += f"; {elsewhere} frames were drawn on other runways, their drawn values are not judged"
     return Outcome(not offences, message, worst, 1.0, tuple(offences), checked)
 
 
@@ -123,12 +126,25 @@ def _gap(name: str, stated: Array, true: Array) -> Array:
     return np.abs(gap)
 
 
-def _frame_metadata(data: Dataset, limits: Mapping[str, Any]) -> tuple[list[Offence], float, int]:
-    """The drawn approach of each frame against its pose and target runway."""
-    if data.kind != "lard" or "approach" not in data.parts:
-        return [], 0.0, 0  # foreign frames take their approach values from their labels
+def _drawn_here(data: Dataset) -> tuple[pl.DataFrame, int]:
+    """Frames drawn on the database at hand, or on one they do not name, and how many were drawn on others."""
     assert data.frames is not None
     frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
+    keys = ("runway_db", "runway_db_version")
+    if data.database is None or any(name not in frames.columns for name in keys):
+        return frames, 0
+    ours = (data.database.name, data.database.version)
+    same = [pl.col(name).is_null() | (pl.col(name) == value) for name, value in zip(keys, ours, strict=True)]
+    here = frames.filter(pl.all_horizontal(same))
+    return here, len(frames) - len(here)
+
+
+def _frame_metadata(
+    data: Dataset, frames: pl.DataFrame, limits: Mapping[str, Any]
+) -> tuple[list[Offence], float, int]:
+    """The drawn approach of frames against their pose and target runway."""
+    if data.kind != "lard" or "approach" not in data.parts:
+        return [], 0.0, 0  # foreign frames take their approach values from their labels
     view = Dataset(
         root=data.root, kind=data.kind, name=data.name, frames=frames, labels=frames, odd=data.odd,
         database=data.database,

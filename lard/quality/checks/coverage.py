@@ -8,7 +8,11 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
+from lard.labels.occlusion import MOST_HIDDEN
+from lard.odd import OUT_OF_ODD
 from lard.quality.dataset import Dataset
 from lard.quality.domain import bin_index, bins_of
 from lard.quality.frames import kept_rows, zone_rows
@@ -132,16 +136,24 @@ def verdicts_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     context = {name: column[rows] for name, column in data.row_context(data.labels).items()}
     loose, tight = (data.odd.verdicts(values, hair, context) for hair in (slack, -slack))
     offences, judged = [], 0
+    hidden = mostly_hidden(data.labels)
     for k, row in enumerate(rows.tolist()):
         verdict = stated[row]
         if verdict is None or verdict == "UNKNOWN":
             continue
         judged += 1
-        allowed = VERDICTS[loose[k] : tight[k] + 1]
+        allowed = (OUT_OF_ODD,) if hidden[row] else VERDICTS[loose[k] : tight[k] + 1]
         if verdict not in allowed:
             text = f"labelled {verdict}, but the pose is {' or '.join(allowed)}"
             offences.append(Offence(label_name(data, row), None, text))
     return share_outcome("labels carry the verdict of their pose", judged, offences)
+
+
+def mostly_hidden(labels: pl.DataFrame) -> NDArray[np.bool_]:
+    """Labels (n,) that land hides so far that they are outside any domain."""
+    if "hidden_fraction" not in labels.columns:
+        return np.zeros(len(labels), bool)
+    return (labels["hidden_fraction"].fill_null(0.0) > MOST_HIDDEN).to_numpy()
 
 
 @check(

@@ -142,6 +142,8 @@ def visibility_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     expected = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
     for row in np.flatnonzero(known & ~inside):
         fraction[row], expected[row] = _visible(corners[row], full[row])
+    if "hidden_fraction" in data.labels.columns:  # what land hides of the part in the picture
+        fraction *= 1.0 - data.labels["hidden_fraction"].fill_null(0.0).to_numpy()
     gap, box_gap = np.abs(fraction - stated), np.abs(boxes - expected).max(axis=1)
     faults = {
         k: f"visible fraction is {stated[k]}, expected 0 to 1"

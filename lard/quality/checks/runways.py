@@ -126,11 +126,14 @@ def _local(points: Array, corners: Array) -> tuple[Array, Array]:
 
 
 def _against_terrain(data: Dataset, airports: list[Airport], limit: float) -> tuple[list[Offence], int]:
+    assert data.database is not None
     offences, count = [], 0
     for airport in airports:
         for runway in airport.runways:
             corners = np.array(runway.corners, np.float64)
-            heights = terrain_heights(data.terrain, corners[:, 0], corners[:, 1])
+            heights = terrain_heights(
+                data.terrain, corners[:, 0], corners[:, 1], data.database.altitude_datum
+            )
             gap = corners[:, 2] - heights
             count += int(np.isfinite(gap).sum())
             if np.isfinite(gap).any() and np.nanmax(np.abs(gap)) > limit:

@@ -10,6 +10,7 @@ import polars as pl
 
 from lard.quality.dataset import Dataset
 from lard.quality.frames import TESTING, zone_rows
+from lard.quality.labels import label_name
 from lard.quality.model import Offence, Outcome
 from lard.quality.registry import check
 from lard.tables import FRAMES
@@ -97,11 +98,13 @@ def tables_agree(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         if data.kind == "lard":
             offences += _missing_values(frames)
     if labels is not None:
-        keys = labels.select("frame_id", "runway")
+        keys = labels.select("frame_id", "airport", "runway")
         if data.kind == "lard":
-            twice = keys.filter(keys.is_duplicated()).unique().sort("frame_id", "runway")
+            twice = keys.with_row_index("row").filter(keys.is_duplicated())
+            twice = twice.unique(keys.columns, keep="first").sort(keys.columns)
             offences += [
-                Offence(f"{f}:{r}", None, "runway labelled twice in a frame") for f, r in twice.iter_rows()
+                Offence(label_name(data, row), None, "runway labelled twice in a frame")
+                for row in twice["row"]
             ]
     if frames is not None and labels is not None:
         known, used = set(frames["frame_id"].to_list()), set(labels["frame_id"].to_list())

@@ -21,16 +21,19 @@ LIMIT_M = 10.0
 by 3 to 6 m on open, level ground."""
 
 
-def terrain_heights(tiles: Sequence[Path], lat_deg: Array, lon_deg: Array) -> Array:
-    """Heights (n,) in metres, bilinear between posts; NaN where no tile has data.
+def terrain_heights(tiles: Sequence[Path], lat_deg: Array, lon_deg: Array, datum: str) -> Array:
+    """Heights (n,) in metres above a datum, msl or ellipsoidal; bilinear, NaN where no tile has data.
 
-    Tiles are whatever load_dem opens; an earlier one goes before a later one.
+    Tiles are whatever load_dem opens; an earlier one goes before a later one. One in another datum is
+    converted by the geoid it names, or refused.
     """
     heights = np.full(len(lat_deg), np.nan)
     for path in tiles:
         left = np.isnan(heights)
         if left.any():
-            heights[left] = load_dem(path).heights(np.asarray(lat_deg)[left], np.asarray(lon_deg)[left])
+            heights[left] = load_dem(path, datum).heights(
+                np.asarray(lat_deg)[left], np.asarray(lon_deg)[left]
+            )
     return heights
 
 

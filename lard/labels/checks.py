@@ -1,0 +1,58 @@
+"""What a frames table must be before it is labelled."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from lard.airports import RunwayDatabase
+from lard.errors import AirportError, DataError
+from lard.labels.verdict import verdict_faults
+from lard.odd import OddSpec
+
+_NUMBERS = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
+
+
+def check_frames(frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec) -> None:
+    """Raise DataError with one line per frame that cannot be labelled: every fault of the table at once."""
+    faults = verdict_faults(frames, spec)
+    idents = frames["frame_id"]
+    for frame_id in idents.filter(idents.is_duplicated()).unique(maintain_order=True):
+        faults.append(f"frame {frame_id}: appears more than once; frame_id must be unique")
+    for name in _NUMBERS:
+        values = frames[name].to_numpy()
+        for row in np.flatnonzero(~np.isfinite(values)):
+            faults.append(
+                f"row {row + 1}, frame {idents[int(row)]}: {name} is {values[row]}; expected a number"
+            )
+    finite = pl.col("lat_deg").is_finite() & pl.col("lon_deg").is_finite()
+    poor = frames.filter(finite & ((pl.col("lat_deg").abs() > 90) | (pl.col("lon_deg").abs() > 360)))
+    for name, lat, lon in poor.select("frame_id", "lat_deg", "lon_deg").iter_rows():
+        faults.append(f"frame {name}: position {lat}, {lon} is not a latitude and longitude in degrees")
+    if db.altitude_datum:
+        for datum in frames["altitude_datum"].unique(maintain_order=True):
+            if datum != db.altitude_datum:
+                faults.append(
+                    f"altitude datum of the frames is {datum!r}, of the runway database {db.name} "
+                    f"{db.altitude_datum!r}; convert one of them, heights are never mixed"
+                )
+    for icao in frames["airport"].unique(maintain_order=True):
+        rows = frames.filter(pl.col("airport") == icao)
+        try:
+            airport = db.airport(icao)
+            for ident in rows["runway"].unique(maintain_order=True):
+                airport.runway(ident)
+        except AirportError as error:
+            faults.append(f"frame {rows['frame_id'][0]} and {len(rows) - 1} more: {error}")
+            continue
+        if not airport.runways:
+            faults.append(f"frame {rows['frame_id'][0]}: airport {icao} has no runways in {db.name}")
+            continue
+        floor_m = min(corner[2] for runway in airport.runways for corner in runway.corners)
+        for name, alt in rows.filter(pl.col("alt_m") < floor_m).select("frame_id", "alt_m").iter_rows():
+            faults.append(
+                f"frame {name}: altitude {alt:.1f} m is under ground, the lowest runway corner of {icao} is "
+                f"at {floor_m:.1f} m; check the unit and the altitude datum"
+            )
+    if faults:
+        raise DataError("\n".join(faults))

@@ -1,0 +1,64 @@
+"""By which spec and runways a frames table is labelled: those it names, unless others are asked for."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from lard.airports import RunwayDatabase
+from lard.airports.files import SHIPPED, open_database
+from lard.errors import DataError
+from lard.odd import OddSpec, load_spec
+from lard.odd.shipped import shipped_by_content
+from lard.tables import ORIGIN
+
+DEFAULT_SPEC = "lard_v2"
+"""What judges frames that name no spec: scenarios of others, tables of older versions."""
+
+
+def named(frames: pl.DataFrame, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Distinct values of ORIGIN columns that frames state."""
+    if any(name not in frames.columns for name in columns):
+        return []
+    stated = frames.select(pl.col(name).cast(ORIGIN[name]) for name in columns)
+    return stated.drop_nulls().unique().sort(columns).rows()
+
+
+def judging_spec(frames: pl.DataFrame, asked: str | None = None) -> tuple[OddSpec, str, str]:
+    """The spec to judge frames by, its name or path, and a note for the user ("" when nothing is odd).
+
+    Without one asked for it is the spec whose content the frames name; DataError when that is not shipped.
+    """
+    specs = named(frames, ("odd", "odd_version", "odd_sha256"))
+    drawn = ", ".join(f"{name} {version} (sha256 {sha[:12]})" for name, version, sha in specs)
+    if asked:
+        spec = load_spec(asked)
+        other = any(sha != spec.sha256 for _, _, sha in specs)
+        note = f"judged by {spec.name} {spec.version} as asked; the frames were drawn from {drawn}"
+        return spec, asked, note if other else ""
+    if len(specs) > 1:
+        raise DataError(
+            f"frames were drawn from {len(specs)} specs, {drawn}; say with --odd which one judges"
+        )
+    if not specs:
+        note = f"the frames name no spec; judged by {DEFAULT_SPEC}, another one with --odd"
+        return load_spec(DEFAULT_SPEC), DEFAULT_SPEC, note
+    path = shipped_by_content(specs[0][2])
+    if path is None:
+        raise DataError(f"frames were drawn from {drawn}, which is not shipped; give its file with --odd")
+    return load_spec(path), path.stem, ""
+
+
+def labelling_database(frames: pl.DataFrame, asked: str | None = None) -> tuple[RunwayDatabase, str]:
+    """The runways to label frames by, and a note for the user; the shipped ones only if frames were drawn on
+    them or say nothing, another database must be asked for."""
+    database = open_database(asked or SHIPPED)
+    bases = named(frames, ("runway_db", "runway_db_version"))
+    others = [" ".join(base) for base in bases if base != (database.name, database.version)]
+    ours = f"{database.name} {database.version}"
+    if others and not asked:
+        raise DataError(
+            f"frames were drawn on the runways {', '.join(others)}, not on the shipped {ours}; name theirs "
+            f"with --runways, or --runways {SHIPPED} to label by the shipped ones all the same"
+        )
+    note = f"labelled by {ours} as asked; the frames were drawn on {', '.join(others)}" if others else ""
+    return database, note
