@@ -11,8 +11,6 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 from labels_support import database, frames_of
-from lard.quality.checks_coverage import verdicts_true
-from lard.quality.checks_images import visibility_true
 from shapely.geometry import Polygon, box
 from terrain_land import write_land
 from test_terrain_dem import geoid_grid
@@ -26,6 +24,8 @@ from lard.labels import label_frames
 from lard.labels.occlusion import MOST_HIDDEN, hidden_in_picture, surface_points
 from lard.odd import OddSpec, load_spec
 from lard.quality import Odd, load_dataset
+from lard.quality.checks.coverage import verdicts_true
+from lard.quality.checks.images import visibility_true
 from lard.tables import FRAMES, LABELS, read_table, write_table
 
 DB = database()

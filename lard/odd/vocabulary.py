@@ -23,9 +23,8 @@ UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
 COUNTRIES = tuple(_CODES.split())
 """ISO 3166-1 alpha-2, and XK as airport tables write Kosovo."""
 
-_MARKINGS = ("precision", "nonprecision", "non-precision", "basic", "visual", "none", "unknown")
-_WORDS = {"surface": SURFACES, "country": COUNTRIES, "marking": _MARKINGS}
-_CLOSED = ("surface", "country")  # other markings than the known ones may be read from a table
+_WORDS = {"surface": SURFACES, "country": COUNTRIES}
+_CLOSED = ("surface", "country")
 
 
 def known_words(name: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from lard.quality import Dataset, Offence, Run
-from lard.quality.checks_coverage import label_name
+from lard.quality.checks.coverage import label_name
 from lard.quality.dataset import BOX
 from lard.quality.model import FAIL
 from lard.quality.outputs import finite
