@@ -245,6 +245,13 @@ def _(data: Dataset) -> None:
     data.frames = _frames(data).with_columns(airport=airport)
 
 
+@defect("R06", "visibility crowded at its lower end")
+def _(data: Dataset) -> None:
+    low, high = 15_000.0, 60_000.0
+    share = (pl.col("visibility_m").log() - float(np.log(low))) / float(np.log(high / low))
+    data.frames = _frames(data).with_columns(visibility_m=low * (high / low) ** share.pow(3.0))
+
+
 @defect("R04", "only the target is labelled")
 def _(data: Dataset) -> None:
     data.labels = _labels(data).filter("is_target")

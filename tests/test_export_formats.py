@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from pycocotools.cocoeval import COCOeval
 from lard.cli import main
 from lard.errors import DataError
 from lard.export.common import open_dataset, staged_folder
+from lard.export.lard_folder import type_of_pictures
 from lard.intake.lard_csv import read_lard_csv
 from lard.intake.lard_tables import labels_of_lard
 from lard.labels import label_frames
@@ -160,6 +162,26 @@ def test_yolo_reads_back(folder: Path, tmp_path: Path, task: str) -> None:
     assert total == len(seen(folder))
     if task == "pose":
         assert config["kpt_shape"] == [4, 3] and config["flip_idx"] == [1, 0, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"), [("flightgear", "flight_simulator"), ("xplane", "xplane"), ("ortho", "ortho")]
+)
+def test_the_type_of_a_lard_table_is_that_of_its_pictures(
+    folder: Path, tmp_path: Path, source: str, kind: str
+) -> None:
+    dataset = open_dataset(folder)
+    frames = dataset.frames["frame_id"].to_list()
+    manifest = pl.DataFrame({"frame_id": frames, "source": source})
+    found = type_of_pictures(replace(dataset, manifest=manifest))
+    assert found == kind
+    mixed = manifest.with_columns(
+        source=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("a")).otherwise("source")
+    )
+    with pytest.raises(DataError, match=r"pictures of 2 sources .*state it with --type"):
+        type_of_pictures(replace(dataset, manifest=mixed))
+    with pytest.raises(DataError, match="no such file"):
+        type_of_pictures(replace(dataset, manifest=None))
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])

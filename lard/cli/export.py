@@ -77,7 +77,9 @@ def yolo(dataset: Path, out: Path, task: str, verdict: tuple[str, ...]) -> None:
 @_DATASET
 @_OUT
 @click.option("--version", default="v2", show_default=True, type=click.Choice(("v1", "v2")))
-@click.option("--type", "image_type", default="flight_simulator", show_default=True, help="Column `type`.")
+@click.option(
+    "--type", "image_type", default="", help="Column `type`. Default: by the source that the manifest names."
+)
 @click.option(
     "--timezone", default="solar", show_default=True, help="Zone of the local times: solar, UTC or a name."
 )

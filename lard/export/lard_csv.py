@@ -59,7 +59,7 @@ def lard_table(
     corners = (np.trunc(corners) if version == "v2" else np.floor(corners)).astype(np.int64)
     columns: dict[str, Any] = {
         "uuid": rows["pose_id"],
-        "image": rows["image"],
+        "image": pl.select(_picture_names(rows, version)).to_series(),
         "height": size_px[1],
         "width": size_px[0],
         "type": image_type,
@@ -96,6 +96,15 @@ def lard_table(
     columns |= {name: read[:, k] for k, name in enumerate(pixel_columns(LETTERS))}
     table = pl.DataFrame(columns).select(V1_COLUMNS)
     return table.with_columns(pl.col(METRICS).round(2)), len(labels) - len(whole)
+
+
+def _picture_names(rows: pl.DataFrame, version: str) -> pl.Expr:
+    """Paths of the pictures; V1 has no uuid, so a row without a picture is named as its footage will be."""
+    image = pl.lit(rows["image"])
+    if version != "v1":
+        return image
+    later = pl.lit(rows["frame_id"])
+    return pl.when(image.fill_null("") == "").then("footage/" + later + ".jpeg").otherwise(image)
 
 
 def _corner_columns() -> list[str]:

@@ -17,16 +17,46 @@ _NEEDED = (
 )  # fmt: skip
 
 
+TYPES = {
+    "flightgear": "flight_simulator",
+    "msfs": "flight_simulator",
+    "xplane": "xplane",
+    "ges": "earth_studio",
+    "earth_studio": "earth_studio",
+    "real": "real",
+}
+"""LARD's column `type` by the source a manifest names; other sources are called by their own name."""
+
+
+def type_of_pictures(dataset: LabelledFolder) -> str:
+    """What LARD's column `type` says of a dataset's pictures, by the source that its manifest names."""
+    if dataset.manifest is None:
+        raise DataError(
+            f"{dataset.folder / 'manifest.parquet'}: no such file: nothing says where the pictures are from; "
+            "state it with --type"
+        )
+    sources = sorted(set(dataset.manifest["source"]))
+    if len(sources) != 1:
+        raise DataError(
+            f"{dataset.folder}: pictures of {len(sources)} sources ({', '.join(sources)}); LARD's table has "
+            "one type here, state it with --type"
+        )
+    return TYPES.get(sources[0].lower(), sources[0])
+
+
 def write_lard_folder(
     dataset: LabelledFolder,
     out: str | Path,
     version: str,
     *,
-    image_type: str,
+    image_type: str = "",
     timezone: str = "solar",
     lateral_apex_m: float = 0.0,
 ) -> tuple[int, int]:
-    """Write images/ and dataset.csv; return its number of rows and of labels it cannot hold."""
+    """Write images/ and dataset.csv; return its number of rows and of labels it cannot hold.
+
+    Without an `image_type` the column `type` follows from the manifest's source.
+    """
     if dataset.frames.select("width_px", "height_px").n_unique() > 1:
         raise DataError(f"{dataset.folder}: pictures of several sizes; export each size by itself")
     known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NEEDED)
@@ -44,7 +74,7 @@ def write_lard_folder(
         size,
         version,
         frame_ids=dataset.frames["frame_id"].to_list(),
-        image_type=image_type,
+        image_type=image_type or type_of_pictures(dataset),
         scenario_name=scenario.name,
         lateral_apex_m=lateral_apex_m,
     )

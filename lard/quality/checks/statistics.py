@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
+from lard.odd.realised import realised
 from lard.quality.dataset import Dataset
 from lard.quality.frames import zone_rows
 from lard.quality.model import Offence, Outcome
@@ -214,3 +215,42 @@ def negatives(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     )
     message = f"{share:.2%} of the frames show no runway, {declared:.2%} declared"
     return Outcome(passed, message, gap, tolerance, offences, len(all_frames))
+
+
+@check(
+    "DQR-R06",
+    "Environment and zones are as often as declared",
+    severity="warning",
+    rationale="Conditional rules and dropped frames change how often rain, night or a zone occurs, unseen.",
+    objective="representativeness",
+    thresholds={"max_gap": 0.1},
+    needs=("frames", "odd"),
+)
+def laws_realised(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Largest gap between the declared and the counted distribution of each environment parameter and zone.
+
+    Unlike R01 it asks for the law as declared, not as rules leave it: what rules take is named with them.
+    """
+    assert data.frames is not None and data.odd is not None
+    if data.odd.spec is None:
+        return Outcome(None, "the ODD is not a spec that declares laws")
+    frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
+    judged = {"zone", *data.odd.spec.environment}
+    found = [one for one in realised(data.odd.spec, frames) if one.parameter in judged and one.frames]
+    limit, offences = float(limits["max_gap"]), []
+    for one in found:
+        # the 1 % point of Kolmogorov's statistic: less is chance in a small set
+        if one.gap > max(limit, 1.63 / np.sqrt(one.frames)):
+            rules = f"; rules that look at it: {', '.join(one.rules)}" if one.rules else ""
+            text = f"declared {one.declared}, the frames have {one.realised}{rules}"
+            offences.append(Offence(one.parameter, one.gap, text))
+    if not found:
+        return Outcome(
+            None, "the spec declares no environment and one zone, or the frames have no such columns"
+        )
+    worst = max(one.gap for one in found)
+    table = {
+        one.parameter: {"declared": one.declared, "realised": one.realised, "gap": one.gap} for one in found
+    }
+    message = f"largest gap of {len(found)} declared laws is {worst:.3f}"
+    return Outcome(not offences, message, worst, limit, tuple(offences), len(found), {"laws": table})
