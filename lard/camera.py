@@ -6,6 +6,7 @@ pixel centres at +0.5, so the principal point of a symmetric camera is (width / 
 Radial distortion moves a point at radius r from the axis, at depth 1, to r (1 + k1 r^2 + k2 r^4 + k3 r^6).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -19,6 +20,8 @@ from lard.geodesy import ecef_from_geodetic, ned_from_ecef
 Array = NDArray[np.float64]
 
 DISTORTION = ("k1", "k2", "k3")
+_STRONGEST = 1e15
+"""Size of a coefficient beyond which its multiples may overflow; far beyond every lens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,11 @@ class Camera:
             raise DataError(f"camera size is {self.width_px} x {self.height_px} px; both must be positive")
         if not (self.fx_px > 0 and self.fy_px > 0 and np.isfinite([self.cx_px, self.cy_px]).all()):
             raise DataError(f"camera focal lengths {self.fx_px}, {self.fy_px} px must be positive and finite")
-        if not np.isfinite([self.k1, self.k2, self.k3]).all():
-            raise DataError(f"camera k1, k2, k3 are {self.k1}, {self.k2}, {self.k3}; expected finite numbers")
+        if not (np.abs([self.k1, self.k2, self.k3]) <= _STRONGEST).all():
+            raise DataError(
+                f"camera k1, k2, k3 are {self.k1}, {self.k2}, {self.k3}; "
+                f"expected numbers from -{_STRONGEST:g} to {_STRONGEST:g}"
+            )
         fold = self.fold_radius
         if np.isfinite(fold) and self.corner_radius >= distorted_radius(np.array(fold), self):
             raise DataError(
@@ -144,8 +150,12 @@ def camera_of(frames: pl.DataFrame) -> Camera:
     cameras = frames.select(camera_columns(frames)).unique()
     if len(cameras) != 1:
         raise DataError(f"frames hold {len(cameras)} different cameras; expected one, split the table first")
-    row = cameras.row(0, named=True)
-    return Camera(**{name: value for name, value in row.items() if value is not None})
+    return camera_of_row(cameras.row(0, named=True))
+
+
+def camera_of_row(row: Mapping[str, Any]) -> Camera:
+    """The camera of one row of a frames table; an empty or missing coefficient of the distortion is 0."""
+    return Camera(**{f.name: row[f.name] for f in fields(Camera) if row.get(f.name) is not None})
 
 
 def intrinsics(camera: Camera) -> dict[str, Any]:

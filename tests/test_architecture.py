@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -97,6 +98,28 @@ def test_heavy_packages_stay_in_their_rooms(path: Path) -> None:
         owners = OWNED.get(dotted.split(".")[0])
         if owners is not None:
             assert relative.startswith(owners), f"{relative}:{line}: {dotted} belongs in {owners}"
+
+
+def test_modules_are_imported_by_name_in_few_places() -> None:
+    """What is imported by a string escapes the tests above: only commands and optional packages are."""
+    hidden = {
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        if "importlib" in (text := path.read_text()) or "__import__" in text
+    }
+    assert hidden == {"lard/cli/__init__.py", "lard/cli/modules.py", "lard/detect/deploy.py"}
+
+
+def test_the_page_lists_the_rooms_in_their_order() -> None:
+    """And every path that the page names is there."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    table = page.split("## Rooms")[1].split("\n## ")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert tuple(name for cell in cells for name in re.findall(r"`([a-z]+)/?`", cell)) == ROOMS
+    for name in re.findall(r"`((?:[a-z_]+/)+[\w.]*)`", page):
+        produced = name == "images/"
+        folders = (ROOT, ROOT / "lard", ROOT / "lard" / "ground")
+        assert produced or any((folder / name).exists() for folder in folders), f"{name}: no such path"
 
 
 def test_help_imports_no_heavy_package() -> None:

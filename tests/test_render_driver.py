@@ -202,6 +202,16 @@ def test_contradictory_frames_are_refused_before_the_work(tmp_path: Path, ground
         render_frames(frames.with_columns(fog_top_m=pl.lit(float("nan"))), ground_root, out, 1, DB)
 
 
+def test_an_empty_coefficient_is_a_lens_that_does_not_bend(tmp_path: Path, ground_root: Path) -> None:
+    """Frames of an ideal and of a bending lens in one table, the ideal one's cells left empty."""
+    frames = frames_table(2)
+    plain = render_frames(frames, ground_root, tmp_path / "plain", 1, DB)
+    lenses = [pl.Series(name, [None, value]) for name, value in (("k1", -0.1), ("k2", 0.02), ("k3", 0.0))]
+    mixed = render_frames(frames.with_columns(lenses), ground_root, tmp_path / "mixed", 1, DB)
+    same = [a == b for a, b in zip(plain["sha256"], mixed["sha256"], strict=True)]
+    assert same == [True, False]
+
+
 def test_far_too_coarse_ground_is_refused_unless_allowed(tmp_path: Path) -> None:
     make_scene(tmp_path / "XTST", AIRPORT, size=(256, 256), gsd_m=64.0, levels=2)
     frames = frames_table(2)

@@ -87,8 +87,10 @@ def test_distortion_is_that_of_opencv() -> None:
 def test_a_lens_that_folds_the_picture_is_refused() -> None:
     with pytest.raises(DataError, match="fold the picture"):
         lens(640, 90, (-0.5, 0.0, 0.0))
-    with pytest.raises(DataError, match="finite"):
-        lens(640, 90, (float("nan"), 0.0, 0.0))
+    for wrong in (float("nan"), float("inf"), 1e308):
+        for sign in (-1, 1):
+            with pytest.raises(DataError, match=r"camera k1, k2, k3 are .*; expected numbers from -1e"):
+                lens(640, 90, (0.0, 0.0, sign * wrong))
 
 
 @pytest.fixture(scope="module")

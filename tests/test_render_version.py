@@ -19,7 +19,8 @@ from terrain_land import dem_of, hills
 
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera, Poses
-from lard.ground.terrain.surface import surface_of
+from lard.ground.objects import Objects
+from lard.ground.terrain.surface import Surface, surface_of
 from lard.render.conditions import Conditions
 from lard.render.renderer import RENDERER_VERSION
 from lard.render.view import Scene, render_view, scene_of
@@ -31,6 +32,8 @@ NIGHT = Conditions(
     sun_elevation_deg=-20.0, rain_mm_h=4.0, cloud_fraction=0.9, cloud_base_m=400.0, shutter_ms=8.0,
     yaw_rate_deg_s=3.0, defocus_px=0.6, vignette_fraction=0.2,
 )  # fmt: skip
+EVENING = Conditions(sun_elevation_deg=12.0, sun_azimuth_deg=150.0, watermark_px=8, exposure_ev=0.3)
+DUSK = Conditions(sun_elevation_deg=-5.0, noise_sigma=2.0, noise_seed=5, lights_fraction=1.0)
 COMPILED, FILTERED = 2e-4, 1e-2
 """Share of the values that may differ by one grey level: pictures of the kernels alone, and of all else."""
 
@@ -38,6 +41,16 @@ COMPILED, FILTERED = 2e-4, 1e-2
 def fields(x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
     value = 100 + 30 * np.sin(x_m / 19.0) * np.sin(y_m / 23.0) + 14 * (np.floor(x_m / 3.0) % 2)
     return np.stack([value, value * 1.1, value * 0.8], -1)
+
+
+def hedges(surface: Surface) -> Objects:
+    """Rows of 10 m across the approach and along the first half kilometre of the runway."""
+    x, y, ahead_x, ahead_y, half, _ = surface.strips[0]
+    size, gsd_m = 500, 2.0
+    frame = np.array([x - ahead_x * half - size * gsd_m / 2, y - ahead_y * half + size * gsd_m / 2, gsd_m])
+    height = np.zeros((size, size), np.uint8)
+    height[:, 20::40] = 40
+    return Objects(height, 0.25, frame)
 
 
 def pictures(folder: Path) -> dict[str, tuple[np.ndarray, float]]:
@@ -52,12 +65,15 @@ def pictures(folder: Path) -> dict[str, tuple[np.ndarray, float]]:
         return render_view(scene, pose, camera, Conditions(**given))  # type: ignore[arg-type]
 
     pose = pose_of(airport.runway("07"), Approaches(900.0, 1.0, 3.0, 1.0, -3.0, 6.0))
+    hedged = replace(plain, objects=hedges(surface))
     return {
         "runway": (view(plain, 900.0, 3.0, CAMERA, noise_sigma=1.5), COMPILED),
         "bent": (view(plain, 300.0, 4.0, BENT), COMPILED),
         "hills": (view(land, 2500.0, 6.0, BENT, sun_elevation_deg=25.0, sun_azimuth_deg=120.0), COMPILED),
         "fog": (view(plain, 900.0, 3.0, CAMERA, fog_top_m=40.0, fog_visibility_m=900.0), COMPILED),
         "night": (render_view(plain, pose, CAMERA, NIGHT), FILTERED),
+        "evening": (render_view(hedged, pose, CAMERA, EVENING), FILTERED),
+        "dusk": (render_view(plain, pose, CAMERA, DUSK), FILTERED),
     }
 
 

@@ -11,8 +11,6 @@ from lard.export.common import LabelledFolder, place_image, staged_folder
 from lard.labels.table import CORNERS
 from lard.tables import write_text
 
-TASKS = ("detect", "segment", "pose")
-
 
 def write_yolo(dataset: LabelledFolder, out: str | Path, task: str, verdicts: tuple[str, ...] = ()) -> int:
     """Write images/, labels/ and data.yaml for a task; return the number of objects.

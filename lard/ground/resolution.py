@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.airports.model import Airport, Runway, RunwayDatabase
-from lard.camera import Camera, Poses, project, to_camera
+from lard.camera import Poses, camera_columns, camera_of_row, project, to_camera
 from lard.errors import SourceError
 from lard.geodesy import ecef_from_geodetic
 from lard.ground.terrain.surface import map_from_geodetic
@@ -139,11 +139,9 @@ def _needed(
     """Rows of one airport's frames; its runway points as ECEF (k, 3), places (k, 3) and idents (k,)."""
     cam = to_camera(ecef, Poses.from_frames(frames))  # (n, k, 3)
     rows = []
-    cameras = frames.select(
-        [name for name in Camera.__dataclass_fields__ if name in frames.columns]
-    ).to_dicts()
+    cameras = frames.select(camera_columns(frames)).to_dicts()
     for index, (frame_id, values) in enumerate(zip(frames["frame_id"], cameras, strict=True)):
-        camera = Camera(**values)
+        camera = camera_of_row(values)
         pixels, depth = project(cam[index], camera), cam[index, :, 2]
         seen = (depth > _NEAREST_M) & (pixels[:, 0] >= 0) & (pixels[:, 0] < camera.width_px)
         seen &= (pixels[:, 1] >= 0) & (pixels[:, 1] < camera.height_px)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
@@ -25,8 +24,3 @@ def polygon_rle(polygon: list[float], width_px: int, height_px: int) -> dict[str
 def rle_mask(rle: dict[str, Any]) -> NDArray[np.bool_]:
     """Mask (height, width) of a run-length encoding."""
     return coco_mask.decode({"size": rle["size"], "counts": rle["counts"].encode("ascii")}).astype(bool)
-
-
-def label_masks(labels: pl.DataFrame, width_px: int, height_px: int) -> list[dict[str, Any]]:
-    """Run-length encodings of a labels table, one per row, empty masks included."""
-    return [polygon_rle(polygon, width_px, height_px) for polygon in labels["polygon"].to_list()]

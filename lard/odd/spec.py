@@ -21,7 +21,6 @@ Array = NDArray[np.float64]
 Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 Text = Annotated[str, Field(strict=True, min_length=1)]
 
-LEVELS = ("nominal", "in", "extended")
 DEFAULT_CAMERA = {"width_px": 1024, "height_px": 1024, "fov_x_deg": 60.0}
 
 

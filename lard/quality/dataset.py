@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.airports import RunwayDatabase
+from lard.camera import DISTORTION
 from lard.errors import AirportError
 from lard.quality.domain import Domain, domains, frame_faults, row_context, runway_values
 from lard.quality.measures.pictures import measure_all
@@ -23,7 +24,6 @@ Array = NDArray[np.float64]
 
 POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
 CAMERA = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
-DISTORTION = ("k1", "k2", "k3")
 CORNERS = ("x_tl_px", "y_tl_px", "x_tr_px", "y_tr_px", "x_br_px", "y_br_px", "x_bl_px", "y_bl_px")
 BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
 PARTS = {

@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lard.camera import DISTORTION
 from lard.progress import track
-from lard.quality.dataset import CAMERA, DISTORTION, POSE, Dataset, with_distortion
+from lard.quality.dataset import CAMERA, POSE, Dataset, with_distortion
 from lard.quality.measures import geometry
 from lard.quality.odd import Zone
 

@@ -9,7 +9,7 @@ import polars as pl
 from PIL import Image
 
 from lard.airports.model import Airport
-from lard.camera import Camera, Poses
+from lard.camera import Poses, camera_of_row
 from lard.errors import DataError, LardError
 from lard.ground.terrain.dem import load_dem
 from lard.render.conditions import Conditions
@@ -71,7 +71,7 @@ def render_task(task: Task) -> list[tuple[str, str]]:
 def _jpeg(task: Task, row: dict[str, Any]) -> bytes:
     """A frame's picture."""
     scene = _scene_of(task, row["earth_model"])
-    camera = Camera(**{name: row[name] for name in Camera.__dataclass_fields__ if row.get(name) is not None})
+    camera = camera_of_row(row)
     conditions = Conditions.of_frame(row)
     pose = Poses.from_frames(pl.DataFrame([row]))
     image = render_view(scene, pose, camera, conditions, task.settings.quality)

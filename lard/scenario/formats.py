@@ -31,7 +31,6 @@ from lard.scenario.formats_yaml import read_yaml_scenario, write_yaml_scenario
 from lard.scenario.sampler import origin
 from lard.tables import FRAMES, check_schema, read_table
 
-LAYOUTS = ("v1", "v2", "esp", "frames")
 SPLITS = ("train", "val", "test")
 
 _HELD = (

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.quality.dataset import CAMERA, DISTORTION, Dataset, posed, sources_of
+from lard.camera import DISTORTION
+from lard.quality.dataset import CAMERA, Dataset, posed, sources_of
 from lard.quality.frames import daylit, every, far_sighted, grey_of, horizons, parallel
 from lard.quality.labels import label_corners, label_name
 from lard.quality.measures import geometry
