@@ -88,10 +88,7 @@ def _rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
         straight = image.convert("RGBA")
         below = Image.new("RGBA", image.size, (*CLEAR, 255))
         return np.asarray(Image.alpha_composite(below, straight).convert("RGB"))
-    try:
-        return np.asarray(image.convert("RGB"))
-    except ValueError as error:
-        raise DataError(f"{name}: mode {image.mode} cannot become RGB; save it as RGB") from error
+    return np.asarray(image.convert("RGB"))
 
 
 def _grey(values: NDArray[np.generic], mode: str, name: str) -> NDArray[np.uint8]:

@@ -36,7 +36,11 @@ class Video:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         # FFmpeg alone: other backends take a % in a name for a sequence of pictures
-        self._capture = cv2.VideoCapture(str(self.path.resolve()), cv2.CAP_FFMPEG)
+        before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+        try:
+            self._capture = cv2.VideoCapture(str(self.path.resolve()), cv2.CAP_FFMPEG)
+        finally:
+            cv2.utils.logging.setLogLevel(before)
         if not self._capture.isOpened():
             raise DataError(f"{path}: not a video that can be read; convert it, to H.264 in .mp4 say")
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
