@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from lard.detect.draw import draw_found
@@ -55,7 +58,7 @@ def predict_anywhere(
     results = _Results()
     names = drawing_names(inputs.files)
     pictures = sum(not entry.is_video for entry in inputs.files)
-    with Meter("predict", pictures, "pictures") as meter:
+    with _one_thread(), Meter("predict", pictures, "pictures") as meter:
         for entry, name in zip(inputs.files, names, strict=True):
             out = None if draw is None else draw / name
             try:
@@ -76,6 +79,19 @@ def predict_anywhere(
         "failed": results.failed,
     }
     return document, inputs.others
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for the networks, as in the dataset form: the same sums on every machine, busy or not."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
 
 
 def make_folder(folder: Path) -> None:
