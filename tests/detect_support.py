@@ -1,4 +1,4 @@
-"""Tiny datasets in COCO form for the detection tests: bright quads on noise, or on plain ground."""
+"""Tiny datasets in COCO form and tiny models for the detection tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lard.detect.checkpoint import exported, save_detector
+from lard.detect.config import ModelSpec
+from lard.detect.decode import Detections
+from lard.detect.fcos import build
 
 SIZE_PX = 160
 
@@ -84,3 +91,30 @@ def runway_note(
         "image_id": image_id, "category_id": 1, "bbox": box, "area": box[2] * box[3], "is_target": target,
         "iscrowd": int(verdict != "IN_ODD"), "slant_m": slant_m, "verdict": verdict,
     }  # fmt: skip
+
+
+def write_random_model(path: Path) -> Path:
+    """Write the checkpoint of a tiny untrained network whose scores spread around one half."""
+    torch.manual_seed(1)
+    spec = ModelSpec(
+        family="fcos", widths=(8, 16, 16), depths=(1, 1, 1), pyramid=8, towers=1, side_limits_px=(32,)
+    )
+    net = exported(build(spec), spec)
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name in ("objectness.weight", "regression.centre.weight"):
+                parameter.normal_(std=0.5)
+            elif name == "objectness.bias":
+                parameter.zero_()
+    save_detector(net, "random", spec, {}, path)
+    return path
+
+
+def bright_boxes(image: NDArray[np.uint8]) -> Detections:
+    """A detector without a network: the box around the bright pixels of a picture, with score 0.9."""
+    bright = image.mean(axis=2) > 128
+    if not bright.any():
+        return np.zeros((0, 4)), np.zeros(0)
+    rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+    box = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+    return np.array([box], np.float64), np.array([0.9])

@@ -29,7 +29,7 @@ COMMANDS = {
     "export": ("export", "Write a dataset in COCO, YOLO, LARD and other formats."),
     "calibrate": ("calibrate", "Correct runways and camera from a source's own pictures."),
     "train": ("train", "Train a detector."),
-    "predict": ("predict", "Detect runways and write COCO results."),
+    "predict": ("predict", "Detect runways in pictures, videos and datasets."),
     "score": ("score", "Score a COCO results file."),
     "certify": ("robust", "Certified recall of a Lipschitz detector."),
     "conform": ("robust", "Boxes grown to contain the runway with a stated chance."),

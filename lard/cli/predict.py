@@ -3,43 +3,128 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from lard.cli.benchmark import CONFIG, DATA, parameters
+from lard.cli.benchmark import CONFIG, parameters
+from lard.cli.printing import print_json
+
+if TYPE_CHECKING:
+    from lard.detect.config import PredictSpec
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(dir_okay=False, path_type=Path))
-@DATA
-@CONFIG
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="COCO results file to write.")
-@click.option("--split", help="Split to predict on [default: predict.split of the parameter file].")
+@click.argument("model")
+@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--processes", type=click.IntRange(1), default=1, show_default=True, help="Never changes the result."
+    "--data",
+    "datasets",
+    type=click.Path(file_okay=False, path_type=Path),
+    multiple=True,
+    help="Dataset folder, with coco/, instead of INPUTS; several are taken together.",
+)
+@CONFIG
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write: COCO results with --data; else JSON with pictures and detections"
+    " [default: detections.json in the folder of --draw, or standard output].",
+)
+@click.option(
+    "--score",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Least score of a detection [default: 0.3; with --data predict.score_floor of the parameter file].",
+)
+@click.option(
+    "--draw",
+    type=click.Path(path_type=Path),
+    help="Folder for the pictures and videos of INPUTS with their detections drawn.",
+)
+@click.option("--every", type=click.IntRange(1), help="Of a video only every n-th frame [default: 1].")
+@click.option("--split", help="With --data: split [default: predict.split of the parameter file].")
+@click.option(
+    "--processes", type=click.IntRange(1), help="With --data: never changes the result [default: 1]."
 )
 def predict(
-    checkpoint: Path,
+    model: str,
+    inputs: tuple[Path, ...],
     datasets: tuple[Path, ...],
     config: Path | None,
-    out: Path,
+    out: Path | None,
+    score: float | None,
+    draw: Path | None,
+    every: int | None,
     split: str | None,
-    processes: int,
+    processes: int | None,
 ) -> None:
-    """Detect runways with CHECKPOINT, or an ONNX file of lard export-model, and write COCO results.
+    """Detect runways with MODEL in pictures, folders of them and videos, or on a split of a dataset.
+
+    MODEL is a checkpoint of lard train, an ONNX file of lard export-model, or the name of a shipped model.
+    Boxes are in pixels of the upright picture. Files that cannot be read are named at the end, with exit
+    status 2; the results hold all others.
 
     \b
     Examples:
+      lard predict models/ortho/fcos-s/checkpoint.pt photo.jpg --draw out
+      lard predict models/ortho/fcos-s/checkpoint.pt photos/ --score 0.5 --out found.json
+      lard predict fcos-s.onnx approach.mp4 --every 10 --draw out
       lard predict models/ortho/fcos-s/checkpoint.pt --data data/ortho --out results/ortho/fcos-s.json
       lard predict models/ortho/fcos-s/checkpoint.pt --data data/ortho --split val --out val.json
-      lard predict fcos-s.onnx --data data/ortho --out results/ortho/fcos-s.json
     """
+    if bool(inputs) == bool(datasets):
+        raise click.UsageError("give pictures, folders or videos as INPUTS, or a dataset with --data")
+    foreign = {"--draw": draw, "--every": every} if datasets else {"--split": split, "--processes": processes}
+    for option, given in foreign.items():
+        if given is not None:
+            raise click.UsageError(f"{option} goes with {'INPUTS' if datasets else '--data'} only")
+    plan = parameters(config).predict
+    if inputs:
+        _predict_anywhere(model, inputs, plan, out, score, draw, every or 1)
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out'.")
+    from lard.detect.models import resolve
     from lard.detect.predict import predict as run
 
-    plan = parameters(config).predict
-    if split is not None:
-        plan = plan.model_copy(update={"split": split})
-    click.echo(f"{run(checkpoint, datasets, out, plan, processes=processes)} boxes in {out}")
+    changes = {"split": split, "score_floor": score}
+    plan = plan.model_copy(update={key: value for key, value in changes.items() if value is not None})
+    count = run(resolve(model), datasets, out, plan, processes=processes or 1)
+    click.echo(f"{count} boxes in {out}")
+
+
+def _predict_anywhere(
+    model: str,
+    inputs: tuple[Path, ...],
+    plan: PredictSpec,
+    out: Path | None,
+    score: float | None,
+    draw: Path | None,
+    every: int,
+) -> None:
+    """Write detections of pictures and videos; files that could not be read are one error at the end."""
+    from lard.detect.anywhere import make_folder, predict_anywhere
+    from lard.detect.inputs import counted
+    from lard.detect.models import SCORE, load
+    from lard.errors import DataError
+    from lard.tables import write_json
+
+    if out is None and draw is not None:
+        out = draw / "detections.json"
+    if out is not None:
+        make_folder(out.parent)  # before the work, not after it
+    loaded = load(model, SCORE if score is None else score, plan)
+    document, others = predict_anywhere(loaded, list(inputs), draw, every)
+    if others:
+        click.echo(f"left out, neither pictures nor videos: {counted(others)}", err=True)
+    if out is None:
+        print_json(document)
+    else:
+        write_json(document, out)
+        where = f" in {out}" + (f", drawn in {draw}" if draw is not None else "")
+        click.echo(f"{len(document['detections'])} boxes on {len(document['images'])} pictures{where}")
+    if document["failed"]:
+        raise DataError("\n".join(failure["error"] for failure in document["failed"]))
 
 
 @click.command("export-model")

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -180,8 +180,33 @@ def _compare(content: bytes, decoder: Decoder, example: torch.Tensor) -> None:
         raise ModelError(f"the ONNX file differs from the checkpoint by {worst:.2g}; expected {AGREEMENT:g}")
 
 
-def open_onnx(path: str | Path, plan: PredictSpec) -> Callable[[NDArray[np.uint8]], Detections]:
-    """The detector of an ONNX file that export_model wrote: RGB picture (h, w, 3) -> detections."""
+@dataclass(frozen=True, slots=True, eq=False)
+class OnnxDetector:
+    """An ONNX file at work: RGB picture (h, w, 3) up to frame_px (width, height) -> detections."""
+
+    name: str
+    path: Path
+    session: Any
+    frame_px: tuple[int, int]
+    cells: list[int]
+    plan: PredictSpec
+
+    def __call__(self, image: NDArray[np.uint8]) -> Detections:
+        (rows, columns), (width, height) = image.shape[:2], self.frame_px
+        if rows > height or columns > width:
+            raise DataError(
+                f"{self.path}: takes frames up to {width}x{height} px, found {columns}x{rows};"
+                f" export it with --size {columns}x{rows}"
+            )
+        filled = np.full((height, width, 3), 127.5, dtype=np.float32)
+        filled[:rows, :columns] = image
+        pixels = np.ascontiguousarray(filled.transpose(2, 0, 1)[None] / np.float32(255))
+        boxes, scores = self.session.run(None, {"images": pixels})
+        return select(boxes[0], scores[0], self.cells, (columns, rows), self.plan)
+
+
+def open_onnx(path: str | Path, plan: PredictSpec) -> OnnxDetector:
+    """The detector of an ONNX file that export_model wrote."""
     if not Path(path).is_file():
         raise ModelError(f"{path}: no such file; write it with lard export-model")
     session = _session(str(path))
@@ -191,18 +216,4 @@ def open_onnx(path: str | Path, plan: PredictSpec) -> Callable[[NDArray[np.uint8
         raise ModelError(f"{path}: not an ONNX file that lard export-model wrote")
     height, width = about["input"]["shape"][2:]
     cells = [level["locations"] for level in about["levels"]]
-
-    def run(image: NDArray[np.uint8]) -> Detections:
-        rows, columns = image.shape[:2]
-        if rows > height or columns > width:
-            raise DataError(
-                f"{path}: takes frames up to {width}x{height} px, found {columns}x{rows};"
-                f" export it with --size {columns}x{rows}"
-            )
-        filled = np.full((height, width, 3), 127.5, dtype=np.float32)
-        filled[:rows, :columns] = image
-        pixels = np.ascontiguousarray(filled.transpose(2, 0, 1)[None] / np.float32(255))
-        boxes, scores = session.run(None, {"images": pixels})
-        return select(boxes[0], scores[0], cells, (columns, rows), plan)
-
-    return run
+    return OnnxDetector(str(about["name"]), Path(path), session, (width, height), cells, plan)

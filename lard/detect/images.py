@@ -1,0 +1,103 @@
+"""Pictures of any mode, size and orientation as RGB arrays."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from lard.errors import DataError
+
+Source = str | Path | Image.Image | NDArray[np.uint8]
+"""What is taken as a picture: a path, a Pillow image, an RGB array (h, w, 3) of uint8."""
+SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2", ".ppm", ".pgm", ".pnm",
+    ".avif",
+)  # fmt: skip
+MOST_PX = 100_000_000
+ORIENTATION = 0x0112  # the EXIF tag
+CLEAR = (128, 128, 128)  # what shines through transparent pixels: the networks' zero
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Upright:
+    """A picture ready for a detector: RGB (h, w, 3), and the EXIF orientation that was applied (1: none)."""
+
+    pixels: NDArray[np.uint8]
+    exif_orientation: int
+
+
+def upright_rgb(source: Source) -> Upright:
+    """Decode, turn upright and bring to 8-bit RGB; DataError in one line for what cannot be."""
+    if isinstance(source, np.ndarray):
+        return Upright(_checked(source), 1)
+    name = "image" if isinstance(source, Image.Image) else str(source)
+    if not isinstance(source, Image.Image) and not Path(source).is_file():
+        raise DataError(f"{name}: no such picture")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow, about sizes and odd tags: sizes are checked here
+        try:
+            if isinstance(source, Image.Image):
+                return _of_image(source, name)
+            with Image.open(source) as image:
+                return _of_image(image, name)
+        except DataError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise DataError(f"{name}: more than {MOST_PX} pixels; cut or reduce it") from error
+        except Exception as error:  # a broken file makes decoders raise errors of any class
+            text = str(error).splitlines()[0].replace(f" {name!r}", "") if str(error) else repr(error)
+            raise DataError(f"{name}: not a picture that can be read ({text}); save it again") from error
+
+
+def _checked(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise DataError(
+            f"image: found an array {array.shape} of {array.dtype}; expected (h, w, 3) of uint8, RGB"
+        )
+    _check_size(array.shape[1], array.shape[0], "image")
+    return np.require(array, requirements=["C", "W"])  # torch takes no read-only array
+
+
+def _check_size(width_px: int, height_px: int, name: str) -> None:
+    if width_px * height_px > MOST_PX:
+        raise DataError(f"{name}: {width_px}x{height_px} px, more than {MOST_PX} pixels; cut or reduce it")
+    if width_px == 0 or height_px == 0:
+        raise DataError(f"{name}: {width_px}x{height_px} px; expected at least one pixel")
+
+
+def _of_image(image: Image.Image, name: str) -> Upright:
+    _check_size(image.width, image.height, name)
+    orientation = image.getexif().get(ORIENTATION, 1)
+    turned = ImageOps.exif_transpose(image)
+    pixels = _rgb(turned, name)
+    known = isinstance(orientation, int) and 1 <= orientation <= 8
+    return Upright(np.require(pixels, requirements=["C", "W"]), orientation if known else 1)
+
+
+def _rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """8-bit RGB (h, w, 3) of an image of any mode."""
+    if image.mode.startswith(("I", "F")):
+        grey = _grey(np.asarray(image), image.mode, name)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        straight = image.convert("RGBA")
+        below = Image.new("RGBA", image.size, (*CLEAR, 255))
+        return np.asarray(Image.alpha_composite(below, straight).convert("RGB"))
+    return np.asarray(image.convert("RGB"))
+
+
+def _grey(values: NDArray[np.generic], mode: str, name: str) -> NDArray[np.uint8]:
+    """8-bit grey of integers up to 65535 or floats up to 1, black and white being the ends of that range."""
+    white = 1.0 if mode.startswith("F") else 65535.0
+    level = values.astype(np.float32)
+    low, high = float(level.min()), float(level.max())
+    if not (low >= 0 and high <= white):  # NaN too
+        raise DataError(
+            f"{name}: values from {low:g} to {high:g} in mode {mode}; expected 0 to {white:g}, scale them"
+        )
+    return np.asarray(np.rint(level * (255 / white)), dtype=np.uint8)

@@ -1,0 +1,107 @@
+"""Models by name or file, and runways of any picture in two lines of Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lard.detect.checkpoint import load_detector
+from lard.detect.config import PredictSpec
+from lard.detect.decode import Detections, detect
+from lard.detect.deploy import open_onnx
+from lard.detect.fcos import channels_last
+from lard.detect.images import Source, upright_rgb
+from lard.detect.tiling import locate_in_tiles
+from lard.errors import ModelError
+
+ZOO = Path(__file__).parent / "zoo"
+SCORE = 0.3
+"""Detections below this score are left out unless another one is asked for."""
+WHOLE_PX = 9_500_000
+"""A picture up to so many pixels (a 4K frame has 8.3 million) passes through a network at once."""
+TILE_PX = 2048
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Runways of one picture, best first: corner pairs x_min, y_min, x_max, y_max and scores in [0, 1].
+
+    Pixels are those of the upright picture, whose size stands beside them; (0, 0) is its top-left corner.
+    """
+
+    boxes_px: NDArray[np.float64]  # (n, 4)
+    scores: NDArray[np.float64]  # (n,)
+    width_px: int
+    height_px: int
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A detector that was loaded with its score threshold."""
+
+    name: str
+    file: Path
+    plan: PredictSpec
+    locate: Callable[[NDArray[np.uint8]], Detections]
+    frame_px: tuple[int, int] | None  # the largest width and height it takes; None: any of WHOLE_PX pixels
+
+    def detect(self, image: Source) -> Found:
+        """Runways of a picture: a path, a Pillow image or an array (h, w, 3) of uint8, RGB.
+
+        EXIF orientation is applied first. A picture too large to be seen at once is searched in tiles that
+        overlap and, for runways larger than those, once more as a whole at reduced size.
+        """
+        pixels = upright_rgb(image).pixels
+        height, width = pixels.shape[:2]
+        frame_px = self.frame_px
+        if frame_px is None:
+            frame_px = (width, height) if width * height <= WHOLE_PX else (TILE_PX, TILE_PX)
+        boxes, scores = locate_in_tiles(self.locate, pixels, frame_px, self.plan)
+        return Found(boxes, scores, width, height)
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.stem for path in ZOO.glob("*.pt"))
+
+
+def resolve(model: str | Path) -> Path:
+    """The file of a shipped model's name, or of an own checkpoint or ONNX file."""
+    names = shipped()
+    if str(model) in names:
+        return ZOO / f"{model}.pt"
+    path = Path(model)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ModelError(f"{path}: a folder; give the checkpoint or ONNX file in it")
+    known = f"shipped models: {', '.join(names)}" if names else "no models ship yet"
+    raise ModelError(
+        f"{model}: neither a file nor the name of a shipped model ({known});"
+        " give the path of a checkpoint that lard train wrote, or of an ONNX file"
+    )
+
+
+def load(model: str | Path, score: float = SCORE, plan: PredictSpec | None = None) -> Model:
+    """Load a model by name or file; `score` is the least of a detection, `plan` the rest of the choice."""
+    if not 0 <= score < 1:
+        raise ModelError(f"score: found {score}; expected a number of at least 0 and below 1")
+    plan = (plan or PredictSpec()).model_copy(update={"score_floor": score})
+    path = resolve(model)
+    if path.suffix == ".onnx":
+        onnx = open_onnx(path, plan)
+        return Model(onnx.name, path, plan, onnx, onnx.frame_px)
+    if plan.device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("predict.device: cuda is not available here; set it to cpu")
+    checkpoint = load_detector(path)
+    net = channels_last(checkpoint.net).to(plan.device)
+    return Model(checkpoint.name, path, plan, partial(detect, net, plan=plan), None)
