@@ -230,7 +230,7 @@ def test_parameters_report_every_fault(tmp_path: Path) -> None:
         parse_params({"models": {}, "train": {"batch": 6}}, "params.yaml")
     with pytest.raises(SpecError, match="no such model"):
         parse_params({"models": {"a": {"family": "fcos"}}}, "params.yaml").model("b")
-    with pytest.raises(SpecError, match="no such parameter file"):
+    with pytest.raises(SpecError, match="no such file; give a parameter file"):
         read_params(tmp_path / "none.yaml")
     (tmp_path / "bad.yaml").write_text("models: {a: 1\ntrain: [")
     with pytest.raises(SpecError, match=r"bad\.yaml:\d+: not valid YAML"):
