@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODULES = sorted((ROOT / "lard").rglob("*.py")) + sorted((ROOT / "pipelines").glob("*.py"))
+MODULES = sorted((ROOT / "lard").rglob("*.py"))
 
 # a room may import only from itself and from rooms that stand before it
 ROOMS = (
     "errors", "progress", "compiled", "distortion", "documents", "tables", "workers", "geodesy", "camera",
     "airports",
     "approach", "odd", "scenario", "labels", "ground", "render", "simulators", "intake", "quality",
-    "calibrate", "export", "score", "detect", "robust", "report", "cli", "pipelines",
+    "calibrate", "export", "score", "detect", "robust", "report", "project", "cli", "stages",
 )  # fmt: skip
 RANKS = {room: rank for rank, room in enumerate(ROOMS)}
 OWNED = {
@@ -55,15 +55,13 @@ def _modules(path: Path, known: set[str]) -> set[str]:
 
 def _room(dotted: str) -> str | None:
     parts = dotted.split(".")
-    if parts[0] == "pipelines":
-        return "pipelines"
     return parts[1] if parts[0] == "lard" and len(parts) > 1 and parts[1] in RANKS else None
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_one_way(path: Path) -> None:
     relative = path.relative_to(ROOT)
-    own = "pipelines" if relative.parts[0] == "pipelines" else relative.with_suffix("").parts[1]
+    own = relative.with_suffix("").parts[1]
     if own == "__init__":
         assert not _imports(path), "lard/__init__.py imports nothing"
         return

@@ -92,8 +92,7 @@ def test_protocols_are_checked() -> None:
 
 def _checkout(folder: Path) -> Path:
     """What the detect stages need of the repository, with two toy sources and three protocols."""
-    for name in ("lard", "pipelines"):
-        shutil.copytree(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "lard", folder / "lard")
     yaml = YAML()
     stages = yaml.load(ROOT / "dvc.yaml")
     kept = {name: stages["stages"][name] for name in ("train", "predict", "score", "report")}
@@ -222,7 +221,7 @@ def test_a_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
     rooms = ("lard/detect/", "lard/score/", "lard/report/", "lard/camera.py", "lard/scenario/sun.py")
     apart = WITHOUT_EFFECT | ({"report/compliance.py"} if stage == "report" else set())
     used = {
-        name for name in imported_files(ROOT / "pipelines" / f"{stage}.py", apart) if name.startswith(rooms)
+        name for name in imported_files(ROOT / "lard/stages" / f"{stage}.py", apart) if name.startswith(rooms)
     }
     missing = {name for name in used if name not in deps and f"{name.rsplit('/', 1)[0]}" not in deps}
     assert not missing, f"missing from the deps of {stage}: {sorted(missing)}"

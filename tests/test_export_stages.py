@@ -12,8 +12,8 @@ from PIL import Image
 
 from lard.airports import Airport, RunwayDatabase, load_shipped
 from lard.errors import LardError
+from lard.stages import export, label
 from lard.tables import FRAMES, LABELS, read_table, write_table
-from pipelines import export, label
 
 ROOT = Path(__file__).parents[1]
 

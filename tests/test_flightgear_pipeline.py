@@ -9,7 +9,7 @@ from flightgear_fake import fake_installation
 from lard.cli import main as lard
 from lard.errors import DataError, SpecError
 from lard.simulators.flightgear.install import airport_meshes
-from pipelines import flightgear
+from lard.stages import flightgear
 
 SECTION = "flightgear: {airports: [PHTO], n: 4, seed: 1"
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = (
-    "lard", "pipelines", "odd_specs", ".dvc/config", ".dvcignore", "dvc.yaml", "params.yaml",
+    "lard", "odd_specs", ".dvc/config", ".dvcignore", "dvc.yaml", "params.yaml",
 )  # fmt: skip
 PRODUCTS = (
     "data/frames.parquet",
@@ -139,7 +139,7 @@ def test_a_killed_run_ends_with_the_same_bytes(finished: Path, tmp_path: Path) -
 def test_the_gate_shuts_on_a_broken_dataset(finished: Path, tmp_path: Path) -> None:
     """A shifted label and a lost picture are reported, and the stage ends with an error."""
     folder = tmp_path / "broken"
-    for name in ("lard", "pipelines", "odd_specs", "data/ortho"):
+    for name in ("lard", "odd_specs", "data/ortho"):
         shutil.copytree(finished / name, folder / name)
     shutil.copy2(finished / "params.yaml", folder / "params.yaml")
     labels = pl.read_parquet(folder / "data/ortho/labels.parquet")
@@ -148,7 +148,7 @@ def test_the_gate_shuts_on_a_broken_dataset(finished: Path, tmp_path: Path) -> N
     lost = sorted((folder / "data/ortho/images").iterdir())[0]
     lost.unlink()
     result = subprocess.run(
-        [sys.executable, "-m", "pipelines.check"], cwd=folder, capture_output=True, text=True,
+        [sys.executable, "-m", "lard.stages.check"], cwd=folder, capture_output=True, text=True,
         env=dict(os.environ, PYTHONPATH=str(folder)),
     )  # fmt: skip
     assert result.returncode == 1, result.stdout + result.stderr

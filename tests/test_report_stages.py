@@ -11,7 +11,7 @@ import pytest
 from quality_support import SPEC, write_clean
 
 from lard.quality import all_checks
-from pipelines import check
+from lard.stages import check
 
 DOCS = Path(__file__).parents[1] / "docs" / "dqr.md"
 

@@ -14,7 +14,7 @@ FOUNDATIONS = {
     "lard/progress.py",
     "lard/tables.py",
     "lard/workers.py",
-    "pipelines/stage.py",
+    "lard/stages/stage.py",
 }
 CONSTANTS_ONLY = {"render": {"lard/odd/laws.py", "lard/odd/spec.py", "lard/odd/yamlfile.py"}}
 """Modules behind those of which a stage reads constants alone."""
@@ -40,7 +40,7 @@ def _imported(file: Path) -> set[Path]:
 def _reached(stage: str) -> set[str]:
     """Every module that a stage imports, directly or not, as a path in the repository."""
     reached: set[Path] = set()
-    waiting = [ROOT / "pipelines" / f"{stage}.py"]
+    waiting = [ROOT / "lard/stages" / f"{stage}.py"]
     while waiting:
         file = waiting.pop()
         if file not in reached:
@@ -54,11 +54,11 @@ def _reached(stage: str) -> set[str]:
 @pytest.mark.parametrize("stage", ["ground", "render", "flightgear"])
 def test_a_stage_depends_on_what_decides_its_pictures(stage: str) -> None:
     stated = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"][stage]["deps"]
-    code = [dep for dep in stated if dep.startswith(("lard/", "pipelines/"))]
+    code = [dep for dep in stated if dep.startswith("lard/")]
     reached = _reached(stage) - CONSTANTS_ONLY.get(stage, set())
     covered = {dep: {name for name in reached if name == dep or name.startswith(f"{dep}/")} for dep in code}
     left_out = {
-        name for name in reached - set().union(*covered.values()) if not name.startswith("pipelines/")
+        name for name in reached - set().union(*covered.values()) if not name.startswith("lard/stages/")
     }
     assert not left_out, f"missing from the deps of {stage}: {sorted(left_out)}"
     idle = [dep for dep, names in covered.items() if not names]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from lard.labels.dataset import write_labels
 from lard.odd import load_spec
+from lard.stages.stage import params, run, runway_database
 from lard.tables import FRAMES, read_table
-from pipelines.stage import params, run, runway_database
 
 FOLDER = Path("data/ortho")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from lard.export.coco import write_coco
 from lard.labels.dataset import read_dataset
 from lard.labels.draw import contact_sheet, select_frames
+from lard.stages.stage import run
 from lard.tables import atomic_path
-from pipelines.stage import run
 
 FOLDER = Path("data/ortho")
 SHEET = Path("reports/contact_sheet.jpg")

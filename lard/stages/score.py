@@ -4,8 +4,8 @@ from lard.detect.checkpoint import facts
 from lard.detect.config import read_params
 from lard.score.scores import score
 from lard.score.truth import coco_paths
-from pipelines.benchmark import datasets, model_and_protocol, model_folder, results_file
-from pipelines.stage import run
+from lard.stages.benchmark import datasets, model_and_protocol, model_folder, results_file
+from lard.stages.stage import run
 
 
 def main(model: str, protocol: str) -> None:

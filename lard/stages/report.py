@@ -6,9 +6,9 @@ from lard.detect.config import Params, read_params
 from lard.errors import SpecError
 from lard.report import Board, Evidence, read_entries, write_boards
 from lard.score.truth import coco_paths, read_truth
+from lard.stages.benchmark import datasets, results_file
+from lard.stages.stage import run
 from lard.tables import read_json
-from pipelines.benchmark import datasets, results_file
-from pipelines.stage import run
 
 REPORTS = Path("reports")
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from lard.render.driver import RenderSettings, render_frames
+from lard.stages.stage import params, run, runway_database
 from lard.tables import FRAMES, read_table
 from lard.workers import default_workers
-from pipelines.stage import params, run, runway_database
 
 FRAMES_TABLE = Path("data/frames.parquet")
 GROUND = Path("data/ground")

@@ -7,7 +7,7 @@ from lard.odd import load_spec
 from lard.quality import Odd, load_dataset, run_checks, verdict, write_outputs
 from lard.quality.model import FAIL
 from lard.report import write_compliance
-from pipelines.stage import params, run, runway_database
+from lard.stages.stage import params, run, runway_database
 
 FOLDER, REPORT, OUT = Path("data/ortho"), Path("reports/compliance.html"), Path("reports/dqr")
 

@@ -6,8 +6,8 @@ from typing import Any
 from lard.errors import SpecError
 from lard.odd import load_spec
 from lard.scenario import draw
+from lard.stages.stage import params, run, runway_database
 from lard.tables import FRAMES, write_table
-from pipelines.stage import params, run, runway_database
 
 OUT = Path("data/frames.parquet")
 

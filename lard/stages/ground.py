@@ -4,8 +4,8 @@ from pathlib import Path
 
 from lard.errors import SpecError
 from lard.ground.painted.build import build_grounds
+from lard.stages.stage import params, run, runway_database
 from lard.workers import default_workers
-from pipelines.stage import params, run, runway_database
 
 FOLDER = Path("data/ground")
 

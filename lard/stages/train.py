@@ -2,8 +2,8 @@
 
 from lard.detect.config import read_params
 from lard.detect.train import train
-from pipelines.benchmark import datasets, model_and_protocol, model_folder
-from pipelines.stage import run
+from lard.stages.benchmark import datasets, model_and_protocol, model_folder
+from lard.stages.stage import run
 
 
 def main(model: str, protocol: str) -> None:

@@ -18,8 +18,8 @@ from lard.simulators.flightgear.install import Installation, demand_scenery, fin
 from lard.simulators.flightgear.runways import flightgear_runways, pavement_csv
 from lard.simulators.flightgear.settings import FlightGearSettings
 from lard.simulators.flightgear.source import render_flightgear
+from lard.stages.stage import params, run
 from lard.tables import write_json, write_text
-from pipelines.stage import params, run
 
 FOLDER = Path("data/flightgear")
 _OWN = ("enabled", "airports", "n", "seed", "split")

@@ -4,8 +4,8 @@ import os
 
 from lard.detect.config import read_params
 from lard.detect.predict import predict
-from pipelines.benchmark import datasets, model_and_protocol, model_folder, results_file
-from pipelines.stage import run
+from lard.stages.benchmark import datasets, model_and_protocol, model_folder, results_file
+from lard.stages.stage import run
 
 
 def main(model: str, protocol: str) -> None:
