@@ -1,5 +1,6 @@
 """`lard init`: what it writes, that its stages are the repository's, and what it refuses."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from ruamel.yaml import YAML
 
 from lard.airports.files import export_database, open_database
 from lard.cli import main
+from lard.errors import SourceError, SpecError
 from lard.ground.fetched.grid import local_crs
-from lard.project.imagery import fit_rasters
+from lard.project.imagery import fit_rasters, make_grounds, parse_imagery
 
 ROOT = Path(__file__).parent.parent
 LFPO = open_database().airport("LFPO")
@@ -73,10 +75,39 @@ def test_a_photo_is_stated_from_the_folder_and_reaches_as_far_as_it_can(tmp_path
         assert "../../airports" in stages[name]["deps"], name
 
 
-@pytest.mark.parametrize("half_m", [2800.0, 9000.0])
+@pytest.mark.parametrize("half_m", [3800.0, 9000.0])
 def test_the_reach_lies_inside_the_photo(tmp_path: Path, half_m: float) -> None:
     gsd_m, reach_m, levels = fit_rasters(f"raster:{_photo(tmp_path / 'p.tif', half_m)}", [LFPO], None)
     assert 0.85 * min(half_m, 8000) < 2 * reach_m < half_m and (gsd_m, levels) == (8.0, 3)
+
+
+def test_tiles_in_a_folder_become_ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way of a tile server, from the source as given to the stage that reads params.yaml."""
+    (tmp_path / "tiles").mkdir()
+    source = f"xyz:{tmp_path}/tiles/{{z}}/{{x}}/{{y}}.png#zooms=0-14"
+    done = _init(tmp_path / "p", "--airport", "LFPO", "--ground", source, "--gsd", 8, "--licence", "A & B")
+    assert done.exit_code == 0, done.output
+    section = _read(tmp_path / "p/params.yaml")["ground"]
+    assert section["source"] == "xyz:../tiles/{z}/{x}/{y}.png#zooms=0-14" and section["licence"] == "A & B"
+    monkeypatch.chdir(tmp_path / "p")
+    with pytest.raises(SourceError, match="LFPO"):  # every tile is missing: a runway is never made up
+        make_grounds([LFPO], parse_imagery(section, "params.yaml"), tmp_path / "ground")
+
+
+def test_the_ground_of_a_photo_names_whose_it_is(tmp_path: Path) -> None:
+    source = f"raster:{_photo(tmp_path / 'p.tif', 4000)}"
+    gsd_m, reach_m, levels = fit_rasters(source, [LFPO], None)
+    section = {"source": source, "gsd_m": gsd_m, "reach_m": reach_m, "levels": levels, "attribution": "A & B"}
+    make_grounds([LFPO], parse_imagery(section, "params.yaml"), tmp_path / "ground")
+    manifest = json.loads((tmp_path / "ground/LFPO/manifest.json").read_text())
+    assert manifest["attribution"] == "A & B" and not manifest.get("holes")
+
+
+def test_faults_of_the_ground_section_are_lines() -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_imagery({"source": "raster:p.tif", "gsd_m": "fine", "levels": 3, "reach": 9}, "params.yaml")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3 and all(line.startswith("params.yaml: ground.") for line in lines)
 
 
 def test_several_airports_are_split(tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ def relative_source(source: str, folder: Path) -> str:
     """A source as seen from a project's folder; files are stated relative to it."""
     kind, address, _ = split_spec(source)
     if kind in (RASTER, "mbtiles") or (address and "://" not in address and kind != "bing"):
-        return source.replace(address, os.path.relpath(os.path.realpath(address), folder.resolve()), 1)
+        seen = os.path.relpath(os.path.realpath(address), folder.resolve())
+        head, _, rest = source.partition(":")
+        return f"{head}:{rest.replace(address, seen, 1)}"
     return source
 
 
@@ -154,8 +156,8 @@ def _refuse_gaps(airport: Airport, sampler: RasterSampler, widest: LevelGrid) ->
     size_m = widest.width_px * widest.gsd_m, widest.height_px * widest.gsd_m
     if not sampler(_probe(widest.x_min_m, widest.y_max_m, *size_m))[1].all():
         raise SourceError(
-            f"--ground: {sampler.name} leaves gaps in the {size_m[0]:.0f} x {size_m[1]:.0f} m that hold every "
-            f"runway of {airport.icao}; give larger rasters, or use `lard tiles fetch` with --allow-holes"
+            f"--ground: {sampler.name} leaves gaps in the {size_m[0]:.0f} x {size_m[1]:.0f} m that hold "
+            f"every runway of {airport.icao}; give larger rasters"
         )
 
 
