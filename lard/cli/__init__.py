@@ -12,6 +12,7 @@ from lard.errors import LardError
 
 # command: (module, what it does); the texts stand here so that --help imports no module
 COMMANDS = {
+    "init": ("init", "Start a project: airports, ground, domain and stages in a folder."),
     "airports": ("airports", "List, check, import, export and compare runway databases."),
     "odd": ("odd", "Check, show, preview and compare operational design domains."),
     "scenario": ("scenario", "Sample approaches from an ODD; convert scenario files."),
