@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from lard.detect.checkpoint import load_detector
 from lard.detect.config import PredictSpec
-from lard.detect.decode import Detections, detect
-from lard.detect.deploy import open_onnx
-from lard.detect.fcos import channels_last
+from lard.detect.decode import Detections
 from lard.detect.images import Source, upright_rgb
+from lard.detect.predict import open_detector
 from lard.detect.tiling import locate_in_tiles
 from lard.errors import ModelError
 
@@ -97,11 +93,5 @@ def load(model: str | Path, score: float = SCORE, plan: PredictSpec | None = Non
         raise ModelError(f"score: found {score}; expected a number of at least 0 and below 1")
     plan = (plan or PredictSpec()).model_copy(update={"score_floor": score})
     path = resolve(model)
-    if path.suffix == ".onnx":
-        onnx = open_onnx(path, plan)
-        return Model(onnx.name, path, plan, onnx, onnx.frame_px)
-    if plan.device == "cuda" and not torch.cuda.is_available():
-        raise ModelError("predict.device: cuda is not available here; set it to cpu")
-    checkpoint = load_detector(path)
-    net = channels_last(checkpoint.net).to(plan.device)
-    return Model(checkpoint.name, path, plan, partial(detect, net, plan=plan), None)
+    opened = open_detector(path, plan)
+    return Model(opened.name, path, plan, opened.locate, opened.frame_px)

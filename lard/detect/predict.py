@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -40,7 +40,7 @@ def predict(
 
     The results do not depend on the number of processes.
     """
-    _locator(Path(checkpoint), plan, name)  # a bad file is reported once, before any process starts
+    open_detector(Path(checkpoint), plan, name)  # a bad file is reported once, before any process starts
     pictures = read_pictures(datasets, plan.split)
     rows: list[dict[str, Any]] = []
     title = f"predict {Path(out).stem}"
@@ -71,19 +71,27 @@ _WORKER: dict[str, Any] = {}
 def _start(checkpoint: Path, plan: PredictSpec) -> None:
     torch.set_num_threads(1)  # one thread per process: the same sums however many processes run
     cv2.setNumThreads(1)
-    _WORKER["locate"] = _locator(checkpoint, plan)
+    _WORKER["locate"] = open_detector(checkpoint, plan).locate
 
 
-def _locator(
-    path: Path, plan: PredictSpec, name: str | None = None
-) -> Callable[[NDArray[np.uint8]], Detections]:
-    """What finds runways in a picture: a checkpoint, or a file that ends in .onnx."""
+class Opened(NamedTuple):
+    """A detector ready to use: its name, what finds runways in a picture, and the only size it takes."""
+
+    name: str
+    locate: Callable[[NDArray[np.uint8]], Detections]
+    frame_px: tuple[int, int] | None  # None: any
+
+
+def open_detector(path: Path, plan: PredictSpec, name: str | None = None) -> Opened:
+    """Open a checkpoint, or a file that ends in .onnx."""
     if path.suffix == ".onnx":
-        return open_onnx(path, plan)
+        onnx = open_onnx(path, plan)
+        return Opened(onnx.name, onnx, onnx.frame_px)
     if plan.device == "cuda" and not torch.cuda.is_available():
         raise ModelError("predict.device: cuda is not available here; set it to cpu")
-    net = channels_last(load_detector(path, name).net).to(plan.device)
-    return partial(detect, net, plan=plan)
+    checkpoint = load_detector(path, name)
+    net = channels_last(checkpoint.net).to(plan.device)
+    return Opened(checkpoint.name, partial(detect, net, plan=plan), None)
 
 
 def _one(picture: Picture) -> list[dict[str, Any]]:
