@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from pipeline_support import STATISTICS_OF_A_FEW_FRAMES
 from rasterio.transform import from_origin
 from ruamel.yaml import YAML
 
@@ -26,15 +27,6 @@ le_ident,le_latitude_deg,le_longitude_deg,le_elevation_ft,le_heading_degT,le_dis
 he_ident,he_latitude_deg,he_longitude_deg,he_elevation_ft,he_heading_degT,he_displaced_threshold_ft
 1,1,LSGG,12795,164,CON,1,0,04,46.2256,6.0959,1411,45.1,,22,46.2502,6.1319,1365,225.1,
 """
-# too few frames for statements about distributions; every check of a label or a picture stays
-STATISTICS_OF_A_FEW_FRAMES = {
-    "C01": {"min_per_bin": 0, "min_share_of_mean": 0.0},
-    "C02": {"min_share": 0.0},
-    "C04": {"relative_tolerance": 1.0},
-    "R01": {"max_distance": 1.0, "min_p": 0.0},
-    "R02": {"max_correlation": 1.0},
-    "S02": {"max_distance": 1.0, "min_p": 0.0},
-}
 # Ultralytics' command as far as the chain uses it: a detector that finds each required runway
 YOLO = """\
 #!{python}
