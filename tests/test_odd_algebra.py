@@ -308,3 +308,81 @@ def test_what_is_not_named_holds_the_other_words() -> None:
     assert not contains(region(paved), region(free)).holds
     grass = spec_of({"z": {}}, runways={"surface": ["grass"]})
     assert not contains(region(free), region(grass)).holds
+
+
+RAIN = st.one_of(
+    st.lists(st.sampled_from([0, 1, 2, 4, 8]), min_size=1, max_size=4, unique=True).map(
+        lambda values: {"values": values}
+    ),
+    st.sampled_from([[0, 8], [1, 4], [2, 2], [0, 2]]),
+)
+DROPS = st.one_of(
+    st.sampled_from([[0, 3], [1, 2], [0.5, 2.4], [2, 2]]), st.sampled_from([{"values": [0, 1]}, {"values": [2]}])
+)
+MARGINS = st.sampled_from([{}, {"rain_mm_h": 0.5}, {"rain_mm_h": 1, "lens_drops": 1}])
+RULES = st.sampled_from(
+    [
+        [],
+        [{"name": "a", "when": {"rain_mm_h": [1, 300]}, "require": {"lens_drops": [1, 3]}}],
+        [{"name": "b", "when": {"lens_drops": 0}, "require": {"rain_mm_h": [0, 2]}}],
+        [{"name": "c", "when": {"lens_drops": [0.2, 0.8]}, "require": {"rain_mm_h": 0}}],
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(*([RAIN, DROPS, MARGINS, RULES] * 2))
+def test_separate_values_and_whole_numbers_are_compared_as_verdicts_judge_them(
+    rain_a: Any, drops_a: Any, margins_a: Any, rules_a: Any, rain_b: Any, drops_b: Any, margins_b: Any,
+    rules_b: Any,
+) -> None:  # fmt: skip
+    def spec(rain: Any, drops: Any, margins: Any, rules: Any) -> OddSpec | None:
+        faults = Faults("x")
+        environment = {"rain_mm_h": rain, "lens_drops": drops, "cloud_fraction": [0.5, 1]}
+        zones = {"z": {**BOX, "roll_deg": {"values": [-5, 5]}}}
+        data = {"name": "x", "version": "1", "zones": zones, "environment": environment, "rules": rules}
+        return parse_spec({**data, "margins": {"in": margins, "extended": margins}}, faults)
+
+    a, b = spec(rain_a, drops_a, margins_a, rules_a), spec(rain_b, drops_b, margins_b, rules_b)
+    if a is None or b is None:
+        return
+    rain, drops, roll = (v.ravel() for v in np.meshgrid(np.arange(0, 9.3, 0.25), np.arange(5), [-5.0, 0, 5]))
+    middle = {name: np.full(rain.shape, np.mean(BOX[name])) for name in APPROACH}
+    points = Approaches(*({**middle, "roll_deg": roll}[name] for name in APPROACH))
+    context = {"rain_mm_h": rain, "lens_drops": drops.astype(float), "cloud_fraction": np.full(rain.shape, 0.7)}
+    in_a, in_b = (verdicts(one, points, context) == "IN_ODD" for one in (a, b))
+    first, second = region(a, "in"), region(b, "in")
+    found = contains(second, first)
+    assert found.exact
+    if found.holds:
+        assert not (in_a & ~in_b).any()
+    else:
+        w = found.witness
+        assert w is not None
+        at = Approaches(*(np.array([w[name]]) for name in APPROACH))
+        there = {name: np.array([w[name]]) for name in context}
+        assert verdicts(a, at, there)[0] == "IN_ODD" and verdicts(b, at, there)[0] == "OUT_OF_ODD"
+    names = sorted({key for box in (*first.boxes, *second.boxes) for key in box})
+    whole, rest = first.over(names), difference(first.over(names), second.over(names))
+    parts = intersection(first, second).over(names)
+    thick = whole.wide()
+    assert rest.volume(thick) + parts.volume(thick) == pytest.approx(whole.volume())
+
+
+def test_diff_tells_separate_values_from_the_range_they_span(tmp_path: Path) -> None:
+    zone = "\n".join(f"    {name}: {bounds}" for name, bounds in BOX.items())
+    for name, law in (("a", "{values: [0, 2, 8]}"), ("b", "[0, 8]"), ("c", "{values: {0: 5, 8: 1}}")):
+        text = f"name: {name}\nversion: '1'\nzones:\n  z:\n{zone}\nenvironment:\n  rain_mm_h: {law}\n"
+        (tmp_path / f"{name}.yaml").write_text(text)
+
+    def diff(first: str, second: str) -> str:
+        result = CliRunner().invoke(main, ["odd", "diff", *(str(tmp_path / f"{n}.yaml") for n in (first, second))])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    text = diff("a", "b")
+    assert "a lies inside b (proven on boxes)" in text and "b is not inside a" in text
+    assert "outside the other 0.0%" in text and "outside the other 100.0%" in text
+    text = diff("a", "c")
+    assert "c lies inside a (proven on boxes)" in text and "rain_mm_h=2" in text
+    assert "outside the other 33.3%" in text

@@ -156,6 +156,34 @@ def test_lards_v1_trajectory_is_a_cone_of_truncated_normals(tmp_path: Path) -> N
             "4: approach.lateral_deg.law: input should be 'uniform'",
         ),
         ("zones:", "rules: [{when: {roll_deg: [0, 1]}}]\nzones:", "8: rules.0: expected a rule"),
+        ("zones:", "rules: 0\nzones:", "8: rules: expected a list of rules, found 0"),
+        ("zones:", "rules: [{require: {}}]\nzones:", "8: rules.0.require: requires nothing"),
+        (
+            "zones:",
+            "rules: [{when: [], require: {roll_deg: [0, 1]}}]\nzones:",
+            "8: rules.0.when: expected a mapping of parameters, found []",
+        ),
+        (
+            "zones:",
+            "rules: [{when: {along_track_m: 3000, along_track_km: 4}, require: {roll_deg: 0}}]\nzones:",
+            "8: rules.0.when.along_track_km: along_track_m is given twice, in different units",
+        ),
+        (
+            "zones:",
+            "rules: [{require: {light: {by: roll_deg, points: [[0, 1, 2], [1, 1, 2]]}}}]\nzones:",
+            "8: rules.0.require.light: has categories, which no limit that moves can hold",
+        ),
+        (
+            "zones:",
+            "rules: [{require: {roll_deg: {values: [0, 5]}}}]\nzones:",
+            "8: rules.0.require.roll_deg: is a law (discrete), but rules ask for limits",
+        ),
+        (
+            "zones:",
+            "runways: {length_m: {range: [1, 2], law: beta, a: 1, b: 2}}\nzones:",
+            "8: runways.length_m: is a law (beta), but runways are selected",
+        ),
+        ("zones:", "runways: {country: {FR: 2, US: 1}}\nzones:", "8: runways.country: has weights, but"),
     ],
 )
 def test_each_fault_names_line_field_and_what_is_wrong(tmp_path: Path, old: str, new: str, line: str) -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from lard.airports import Runway, RunwayDatabase
 from lard.approach import Approaches
 from lard.errors import DataError
-from lard.odd import OddSpec, verdicts
-from lard.odd.context import needed_parameters
+from lard.odd import OUT_OF_ODD, OddSpec, verdicts
+from lard.odd.context import is_null, needed_parameters, unknown_word
 from lard.odd.parameters import PARAMETERS
 from lard.scenario.selection import runway_attributes
 from lard.scenario.sun import elevation_deg, light_of, season_of
@@ -25,8 +25,17 @@ CLOCK = ("local_time_h", "day_of_year", "sun_elevation_deg", "light", "season")
 def label_verdicts(
     frames: pl.DataFrame, end: Runway, approaches: Approaches, db: RunwayDatabase, spec: OddSpec
 ) -> pl.Series:
-    """Verdict of each frame's approach (n,) to a runway end."""
-    return pl.Series(verdicts(spec, approaches, context_of(frames, end, db, spec)), dtype=pl.String)
+    """Verdict of each frame's approach (n,) to a runway end.
+
+    What the approach alone leaves out needs no look at the runway: of neighbours less may be known.
+    """
+    found = verdicts(spec, approaches)
+    near = np.flatnonzero(found != OUT_OF_ODD)
+    if len(near):
+        part = frames if len(near) == len(frames) else frames[near]
+        context = context_of(part, end, db, spec)
+        found[near] = verdicts(spec, approaches[near], context)
+    return pl.Series(found, dtype=pl.String)
 
 
 def context_of(
@@ -44,6 +53,12 @@ def context_of(
         context |= {name: clock[name] for name in absent}
     own = [name for name in needed if PARAMETERS[name].group == "runway"]
     attributes = runway_attributes(spec, [(airport, runway)], own)
+    for name, value in attributes.items():
+        if is_null(value)[0]:
+            raise DataError(
+                f"{db.name} {db.version} tells no {name} of {end.airport} {end.ident}, so that {needed[name]} "
+                f"of ODD {spec.name} {spec.version} cannot be judged; complete the runway database"
+            )
     return context | {name: np.full(len(frames), value[0]) for name, value in attributes.items()}
 
 
@@ -81,6 +96,9 @@ def verdict_faults(frames: pl.DataFrame, spec: OddSpec) -> list[str]:
         else:
             column = frames[source]
             empty = column.is_null() | (column.is_nan() if column.dtype.is_float() else False)
+            strange = source == name and PARAMETERS[name].categories and unknown_word(name, column.to_numpy())
+            if not empty.any() and strange:
+                faults.append(f"column {name}: {strange}")
             if not empty.any():
                 continue
             first = frames["frame_id"][int(empty.arg_max() or 0)]
@@ -95,12 +113,18 @@ def verdict_faults(frames: pl.DataFrame, spec: OddSpec) -> list[str]:
 def assume(frames: pl.DataFrame, values: Mapping[str, str]) -> pl.DataFrame:
     """Frames with environment values stated for all rows in which the table does not tell them."""
     columns = []
+    dated = "time_utc" in frames.columns and frames["time_utc"].null_count() < len(frames)
     for name, text in values.items():
         parameter = PARAMETERS.get(name)
         if parameter is None or parameter.group != "environment":
             known = ", ".join(p.name for p in PARAMETERS.values() if p.group == "environment")
             raise DataError(
                 f"--assume {name}={text}: no parameter of the environment; expected one of {known}"
+            )
+        if name in CLOCK and name not in frames.columns and dated:
+            raise DataError(
+                f"--assume {name}={text}: the frames' time_utc tells it; empty that column, or add {name} to "
+                "the table where it is known better"
             )
         given = _value(name, text)
         told = pl.col(name) if name in frames.columns else pl.lit(None)
@@ -120,6 +144,8 @@ def _value(name: str, text: str) -> float | str:
         number = float(text)
     except ValueError as error:
         raise DataError(f"--assume {name}={text}: expected a number of {parameter.unit or name}") from error
+    if parameter.whole and number != round(number):
+        raise DataError(f"--assume {name}={text}: expected a whole number")
     if not parameter.lo <= number <= parameter.hi:
         limits = f"[{parameter.lo:g}, {parameter.hi:g}] {parameter.unit}".rstrip()
         raise DataError(f"--assume {name}={text}: outside the possible {limits}")

@@ -20,15 +20,19 @@ from lard.odd.boxes import (
     Point,
     Side,
     common,
+    is_thin,
     middle,
     minus,
     relative_volume,
     side_of,
+    side_of_ranges,
     single_values,
     spread,
     volume,
+    whole_range,
 )
-from lard.odd.parameters import APPROACH
+from lard.odd.laws import Law
+from lard.odd.parameters import APPROACH, PARAMETERS
 from lard.odd.rules import rule_excess
 from lard.odd.spec import Categories, Condition, OddSpec, Profile, Rule
 
@@ -108,7 +112,7 @@ class Region:
     def wide(self) -> frozenset[str]:
         """The parameters that are more than a single value somewhere."""
         sides = (item for box in self.boxes for item in box.items())
-        return frozenset(name for name, side in sides if isinstance(side, tuple) and side[0] < side[1])
+        return frozenset(n for n, side in sides if not isinstance(side, frozenset) and not is_thin(side))
 
     def volume(self, wide: frozenset[str] | None = None) -> float:
         """Volume in the product of the units of all parameters limited here, categories counted.
@@ -141,12 +145,11 @@ def region(spec: OddSpec, level: str = "nominal") -> Region:
     """The domain of a spec, its ranges and what its rules require widened by the margins of a level."""
     margins: Mapping[str, tuple[float, float]] = spec.margins.get(level, {})
     shared = {
-        name: frozenset(law.names) if isinstance(law, Categories) else _wider(law.range, margins, name)
-        for name, law in {**spec.environment, **spec.runways}.items()
+        name: _domain(name, law, margins) for name, law in {**spec.environment, **spec.runways}.items()
     }
     zones = (
-        {**{name: (float(lo), float(hi)) for name, (lo, hi) in zip(APPROACH, limits, strict=True)}, **shared}
-        for limits in spec.limits(level)
+        {**{name: _domain(name, zone.laws[name], margins) for name in APPROACH}, **shared}
+        for zone in spec.zones
     )
     boxes = _disjoint(zones)
     moving = []
@@ -158,6 +161,16 @@ def region(spec: OddSpec, level: str = "nominal") -> Region:
             boxes = [piece for box in boxes for piece in _obedient(box, rule)]
     parts = Region(tuple(Part(box, tuple(moving)) for box in boxes))
     return parts.over(sorted({name for rule in moving for name in rule.parameters}))
+
+
+def _domain(name: str, law: Law | Categories, margins: Mapping[str, tuple[float, float]]) -> Side:
+    """What a parameter can be by its law, widened by its margins: of a discrete law its values only."""
+    if isinstance(law, Categories):
+        return frozenset(law.names)
+    bounds = [(value, value) for value in law.values or ()] or [law.range]
+    side = side_of_ranges(whole_range(name, _wider(one, margins, name)) for one in bounds)
+    assert side is not None
+    return side
 
 
 def widened(rule: Rule, margins: Mapping[str, tuple[float, float]]) -> Rule:
@@ -241,21 +254,25 @@ def _disjoint(boxes: Iterable[Box]) -> list[Box]:
 def _obedient(box: Box, rule: Rule) -> list[Box]:
     """The part of a box where a rule of plain ranges holds, as disjoint boxes."""
     when, require = _as_box(rule.when), _as_box(rule.require)
-    applies = common(box, when)
-    if applies is None:
+    applies = common(box, when) if when is not None else None
+    if when is None or applies is None:
         return [box]
-    held = common(applies, require)
+    held = common(applies, require) if require is not None else None
     return [*minus(box, when), *([held] if held is not None else [])]
 
 
-def _as_box(conditions: Mapping[str, Condition]) -> Box:
+def _as_box(conditions: Mapping[str, Condition]) -> Box | None:
+    """Conditions with plain limits as a box; None where one leaves no whole number."""
     box: dict[str, Side] = {}
     for name, condition in conditions.items():
         assert not isinstance(condition, Profile)
         if isinstance(condition[0], str):
             box[name] = frozenset(str(item) for item in condition)
         else:
-            box[name] = (float(condition[0]), float(condition[1]))
+            lo, hi = whole_range(name, (float(condition[0]), float(condition[1])))
+            if PARAMETERS[name].whole and lo >= hi:
+                return None
+            box[name] = (lo, hi)
     return box
 
 

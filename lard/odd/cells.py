@@ -70,7 +70,7 @@ class Cells:
 
     def _is_stepped(self, name: str) -> bool:
         law = self.laws.get(name)
-        return (isinstance(law, Law) and law.law == "discrete") or PARAMETERS[name].whole
+        return isinstance(law, Law) and (law.law == "discrete" or PARAMETERS[name].whole)
 
     def _open(self, moving: tuple[int, ...]) -> Mask:
         """Of each box and combination of bins of axes with moving limits, whether something is left."""
@@ -118,7 +118,14 @@ def cells_of(spec: OddSpec, zone: Zone, axes: Sequence[Axis]) -> Cells:
     laws: dict[str, Law | Categories] = {**zone.laws, **spec.environment}
     parts = []
     rules = tuple(_between_values(rule, laws) for rule in spec.rules)
-    for part in region(spec.model_copy(update={"zones": (zone,), "rules": rules})).parts:
+    # bins part separate values already: between them a box may go through
+    spans = {name: _spanned(law) for name, law in laws.items()}
+    whole = {
+        "zones": (zone.model_copy(update={"laws": {name: spans[name] for name in zone.laws}}),),
+        "environment": {name: spans[name] for name in spec.environment},
+        "rules": rules,
+    }
+    for part in region(spec.model_copy(update=whole)).parts:
         box: dict[str, Side] = dict(part.box)
         for name, law in laws.items():
             side = box[name]
@@ -130,6 +137,10 @@ def cells_of(spec: OddSpec, zone: Zone, axes: Sequence[Axis]) -> Cells:
         else:
             parts.append(replace(part, box=box))
     return Cells(tuple(axes), laws, tuple(parts))
+
+
+def _spanned(law: Law | Categories) -> Law | Categories:
+    return Law(range=law.range) if isinstance(law, Law) and law.law == "discrete" else law
 
 
 def _between_values(rule: Rule, laws: Mapping[str, Law | Categories]) -> Rule:

@@ -12,6 +12,7 @@ from lard.errors import DataError
 from lard.odd.laws import Law
 from lard.odd.parameters import APPROACH, PARAMETERS
 from lard.odd.spec import Categories, OddSpec
+from lard.odd.vocabulary import word_fault
 
 Array = NDArray[np.float64]
 Context = Mapping[str, NDArray[Any]]
@@ -30,12 +31,12 @@ def needed_parameters(spec: OddSpec) -> dict[str, str]:
 
 
 def is_null(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which values (n,) are missing: None, not a number."""
+    """Which values (n,) are missing: None, not a number, no text."""
     if values.dtype.kind in "fc":
         return np.isnan(values)
     if values.dtype.kind == "O":
-        return np.array([value is None or value != value for value in values.tolist()], bool)
-    return np.zeros(len(values), bool)
+        return np.array([value is None or value != value or value == "" for value in values.tolist()], bool)
+    return values == "" if values.dtype.kind == "U" else np.zeros(len(values), bool)
 
 
 def check_context(spec: OddSpec, context: Context, n: int) -> None:
@@ -51,6 +52,8 @@ def check_context(spec: OddSpec, context: Context, n: int) -> None:
             what = f"column {name} is null in {int(is_null(given).sum())} of {n} rows"
         elif not PARAMETERS[name].categories and given.dtype.kind not in "fiu":
             what = f"column {name} holds {given.dtype.name} values, not numbers"
+        elif PARAMETERS[name].categories and (fault := unknown_word(name, given)):
+            what = f"column {name}: {fault}"
         else:
             continue
         faults.append(
@@ -59,6 +62,12 @@ def check_context(spec: OddSpec, context: Context, n: int) -> None:
         )
     if faults:
         raise DataError("\n".join(faults))
+
+
+def unknown_word(name: str, values: NDArray[Any]) -> str | None:
+    """What is wrong with the first of the categories (n,) of a parameter that is none, None if all are known."""
+    found = sorted({str(value).lower() if isinstance(value, bool) else str(value) for value in values.tolist()})
+    return next((fault for word in found if (fault := word_fault(name, word))), None)
 
 
 def words(values: NDArray[Any]) -> NDArray[np.str_]:
@@ -80,7 +89,7 @@ def context_margins(spec: OddSpec, context: Context) -> Iterator[tuple[str, Arra
             yield name, inside, inside
             continue
         numbers = values.astype(np.float64)
-        margin = np.minimum(numbers - law.lo, law.hi - numbers)
+        margin = law.slack(numbers)
         margin = np.where((margin < 0) & (margin >= -_room(law)), 0.0, margin)
         yield name, margin, margin / ((law.hi - law.lo) / 2 if law.hi > law.lo else 1.0)
 
@@ -94,8 +103,7 @@ def within_context(spec: OddSpec, context: Context, level: str) -> NDArray[np.bo
             held = np.isin(words(values), law.names)
         else:
             below, above = spec.margins.get(level, {}).get(name, (0.0, 0.0))
-            room, numbers = _room(law), values.astype(np.float64)
-            held = (numbers >= law.lo - below - room) & (numbers <= law.hi + above + room)
+            held = law.slack(values.astype(np.float64), below, above) >= -_room(law)
         inside = held if inside is None else inside & held
     return np.ones(1, bool) if inside is None else inside
 

@@ -115,8 +115,7 @@ def zone_coverage(
     values = {name: table[name].to_numpy() for name, _ in laws}
     outside = np.zeros(len(table), bool)
     for name, law in zone.laws.items():
-        column = table[name].to_numpy()
-        outside |= ~((column >= law.lo) & (column <= law.hi))
+        outside |= ~(law.slack(table[name].to_numpy()) >= 0)
     unit = (
         np.column_stack([law.cdf(values[name]) for name, law in laws]) if laws else np.zeros((len(table), 0))
     )

@@ -105,6 +105,15 @@ class Law(BaseModel):
         """Upper bound."""
         return self.range[1]
 
+    def slack(self, x: Array, below: float = 0.0, above: float = 0.0) -> Array:
+        """Distance (n,) of values x to the nearer limit of what the law can be, widened; negative outside.
+
+        A discrete law can be its values only, each of them widened.
+        """
+        x = np.asarray(x, np.float64)
+        spans = [(value, value) for value in sorted(self.values or {})] or [self.range]
+        return np.maximum.reduce([np.minimum(x - (lo - below), hi + above - x) for lo, hi in spans])
+
     def scaled(self, factor: float) -> Law:
         """The same law with every length multiplied: the change of unit of a parameter."""
         if factor == 1.0:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lard.approach import Approaches
 from lard.odd.context import Context, check_context, context_margins, within_context
+from lard.odd.laws import Law
 from lard.odd.parameters import APPROACH
 from lard.odd.rules import approach_rules, rule_excess
 from lard.odd.spec import OddSpec
@@ -63,12 +64,14 @@ def _inside_any(
     for start in range(0, len(approaches), _CHUNK):
         part = slice(start, start + _CHUNK)
         values = [column[part] for column in columns]
-        for zone in limits:
+        for zone, separate in zip(limits, _separate(spec), strict=True):
             held = values[0] >= zone[0, 0]
             held &= values[0] <= zone[0, 1]
             for value, (lo, hi) in zip(values[1:], zone[1:], strict=True):
                 held &= value >= lo
                 held &= value <= hi
+            for k, law in separate.items():
+                held &= law.slack(values[k], *spec.margin(level)[k]) >= 0
             inside[part] |= held
     if context is not None:
         inside &= within_context(spec, context, level)
@@ -76,6 +79,14 @@ def _inside_any(
         excess, _ = rule_excess(rule, approaches, context, spec.margins.get(level, {}))
         inside &= excess <= 0
     return inside
+
+
+def _separate(spec: OddSpec) -> list[dict[int, Law]]:
+    """Per zone the approach parameters, by place, that are a few values and no range."""
+    return [
+        {k: zone.laws[name] for k, name in enumerate(APPROACH) if zone.laws[name].law == "discrete"}
+        for zone in spec.zones
+    ]
 
 
 def zone_margins(spec: OddSpec, approaches: Approaches) -> Array:
@@ -107,6 +118,14 @@ def judge(spec: OddSpec, approaches: Approaches, context: Context | None = None)
         for k, value in enumerate(here):
             np.minimum(value - limits[zone, k, 0], limits[zone, k, 1] - value, out=margins[k, part])
         worst_margin[part] = np.take_along_axis(margins[:, part], worst[None, part], axis=0)[0]
+    separate = _separate(spec)
+    for zone_index, laws in enumerate(separate):
+        for k, law in laws.items():
+            here = best == zone_index
+            margins[k, here] = law.slack(values[k, here])
+    if any(separate):
+        worst = (margins / half[best].T).argmin(axis=0)
+        worst_margin = np.take_along_axis(margins, worst[None], axis=0)[0]
     names = [*APPROACH]
     held = dict(zip(APPROACH, margins, strict=True))
     # the smallest share of a half range that is left, so that both kinds of parameter can be compared

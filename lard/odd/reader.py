@@ -89,7 +89,7 @@ def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
     zones = _zones(data, faults)
     environment = _laws(_section(data, "environment", faults), ("environment",), "environment", faults)
     runways = _laws(_section(data, "runways", faults), ("runways",), "runway", faults)
-    rules = _rules(data.get("rules") or [], faults)
+    rules = _rules([] if data.get("rules") is None else data["rules"], faults)
     dqr = _dqr(data, faults)
     check_spec(zones, margins, environment, runways, rules, faults)
     if not zones or reference is None or camera is None:
@@ -168,8 +168,19 @@ def _laws(
         if parameter[0].name in laws:
             faults.add((*where, key), f"{parameter[0].name} is given twice, in different units; keep one")
         check_legal(parameter[0], law, (*where, key), faults)
+        if group == "runway":
+            _check_selection(law, (*where, key), faults)
         laws[parameter[0].name] = law
     return laws
+
+
+def _check_selection(law: Law | Categories, where: Where, faults: Faults) -> None:
+    """Runways are chosen, not drawn: how often one would be drawn says nothing about them."""
+    weights = law.weights if isinstance(law, Categories) else law.values or {}
+    if isinstance(law, Law) and law.law not in ("uniform", "discrete"):
+        faults.add(where, f"is a law ({law.law}), but runways are selected; write a range [low, high]")
+    elif len(set(weights.values())) > 1:
+        faults.add(where, "has weights, but runways are selected; write a list")
 
 
 def _parameter(
@@ -250,8 +261,11 @@ def _rules(given: Any, faults: Faults) -> list[Rule]:
         if not {"require"} <= keys <= {"name", "when", "require"}:
             faults.add(where, "expected a rule {name: ..., when: {...}, require: {...}}")
             continue
-        when = _conditions(item.get("when") or {}, (*where, "when"), faults)
+        asked = item.get("when")
+        when = _conditions({} if asked is None else asked, (*where, "when"), faults)
         require = _conditions(item["require"], (*where, "require"), faults)
+        if item["require"] == {}:
+            faults.add((*where, "require"), "requires nothing; say what must hold, or remove the rule")
         if require:
             name = str(item.get("name") or f"rule {index + 1}")
             rules.append(Rule(name=name, when=when, require=require))
@@ -268,19 +282,34 @@ def _conditions(given: Any, where: Where, faults: Faults) -> dict[str, Condition
         found = _parameter(str(key), here, GROUPS, faults)
         if found is None:
             continue
-        parameter, factor = found
-        if isinstance(value, dict) and "by" in value:
-            profile = _model(Profile, value, here, faults)
-            if profile is not None:
-                points = tuple((x, lo * factor, hi * factor) for x, lo, hi in profile.points)
-                conditions[parameter.name] = Profile(by=profile.by, points=points)
-        elif parameter.categories:
-            categories = _model(Categories, value, here, faults)
-            if categories is not None:
-                check_legal(parameter, categories, here, faults)
-                conditions[parameter.name] = categories.names
-        else:
-            law = _model(Law, value, here, faults)
-            if law is not None:
-                conditions[parameter.name] = (law.lo * factor, law.hi * factor)
+        condition = _condition(found[0], found[1], value, here, faults)
+        if found[0].name in conditions:
+            faults.add(here, f"{found[0].name} is given twice, in different units; keep one")
+        if condition is not None:
+            conditions[found[0].name] = condition
     return conditions
+
+
+def _condition(
+    parameter: Parameter, factor: float, value: Any, where: Where, faults: Faults
+) -> Condition | None:
+    """What a rule asks of one parameter, in its own unit; None with a fault noted where it cannot be read."""
+    if isinstance(value, dict) and "by" in value:
+        if parameter.categories:
+            faults.add(where, "has categories, which no limit that moves can hold; list those allowed")
+            return None
+        profile = _model(Profile, value, where, faults)
+        points = tuple((x, lo * factor, hi * factor) for x, lo, hi in profile.points) if profile else ()
+        return Profile(by=profile.by, points=points) if profile else None
+    if parameter.categories:
+        categories = _model(Categories, value, where, faults)
+        if categories is None:
+            return None
+        check_legal(parameter, categories, where, faults)
+        return categories.names
+    law = _model(Law, value, where, faults)
+    if law is None:
+        return None
+    if law.law != "uniform":
+        faults.add(where, f"is a law ({law.law}), but rules ask for limits; write a range [low, high]")
+    return law.lo * factor, law.hi * factor

@@ -113,6 +113,10 @@ class Odd:
                     room = hair(name, slack)
                     value = np.asarray(values[name], np.float64)
                     ok &= (value >= low - room) & (value <= high + room)
+                    law = zone.laws.get(name)
+                    if law is not None and law.values:  # a few values, each with the margins of the range
+                        below, above = law.lo - low + room, high - law.hi + room
+                        ok &= np.any([(value >= v - below) & (value <= v + above) for v in law.values], 0)
                 inside |= ok
             level, known = "extended" if index else "in", {**(context or {}), **values}
             inside &= ~self._broken(known, level, slack) & ~self._elsewhere(known, level, slack)
@@ -134,9 +138,10 @@ class Odd:
         for name, law in limits.items():
             if name not in values:
                 continue
-            wanted = law.range if isinstance(law, Law) else law.names
-            rule = Rule(name=name, when={}, require={name: wanted})
-            beyond |= breaks(rule, values, self.spec.margins.get(level, {}) if self.spec else {}, slack)
+            margins = self.spec.margins.get(level, {}) if self.spec else {}
+            wanted = [law.names] if not isinstance(law, Law) else [(v, v) for v in law.values or ()]
+            rules = [Rule(name=name, when={}, require={name: one}) for one in wanted or [law.range]]
+            beyond |= np.all([breaks(rule, values, margins, slack) for rule in rules], axis=0)
         return beyond
 
 

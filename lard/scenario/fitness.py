@@ -29,8 +29,8 @@ def check_runways(spec: OddSpec, db: RunwayDatabase, faults: Faults) -> None:
             alone = False
             continue  # an unknown word has been reported
         where = place_of(faults, (("runways",),), name)
-        limits = law.names if isinstance(law, Categories) else law.range
-        good = _meets(attributes[name], limits)
+        values = attributes[name]
+        good = law.slack(values) >= 0 if isinstance(law, Law) else _meets(values, law.names)
         if not good.any():
             alone = False
             there = _there(name, attributes[name], law)

@@ -138,8 +138,8 @@ def zone_points(
         for component in components:
             u = component.bend(u)
         points, possible = points_of(spec, laws, chosen, share, u)
-        held = {rule.name: ok for rule, ok in zip(spec.rules, rules_held(spec, chosen, points), strict=True)}
-        accepted = np.logical_and.reduce([possible, *held.values()])
+        held = rules_held(spec, chosen, points)
+        accepted = np.logical_and.reduce([possible, *held])
         if accepted.sum() >= n:
             break
         tries *= 2
@@ -199,7 +199,7 @@ def _held(rules: Sequence[Rule], chosen: Candidates, points: Points) -> list[NDA
 
 
 def _nothing_left(
-    spec: OddSpec, zone: Zone, held: Mapping[str, NDArray[np.bool_]], possible: NDArray[np.bool_], n: int
+    spec: OddSpec, zone: Zone, held: Sequence[NDArray[np.bool_]], possible: NDArray[np.bool_], n: int
 ) -> str:
     """Why too few points of a zone are feasible: the smallest set of rules found that leaves so few."""
     if possible.sum() < n:
@@ -207,12 +207,12 @@ def _nothing_left(
             f"ODD {spec.name}, zone {zone.name}: the sun never stands as environment asks at these airports "
             f"({possible.sum()} of {len(possible)} points possible); widen environment or change the airports"
         )
-    guilty = list(held)
-    for name in list(held):
-        rest = [held[other] for other in guilty if other != name]
+    guilty = list(range(len(held)))
+    for k in range(len(held)):
+        rest = [held[other] for other in guilty if other != k]
         if np.logical_and.reduce([possible, *rest]).sum() < n:
-            guilty.remove(name)
-    shown = " and ".join(f"{name!r} (holds for {held[name].mean():.2%})" for name in guilty)
+            guilty.remove(k)
+    shown = " and ".join(f"{spec.rules[k].name!r} (holds for {held[k].mean():.2%})" for k in guilty)
     verb = "conflict" if len(guilty) > 1 else "admits almost nothing"
     return (
         f"ODD {spec.name}, zone {zone.name}: rules {shown} {verb}: of {len(possible):,} "

@@ -13,6 +13,7 @@ from lard.airports.model import Airport, Runway, RunwayDatabase
 from lard.approach import Approaches, pose_of
 from lard.camera import to_camera
 from lard.errors import SpecError
+from lard.odd.context import is_null, needed_parameters
 from lard.odd.laws import Law
 from lard.odd.parameters import PARAMETERS
 from lard.odd.spec import OddSpec
@@ -46,13 +47,14 @@ def candidates(spec: OddSpec, db: RunwayDatabase, airports: Iterable[str]) -> Ca
     pairs = [(db.airport(code), runway) for code in codes for runway in db.airport(code).runways]
     pairs.sort(key=lambda pair: (pair[0].icao, pair[1].ident))
     attributes = runway_attributes(spec, pairs)
+    _check_known(spec, db, pairs, attributes)
     keep = np.ones(len(pairs), bool)
     refused: list[str] = []
     for name, law in spec.runways.items():
         values = attributes[name]
         if isinstance(law, Law):
-            good = (values >= law.lo) & (values <= law.hi)
-            wanted = f"[{law.lo:g}, {law.hi:g}]"
+            good = law.slack(values) >= 0
+            wanted = " or ".join(f"{value:g}" for value in law.values or ()) or f"[{law.lo:g}, {law.hi:g}]"
             there = f"{values.min():g} to {values.max():g}" if len(values) else "none"
         else:
             good = np.isin(values, law.names)
@@ -68,6 +70,26 @@ def candidates(spec: OddSpec, db: RunwayDatabase, airports: Iterable[str]) -> Ca
     kept = [pair for pair, good in zip(pairs, keep, strict=True) if good]
     chosen = {name: values[keep] for name, values in attributes.items()}
     return Candidates(tuple(a for a, _ in kept), tuple(r for _, r in kept), chosen)
+
+
+def _check_known(
+    spec: OddSpec,
+    db: RunwayDatabase,
+    pairs: Sequence[tuple[Airport, Runway]],
+    attributes: dict[str, NDArray[Any]],
+) -> None:
+    """SpecError with a line for each runway parameter that the spec asks about and the database leaves empty."""
+    faults = []
+    for name, asker in needed_parameters(spec).items():
+        empty = is_null(attributes[name]) if name in attributes else np.zeros(0, bool)
+        if empty.any():
+            airport, runway = pairs[int(empty.argmax())]
+            faults.append(
+                f"{db.name} {db.version} tells no {name} of {empty.sum()} of {len(pairs)} runways (first: "
+                f"{airport.icao} {runway.ident}), which {asker} of ODD {spec.name} asks for; complete it"
+            )
+    if faults:
+        raise SpecError("\n".join(faults))
 
 
 def runway_attributes(
