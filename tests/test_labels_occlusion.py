@@ -9,8 +9,10 @@ import pytest
 from labels_support import database, frames_of
 
 from lard.approach import Approaches, pose_of
+from lard.errors import DataError
 from lard.geodesy import geodesic_inverse
 from lard.labels import label_frames
+from lard.labels.dataset import check_land_known
 from lard.labels.occlusion import hidden_fraction, smooth_earth
 from lard.odd import load_spec
 
@@ -49,11 +51,21 @@ def test_curvature_hides_beyond_the_horizon() -> None:
     assert hidden_fraction(END, high, smooth_earth(299.0))[0] == 0.0
 
 
-def test_unknown_land_hides_nothing_and_labels_carry_the_share() -> None:
+def test_unknown_land_is_unknown_and_labels_carry_the_share() -> None:
     spec = load_spec(Path(__file__).parents[1] / "odd_specs" / "lard_v2.yaml")
     frames = frames_of(DB, 10, along_m=(500.0, 4000.0))
     labels = label_frames(frames, DB, spec, lambda lat, lon: np.full(len(lat), np.nan))
-    assert labels["hidden_fraction"].to_list() == [0.0] * len(labels)
+    assert labels["hidden_fraction"].null_count() == len(labels)
+    assert labels.drop("hidden_fraction").equals(label_frames(frames, DB, spec))
+    with pytest.raises(DataError, match=r"does not cover the land .* in 10 of 10 frames .*; add tiles there"):
+        check_land_known(frames, labels)
+
+    def holed(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+        return np.where((lat * 1e4 % 40 < 9) & (lon * 1e4 % 40 < 9), np.nan, 200.0)
+
+    gaps = label_frames(frames, DB, spec, holed)
+    assert set(gaps["hidden_fraction"]) == {0.0}  # small voids are no gap
+    check_land_known(frames, gaps)
     wall = label_frames(frames, DB, spec, smooth_earth(5000.0))
     assert wall["hidden_fraction"].to_list() == [1.0] * len(labels)
     assert set(wall["visible_fraction"]) == {0.0} and set(wall["verdict"]) == {"OUT_OF_ODD"}

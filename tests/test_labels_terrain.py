@@ -149,3 +149,26 @@ def test_land_of_another_datum_is_refused_or_converted_as_by_the_terrain_report(
     lard(*label, code=0)
     assert set(read_table(out, LABELS)["hidden_fraction"]) == {0.0}
     lard(*report, code=0)
+
+
+def test_what_labels_rest_on_is_stated_and_land_that_is_missing_refused(tmp_path: Path) -> None:
+    write_table_folder(DB, tmp_path / "db")
+    frames = frames_of(DB, 10, along_m=(500.0, 3000.0)).with_columns(visibility_m=pl.lit(None, pl.Float64))
+    write_table(frames, tmp_path / "ds/frames.parquet", FRAMES)
+    here = write_land(tmp_path / "here.tif", lambda e, n: 290.0 + 0 * e + 0 * n, 33.6, -84.38)
+    away = write_land(tmp_path / "away.tif", lambda e, n: 290.0 + 0 * e + 0 * n, 33.6, -84.0)
+
+    def label(*more: object) -> str:
+        arguments = ["label", tmp_path / "ds", "--runways", tmp_path / "db", "--odd", "lard_v2", *more]
+        result = CliRunner().invoke(main, [str(a) for a in arguments])
+        assert result.exit_code == (0 if (tmp_path / "ds/labels.parquet").exists() else 2), result.output
+        return result.output
+
+    far = ("--assume", "visibility_m=20000", "--terrain", away)
+    assert "the terrain does not cover the land between the camera and the runways of KXYZ" in label(*far)
+    label("--assume", "visibility_m=20000", "--terrain", here)
+    stated = json.loads((tmp_path / "ds/dataset.json").read_text())
+    assert stated["assumed"] == {"visibility_m": "20000"}
+    (terrain,) = stated["terrain"]
+    assert list(terrain["files"]) == ["here.tif"] and len(terrain["files"]["here.tif"]) == 64
+    assert terrain["given_in"] == "msl" and str(tmp_path) not in json.dumps(terrain)

@@ -1,5 +1,6 @@
 """Labels judged by the whole spec: what the sampler obeys, the verdicts obey."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 from lard.airports import RunwayDatabase, load_shipped
 from lard.cli import main
-from lard.errors import DataError
+from lard.errors import DataError, SpecError
 from lard.labels import label_frames
 from lard.labels.verdict import assume, clock_values
 from lard.odd import OddSpec, load_spec
@@ -136,7 +137,71 @@ def test_stated_values_fill_what_is_not_told(frames: pl.DataFrame, tmp_path: Pat
     for text, message in (
         ("visibility_m", "expected NAME=VALUE"), ("visibility_m=far", "expected a number of m"),
         ("visibility_m=-1", "outside the possible"), ("light=noon", "expected one of day, dusk, night"),
-        ("country=FR", "no parameter of the environment"),
+        ("country=FR", "no parameter of the environment"), ("lens_drops=1.5", "expected a whole number"),
+        ("visibility_m=nan", "outside the possible"),
     ):  # fmt: skip
         bad = label("--assume", text)
         assert bad.exit_code == 2 and message in bad.output, bad.output
+    twice = label("--assume", "visibility_m=20000", "--assume", "visibility_m=9000")
+    assert twice.exit_code == 2 and "a name is given twice" in twice.output
+    # what time and place tell is not assumed to be otherwise
+    bare = frames.drop("light", "local_time_h", "day_of_year", "season", "sun_elevation_deg")
+    with pytest.raises(DataError, match="light=night: the frames' time_utc tells it"):
+        assume(bare, {"light": "night"})
+    dark = assume(bare.with_columns(time_utc=pl.lit(None, pl.String)), {"light": "night"})
+    assert set(dark["light"]) == {"night"}
+
+
+def test_words_that_are_none_and_runways_of_no_known_country_are_refused(
+    frames: pl.DataFrame, db: RunwayDatabase
+) -> None:
+    spec = changed(environment={"light": ["day"]})
+    odd = frames.with_columns(light=pl.lit("Day"))
+    with pytest.raises(DataError, match=r"column light: unknown 'Day'.*expected some of day, dusk, night"):
+        label_frames(odd, db, spec)
+    rule = {"name": "home", "when": {"country": ["FR"]}, "require": {"roll_deg": [-2, 2]}}
+    nameless = replace(db, airports={i: replace(a, country="") for i, a in db.airports.items()})
+    with pytest.raises(
+        DataError, match=r"tells no country of (KATL|LFPO|YSSY) .* rule 'home' .* cannot be judged"
+    ):
+        label_frames(frames, nameless, changed(rules=[rule]))
+    with pytest.raises(SpecError, match=r"tells no country of .* which rule 'home' of ODD x asks for"):
+        sample(changed(rules=[rule]), nameless, ["KATL"], 10, 1)
+    # of neighbours, which no approach leads to, it need not be known
+    others = {i: a if i == "LFPO" else replace(a, country="") for i, a in db.airports.items()}
+    part = frames.filter(pl.col("airport") == "LFPO")
+    with_neighbours = label_frames(part, replace(db, airports=others), changed(rules=[rule]))
+    assert with_neighbours.equals(label_frames(part, db, changed(rules=[rule])))
+
+
+def test_a_few_values_are_no_range(frames: pl.DataFrame, db: RunwayDatabase) -> None:
+    sections = {"environment": {"rain_mm_h": {"values": [0, 4]}, "cloud_fraction": [0.5, 1]}}
+    wet = frames.with_columns(
+        rain_mm_h=pl.Series([0.0, 2.0, 3.0, 3.5, 4.0, 4.1] * 10), cloud_fraction=pl.lit(0.7)
+    )
+    free = targets(frames, db, changed())["verdict"].to_list()
+    margins = {level: {name: list(pair) for name, pair in m.items()} for level, m in V2.margins.items()}
+    margins["in"]["rain_mm_h"], margins["extended"]["rain_mm_h"] = [0.5, 0.5], [1, 1]
+    found = targets(wet, db, changed(**sections, margins=margins)).join(
+        wet, on="frame_id", maintain_order="left"
+    )
+    expected = {
+        0.0: "IN_ODD",
+        2.0: "OUT_OF_ODD",
+        3.0: "IN_EXTENDED_ODD",
+        3.5: "IN_ODD",
+        4.0: "IN_ODD",
+        4.1: "IN_ODD",
+    }
+    good = np.array(free) == "IN_ODD"
+    assert (found["verdict"] == found["rain_mm_h"].replace_strict(expected)).to_numpy()[
+        good
+    ].all() and good.all()
+    from lard.quality.odd import Odd
+
+    odd = Odd.from_spec(changed(**sections, margins=margins), "x")
+    values = {
+        name: np.zeros(5) + mid for name, mid in zip(odd.zones[0].bounds, (4000, 0, 3, 0, -5, 0), strict=True)
+    }
+    context = {"rain_mm_h": np.array([0.0, 2, 3, 3.5, 4]), "cloud_fraction": np.full(5, 0.7)}
+    assert odd.verdicts(values, 1e-6, context).tolist() == [0, 2, 1, 0, 0]

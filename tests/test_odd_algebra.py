@@ -317,7 +317,8 @@ RAIN = st.one_of(
     st.sampled_from([[0, 8], [1, 4], [2, 2], [0, 2]]),
 )
 DROPS = st.one_of(
-    st.sampled_from([[0, 3], [1, 2], [0.5, 2.4], [2, 2]]), st.sampled_from([{"values": [0, 1]}, {"values": [2]}])
+    st.sampled_from([[0, 3], [1, 2], [0.5, 2.4], [2, 2]]),
+    st.sampled_from([{"values": [0, 1]}, {"values": [2]}]),
 )
 MARGINS = st.sampled_from([{}, {"rain_mm_h": 0.5}, {"rain_mm_h": 1, "lens_drops": 1}])
 RULES = st.sampled_from(
@@ -349,7 +350,11 @@ def test_separate_values_and_whole_numbers_are_compared_as_verdicts_judge_them(
     rain, drops, roll = (v.ravel() for v in np.meshgrid(np.arange(0, 9.3, 0.25), np.arange(5), [-5.0, 0, 5]))
     middle = {name: np.full(rain.shape, np.mean(BOX[name])) for name in APPROACH}
     points = Approaches(*({**middle, "roll_deg": roll}[name] for name in APPROACH))
-    context = {"rain_mm_h": rain, "lens_drops": drops.astype(float), "cloud_fraction": np.full(rain.shape, 0.7)}
+    context = {
+        "rain_mm_h": rain,
+        "lens_drops": drops.astype(float),
+        "cloud_fraction": np.full(rain.shape, 0.7),
+    }
     in_a, in_b = (verdicts(one, points, context) == "IN_ODD" for one in (a, b))
     first, second = region(a, "in"), region(b, "in")
     found = contains(second, first)
@@ -376,7 +381,9 @@ def test_diff_tells_separate_values_from_the_range_they_span(tmp_path: Path) -> 
         (tmp_path / f"{name}.yaml").write_text(text)
 
     def diff(first: str, second: str) -> str:
-        result = CliRunner().invoke(main, ["odd", "diff", *(str(tmp_path / f"{n}.yaml") for n in (first, second))])
+        result = CliRunner().invoke(
+            main, ["odd", "diff", *(str(tmp_path / f"{n}.yaml") for n in (first, second))]
+        )
         assert result.exit_code == 0, result.output
         return result.output
 

@@ -155,6 +155,23 @@ def _terrain(tiles: tuple[Path, ...], datum: str) -> Terrain | None:
     return partial(terrain_heights, tiles, datum=datum) if tiles else None
 
 
+_LAND_M = 60_000.0  # around an airport: how far a line of sight reaches
+
+
+def _rests_on(
+    frames: pl.DataFrame, db: RunwayDatabase, tiles: tuple[Path, ...], assumed: dict[str, str]
+) -> dict[str, Any]:
+    """What dataset.json states of labels beside frames, runways and spec."""
+    from lard.ground.terrain.dem import load_dem
+
+    stated: dict[str, Any] = {"assumed": assumed} if assumed else {}
+    if tiles:
+        airports = [db.airport(code) for code in frames["airport"].unique().sort()]
+        places = [(airport.lat_deg, airport.lon_deg) for airport in airports]
+        stated["terrain"] = [load_dem(tile, db.altitude_datum).stated(places, _LAND_M) for tile in tiles]
+    return stated
+
+
 def _stated(texts: tuple[str, ...]) -> dict[str, str]:
     """Values by name of options such as visibility_m=20000."""
     from lard.errors import DataError
@@ -163,7 +180,10 @@ def _stated(texts: tuple[str, ...]) -> dict[str, str]:
     for name, sign, value in pairs:
         if not (name.strip() and sign and value.strip()):
             raise DataError(f"--assume {name}{sign}{value}: expected NAME=VALUE, such as visibility_m=20000")
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    values = {name.strip(): value.strip() for name, _, value in pairs}
+    if len(values) < len(pairs):
+        raise DataError(f"--assume {' '.join(texts)}: a name is given twice; keep one value of each")
+    return values
 
 
 def _label_frames(
@@ -175,7 +195,7 @@ def _label_frames(
     stated: dict[str, str],
 ) -> None:
     from lard.labels import label_frames
-    from lard.labels.dataset import write_labels
+    from lard.labels.dataset import check_land_known, write_labels
     from lard.labels.verdict import assume
     from lard.tables import FRAMES, LABELS, read_table, write_table
 
@@ -183,9 +203,12 @@ def _label_frames(
     db, spec, odd = _basis(frames, runways, asked)
     terrain = _terrain(tiles, db.altitude_datum)
     if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
-        labels, _ = write_labels(out.parent, frames, db, spec, odd, terrain)
+        rests_on = _rests_on(frames, db, tiles, stated)
+        labels, _ = write_labels(out.parent, frames, db, spec, odd, terrain, rests_on)
     else:
         labels = label_frames(frames, db, spec, terrain)
+        if terrain is not None:
+            check_land_known(frames, labels)
         write_table(labels, out, LABELS)
     click.echo(f"{len(labels)} labels of {labels['frame_id'].n_unique()} frames in {out}")
 

@@ -15,6 +15,7 @@ from lard.airports.files import SHIPPED, open_database
 from lard.airports.lardjson import LardEntry, left_of_axis, read_lard_entries
 from lard.errors import AirportError, DataError
 from lard.labels import label_frames
+from lard.labels.dataset import check_land_known
 from lard.labels.lard_v1 import SphereCameras, label_v1
 from lard.labels.lard_v2 import label_v2
 from lard.labels.occlusion import Terrain
@@ -64,6 +65,8 @@ def label_exact(
         frames = frames.with_columns(told.select(known))
     frames = assume(frames, stated or {})
     labels = label_frames(frames, db, spec, terrain)
+    if terrain is not None:
+        check_land_known(frames, labels)
     named = dict(zip(scenario.frame_ids, images or [""] * len(frames), strict=True))
     labels = labels.with_columns(image=pl.col("frame_id").replace_strict(named, return_dtype=pl.String))
     return Labelled(labels, (scenario.image.width_px, scenario.image.rendered_height_px))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -54,14 +55,34 @@ def write_labels(
     spec: OddSpec,
     spec_path: str,
     terrain: Terrain | None = None,
+    stated: Mapping[str, Any] | None = None,
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Label the frames of a dataset folder: write labels.parquet and dataset.json, and return both."""
+    """Label the frames of a dataset folder: write labels.parquet and dataset.json, and return both.
+
+    `stated` is what else the labels rest on: values assumed of the environment, the terrain.
+    """
     labels = label_frames(frames, db, spec, terrain)
-    info = describe(folder.resolve().name, frames, db, spec, spec_path)
+    if terrain is not None:
+        check_land_known(frames, labels)
+    info = describe(folder.resolve().name, frames, db, spec, spec_path) | dict(stated or {})
     info["reach"] = reach_stated(frames, labels)
     write_table(labels, folder / "labels.parquet", LABELS)
     write_json(info, folder / "dataset.json")
     return labels, info
+
+
+def check_land_known(frames: pl.DataFrame, labels: pl.DataFrame) -> None:
+    """DataError unless the terrain tells what hides the runways in sight of the frames' own airports."""
+    own = labels.join(frames.select("frame_id", "airport"), on=["frame_id", "airport"], how="semi")
+    blind = own.filter(pl.col("hidden_fraction").is_null() & (pl.col("visible_fraction") > 0))
+    if len(blind):
+        first = blind.row(0, named=True)
+        raise DataError(
+            f"the terrain does not cover the land between the camera and the runways of "
+            f"{', '.join(sorted(set(blind['airport'])))} in {blind['frame_id'].n_unique()} of {len(frames)} "
+            f"frames (first: {first['frame_id']}, runway {first['runway']}); add tiles there, or label "
+            "without a terrain"
+        )
 
 
 def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:

@@ -15,13 +15,16 @@ from lard.labels.view import NEAR_PLANE_M
 Array = NDArray[np.float64]
 Hidden = NDArray[np.bool_]
 Terrain = Callable[[Array, Array], Array]
-"""Heights (n,) in metres of latitudes and longitudes (n,) in degrees; NaN where unknown, hiding nothing."""
+"""Heights (n,) in metres of latitudes and longitudes (n,) in degrees; NaN where unknown."""
 
 STEP_M = 30.0  # the post spacing of worldwide terrain models
 TOLERANCE_M = 5.0  # their noise: land this much above a line of sight does not hide yet
 CLEAR_M = 100.0  # the last part of a line of sight, over the airfield itself
 MOST_HIDDEN = 0.5
 """A runway of which land hides more than this is asked of nobody: its verdict is OUT_OF_ODD."""
+MOST_UNKNOWN = 0.1
+"""A runway of which more than this lies behind land that the terrain does not know is judged by none."""
+GAP_M = 300.0  # unknown land on a line of sight that voids of a terrain may leave
 _ALONG, _ACROSS = 7, 3
 _MOST_POINTS = 1_100_000  # of the earth at a time
 
@@ -61,10 +64,10 @@ def hidden_in_picture(hidden: Hidden, corners_cam: Array, camera: Camera) -> Arr
 
 def hidden_fraction(runway: Runway, poses: Poses, terrain: Terrain) -> Array:
     """Share (n,) of a runway's surface whose straight line of sight to the camera passes below the land."""
-    return hidden_points(runway, poses, terrain).mean(axis=-1)
+    return sight_lines(runway, poses, terrain)[0].mean(axis=-1)
 
 
-def hidden_points(
+def sight_lines(
     runway: Runway,
     poses: Poses,
     terrain: Terrain,
@@ -72,10 +75,12 @@ def hidden_points(
     step_m: float = STEP_M,
     tolerance_m: float = TOLERANCE_M,
     clear_m: float = CLEAR_M,
-) -> Hidden:
-    """Which points (n, k) of surface_points of a runway land hides: their line of sight passes below it.
+) -> tuple[Hidden, Hidden]:
+    """Which points (n, k) of surface_points of a runway land hides, and of which it is not known.
 
-    Refraction, which lifts far objects a little, is left out. Heights are those of the poses' datum.
+    A line of sight that passes below land is hidden; one over more than GAP_M of unknown land, and below none
+    that is known, might be. Refraction, which lifts far objects a little, is left out. Heights are those of
+    the poses' datum.
     """
     targets = surface_points(runway.corners_ecef(poses.earth))  # (k, 3)
     cameras = ecef_from_geodetic(poses.lat_deg, poses.lon_deg, poses.alt_m, poses.earth)
@@ -85,7 +90,14 @@ def hidden_points(
         _hidden(targets, cameras[start : start + chunk], poses.earth, terrain, step_m, tolerance_m, clear_m)
         for start in range(0, len(cameras), chunk)
     ]
-    return np.concatenate(parts) if parts else np.empty((0, len(targets)), bool)
+    nothing = np.empty((0, len(targets)), bool)
+    hidden, unknown = zip(*parts, strict=True) if parts else ((nothing,), (nothing,))
+    return np.concatenate(hidden), np.concatenate(unknown)
+
+
+def judged_share(hidden: Array, unknown: Array) -> Array:
+    """Hidden shares (n,), NaN where too much is unknown to say that a runway is seen."""
+    return np.where((unknown > MOST_UNKNOWN) & (hidden <= MOST_HIDDEN), np.nan, hidden)
 
 
 def _hidden(
@@ -96,7 +108,7 @@ def _hidden(
     step_m: float,
     tolerance_m: float,
     clear_m: float,
-) -> Hidden:
+) -> tuple[Hidden, Hidden]:
     sight = cameras[:, None] - targets  # (n, k, 3)
     length = np.linalg.norm(sight, axis=-1)
     samples = max(int(np.ceil((length.max() - clear_m) / step_m)), 1)
@@ -107,5 +119,14 @@ def _hidden(
     points = targets[:, None] + position[..., None] * sight[:, :, None]
     lat, lon, height = geodetic_from_ecef(points, earth)
     land = terrain(lat.ravel(), lon.ravel()).reshape(height.shape)
-    below = height + tolerance_m < np.where(np.isnan(land), -np.inf, land)
-    return np.asarray(below.any(axis=-1))
+    void = np.isnan(land)
+    hidden = (height + tolerance_m < np.where(void, -np.inf, land)).any(axis=-1)
+    gap_m = _longest_run(void) / samples * (1.0 - first) * length if void.any() else np.zeros(hidden.shape)
+    return np.asarray(hidden), np.asarray(~hidden & (gap_m > GAP_M))
+
+
+def _longest_run(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Length (...,) of the longest run of true flags (..., m)."""
+    place = np.arange(flags.shape[-1])
+    before = np.maximum.accumulate(np.where(flags, -1, place), axis=-1)
+    return np.asarray((place - before).max(axis=-1))

@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 from lard.airports import Runway, RunwayDatabase
 from lard.airports.layout import TWIN_M, is_twin
 from lard.camera import Camera, Poses
+from lard.errors import DataError
 from lard.geodesy import ecef_from_geodetic
 from lard.labels.view import NEAR_PLANE_M, picture_bounds
 
@@ -41,12 +42,14 @@ def reach_stated(frames: pl.DataFrame, labels: pl.DataFrame) -> dict[str, Any]:
     at = labels["frame_id"].replace_strict(own, return_dtype=pl.String)
     others = labels.filter(labels["airport"] != at)
     height = labels["height_m"].max()
+    unknown = others["hidden_fraction"].null_count() if "hidden_fraction" in others.columns else 0
     return {
         "rule": "other airports' strips that are in the picture, from above their plane and their horizon",
         "horizon_m": round(horizon_m(float(height)), 1) if isinstance(height, float) else 0.0,
         "labels_of_other_airports": len(others),
         "frames_with_other_airports": others["frame_id"].n_unique(),
         "farthest_m": round(float(others["slant_m"].to_numpy().max(initial=0.0)), 1),
+        **({"behind_unknown_land": unknown} if "hidden_fraction" in others.columns else {}),
     }
 
 
@@ -68,6 +71,13 @@ class StripIndex:
         """Index of a database's strips, by airport and ident."""
         strips = tuple(strip for icao in sorted(db.airports) for strip in db.airports[icao].strips)
         geodetic = np.array([strip.corners for strip in strips]).reshape(-1, 4, 3)
+        lost = np.flatnonzero(~np.isfinite(geodetic).all(axis=(1, 2)))
+        if len(lost):
+            names = ", ".join(f"{strips[k].airport} {strips[k].ident}" for k in lost[:3])
+            raise DataError(
+                f"{db.name} {db.version}: {len(lost)} strips have no position or elevation (first: {names}); "
+                "complete or remove them"
+            )
         lat, lon, alt = np.moveaxis(geodetic, -1, 0)
         corners = ecef_from_geodetic(lat, lon, alt, earth)
         phi, lam = np.radians(lat), np.radians(lon)

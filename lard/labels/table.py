@@ -14,7 +14,7 @@ from lard.approach import approach_of, height_m, slant_m
 from lard.camera import Poses, cam_from_ecef, camera_columns, camera_of
 from lard.labels.checks import check_frames
 from lard.labels.clip import Counts
-from lard.labels.occlusion import MOST_HIDDEN, Terrain, hidden_in_picture, hidden_points
+from lard.labels.occlusion import MOST_HIDDEN, Terrain, hidden_in_picture, judged_share, sight_lines
 from lard.labels.reach import StripIndex, strips_in_reach
 from lard.labels.verdict import label_verdicts
 from lard.labels.view import NEAR_PLANE_M, View, view_runway
@@ -36,6 +36,7 @@ def label_frames(
     faces the camera is labelled: the one whose heading is nearer to the yaw.
     With a terrain a column hidden_fraction follows, the share of what the picture would show of the runway
     that lies behind land or horizon: it comes off visible_fraction, and what is mostly hidden is OUT_OF_ODD.
+    It is null where the terrain does not know the land in between.
     Raises DataError that lists every frame that cannot be labelled.
     """
     check_frames(frames, db, spec)
@@ -104,19 +105,22 @@ def _label_strip(
             view = view_runway(corners_cam[ahead], camera)
             part = _rows(frames[rows], end, poses[rows], view, db, spec)
             if terrain is not None:
-                hidden = hidden_points(end, poses[rows], terrain)
-                part = _behind_land(part, hidden_in_picture(hidden, corners_cam[ahead], camera))
+                shares = (
+                    hidden_in_picture(points, corners_cam[ahead], camera)
+                    for points in sight_lines(end, poses[rows], terrain)
+                )
+                part = _behind_land(part, judged_share(*shares))
             parts.append(part)
     return pl.concat(parts) if parts else pl.DataFrame(schema=dict(LABELS))
 
 
 def _behind_land(labels: pl.DataFrame, hidden: Array) -> pl.DataFrame:
-    """Labels of which land hides a share (n,)."""
-    share = pl.Series("hidden_fraction", hidden, dtype=pl.Float64)
-    mostly = share > MOST_HIDDEN
+    """Labels of which land hides a share (n,), NaN where it is not known."""
+    share = pl.Series("hidden_fraction", hidden, dtype=pl.Float64).fill_nan(None)
+    mostly = share.fill_null(0.0) > MOST_HIDDEN
     return labels.with_columns(
         share,
-        visible_fraction=labels["visible_fraction"] * (1.0 - share),
+        visible_fraction=labels["visible_fraction"] * (1.0 - share.fill_null(0.0)),
         verdict=pl.when(mostly).then(pl.lit(OUT_OF_ODD)).otherwise(pl.col("verdict")),
     )
 

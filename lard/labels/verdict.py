@@ -56,8 +56,8 @@ def context_of(
     for name, value in attributes.items():
         if is_null(value)[0]:
             raise DataError(
-                f"{db.name} {db.version} tells no {name} of {end.airport} {end.ident}, so that {needed[name]} "
-                f"of ODD {spec.name} {spec.version} cannot be judged; complete the runway database"
+                f"{db.name} {db.version} tells no {name} of {end.airport} {end.ident}, so that "
+                f"{needed[name]} of ODD {spec.name} {spec.version} cannot be judged; complete the runway database"
             )
     return context | {name: np.full(len(frames), value[0]) for name, value in attributes.items()}
 

@@ -144,9 +144,7 @@ class Containment:
 def region(spec: OddSpec, level: str = "nominal") -> Region:
     """The domain of a spec, its ranges and what its rules require widened by the margins of a level."""
     margins: Mapping[str, tuple[float, float]] = spec.margins.get(level, {})
-    shared = {
-        name: _domain(name, law, margins) for name, law in {**spec.environment, **spec.runways}.items()
-    }
+    shared = {name: _domain(name, law, margins) for name, law in {**spec.environment, **spec.runways}.items()}
     zones = (
         {**{name: _domain(name, zone.laws[name], margins) for name in APPROACH}, **shared}
         for zone in spec.zones

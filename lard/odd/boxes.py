@@ -1,4 +1,4 @@
-"""Boxes over parameters: a range, some ranges or a set of categories per parameter; one not named is unlimited.
+"""Boxes over parameters: ranges or a set of categories per parameter; one that is not named is unlimited.
 
 Ranges of whole numbers begin and end half way between them, so that each number has a width of 1.
 """

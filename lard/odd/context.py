@@ -65,8 +65,10 @@ def check_context(spec: OddSpec, context: Context, n: int) -> None:
 
 
 def unknown_word(name: str, values: NDArray[Any]) -> str | None:
-    """What is wrong with the first of the categories (n,) of a parameter that is none, None if all are known."""
-    found = sorted({str(value).lower() if isinstance(value, bool) else str(value) for value in values.tolist()})
+    """What is wrong with the first unknown one of categories (n,) of a parameter, None without any."""
+    found = sorted(
+        {str(value).lower() if isinstance(value, bool) else str(value) for value in values.tolist()}
+    )
     return next((fault for word in found if (fault := word_fault(name, word))), None)
 
 

@@ -65,8 +65,11 @@ def couple(
     dimensions: int,
     allowed: Allowed,
 ) -> tuple[Component, ...]:
-    """The components of a spec's rules; none for what rules do not tie, or of which they leave nothing."""
-    if not spec.rules:
+    """The components of a spec's rules and of a sun that cannot stand everywhere as asked.
+
+    None for what nothing ties, or of which nothing is left.
+    """
+    if not spec.rules and not {"light", "sun_elevation_deg"} & {*spec.environment}:
         return ()
     probe = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(_BASE)).random(2**12)
     sun = () if allowed(probe, ())[1].all() else (RUNWAY, DAY, KIND)

@@ -78,7 +78,7 @@ def _check_known(
     pairs: Sequence[tuple[Airport, Runway]],
     attributes: dict[str, NDArray[Any]],
 ) -> None:
-    """SpecError with a line for each runway parameter that the spec asks about and the database leaves empty."""
+    """SpecError with a line per runway parameter that the spec asks about and the database leaves empty."""
     faults = []
     for name, asker in needed_parameters(spec).items():
         empty = is_null(attributes[name]) if name in attributes else np.zeros(0, bool)

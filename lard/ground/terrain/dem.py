@@ -9,9 +9,11 @@ grid.
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyproj
@@ -58,15 +60,30 @@ class Dem:
             height += self.geoid_sign * undulation_m(self.geoid, flat_lat, flat_lon)
         return height.reshape(lat.shape)
 
+    def files_near(self, lat_deg: float, lon_deg: float, reach_m: float) -> list[Path]:
+        """Files that touch a square of half side reach_m."""
+        half = np.degrees(reach_m / 6.35e6)
+        across = half / max(np.cos(np.radians(abs(lat_deg) + half)), 0.02)
+        box = (lat_deg - half, lat_deg + half, lon_deg - across, lon_deg + across)
+        return sorted({path for layer in self.layers for path in layer.files(*box)})
+
+    def stated(self, places: Iterable[tuple[float, float]], reach_m: float) -> dict[str, Any]:
+        """Which files (by SHA-256) tell the land near places (latitude, longitude), and in what datum."""
+        files = {path for lat, lon in places for path in self.files_near(lat, lon, reach_m)}
+        return {
+            "name": Path(self.path).name,
+            "heights": self.vertical,
+            "given_in": self.datum,
+            "geoid": Path(self.geoid).name if self.geoid_sign else "",
+            "files": {path.name: _file_digest(str(path)) for path in sorted(files)},
+        }
+
     def digest(self, lat_deg: float, lon_deg: float, reach_m: float) -> str:
         """SHA-256 digests of the files within a square of half side reach_m, with the datum, as one text.
 
         What a picture of an airport depends on: other tiles of a large folder do not count.
         """
-        half = np.degrees(reach_m / 6.35e6)
-        across = half / max(np.cos(np.radians(abs(lat_deg) + half)), 0.02)
-        box = (lat_deg - half, lat_deg + half, lon_deg - across, lon_deg + across)
-        files = sorted({path for layer in self.layers for path in layer.files(*box)})
+        files = self.files_near(lat_deg, lon_deg, reach_m)
         if not files:
             raise DataError(
                 f"{self.path}: no terrain within {reach_m / 1000:g} km of {lat_deg:.4f}, {lon_deg:.4f}; "
