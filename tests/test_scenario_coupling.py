@@ -117,6 +117,41 @@ def test_declared_laws_hold_under_rules(db: RunwayDatabase, name: str) -> None:
     assert share.min() > 0.18 and share.max() < 0.22
 
 
+SUNS = {
+    "nights in the north": {"light": {"day": 1, "dusk": 1, "night": 1}, "season": ["summer", "winter"]},
+    "high suns": {"sun_elevation_deg": [-20, 60], "season": ["winter", "summer"]},
+    "any night of the year": {"light": ["night"], "day_of_year": [1, 366]},
+}
+
+
+@pytest.mark.parametrize("name", SUNS)
+def test_a_sun_that_cannot_stand_everywhere_leaves_the_laws_as_declared(
+    db: RunwayDatabase, name: str
+) -> None:
+    spec = spec_of([], SUNS[name])
+    drawn = draw(spec, db, ["BIKF", "BIRK", "KATL"], 1024, 2)
+    assert max(gaps(spec, drawn.frames).values()) < 0.02
+    assert drawn.acceptance["z"] > 0.9
+
+
+def test_airports_become_unlike_before_they_lose_a_light(db: RunwayDatabase) -> None:
+    spec = spec_of([], {"light": ["day", "night"]})  # at midsummer, of which Iceland has no night
+    frames = draw(spec, db, ["BIKF", "BIRK", "KATL"], 1024, 2).frames
+    assert gaps(spec, frames)["all/light"] < 0.02
+    counts = dict(frames.select(pl.concat_str("airport", "light")).to_series().value_counts().iter_rows())
+    assert counts["KATLnight"] == pytest.approx(512, abs=5) and counts["KATLday"] > 50
+    assert abs(counts["BIKFday"] - counts["BIRKday"]) < 10
+
+
+def test_rules_of_one_name_are_all_obeyed(db: RunwayDatabase) -> None:
+    rules = [
+        {"name": "r", "require": {"roll_deg": [-10, 5]}},
+        {"name": "r", "require": {"roll_deg": [0, 10]}},
+    ]
+    frames = sample(spec_of(rules), db, ["KATL"], 200, 2)
+    assert frames["roll_deg"].is_between(0, 5).all()
+
+
 def test_what_rules_ask_about_holds_where_what_they_require_cannot(db: RunwayDatabase) -> None:
     rules = [{"name": "r", "when": {"rain_mm_h": [1, 9]}, "require": {"lens_drops": [8, 9]}},
              {"name": "d", "when": {"rain_mm_h": 0}, "require": {"lens_drops": [0, 3]}}]  # fmt: skip

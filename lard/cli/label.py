@@ -111,7 +111,8 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     """
     from lard.errors import DataError
     from lard.export.conventions import find_footage
-    from lard.scenario.formats import read_scenario
+    from lard.scenario.formats import read_scenario, scenario_of_frames
+    from lard.tables import FRAMES, read_table
 
     if scenario.is_dir():
         out = out or scenario / "labels.parquet"
@@ -125,8 +126,12 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
             scenario, runways, options["odd_path"], out, options["terrain"], _stated(options["assume"])
         )
         return
-    zone = options["timezone"]
-    read = read_scenario(scenario, airport=options["airport"], runway=options["runway"], timezone=zone)
+    zone, drawn = options["timezone"], None
+    if scenario.suffix.lower() == ".parquet":
+        drawn = read_table(scenario, FRAMES)
+        read = scenario_of_frames(drawn, scenario.stem, zone)
+    else:
+        read = read_scenario(scenario, airport=options["airport"], runway=options["runway"], timezone=zone)
     unnamed = read.poses.filter((read.poses["airport"] == "") | (read.poses["runway"] == ""))
     if len(unnamed):
         raise DataError(f"{scenario}: {len(unnamed)} poses name no target; give --airport and --runway")
@@ -137,7 +142,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
         for name in find_footage(scenario, read)
     ]
     if convention == "exact":
-        labelled = _exactly(read, scenario, runways, images, options)
+        labelled = _exactly(read, drawn, runways, images, options)
     else:
         labelled = _by_convention(read, scenario, runways or "shipped", convention, images, options)
     _write(labelled, read, convention, out, options)
@@ -227,15 +232,17 @@ def _basis(
 
 
 def _exactly(
-    read: Scenario, path: Path, runways: str | None, images: list[str], options: dict[str, Any]
+    read: Scenario,
+    drawn: pl.DataFrame | None,
+    runways: str | None,
+    images: list[str],
+    options: dict[str, Any],
 ) -> Labelled:
     import polars as pl
 
     from lard.export.conventions import label_exact
-    from lard.tables import FRAMES, read_table
 
-    drawn = read_table(path, FRAMES) if path.suffix.lower() == ".parquet" else pl.DataFrame()
-    db, spec, _ = _basis(drawn, runways, options["odd_path"])
+    db, spec, _ = _basis(pl.DataFrame() if drawn is None else drawn, runways, options["odd_path"])
     earth = options["earth"] or ("sphere6371010" if read.layout in ("ges", "esp") else "wgs84")
     zone, terrain = options["timezone"], _terrain(options["terrain"], db.altitude_datum)
     return label_exact(
@@ -247,7 +254,7 @@ def _exactly(
         images=images,
         terrain=terrain,
         stated=_stated(options["assume"]),
-        told=drawn if len(drawn) else None,
+        told=drawn,
     )
 
 

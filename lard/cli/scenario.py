@@ -95,6 +95,12 @@ def sample_command(
     for zone, rate in drawn.acceptance.items():
         count = (drawn.frames["zone"] == zone).sum()
         click.echo(f"  {zone}: {count} frames, {rate:.1%} of the points accepted")
+    shares = drawn.frames["airport"].value_counts(normalize=True, sort=True).rows()
+    if len(shares) > 1 and shares[0][1] - shares[-1][1] > 0.02 + 1 / len(drawn.frames):
+        (most, high), (least, low) = shares[0], shares[-1]
+        click.echo(
+            f"  airports are drawn unlike, {most} {high:.1%} to {least} {low:.1%}: rules, sun or zones ask it"
+        )
     declared = {zone.name: laws_of(zone, method) for zone in spec.zones}
     for line in realised_text(realised(spec, drawn.frames, declared)):
         click.echo(f"  {line}")

@@ -70,16 +70,26 @@ def convert_command(
       lard scenario convert LFPO_24.yaml frames.parquet --odd odd_specs/lard_v2.yaml
     """
     from lard.errors import DataError
-    from lard.scenario.formats import frames_of_scenario, not_held, read_scenario, write_scenario
+    from lard.scenario.formats import (
+        frames_of_scenario,
+        not_held,
+        read_scenario,
+        scenario_of_frames,
+        write_scenario,
+    )
     from lard.tables import FRAMES, read_table, write_table
 
     suffix = target.suffix.lower()
     layout = layout or {".esp": "esp", ".parquet": "frames"}.get(suffix, "v2")
     if suffix not in SUFFIXES[layout]:
         raise DataError(f"{target}: a scenario as {layout} is called {' or '.join(SUFFIXES[layout])}")
-    scenario = read_scenario(source, airport=airport, runway=runway, timezone=timezone)
+    lost: list[str] = []
+    if source.suffix.lower() == ".parquet":
+        table = read_table(source, FRAMES)
+        scenario, lost = scenario_of_frames(table, source.stem, timezone), not_held(table)
+    else:
+        scenario = read_scenario(source, airport=airport, runway=runway, timezone=timezone)
     if layout != "frames":
-        lost = not_held(read_table(source, FRAMES)) if source.suffix.lower() == ".parquet" else []
         write_scenario(scenario, target, layout, timezone)
         if lost:
             click.echo(f"{target}: LARD's layouts hold no {', '.join(lost)}; left out", err=True)

@@ -57,7 +57,7 @@ def context_of(
         if is_null(value)[0]:
             raise DataError(
                 f"{db.name} {db.version} tells no {name} of {end.airport} {end.ident}, so that "
-                f"{needed[name]} of ODD {spec.name} {spec.version} cannot be judged; complete the runway database"
+                f"{needed[name]} of ODD {spec.name} {spec.version} cannot be judged; complete the database"
             )
     return context | {name: np.full(len(frames), value[0]) for name, value in attributes.items()}
 

@@ -17,7 +17,7 @@ from scipy.stats import qmc
 from lard.odd.laws import Law
 from lard.odd.spec import OddSpec, Rule
 from lard.scenario.atoms import DAY, KIND, RUNWAY, Atoms, columns_of, law_atoms, runway_atoms
-from lard.scenario.raking import rake
+from lard.scenario.raking import YIELD, rake
 from lard.scenario.selection import Candidates
 
 Array = NDArray[np.float64]
@@ -30,6 +30,7 @@ _BINS = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2)
 _CELLS = 2**15  # enumerated; beyond that, those that some point reaches
 _POINTS = 2**17
 _BASE = 17
+_AIRPORTS = 0.5  # how much of it is kept where not all of it can be
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,11 @@ def _component(
         return None
     cells, open_share, volume = cells[there], open_share[there], volume[there]
     firm = [_is_firm(spec, axis.column, rules) for axis in axes]
-    weights = rake(cells, volume * open_share, [axis.shares for axis in axes], firm)
+    if sun:
+        firm = [here and axis.column != RUNWAY for here, axis in zip(firm, axes, strict=True)]
+    # airports alike are no law of the spec: rather unlike than without some light or weather at all
+    held = [_AIRPORTS if axis.column == RUNWAY else YIELD for axis in axes]
+    weights = rake(cells, volume * open_share, [axis.shares for axis in axes], firm, held)
     # what rules take from inside a cell is drawn again elsewhere in it: it is tried that much more often
     tried = weights / open_share
     cells, tried = cells[tried > 0], tried[tried > 0]

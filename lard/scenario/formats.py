@@ -171,6 +171,13 @@ def scenario_of_frames(frames: pl.DataFrame, name: str, timezone: str = "solar")
     """A scenario of a frames table; pose ids follow from the frame ids, so that they stay the same."""
     if not len(frames):
         raise DataError(f"{name}: no frames; a scenario needs at least one pose")
+    for column in (*_HELD[:8], "time_utc"):
+        empty = frames[column].is_null()
+        if empty.any():
+            raise DataError(
+                f"{name}: {column} is null in {empty.sum()} of {len(frames)} frames (first: "
+                f"{frames['frame_id'][int(empty.arg_max() or 0)]}), as no pose of a scenario may be; fill it"
+            )
     camera = camera_of(frames)
     if (camera.cx_px, camera.cy_px) != (camera.width_px / 2, camera.height_px / 2):
         raise DataError(

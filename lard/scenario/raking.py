@@ -13,33 +13,45 @@ Index = NDArray[np.intp]
 _SWEEPS = 400
 _EXACT, _GOOD = 1e-9, 2e-3
 _STUCK = 1e-4  # an error that shrinks less than this in a sweep stays
-_YIELD = 0.9  # of a law that cannot be held: how much of its distortion each sweep takes back
+YIELD = 0.9
+"""Of a law that cannot be held: how much of its distortion each sweep takes back."""
 
 
-def rake(cells: Index, start: Array, targets: Sequence[Array], firm: Sequence[bool]) -> Array:
+def rake(
+    cells: Index,
+    start: Array,
+    targets: Sequence[Array],
+    firm: Sequence[bool],
+    held: Sequence[float] | None = None,
+) -> Array:
     """Weights (c,) of cells (c, axes) nearest to `start` whose sums over each axis are its targets (atoms,).
 
     Where no weights have all the sums asked for, as few axes as need be yield, firm ones last; they come as
-    close as leaves every cell some weight.
+    close as leaves every cell some weight: `held` says how close, per axis (0: not at all, 1: at any price).
     """
+    held = held or [YIELD] * len(targets)
     wanted = []
     for axis, target in enumerate(targets):
         reachable = np.bincount(cells[:, axis], start, minlength=len(target)) > 0
         kept = np.where(reachable, target, 0.0)
         wanted.append(kept / kept.sum())
     yielding: frozenset[int] = frozenset()
-    weights, error = _fit(cells, start, wanted, yielding)
+    weights, error = _fit(cells, start, wanted, yielding, held)
     while error > _GOOD and len(yielding) < len(wanted):
         rest = [axis for axis in range(len(wanted)) if axis not in yielding]
         tried = [axis for axis in rest if not firm[axis]] or rest
-        fits = [(_fit(cells, start, wanted, yielding | {axis}), axis) for axis in tried]
+        fits = [(_fit(cells, start, wanted, yielding | {axis}, held), axis) for axis in tried]
         (weights, error), axis = min(fits, key=lambda fit: fit[0][1])
         yielding |= {axis}
     return weights
 
 
 def _fit(
-    cells: Index, start: Array, wanted: Sequence[Array], yielding: frozenset[int]
+    cells: Index,
+    start: Array,
+    wanted: Sequence[Array],
+    yielding: frozenset[int],
+    held: Sequence[float],
 ) -> tuple[Array, float]:
     """Weights after the sweeps, and the largest error of a sum that does not yield."""
     weights = start / start.sum()
@@ -53,7 +65,7 @@ def _fit(
             sums = np.bincount(cells[:, axis], weights, minlength=len(wanted[axis]))
             bare = sums / factors[axis]
             ratio = np.divide(wanted[axis], bare, out=np.zeros_like(bare), where=bare > 0)
-            factor = ratio**_YIELD if axis in yielding else ratio
+            factor = ratio ** held[axis] if axis in yielding else ratio
             change = np.divide(factor, factors[axis], out=np.zeros_like(factor), where=factors[axis] > 0)
             weights = weights * change[cells[:, axis]]
             factors[axis] = np.where(factor > 0, factor, 1.0)

@@ -116,11 +116,11 @@ def _repeated_poses(data: Dataset, position_m: float, attitude_deg: float) -> li
     severity="error",
     rationale="A test airport that was seen in training measures memory, not ability.",
     objective="independence",
-    thresholds={"min_distance_km": 10.0},
+    thresholds={"min_distance_km": 10.0, "max_shown_px2": 4.0},
     needs=("airports", "split"),
 )
 def sets_disjoint(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Airports of different sets: none in two, none nearer than the distance."""
+    """Airports of different sets: none in two, none nearer than the distance, none in another's pictures."""
     assert data.frames is not None
     pairs = data.frames.select("airport", "split").drop_nulls().unique().sort("airport", "split")
     splits: dict[str, list[str]] = defaultdict(list)
@@ -144,6 +144,7 @@ def sets_disjoint(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
                 if distance < limit:
                     text = f"{distance:.1f} km from {b}, which is in the set {splits[b][0]}"
                     offences.append(Offence(a, distance, text))
+    offences += _shown_elsewhere(data, splits, float(limits["max_shown_px2"]))
     count = Counter(split for names in splits.values() for split in names)
     message = ", ".join(f"{split}: {n} airports" for split, n in sorted(count.items()))
     if math.isfinite(smallest):
@@ -157,6 +158,33 @@ def sets_disjoint(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         len(splits),
         {"splits": {s: sorted(a for a, names in splits.items() if s in names) for s in sorted(count)}},
     )
+
+
+def _shown_elsewhere(data: Dataset, splits: Mapping[str, list[str]], most_px2: float) -> list[Offence]:
+    """Pairs of airports, the runways of one larger than so many pixels in pictures of a set it is not in."""
+    if not {"labels", "polygon"} <= data.parts:
+        return []
+    assert data.frames is not None and data.labels is not None
+    place = data.frames.select("frame_id", "split", pl.col("airport").alias("own"))
+    seen = data.labels.join(place.drop_nulls(), on="frame_id").filter(
+        (pl.col("airport") != pl.col("own")) & pl.col("airport").is_in(list(splits)),
+        pl.col("polygon").list.len() > 4,
+    )
+    found: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for own, split, airport, flat in seen.select("own", "split", "airport", "polygon").iter_rows():
+        x, y = np.array(flat).reshape(-1, 2).T
+        area = abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+        if area > most_px2 and set(splits[airport]) != {split}:
+            found[airport, split, own].append(area)
+    return [
+        Offence(
+            airport,
+            max(areas),
+            f"of the set {splits[airport][0]}, shown in {len(areas)} {split} pictures of {own} with up to "
+            f"{max(areas):.0f} px²; put both airports into one set",
+        )
+        for (airport, split, own), areas in sorted(found.items())
+    ]
 
 
 def _airport_places(data: Dataset) -> dict[str, np.ndarray]:
