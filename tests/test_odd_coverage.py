@@ -280,3 +280,25 @@ def test_bins_of_whole_numbers_lie_between_them() -> None:
     index = axis.indices(numbers.astype(float))
     assert index.min() == 0 and index.max() == 4 and (np.bincount(index) >= 5).all()
     assert axis.label(0) == "70..75" and axis.indices(np.array([69.0, 99.0])).tolist() == [-1, -1]
+
+
+def test_a_witness_under_a_limit_that_moves_has_values_of_its_laws() -> None:
+    rule = {
+        "name": "f", "require": {"roll_deg": {"by": "along_track_m", "points": [[280, -1, 1], [6000, -9, 9]]}}
+    }  # fmt: skip
+    faults = Faults("x")
+    zone = {
+        **{name: list(SPEC.zones[1].laws[name].range) for name in APPROACH},
+        "roll_deg": {"values": [-8, 0, 8]},
+    }
+    spec = parse_spec({"name": "x", "version": "1", "zones": {"z": zone}, "rules": [rule]}, faults)
+    assert spec is not None
+    (found,) = coverage(spec, table_of(spec, 0), bins=5, strengths=(2,))
+    cells = emptiest(spec, found, 2, limit=200)
+    assert len(cells) > 100
+    for cell in cells:
+        assert cell.witness is not None and cell.witness["roll_deg"] in (-8, 0, 8)
+        assert obeying(spec, {name: np.array([value]) for name, value in cell.witness.items()}).all()
+    # at 8 degrees of bank nothing is left below some 5000 m
+    near = [c for c in cells if c.bins.get("roll_deg") in ("8", "-8") and "along_track_m" in c.bins]
+    assert all(float(c.bins["along_track_m"].split("..")[1]) > 5000 for c in near)

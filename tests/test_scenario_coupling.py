@@ -143,6 +143,15 @@ def test_airports_become_unlike_before_they_lose_a_light(db: RunwayDatabase) -> 
     assert abs(counts["BIKFday"] - counts["BIRKday"]) < 10
 
 
+def test_what_is_allowed_is_drawn_where_laws_yield(db: RunwayDatabase) -> None:
+    """Rain is rare and dry frames have few drops: rain with few drops stays possible all the same."""
+    rules = [{"name": "b", "when": {"rain_mm_h": 0}, "require": {"lens_drops": [0, 3]}}]
+    frames = sample(spec_of(rules), db, AIRPORTS, 1024, 2)
+    found = gaps(spec_of(rules), frames)
+    assert 0.29 < found.pop("all/lens_drops") < 0.34 and max(found.values()) < 0.02
+    assert len(frames.filter((pl.col("rain_mm_h") > 0) & (pl.col("lens_drops") <= 3))) > 8
+
+
 def test_rules_of_one_name_are_all_obeyed(db: RunwayDatabase) -> None:
     rules = [
         {"name": "r", "require": {"roll_deg": [-10, 5]}},

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lard.odd.algebra import Part, region
 from lard.odd.axes import Axis
-from lard.odd.boxes import Box, Point, Side
+from lard.odd.boxes import Box, Point, Side, side_of_ranges
 from lard.odd.drawing import whole_bounds
 from lard.odd.laws import Law
 from lard.odd.parameters import PARAMETERS
@@ -57,7 +57,7 @@ class Cells:
         for number, part in enumerate(self.parts):
             if all(self.reach[k][number, b] for k, b in zip(combo, where, strict=True)):
                 box = self._cut(part.box, combo, where)
-                found = replace(part, box=box).point()
+                found = self._point(part, box)
                 if found is not None:
                     # the middle of a range is no value of a law that has a few: its end is
                     ends = {
@@ -88,8 +88,18 @@ class Cells:
         box = self._cut(part.box, combo, where)
         key = tuple((name, box[name]) for name in part.moving)
         if key not in self._tried:
-            self._tried[key] = replace(part, box=box).point() is not None
+            self._tried[key] = self._point(part, box) is not None
         return self._tried[key]
+
+    def _point(self, part: Part, box: Box) -> Point | None:
+        """A point of a part cut to a box; what moving limits look at takes values that its law can have."""
+        cut = dict(box)
+        for name in part.moving:
+            law, side = self.laws.get(name), box.get(name)
+            if isinstance(law, Law) and law.law == "discrete" and isinstance(side, tuple):
+                held = [(value, value) for value in law.values or () if side[0] <= value <= side[1]]
+                cut[name] = side_of_ranges(held) or side
+        return replace(part, box=cut).point()
 
     def _cut(self, box: Box, combo: Sequence[int], where: Sequence[int]) -> Box:
         cut: dict[str, Side] = dict(box)
