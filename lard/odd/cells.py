@@ -120,7 +120,7 @@ class Cells:
         if isinstance(here, tuple) and isinstance(bin_side, tuple):
             shared = (max(here[0], bin_side[0]), min(here[1], bin_side[1]))
             return drawable(axis.name, self.laws[axis.name], shared) is not None
-        return bool(set(here) & set(bin_side))
+        return isinstance(here, frozenset) and isinstance(bin_side, frozenset) and bool(here & bin_side)
 
 
 def cells_of(spec: OddSpec, zone: Zone, axes: Sequence[Axis]) -> Cells:
