@@ -153,7 +153,8 @@ def test_land_of_another_datum_is_refused_or_converted_as_by_the_terrain_report(
 
 def test_what_labels_rest_on_is_stated_and_land_that_is_missing_refused(tmp_path: Path) -> None:
     write_table_folder(DB, tmp_path / "db")
-    frames = frames_of(DB, 10, along_m=(500.0, 3000.0)).with_columns(visibility_m=pl.lit(None, pl.Float64))
+    frames = frames_of(DB, 10, along_m=(500.0, 3000.0))
+    frames = frames.with_columns(visibility_m=pl.Series([None, 30_000.0] * 5, dtype=pl.Float64))
     write_table(frames, tmp_path / "ds/frames.parquet", FRAMES)
     here = write_land(tmp_path / "here.tif", lambda e, n: 290.0 + 0 * e + 0 * n, 33.6, -84.38)
     away = write_land(tmp_path / "away.tif", lambda e, n: 290.0 + 0 * e + 0 * n, 33.6, -84.0)
@@ -172,3 +173,7 @@ def test_what_labels_rest_on_is_stated_and_land_that_is_missing_refused(tmp_path
     (terrain,) = stated["terrain"]
     assert list(terrain["files"]) == ["here.tif"] and len(terrain["files"]["here.tif"]) == 64
     assert terrain["given_in"] == "msl" and str(tmp_path) not in json.dumps(terrain)
+    # the requirements judge by what was assumed as well
+    data = load_dataset(tmp_path / "ds")
+    data.database, data.odd = DB, Odd.from_spec(load_spec("lard_v2"), "lard_v2")
+    assert "IN_ODD" in set(data.labels["verdict"]) and verdicts_true(data, {"slack": 1e-6}).passed

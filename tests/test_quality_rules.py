@@ -99,3 +99,26 @@ def test_rules_about_unknown_parameters_are_left_out() -> None:
     everything = {name: np.zeros(3) for name in PARAMETERS}
     assert judged_rules(spec, everything) == list(spec.rules)
     assert judged_rules(None, everything) == []
+
+
+def test_single_values_leave_no_verdict_open() -> None:
+    """A value that a law can only have exactly is in with any slack; the next one out."""
+    spec = load_spec(SPECS / "all_weather.yaml")
+    odd = Odd.from_spec(spec, "x")
+    zone = spec.zones[1]
+    values = {name: np.full(2, np.mean(law.range)) for name, law in zone.laws.items()}
+    context = {
+        name: np.repeat(np.asarray(law.ppf(np.array([0.3]))), 2)
+        for name, law in {**spec.environment, **spec.runways}.items()
+    }
+    dry = {
+        "rain_mm_h": 0.0,
+        "lens_drops": 0.0,
+        "wetness_fraction": 0.0,
+        "fog_top_m": 0.0,
+        "visibility_m": 9000.0,
+    }
+    context |= {name: np.full(2, value) for name, value in dry.items()}
+    context |= {"light": np.full(2, "day"), "lighted": np.full(2, "true"), "fog_base_m": np.array([0.0, 1.0])}
+    for slack in (1e-6, 0.0, -1e-6):
+        assert odd.verdicts(values, slack, context).tolist() == [0, 2], slack

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lard.airports import RunwayDatabase
 from lard.camera import DISTORTION
 from lard.errors import AirportError
+from lard.labels.verdict import assume
 from lard.quality.domain import Domain, domains, frame_faults, row_context, runway_values
 from lard.quality.measures.pictures import measure_all
 from lard.quality.model import Offence
@@ -170,7 +171,8 @@ class Dataset:
     def row_context(self, table: pl.DataFrame) -> dict[str, NDArray[Any]]:
         """Environment and runway values (n,) of rows that name a frame, an airport and a runway."""
         assert self.frames is not None
-        return row_context(self.frames, self.runway_values, table)
+        frames = assume(self.frames, self.meta.get("assumed") or {})  # as the labels were judged
+        return row_context(frames, self.runway_values, table)
 
     @cached_property
     def runway_values(self) -> pl.DataFrame:

@@ -110,10 +110,13 @@ class Odd:
             for zone in self.zones:
                 ok = np.ones(count, bool)
                 for name, (low, high) in getattr(zone, attribute).items():
-                    room = hair(name, slack)
+                    law = zone.laws.get(name)
+                    point = (
+                        law is not None and bool(law.values or law.lo == law.hi) and law.range == (low, high)
+                    )
+                    room = hair(name, abs(slack) if point else slack)
                     value = np.asarray(values[name], np.float64)
                     ok &= (value >= low - room) & (value <= high + room)
-                    law = zone.laws.get(name)
                     if law is not None and law.values:  # a few values, each with the margins of the range
                         below, above = law.lo - low + room, high - law.hi + room
                         ok &= np.any([(value >= v - below) & (value <= v + above) for v in law.values], 0)

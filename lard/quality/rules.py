@@ -69,7 +69,9 @@ def _holds(
     else:
         low, high = (np.full(len(given), float(bound)) for bound in condition)
     number = given.astype(np.float64)
-    room = hair(name, slack)
+    # a single value is met or missed by all of it: against the row too, it keeps its hair
+    point = not isinstance(condition, Profile) and margin == (0.0, 0.0) and bool((low == high).all())
+    room = hair(name, abs(slack) if point else slack)
     return (number >= low - margin[0] - room) & (number <= high + margin[1] + room)
 
 
