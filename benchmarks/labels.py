@@ -36,6 +36,7 @@ from lard.airports.files import open_database
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera
 from lard.labels import label_frames
+from lard.labels.verdict import assume
 from lard.odd import OddSpec, load_spec
 from lard.scenario.formats import frames_of_scenario, read_scenario, scenario_of_frames, write_scenario
 from lard.tables import FRAMES, check_schema
@@ -175,7 +176,8 @@ def scenario(frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec) -> dict[st
         start = time.process_time()
         read = read_scenario(path)
         middle = time.process_time()
-        labels = label_frames(frames_of_scenario(read, db, spec=spec), db, spec)
+        told = assume(frames_of_scenario(read, db, spec=spec), {"visibility_m": "20000"})
+        labels = label_frames(told, db, spec)
         return {
             "poses": len(frames), "labels": len(labels), "read_s": round(middle - start, 2),
             "read_and_label_s": round(time.process_time() - start, 2),
