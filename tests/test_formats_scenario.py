@@ -283,3 +283,12 @@ def test_example_files() -> None:
     for name in POSE_NUMBERS:
         assert np.abs(v1.poses[name].to_numpy() - studio.poses[name].to_numpy()).max() < 1e-6, name
     assert read_scenario(SHARED / "v2_scenario_example.yaml").trajectory["use_ODD"] is True
+
+
+def test_frames_without_a_time_are_no_poses() -> None:
+    frames = frames_of(database(), 10)
+    late = frames.with_columns(time_utc=pl.when(pl.int_range(pl.len()) == 3).then(None).otherwise("time_utc"))
+    with pytest.raises(
+        DataError, match=rf"time_utc is null in 1 of 10 frames \(first: {frames['frame_id'][3]}\)"
+    ):
+        scenario_of_frames(late, "x")

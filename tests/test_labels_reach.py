@@ -14,6 +14,7 @@ from pyproj import Transformer
 
 from lard.airports import Airport, Runway, RunwayDatabase
 from lard.camera import Camera, Poses, cam_from_ecef
+from lard.errors import DataError
 from lard.export.coco import coco_dataset
 from lard.geodesy import geodesic_direct, geodesic_inverse
 from lard.labels import label_frames
@@ -162,3 +163,27 @@ def test_metadata_state_the_limit_and_coco_ignores_what_is_not_required(
     notes = [n for n in coco_dataset(frames, labels, {})["annotations"] if n["airport"] == "KNEB"]
     assert len(notes) == len(other)
     assert all(note["iscrowd"] == 1 for note in notes if note["verdict"] == "OUT_OF_ODD")
+
+
+def test_a_strip_without_an_elevation_is_named(spec: OddSpec) -> None:
+    db = with_neighbours(strip_at("KNAN", 70.0, 12_000.0, float("nan")))
+    with pytest.raises(DataError, match=r"1 strips have no position or elevation \(first: KNAN 09L\)"):
+        label_frames(frames_90(10), db, spec)
+
+
+@pytest.mark.parametrize(("lat_deg", "lon_deg"), [(10.0, 179.97), (-16.0, -179.99), (89.6, 40.0)])
+def test_neighbours_are_found_across_the_antimeridian_and_at_the_poles(
+    spec: OddSpec, lat_deg: float, lon_deg: float
+) -> None:
+    own = database(lat_deg, lon_deg)
+    lat, lon, _ = geodesic_direct(lat_deg, lon_deg, 70.0, 12_000.0)
+    far_lat, far_lon, _ = geodesic_direct(lat, lon, 89.7, 2000.0)
+    near, far = (float(lat), float(lon), 310.0), (float(far_lat), float(far_lon), 310.0)
+    ends = (
+        Runway.from_thresholds("KNEB", "09L", "27R", near, far, 45.0),
+        Runway.from_thresholds("KNEB", "27R", "09L", far, near, 45.0),
+    )
+    neighbour = Airport("KNEB", "KNEB", "US", float(lat), float(lon), 310.0, ends)
+    db = replace(own, airports={**own.airports, "KNEB": neighbour})
+    labels = label_frames(frames_of(own, 40, along_m=(3000.0, 6000.0)), db, spec)
+    assert len(labels.filter(pl.col("airport") == "KNEB")) > 10
