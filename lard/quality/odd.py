@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lard.odd import OddSpec
 from lard.odd.laws import Law
-from lard.odd.spec import Rule
+from lard.odd.spec import Condition, Rule
 from lard.quality.rules import breaks, hair, judged_rules
 
 Array = NDArray[np.float64]
@@ -142,8 +142,12 @@ class Odd:
             if name not in values:
                 continue
             margins = self.spec.margins.get(level, {}) if self.spec else {}
-            wanted = [law.names] if not isinstance(law, Law) else [(v, v) for v in law.values or ()]
-            rules = [Rule(name=name, when={}, require={name: one}) for one in wanted or [law.range]]
+            wanted: list[Condition]
+            if isinstance(law, Law):
+                wanted = [(value, value) for value in law.values or ()] or [law.range]
+            else:
+                wanted = [law.names]
+            rules = [Rule(name=name, when={}, require={name: one}) for one in wanted]
             beyond |= np.all([breaks(rule, values, margins, slack) for rule in rules], axis=0)
         return beyond
 
