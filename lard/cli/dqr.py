@@ -24,7 +24,12 @@ def dqr() -> None:
 
 @dqr.command()
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--odd", type=click.Path(path_type=Path), help="ODD spec (YAML) that the dataset must cover.")
+@click.option(
+    "--odd",
+    type=click.Path(path_type=Path),
+    help="ODD spec that the dataset must cover: a file, or a shipped one by name.  "
+    "[default: the one the dataset names]",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the results."
 )
@@ -72,8 +77,18 @@ def run(
       lard dqr run LARD_V2/ --odd odd_specs/lard_v2.yaml --waivers waivers.yaml --out dqr
     """
     from lard.airports.files import open_database
+    from lard.labels.judging import dataset_spec
     from lard.odd import load_spec
-    from lard.quality import Odd, find_check, load_dataset, read_waivers, run_checks, verdict, write_outputs
+    from lard.quality import (
+        Odd,
+        all_checks,
+        find_check,
+        load_dataset,
+        read_waivers,
+        run_checks,
+        verdict,
+        write_outputs,
+    )
     from lard.quality.model import FAIL
     from lard.quality.outputs import scope
     from lard.report import write_compliance
@@ -81,9 +96,13 @@ def run(
     for name in only:
         find_check(name)
     given = read_waivers(waivers) if waivers else ()
-    spec = load_spec(odd) if odd else None
     data = load_dataset(dataset)
-    data.odd = Odd.from_spec(spec, odd.name) if spec is not None and odd is not None else None
+    asks = any("odd" in check.needs for check in (map(find_check, only) if only else all_checks()))
+    if odd is not None:
+        data.odd = Odd.from_spec(load_spec(odd), odd.name)
+    elif asks and data.kind == "lard":
+        found = dataset_spec(data.frames, data.meta)
+        data.odd = Odd.from_spec(*found) if found else None
     data.database = open_database(runways)
     data.reference_runways, data.terrain, data.workers = reference, terrain, workers
     data.cache = out.parent / f".{out.name}.pictures"

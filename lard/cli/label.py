@@ -113,6 +113,10 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     from lard.export.conventions import find_footage
     from lard.scenario.formats import read_scenario
 
+    if not scenario.exists():
+        raise DataError(
+            f"{scenario}: no such file or folder; give a dataset folder, frames table (.parquet) or scenario"
+        )
     if scenario.is_dir():
         out = out or scenario / "labels.parquet"
         scenario = scenario / "frames.parquet"
