@@ -89,6 +89,7 @@ def run(
         verdict,
         write_outputs,
     )
+    from lard.quality.facing import RENAMED
     from lard.quality.model import FAIL
     from lard.quality.outputs import scope
     from lard.report import write_compliance
@@ -112,6 +113,11 @@ def run(
     for r in result.results:
         if r.status == FAIL:
             click.echo(f"{r.id} {r.status} ({r.severity}): {r.check.title}: {r.outcome.message}")
+    if data.meta.get(RENAMED):
+        click.echo(
+            f"note: {data.meta[RENAMED]} rows of frames and labels are named after the opposite direction; "
+            "judged by the runway end they face"
+        )
     if scope(result):
         click.echo(scope(result))
     click.echo(f"{verdict(result)}: {out / 'compliance.html'}")

@@ -68,6 +68,13 @@ def write_esp(scenario: Scenario, path: str | Path, timezone: str = "solar") -> 
     """Write an Earth Studio project: one keyframe per pose, world time in UTC, any number of poses."""
     poses, image = scenario.poses, scenario.image
     n = len(poses)
+    square = other_fov_deg(image.fov_y_deg, image.height_px, image.width_px)
+    if abs(square - image.fov_x_deg) > 1e-6:
+        raise DataError(
+            f"{scenario.name}: fov {image.fov_x_deg:g} x {image.fov_y_deg:g} degrees at {image.width_px} x "
+            f"{image.height_px} px has no square pixels, as Earth Studio's pictures have; write v2, or state "
+            f"fov_x {square:g}"
+        )
     tracks = {name: poses[column].to_numpy() for name, column in _COLUMNS.items()}
     tracks["longitude"], tracks["rotationX"] = wrap_deg(tracks["longitude"]), wrap_deg(tracks["rotationX"])
     tracks["rotationZ"] = tracks["rotationZ"] % 360.0
@@ -277,6 +284,12 @@ def studio_scenario(camera: StudioCamera, name: str, airport: str = "", runway: 
     tilt = 90.0 + np.degrees(np.arctan2(-forward[:, 2], np.hypot(forward[:, 0], forward[:, 1])))
     roll = np.degrees(np.arctan2(right[:, 2], down[:, 2]))
     fov_y = float(camera.fov_y_deg[0])
+    other = np.flatnonzero(np.abs(camera.fov_y_deg - fov_y) > 1e-9)
+    if len(other):
+        raise DataError(
+            f"{name}: cameraFrames[{other[0]}].fovVertical is {camera.fov_y_deg[other[0]]:g}, of the first "
+            f"frame {fov_y:g}; a scenario has one field of view, split the track where it changes"
+        )
     fov_x = other_fov_deg(fov_y, camera.height_px, camera.width_px)
     clock = dict(zip(CLOCK, (2020, 6, 1, 12, 0, 0), strict=True))
     rows = [
