@@ -77,6 +77,7 @@ def run(
       lard dqr run LARD_V2/ --odd odd_specs/lard_v2.yaml --waivers waivers.yaml --out dqr
     """
     from lard.airports.files import open_database
+    from lard.errors import DataError
     from lard.labels.judging import dataset_spec
     from lard.odd import load_spec
     from lard.quality import (
@@ -101,8 +102,13 @@ def run(
     asks = any("odd" in check.needs for check in (map(find_check, only) if only else all_checks()))
     if odd is not None:
         data.odd = Odd.from_spec(load_spec(odd), odd.name)
-    elif asks and data.kind == "lard":
-        found = dataset_spec(data.frames, data.meta)
+    elif data.kind == "lard":
+        try:
+            found = dataset_spec(data.frames, data.meta)
+        except DataError:
+            if asks:
+                raise
+            found = None  # what is run needs no domain
         data.odd = Odd.from_spec(*found) if found else None
     data.database = open_database(runways)
     data.reference_runways, data.terrain, data.workers = reference, terrain, workers

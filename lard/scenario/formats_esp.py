@@ -68,13 +68,6 @@ def write_esp(scenario: Scenario, path: str | Path, timezone: str = "solar") -> 
     """Write an Earth Studio project: one keyframe per pose, world time in UTC, any number of poses."""
     poses, image = scenario.poses, scenario.image
     n = len(poses)
-    square = other_fov_deg(image.fov_y_deg, image.height_px, image.width_px)
-    if abs(square - image.fov_x_deg) > 1e-6:
-        raise DataError(
-            f"{scenario.name}: fov {image.fov_x_deg:g} x {image.fov_y_deg:g} degrees at {image.width_px} x "
-            f"{image.height_px} px has no square pixels, as Earth Studio's pictures have; write v2, or state "
-            f"fov_x {square:g}"
-        )
     tracks = {name: poses[column].to_numpy() for name, column in _COLUMNS.items()}
     tracks["longitude"], tracks["rotationX"] = wrap_deg(tracks["longitude"]), wrap_deg(tracks["rotationX"])
     tracks["rotationZ"] = tracks["rotationZ"] % 360.0

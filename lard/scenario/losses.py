@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from lard.scenario.formats_model import CLOCK, Scenario, parse_utc
+from lard.scenario.formats_model import CLOCK, Scenario, other_fov_deg, parse_utc
 
 LAYOUTS = {"v1": "LARD V1", "v2": "LARD V2", "esp": "Earth Studio", "frames": "a frames table"}
 
@@ -17,8 +17,14 @@ def losses(scenario: Scenario, layout: str, split: str = "") -> list[str]:
         lines.append(f"pose ids ({poses['pose_id'][0]} ...)")
     if layout in ("esp", "frames"):
         lines += [f"{name} ({_shown(block)})" for name, block in _blocks(scenario) if block]
-    if layout == "frames" and scenario.image.watermark_px:
-        lines.append(f"watermark bands ({scenario.image.watermark_px} px each, part of the picture)")
+    image = scenario.image
+    square_deg = other_fov_deg(image.fov_y_deg, image.height_px, image.width_px)
+    if layout == "esp" and abs(square_deg - image.fov_x_deg) > 1e-6:
+        lines.append(
+            f"fov_x {image.fov_x_deg:g} (its pixels are square: pictures show {square_deg:.6g} degrees)"
+        )
+    if layout == "frames" and image.watermark_px:
+        lines.append(f"watermark bands ({image.watermark_px} px each, part of the picture)")
     return [f"{LAYOUTS[layout]} holds no {line}; left out" for line in lines] + _made_up(
         scenario, layout, split
     )
