@@ -61,3 +61,5 @@ def test_a_missing_folder_is_named_as_missing(tmp_path: Path) -> None:
     for name in ("nothing", "nothing.parquet", "nothing.yaml"):
         said = run("label", str(tmp_path / name), code=2)
         assert f"{tmp_path / name}: no such file or folder; give" in said and "--out" not in said
+    said = run("label", str(tmp_path / "nothing"), "--out", str(tmp_path / "l.parquet"), code=2)
+    assert "nothing: no such file or folder" in said

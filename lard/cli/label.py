@@ -115,7 +115,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     from lard.export.conventions import find_footage
     from lard.scenario.formats import read_scenario
 
-    if not scenario.exists():
+    if not scenario.exists() and (out is None or not scenario.suffix):
         raise DataError(
             f"{scenario}: no such file or folder; give a dataset folder, frames table (.parquet) or scenario"
         )
