@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lard.airports.intake import AirportInfo, ImportReport, Selection
 from lard.airports.model import RunwayDatabase
+from lard.airports.provenance import as_changed
 from lard.airports.table import load_shipped, read_table_folder, write_table_folder
 from lard.errors import AirportError
 from lard.tables import sha256_file
@@ -60,12 +61,14 @@ def import_database(
     fmt = fmt or format_of(path)
     if fixes is not None and fmt != "ourairports":
         raise AirportError(f"{fixes}: fixes are for OurAirports' runways.csv, not for {fmt}; use corrections")
+    named = bool(version)
     if not version and path.is_file():
         version = date or f"sha256-{sha256_file(path)[:12]}"
     if fmt == "ourairports":
-        return read_ourairports(
+        database, report = read_ourairports(
             path, selection, infos, name=name or path.stem, version=version, date=date, fixes=fixes
         )
+        return (database if named or fixes is None else as_changed(database)), report
     if fmt == "aptdat":
         return read_aptdat(path, selection, infos, name=name or path.stem, version=version, date=date)
     if fmt == "lard":

@@ -17,7 +17,16 @@ def content_digest(database: RunwayDatabase) -> str:
     """SHA-256 of what a database says of every runway, whatever it calls itself; 0.1 mm counts as equal."""
     runways = [r for icao in sorted(database.airports) for r in database.airports[icao].runways]
     facts = [
-        [r.airport, r.ident, r.reciprocal, f"{r.displaced_m:.4f}", r.surface, str(r.lighted), r.marking]
+        [
+            r.airport,
+            r.ident,
+            r.reciprocal,
+            f"{r.displaced_m:.4f}",
+            r.surface,
+            str(r.lighted),
+            r.marking,
+            r.approach_lights,
+        ]
         for r in runways
     ]
     corners = np.array([r.corners for r in runways], np.float64).reshape(-1, 3)
@@ -35,9 +44,10 @@ def as_corrected(changed: RunwayDatabase, original: RunwayDatabase) -> RunwayDat
     digest = content_digest(changed)
     if digest == content_digest(original):
         return replace(changed, name=original.name, version=original.version)
-    base = original.version.partition("+")[0]
-    return replace(
-        changed,
-        name=original.name.removesuffix(CORRECTED) + CORRECTED,
-        version=f"{base}+{digest[:_DIGITS]}",
-    )
+    return replace(as_changed(changed), name=original.name.removesuffix(CORRECTED) + CORRECTED)
+
+
+def as_changed(database: RunwayDatabase) -> RunwayDatabase:
+    """A database that says something else than its source under that source's version and its own content."""
+    base = database.version.partition("+")[0]
+    return replace(database, version=f"{base}+{content_digest(database)[:_DIGITS]}")

@@ -31,6 +31,7 @@ Grey = NDArray[Any]
 POINTS = 24
 PIECES = 12
 PIECE_PX = 24.0
+SHORT_PIECE_PX = 12.0
 MIN_PIECE_PX = 8.0
 LEAST_PIECES = 3
 IN_LINE_PX = 0.75
@@ -170,7 +171,9 @@ def _lines(
         if len(place) < 8:
             continue
         run = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(edge[place], axis=0).T))])
-        pieces = int(np.clip(run[-1] / PIECE_PX, 1, PIECES))
+        # a short side is cut finer: fewer than LEAST_PIECES say nothing about a straight line
+        pieces = max(run[-1] / PIECE_PX, min(run[-1] / SHORT_PIECE_PX, LEAST_PIECES))
+        pieces = int(np.clip(pieces, 1, PIECES))
         cuts = np.interp(np.linspace(0, run[-1], pieces + 1), run, fine[place])
         for start, end in pairwise(cuts):
             along = np.linspace(start, end, POINTS)

@@ -44,7 +44,11 @@ def codes_in(text: str | None) -> set[str] | None:
 @click.option("--unpaved", is_flag=True, help="Keep grass, gravel, dirt and snow runways too.")
 @click.option("--fill-elevation", is_flag=True, help="Missing elevations: that of the nearest end.")
 @click.option("--name", default="", help="Name of the database; default: the file's.")
-@click.option("--version", default="", help="Version of the database; default: date or content hash.")
+@click.option(
+    "--version",
+    default="",
+    help="Version of the database; default: date or content hash; of its own with --fixes or --datum.",
+)
 @click.option("--date", default="", help="Day of the source's data, YYYY-MM-DD.")
 @click.option(
     "--datum",
@@ -90,6 +94,7 @@ def import_command(
     from lard.airports.files import import_database
     from lard.airports.intake import Selection, read_infos
     from lard.airports.ourairports import RUNWAYS_URL, download_ourairports
+    from lard.airports.provenance import as_changed
     from lard.airports.surfaces import PAVED, UNPAVED
     from lard.airports.table import write_table_folder
 
@@ -110,8 +115,9 @@ def import_command(
         database, report = import_database(
             path, fmt or "", selection, infos, name=name, version=version, date=date, fixes=fixes
         )
-    if datum:
+    if datum and datum != database.altitude_datum:
         database = replace(database, altitude_datum=datum)
+        database = database if version else as_changed(database)
     if corrections:
         database = apply_corrections(database, read_corrections(corrections))
     write_table_folder(database, out)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from lard.cli.options import runways_option
+
+if TYPE_CHECKING:
+    from lard.quality import Odd
+    from lard.quality.dataset import Dataset
 
 
 @click.group()
@@ -24,7 +30,12 @@ def dqr() -> None:
 
 @dqr.command()
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--odd", type=click.Path(path_type=Path), help="ODD spec (YAML) that the dataset must cover.")
+@click.option(
+    "--odd",
+    type=click.Path(path_type=Path),
+    help="ODD spec that the dataset must cover: a file, or a shipped one by name.  "
+    "[default: the one the dataset names]",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the results."
 )
@@ -72,8 +83,15 @@ def run(
       lard dqr run LARD_V2/ --odd odd_specs/lard_v2.yaml --waivers waivers.yaml --out dqr
     """
     from lard.airports.files import open_database
-    from lard.odd import load_spec
-    from lard.quality import Odd, find_check, load_dataset, read_waivers, run_checks, verdict, write_outputs
+    from lard.quality import (
+        find_check,
+        load_dataset,
+        read_waivers,
+        run_checks,
+        verdict,
+        write_outputs,
+    )
+    from lard.quality.facing import RENAMED
     from lard.quality.model import FAIL
     from lard.quality.outputs import scope
     from lard.report import write_compliance
@@ -81,10 +99,10 @@ def run(
     for name in only:
         find_check(name)
     given = read_waivers(waivers) if waivers else ()
-    spec = load_spec(odd) if odd else None
     data = load_dataset(dataset)
-    data.odd = Odd.from_spec(spec, odd.name) if spec is not None and odd is not None else None
+    data.odd = _domain(data, odd, only)
     data.database = open_database(runways)
+    _tell_of_runways(data)
     data.reference_runways, data.terrain, data.workers = reference, terrain, workers
     data.cache = out.parent / f".{out.name}.pictures"
     result = run_checks(data, only, given)
@@ -93,10 +111,46 @@ def run(
     for r in result.results:
         if r.status == FAIL:
             click.echo(f"{r.id} {r.status} ({r.severity}): {r.check.title}: {r.outcome.message}")
+    if data.meta.get(RENAMED):
+        click.echo(
+            f"note: {data.meta[RENAMED]} rows of frames and labels are named after the opposite direction; "
+            "judged by the runway end they face"
+        )
     if scope(result):
         click.echo(scope(result))
     click.echo(f"{verdict(result)}: {out / 'compliance.html'}")
     sys.exit(1 if result.failed(("error", "warning") if fail_on == "warning" else ("error",)) else 0)
+
+
+def _domain(data: Dataset, odd: Path | None, only: tuple[str, ...]) -> Odd | None:
+    """The domain asked for, else the one that a dataset names; DataError when it is needed and not found."""
+    from lard.errors import DataError
+    from lard.labels.judging import dataset_spec
+    from lard.odd import load_spec
+    from lard.quality import Odd, all_checks, find_check
+
+    if odd is not None:
+        return Odd.from_spec(load_spec(odd), odd.name)
+    if data.kind != "lard":
+        return None
+    try:
+        found = dataset_spec(data.frames, data.meta)
+    except DataError:
+        if any("odd" in check.needs for check in (map(find_check, only) if only else all_checks())):
+            raise
+        return None  # what is run asks for no domain
+    return Odd.from_spec(*found) if found else None
+
+
+def _tell_of_runways(data: Dataset) -> None:
+    """Say when labels were computed from other runways than those that nobody asked for."""
+    source = click.get_current_context().get_parameter_source("runways")
+    made_from = (data.meta.get("runway_db"), data.meta.get("runway_db_version"))
+    assert data.database is not None
+    known = (data.database.name, data.database.version)
+    if data.kind == "lard" and all(made_from) and made_from != known and source is ParameterSource.DEFAULT:
+        text = f"labels were computed from the runways {made_from[0]} {made_from[1]}"
+        click.echo(f"note: {text}, judged by {' '.join(known)}; name theirs with --runways", err=True)
 
 
 @dqr.command(name="list")

@@ -92,7 +92,9 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
     help="Zone of the scenario's times: solar, UTC or a name such as Europe/Paris.",
 )
 @click.option(
-    "--type", "image_type", default="earth_studio", show_default=True, help="Column `type` of a .csv."
+    "--type",
+    "image_type",
+    help="Column `type` of a .csv. Default: by the manifest beside SCENARIO, else earth_studio.",
 )
 def label(scenario: Path, runways: str | None, convention: str, out: Path | None, **options: Any) -> None:
     """Label every runway in view of each pose of SCENARIO.
@@ -114,6 +116,10 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     from lard.scenario.formats import read_scenario, scenario_of_frames
     from lard.tables import FRAMES, read_table
 
+    if not scenario.exists() and (out is None or not scenario.suffix):
+        raise DataError(
+            f"{scenario}: no such file or folder; give a dataset folder, frames table (.parquet) or scenario"
+        )
     if scenario.is_dir():
         out = out or scenario / "labels.parquet"
         scenario = scenario / "frames.parquet"
@@ -145,7 +151,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
         labelled = _exactly(read, drawn, runways, images, options)
     else:
         labelled = _by_convention(read, scenario, runways or "shipped", convention, images, options)
-    _write(labelled, read, convention, out, options)
+    _write(labelled, read, scenario, convention, out, options)
     for note in labelled.notes:
         click.echo(f"note: {note}", err=True)
 
@@ -272,7 +278,22 @@ def _by_convention(
     return label_as_v1(read, runways, camera=track, images=images, all_rows=options["all_rows"])
 
 
-def _write(labelled: Labelled, read: Scenario, convention: str, out: Path, options: dict[str, Any]) -> None:
+def _type_beside(scenario: Path, layout: str) -> str:
+    """LARD's word for the pictures of a scenario: of the manifest beside it, else Earth Studio's, said so."""
+    from lard.export.lard_folder import type_of_sources
+    from lard.tables import MANIFEST, read_table
+
+    manifest = scenario.parent / "manifest.parquet"
+    if manifest.is_file():
+        return type_of_sources(read_table(manifest, MANIFEST)["source"].to_list(), str(scenario.parent))
+    if layout not in ("esp", "ges"):
+        click.echo("note: nothing says where the pictures are from; type is earth_studio (--type)", err=True)
+    return "earth_studio"
+
+
+def _write(
+    labelled: Labelled, read: Scenario, scenario: Path, convention: str, out: Path, options: dict[str, Any]
+) -> None:
     from lard.export.lard_csv import lard_table, write_lard_csv
     from lard.tables import LABELS, write_table
 
@@ -287,7 +308,7 @@ def _write(labelled: Labelled, read: Scenario, convention: str, out: Path, optio
         read,
         labelled.size_px,
         version,
-        image_type=options["image_type"],
+        image_type=options["image_type"] or _type_beside(scenario, read.layout),
         scenario_name=read.name if version == "v1" else "",
         lateral_apex_m=None if convention == "lard-v1" else 0.0,
     )

@@ -40,7 +40,8 @@ def check_command(specs: tuple[str, ...], runways: str) -> None:
     """
     from lard.airports.files import open_database
     from lard.errors import SpecError
-    from lard.odd.oddities import check_dqr, warn_of_oddities
+    from lard.odd.oddities import warn_of_oddities
+    from lard.odd.oddities_dqr import check_dqr
     from lard.odd.reader import inspect_spec
     from lard.quality import all_checks
     from lard.scenario.fitness import check_runways
@@ -54,14 +55,13 @@ def check_command(specs: tuple[str, ...], runways: str) -> None:
         except SpecError as error:
             errors.append(str(error))
             continue
-        if spec is not None:
-            warn_of_oddities(spec, faults)
-            check_runways(spec, database, faults)
-            check_dqr(spec, requirements, faults)
+        warn_of_oddities(spec, faults)
+        check_runways(spec, database, faults)
+        check_dqr(spec, requirements, faults)
         for warning in faults.warnings():
             click.echo(f"warning: {warning}", err=True)
         errors += faults.errors()
-        if spec is not None and not faults.found:
+        if not faults.found:
             click.echo(f"{path}: {spec.name} {spec.version} is sound, zones {', '.join(spec.zone_names)}")
     if errors:
         raise SpecError("\n".join(errors))

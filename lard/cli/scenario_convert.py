@@ -33,17 +33,13 @@ SUFFIXES = {"v1": (".yaml", ".yml"), "v2": (".yaml", ".yml"), "esp": (".esp",), 
 @click.option("--odd", "odd_path", help="Domain that names the zone of each frame.")
 @click.option(
     "--earth",
-    default="wgs84",
-    show_default=True,
     type=click.Choice(("wgs84", "sphere6371010")),
-    help="Earth model of a frames table.",
+    help="Earth model of a frames table. Default: the sphere for .json and .esp, else wgs84.",
 )
 @click.option(
     "--split",
-    default="test",
-    show_default=True,
     type=click.Choice(("train", "val", "test")),
-    help="Split of every frame of a frames table; LARD's layouts name none.",
+    help="Split of every frame of a frames table; LARD's layouts name none.  [default: test, said so]",
 )
 @click.option("--airport", default="", help="Target where SOURCE names none.")
 @click.option("--runway", default="", help="Target where SOURCE names none.")
@@ -54,8 +50,8 @@ def convert_command(
     timezone: str,
     runways: str,
     odd_path: str | None,
-    earth: str,
-    split: str,
+    earth: str | None,
+    split: str | None,
     airport: str,
     runway: str,
 ) -> None:  # fmt: skip
@@ -77,36 +73,45 @@ def convert_command(
         scenario_of_frames,
         write_scenario,
     )
+    from lard.scenario.losses import losses, lost_seconds
     from lard.tables import FRAMES, read_table, write_table
 
     suffix = target.suffix.lower()
     layout = layout or {".esp": "esp", ".parquet": "frames"}.get(suffix, "v2")
     if suffix not in SUFFIXES[layout]:
         raise DataError(f"{target}: a scenario as {layout} is called {' or '.join(SUFFIXES[layout])}")
+    if layout == "frames" and source.suffix.lower() == ".parquet":
+        raise DataError(f"{source}: is a frames table already; copy it, as a conversion would forget columns")
     lost: list[str] = []
     if source.suffix.lower() == ".parquet":
         table = read_table(source, FRAMES)
-        scenario, lost = scenario_of_frames(table, source.stem, timezone), not_held(table)
+        scenario = scenario_of_frames(table, source.stem, timezone)
+        lost = [*not_held(table), *filter(None, [lost_seconds(table)])]
     else:
         scenario = read_scenario(source, airport=airport, runway=runway, timezone=timezone)
+    notes = losses(scenario, layout, "" if split else "test")
     if layout != "frames":
-        write_scenario(scenario, target, layout, timezone)
         if lost:
-            click.echo(f"{target}: LARD's layouts hold no {', '.join(lost)}; left out", err=True)
+            notes.append(f"LARD's layouts hold no {', '.join(lost)}; left out")
+        write_scenario(scenario, target, layout, timezone)
     else:
         from lard.airports.files import open_database
         from lard.odd import load_spec
 
-        spec = load_spec(odd_path) if odd_path else None
+        earth = earth or ("sphere6371010" if scenario.layout in ("ges", "esp") else "wgs84")
         frames = frames_of_scenario(
-            scenario, open_database(runways), spec=spec, earth=earth, timezone=timezone, split=split
+            scenario,
+            open_database(runways),
+            spec=load_spec(odd_path) if odd_path else None,
+            earth=earth,
+            timezone=timezone,
+            split=split or "test",
         )
         write_table(frames, target, FRAMES)
         renamed = int((frames["runway"] != scenario.poses["runway"]).sum())
         if renamed:
-            click.echo(
-                f"{target}: {renamed} poses are named after the opposite direction; named after the runway "
-                "end they face",
-                err=True,
-            )
+            text = "poses are named after the opposite direction; named after the runway end they face"
+            notes.append(f"{renamed} {text}")
+    for note in notes:
+        click.echo(f"{target}: {note}", err=True)
     click.echo(f"{len(scenario.poses)} poses in {target}")

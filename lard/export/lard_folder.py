@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -35,10 +36,15 @@ def type_of_pictures(dataset: LabelledFolder) -> str:
             f"{dataset.folder / 'manifest.parquet'}: no such file: nothing says where the pictures are from; "
             "state it with --type"
         )
-    sources = sorted(set(dataset.manifest["source"]))
+    return type_of_sources(dataset.manifest["source"].to_list(), str(dataset.folder))
+
+
+def type_of_sources(names: Sequence[str], where: str) -> str:
+    """LARD's word for pictures of the sources that a manifest names; they must be of one."""
+    sources = sorted(set(names))
     if len(sources) != 1:
         raise DataError(
-            f"{dataset.folder}: pictures of {len(sources)} sources ({', '.join(sources)}); LARD's table has "
+            f"{where}: pictures of {len(sources)} sources ({', '.join(sources)}); LARD's table has "
             "one type here, state it with --type"
         )
     return TYPES.get(sources[0].lower(), sources[0])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import polars as pl
 
 from lard.airports import RunwayDatabase
@@ -9,7 +13,7 @@ from lard.airports.files import SHIPPED, open_database
 from lard.errors import DataError
 from lard.odd import OddSpec, load_spec
 from lard.odd.shipped import shipped_by_content
-from lard.tables import ORIGIN
+from lard.tables import ORIGIN, sha256_file
 
 DEFAULT_SPEC = "lard_v2"
 """What judges frames that name no spec: scenarios of others, tables of older versions."""
@@ -46,6 +50,33 @@ def judging_spec(frames: pl.DataFrame, asked: str | None = None) -> tuple[OddSpe
     if path is None:
         raise DataError(f"frames were drawn from {drawn}, which is not shipped; give its file with --odd")
     return load_spec(path), path.stem, ""
+
+
+def dataset_spec(frames: pl.DataFrame | None, info: Mapping[str, Any]) -> tuple[OddSpec, str] | None:
+    """The spec that a dataset.json names, else the one the frames were drawn from; None where none is named.
+
+    It is found by its content among the shipped ones, or where dataset.json says, else DataError.
+    """
+    stated = info.get("odd")
+    odd = stated if isinstance(stated, dict) and stated.get("sha256") else {}
+    names = [(str(odd.get("name")), str(odd.get("version")), str(odd["sha256"]))] if odd else []
+    if not names and frames is not None:
+        names = [(a, b, c) for a, b, c in named(frames, ("odd", "odd_version", "odd_sha256"))]
+    if not names:
+        return None
+    shown = ", ".join(f"{name} {version} (sha256 {sha[:12]})" for name, version, sha in names)
+    if len(names) > 1:
+        raise DataError(
+            f"frames were drawn from {len(names)} specs, {shown}; say with --odd which one judges"
+        )
+    path, beside = shipped_by_content(names[0][2]), Path(str(odd.get("file") or ""))
+    if path is None and beside.is_file() and sha256_file(beside) == names[0][2]:
+        path = beside
+    if path is None:
+        raise DataError(
+            f"the dataset's spec is {shown}, which is neither shipped nor here; give its file with --odd"
+        )
+    return load_spec(path), path.name
 
 
 def labelling_database(frames: pl.DataFrame, asked: str | None = None) -> tuple[RunwayDatabase, str]:

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from lard.odd.laws import Law
 from lard.odd.parameters import APPROACH, CONDITIONS
-from lard.odd.spec import Categories, Rule, Zone
+from lard.odd.spec import CameraSpec, Categories, Reference, Rule, Zone
 from lard.odd.yamlfile import Faults
 
 RAIN_CLOUD_FRACTION = 0.5
@@ -60,6 +60,26 @@ def _check_weather(environment: Mapping[str, Law | Categories], faults: Faults) 
     if isinstance(base, Law) and isinstance(top, Law) and 0 < top.hi <= base.lo:
         text = f"the fog's base, {base.lo:g} m or more, is never below its top, {top.hi:g} m at most"
         faults.add(("environment", "fog_base_m"), f"{text}; lower the base")
+
+
+def check_frame(
+    zones: Sequence[Zone],
+    reference: Reference | None,
+    camera: CameraSpec | None,
+    environment: Mapping[str, Law | Categories],
+    faults: Faults,
+) -> None:
+    """Note zones that reach the points their angles are seen from, and bands that cover the picture."""
+    for name in ("lateral_apex_m", "vertical_apex_m") if reference else ():
+        apex_m = getattr(reference, name)
+        near = min((zone.laws["along_track_m"].lo for zone in zones), default=0.0)
+        if apex_m < 0 and near <= -apex_m:
+            text = f"{apex_m:g} is before the threshold, and zones begin at {near:g} m: no angle there"
+            faults.add(("reference", name), f"{text}; beyond the threshold is positive")
+    band = environment.get("watermark_px")
+    if camera is not None and isinstance(band, Law) and 2 * band.hi >= camera.height_px:
+        text = f"two bands of {band.hi:g} px cover a picture of {camera.height_px} px"
+        faults.add(("environment", "watermark_px"), f"{text}; narrow them")
 
 
 def _check_overlap(first: Zone, second: Zone, faults: Faults) -> None:

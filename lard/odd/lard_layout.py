@@ -1,9 +1,10 @@
-"""LARD's own ODD layouts, read unchanged: the V2 file of ODD sets and a V1 or V2 trajectory block ."""
+"""LARD's own ODD layouts, read unchanged: the V2 file of ODD sets and a V1 or V2 trajectory block."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from lard.odd.reading import unknown_field
 from lard.odd.yamlfile import Faults
 
 LARD_V2_MARGINS = {
@@ -42,6 +43,14 @@ _CONE = {
     "roll_deg": ("roll_deg", "std_roll_deg", 1),
 }
 _LIMITS = (*_KEYS["along_track_m"][:2],)
+_DISTRIBUTIONS = ("exp", "uniform", "linear", "normal")
+_KNOWN = (
+    *(key for lo, hi, _ in _KEYS.values() for key in (lo, hi)),
+    *(key for mean, sd, _ in _CONE.values() for key in (mean, sd)),
+    *(f"{stem}_distrib" for stem in ("alpha_h", "alpha_v", "yaw", "pitch", "roll")),
+    "sample_number", "dist_ap_m", "distribution", "distrib_param", "use_ODD",
+)  # fmt: skip
+"""Fields of a trajectory block in both versions."""
 
 
 def is_lard(data: dict[str, Any]) -> bool:
@@ -63,6 +72,9 @@ def from_lard(data: dict[str, Any], faults: Faults, name: str) -> dict[str, Any]
         if not isinstance(block, dict):
             faults.add(where, f"expected a mapping of trajectory fields, found {block!r}")
             block = {}
+        for key in block if "trajectory" in data else ():
+            if key not in _KNOWN:
+                faults.warn((*where, str(key)), f"{unknown_field(str(key), _KNOWN)}; it is passed over")
         v2 = "use_ODD" in block or "alpha_h_distrib" in block
         # LARD V1 draws distance and both angles from its aiming point
         aim = _numbers({"dist_ap_m": 300.0, **block}, ("dist_ap_m",), where, faults)
@@ -106,7 +118,11 @@ def _cone(block: dict[str, Any], where: tuple[str, ...], apex_m: float, faults: 
     if distance is not None:
         span = _signed([distance[0] - apex_m, distance[1] - apex_m], 1, (*where, _LIMITS[1]), faults)
         exponent = block.get("distrib_param", 1.41)
-        power = block.get("distribution", "exp") == "exp"
+        named = block.get("distribution", "exp")
+        if named not in _DISTRIBUTIONS:
+            text = f"unknown {named!r}; expected one of {', '.join(_DISTRIBUTIONS)}"
+            faults.add((*where, "distribution"), text)
+        power = named == "exp"
         zone["along_track_m"] = {"range": span, "law": "power", "exponent": exponent} if power else span
     for name, (mean_key, sd_key, sign) in _CONE.items():
         limits = [x for x in (block.get(key) for key in _KEYS[name][:2]) if isinstance(x, int | float)]

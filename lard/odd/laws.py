@@ -63,6 +63,9 @@ class Law(BaseModel):
         if "values" in given and isinstance(given["values"], dict | list) and given["values"]:
             values = given["values"]
             if isinstance(values, list):
+                twice = next((value for value in values if values.count(value) > 1), None)
+                if twice is not None:
+                    raise ValueError(f"{twice} is listed twice; write weights as {{{twice}: 2, ...}}")
                 values = dict.fromkeys(values, 1.0)
             if not all(_is_number(value) for value in values):
                 raise ValueError("expected values as {number: weight} or a list of numbers")

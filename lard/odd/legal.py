@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from lard.odd.drawing import whole_bounds
 from lard.odd.laws import Law
 from lard.odd.parameters import Parameter
-from lard.odd.spec import Categories
+from lard.odd.spec import Categories, Condition, Profile
 from lard.odd.vocabulary import word_fault
 from lard.odd.yamlfile import Faults
 
@@ -27,6 +29,27 @@ def check_legal(parameter: Parameter, law: Law | Categories, where: Where, fault
             fault = word_fault(parameter.name, name)
             if fault is not None:
                 faults.add(where, fault)
+
+
+def check_condition(parameter: Parameter, condition: Condition, where: Where, faults: Faults) -> None:
+    """Note limits of a rule that no value of the parameter can meet, or that follow the parameter itself."""
+    if isinstance(condition, Profile):
+        if parameter.categories:
+            faults.add(where, "has categories, which follow nothing; list them")
+        if condition.by == parameter.name:
+            faults.add(where, f"limits of {parameter.name} cannot follow {condition.by} itself; name another")
+        bounds = (min(p[1] for p in condition.points), max(p[2] for p in condition.points))
+    elif isinstance(condition[0], str):
+        return
+    else:
+        bounds = (float(condition[0]), float(condition[1]))
+        if parameter.whole and np.ceil(bounds[0]) > np.floor(bounds[1]):
+            faults.add(where, f"[{bounds[0]:g}, {bounds[1]:g}] holds no whole number; widen it")
+    if not parameter.categories and (bounds[1] < parameter.lo or bounds[0] > parameter.hi):
+        possible = f"[{parameter.lo:g}, {parameter.hi:g}] {parameter.unit}".rstrip()
+        faults.add(
+            where, f"[{bounds[0]:g}, {bounds[1]:g}] lies outside the possible {possible}; mend the bounds"
+        )
 
 
 def _check_whole(parameter: Parameter, law: Law, where: Where, faults: Faults) -> None:

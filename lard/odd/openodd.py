@@ -14,7 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from lard.odd.laws import Law
-from lard.odd.parameters import PARAMETERS
+from lard.odd.parameters import PARAMETERS, Parameter
 from lard.odd.spec import Categories, Condition, OddSpec, Profile
 from lard.odd.yamlfile import Faults
 
@@ -25,15 +25,20 @@ _VALUES = {
 }
 """Categories that the taxonomy names differently."""
 
-_UNITS = {"m": "m", "deg": "deg", "h": "h", "mm_h": "mm/h", "fraction": "okta", "": ""}
+_UNITS = {"mm_h": "mm/h", "deg_s": "deg/s", "fraction": ""}
 _OKTAS = 8.0  # a fraction of the sky is written in eighths
 _TYPES = {
     "m": "float length",
     "deg": "float angle",
     "h": "float time",
     "mm_h": "float precipitation_rate",
-    "fraction": "float cloud_coverage",
+    "fraction": "float fraction",
     "": "float count",
+    "deg_s": "float angular_rate",
+    "ms": "float time",
+    "ev": "float exposure",
+    "grey": "float grey_level",
+    "px": "float pixels",
 }
 
 
@@ -70,7 +75,14 @@ def to_openodd(spec: OddSpec) -> dict[str, Any]:
             "runways": _shapes(spec.runways),
         },
         "rules": [
-            {"name": rule.name, "when": _plain(rule.when), "require": _plain(rule.require)}
+            {
+                "name": rule.name,
+                **{
+                    key: _plain(part)
+                    for key, part in (("when", rule.when), ("require", rule.require))
+                    if part
+                },
+            }
             for rule in spec.rules
         ],
         "dqr": spec.dqr,
@@ -102,10 +114,17 @@ def _terms(laws: Mapping[str, Law | Categories]) -> dict[str, Any]:
             renamed = _VALUES.get(name, {})
             terms[key] = [renamed.get(value, value) for value in law.names]
         else:
-            scale = _OKTAS if parameter.unit == "fraction" else 1.0
-            text = f"[{law.lo * scale!r} .. {law.hi * scale!r}] {_UNITS[parameter.unit]}"
+            unit, scale = _unit(parameter)
+            text = f"[{law.lo * scale!r} .. {law.hi * scale!r}] {unit}"
             terms[key] = text.rstrip()
     return terms
+
+
+def _unit(parameter: Parameter) -> tuple[str, float]:
+    """Unit a term is written in, and how many of it are one of the parameter's own."""
+    if parameter.name == "cloud_fraction":
+        return "okta", _OKTAS
+    return _UNITS.get(parameter.unit, parameter.unit), 1.0
 
 
 def _shapes(laws: Mapping[str, Law | Categories]) -> dict[str, Any]:
@@ -190,13 +209,13 @@ def _given(
             values = value if isinstance(value, list) else [value]
             given[parameter.name] = shapes.get(parameter.name) or [back.get(v, v) for v in values]
             continue
-        bounds = _bounds(value, _UNITS[parameter.unit])
+        unit, scale = _unit(parameter)
+        bounds = _bounds(value, unit)
         if bounds is None:
-            expected = f"[low .. high] {_UNITS[parameter.unit]}".rstrip()
+            expected = f"[low .. high] {unit}".rstrip()
             faults.add(place, f'expected a range "{expected}", found {value!r}')
             continue
-        scale = 1 / _OKTAS if parameter.unit == "fraction" else 1.0
-        span = [bound * scale for bound in bounds]
+        span = [bound / scale for bound in bounds]
         shape = shapes.get(parameter.name)
         given[parameter.name] = {"range": span, **shape} if isinstance(shape, dict) else span
     return given

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-from lard.errors import SpecError
-from lard.odd.checks import check_spec
+from lard.odd.checks import check_frame, check_spec
 from lard.odd.feasible import check_feasible
 from lard.odd.lard_layout import from_lard, is_lard
 from lard.odd.laws import Law
 from lard.odd.legal import check_legal
 from lard.odd.openodd import from_openodd, is_openodd
-from lard.odd.parameters import APPROACH, PARAMETERS, Parameter, resolve
+from lard.odd.parameters import APPROACH, resolve
+from lard.odd.reader_rules import read_margins, read_rules
+from lard.odd.reading import Where, model_of, parameter_of, section_of, unknown_field
 from lard.odd.shipped import find_spec
-from lard.odd.spec import (
-    DEFAULT_CAMERA,
-    CameraSpec,
-    Categories,
-    Condition,
-    OddSpec,
-    Profile,
-    Reference,
-    Rule,
-    Zone,
-)
+from lard.odd.spec import DEFAULT_CAMERA, OUTSIDE, CameraSpec, Categories, OddSpec, Reference, Zone
 from lard.odd.yamlfile import Faults, load_yaml
 from lard.tables import sha256_file
-
-Model = TypeVar("Model", bound=BaseModel)
-Where = tuple[str | int, ...]
 
 SECTIONS = (
     "name", "version", "description", "reference", "camera", "margins", "approach", "zones", "environment",
     "runways", "rules", "dqr",
 )  # fmt: skip
-
-GROUPS = ("approach", "environment", "runway")
 
 
 def load_spec(path: str | Path) -> OddSpec:
@@ -49,12 +33,10 @@ def load_spec(path: str | Path) -> OddSpec:
     """
     spec, faults = inspect_spec(path)
     faults.raise_if_any()
-    if spec is None:
-        raise SpecError(f"{path}:1: not a usable ODD spec")
     return spec
 
 
-def inspect_spec(path: str | Path) -> tuple[OddSpec | None, Faults]:
+def inspect_spec(path: str | Path) -> tuple[OddSpec, Faults]:
     """What can be read of a spec, faulty parts left out, with all faults of its file; see draft_spec."""
     path = find_spec(path)
     data, faults = load_yaml(path)
@@ -63,7 +45,7 @@ def inspect_spec(path: str | Path) -> tuple[OddSpec | None, Faults]:
     elif is_lard(data):
         data = from_lard(data, faults, Path(path).stem)
     spec = draft_spec(data, faults)
-    return spec and spec.model_copy(update={"file_sha256": sha256_file(path)}), faults
+    return spec.model_copy(update={"file_sha256": sha256_file(path)}), faults
 
 
 def parse_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
@@ -72,34 +54,35 @@ def parse_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
     return None if faults.found else spec
 
 
-def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
-    """A spec without its faulty parts, for checks that go on beside faults; None without any whole zone."""
+def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec:
+    """A spec without its faulty parts, for checks that go on beside faults; no zones if none is whole."""
     for key in data:
         if key not in SECTIONS:
-            faults.add((key,), f"unknown field; expected one of {', '.join(SECTIONS)}")
+            faults.add((str(key),), unknown_field(str(key), SECTIONS))
     for key in ("name", "version", "zones"):
         if key not in data:
             faults.add((key,), "missing; add it")
     for key in ("name", "version"):
         if key in data and (not isinstance(data[key], str) or not data[key].strip()):
             faults.add((key,), f"expected text, found {data[key]!r}; put it in quotes")
-    margins = _margins(_section(data, "margins", faults), faults)
-    reference = _model(Reference, _section(data, "reference", faults), ("reference",), faults)
-    camera = _model(CameraSpec, _section(data, "camera", faults) or DEFAULT_CAMERA, ("camera",), faults)
+    if not isinstance(data.get("description") or "", str):
+        faults.add(("description",), f"expected text, found {data['description']!r}; put it in quotes")
+    margins = read_margins(section_of(data, "margins", faults), faults)
+    reference = model_of(Reference, section_of(data, "reference", faults), ("reference",), faults)
+    camera = model_of(CameraSpec, section_of(data, "camera", faults) or DEFAULT_CAMERA, ("camera",), faults)
     zones = _zones(data, faults)
-    environment = _laws(_section(data, "environment", faults), ("environment",), "environment", faults)
-    runways = _laws(_section(data, "runways", faults), ("runways",), "runway", faults)
-    rules = _rules([] if data.get("rules") is None else data["rules"], faults)
+    environment = _laws(section_of(data, "environment", faults), ("environment",), "environment", faults)
+    runways = _laws(section_of(data, "runways", faults), ("runways",), "runway", faults)
+    rules = read_rules(data.get("rules"), faults)
     dqr = _dqr(data, faults)
     check_spec(zones, margins, environment, runways, rules, faults)
-    if not zones or reference is None or camera is None:
-        return None
+    check_frame(zones, reference, camera, environment, faults)
     spec = OddSpec(
         name=str(data.get("name") or "unnamed"),
         version=str(data.get("version") or "unknown"),
         description=str(data.get("description") or ""),
-        reference=reference,
-        camera_spec=camera,
+        reference=reference or Reference(),
+        camera_spec=camera or CameraSpec.model_validate(DEFAULT_CAMERA),
         margins=margins,
         zones=tuple(zones),
         environment=environment,
@@ -115,39 +98,12 @@ def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
 def _dqr(data: Mapping[str, Any], faults: Faults) -> dict[str, dict[str, Any]]:
     """Thresholds of the data quality requirements by requirement; lard.quality knows their names."""
     found = {}
-    for key, given in _section(data, "dqr", faults).items():
+    for key, given in section_of(data, "dqr", faults).items():
         if not isinstance(given, dict):
             faults.add(("dqr", key), f"expected a mapping of thresholds, found {given!r}")
             continue
         found[key] = {str(name): value for name, value in given.items()}
     return found
-
-
-def _section(data: Mapping[str, Any], key: str, faults: Faults) -> dict[str, Any]:
-    section = data.get(key)
-    if section is None:
-        return {}
-    if not isinstance(section, dict):
-        faults.add((key,), f"expected a mapping of fields, found {section!r}")
-        return {}
-    return {str(name): value for name, value in section.items()}
-
-
-def _model(kind: type[Model], given: Any, where: Where, faults: Faults) -> Model | None:
-    """Validate a part of the file; note each fault with its place and return None when there is one."""
-    try:
-        return kind.model_validate(given)
-    except ValidationError as error:
-        for item in error.errors():
-            message = item["msg"].removeprefix("Value error, ")
-            if item["type"] == "extra_forbidden":
-                message = f"unknown field; expected one of {', '.join(kind.model_fields)}"
-            elif item["type"] == "missing":
-                message = "missing; add it"
-            elif item["type"] != "value_error":
-                message = f"{message[0].lower()}{message[1:]}, found {item['input']!r}"
-            faults.add((*where, *item["loc"]), message)
-        return None
 
 
 def _laws(
@@ -156,11 +112,11 @@ def _laws(
     """Laws by canonical parameter name of a section whose keys may carry other units."""
     laws: dict[str, Law | Categories] = {}
     for key, given in section.items():
-        parameter = _parameter(key, (*where, key), (group,), faults)
+        parameter = parameter_of(key, (*where, key), (group,), faults)
         if parameter is None:
             continue
         kind: type[Law] | type[Categories] = Categories if parameter[0].categories else Law
-        law = _model(kind, given, (*where, key), faults)
+        law = model_of(kind, given, (*where, key), faults)
         if law is None:
             continue
         if isinstance(law, Law):
@@ -183,29 +139,17 @@ def _check_selection(law: Law | Categories, where: Where, faults: Faults) -> Non
         faults.add(where, "has weights, but runways are selected; write a list")
 
 
-def _parameter(
-    key: str, where: Where, groups: Sequence[str], faults: Faults
-) -> tuple[Parameter, float] | None:
-    found = resolve(key)
-    if isinstance(found, str):
-        known = ", ".join(p.name for p in PARAMETERS.values() if p.group in groups)
-        faults.add(where, found if found.startswith("unknown unit") else f"{found}; expected one of {known}")
-        return None
-    if found[0].group not in groups:
-        faults.add(where, f"belongs to the section {found[0].group}, not here; move it")
-        return None
-    return found
-
-
 def _zones(data: Mapping[str, Any], faults: Faults) -> list[Zone]:
-    shared = _section(data, "approach", faults)
+    shared = section_of(data, "approach", faults)
     common = _laws(shared, ("approach",), "approach", faults)
-    sections = _section(data, "zones", faults)
+    sections = section_of(data, "zones", faults)
     if "zones" in data and not sections:
         faults.add(("zones",), "expected at least one zone")
     zones = []
     for name, section in sections.items():
         where = ("zones", name)
+        if name == OUTSIDE:
+            faults.add(where, f"{name!r} is what frames beyond all zones are called; choose another name")
         if not isinstance(section, dict):
             faults.add(where, f"expected a mapping of parameters, found {section!r}")
             continue
@@ -223,93 +167,3 @@ def _zones(data: Mapping[str, Any], faults: Faults) -> list[Zone]:
         if len(ordered) == len(APPROACH):
             zones.append(Zone(name=name, share=float(share), laws=ordered))
     return zones
-
-
-def _margins(section: Mapping[str, Any], faults: Faults) -> dict[str, dict[str, tuple[float, float]]]:
-    margins: dict[str, dict[str, tuple[float, float]]] = {"in": {}, "extended": {}}
-    for level, given in section.items():
-        where = ("margins", level)
-        if level not in margins:
-            faults.add(where, "unknown margin; expected in or extended")
-        elif not isinstance(given, dict):
-            faults.add(where, f"expected a mapping of parameters, found {given!r}")
-        else:
-            for key, value in given.items():
-                found = _parameter(str(key), (*where, str(key)), GROUPS, faults)
-                if found is not None and found[0].categories:
-                    faults.add((*where, str(key)), "has categories, which no margin widens; remove it")
-                    continue
-                pair = value if isinstance(value, list) else [value, value]
-                numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in pair)
-                if len(pair) != 2 or not numbers or not all(0 <= x < float("inf") for x in pair):
-                    text = f"expected a width >= 0 or [below, above], found {value!r}"
-                    faults.add((*where, str(key)), text)
-                elif found is not None:
-                    below, above = (float(x) * found[1] for x in pair)
-                    margins[level][found[0].name] = (below, above)
-    return margins
-
-
-def _rules(given: Any, faults: Faults) -> list[Rule]:
-    if not isinstance(given, list):
-        faults.add(("rules",), f"expected a list of rules, found {given!r}")
-        return []
-    rules = []
-    for index, item in enumerate(given):
-        where = ("rules", index)
-        keys = set(item) if isinstance(item, dict) else {""}
-        if not {"require"} <= keys <= {"name", "when", "require"}:
-            faults.add(where, "expected a rule {name: ..., when: {...}, require: {...}}")
-            continue
-        asked = item.get("when")
-        when = _conditions({} if asked is None else asked, (*where, "when"), faults)
-        require = _conditions(item["require"], (*where, "require"), faults)
-        if item["require"] == {}:
-            faults.add((*where, "require"), "requires nothing; say what must hold, or remove the rule")
-        if require:
-            name = str(item.get("name") or f"rule {index + 1}")
-            rules.append(Rule(name=name, when=when, require=require))
-    return rules
-
-
-def _conditions(given: Any, where: Where, faults: Faults) -> dict[str, Condition]:
-    if not isinstance(given, dict):
-        faults.add(where, f"expected a mapping of parameters, found {given!r}")
-        return {}
-    conditions: dict[str, Condition] = {}
-    for key, value in given.items():
-        here = (*where, str(key))
-        found = _parameter(str(key), here, GROUPS, faults)
-        if found is None:
-            continue
-        condition = _condition(found[0], found[1], value, here, faults)
-        if found[0].name in conditions:
-            faults.add(here, f"{found[0].name} is given twice, in different units; keep one")
-        if condition is not None:
-            conditions[found[0].name] = condition
-    return conditions
-
-
-def _condition(
-    parameter: Parameter, factor: float, value: Any, where: Where, faults: Faults
-) -> Condition | None:
-    """What a rule asks of one parameter, in its own unit; None with a fault noted where it cannot be read."""
-    if isinstance(value, dict) and "by" in value:
-        if parameter.categories:
-            faults.add(where, "has categories, which no limit that moves can hold; list those allowed")
-            return None
-        profile = _model(Profile, value, where, faults)
-        points = tuple((x, lo * factor, hi * factor) for x, lo, hi in profile.points) if profile else ()
-        return Profile(by=profile.by, points=points) if profile else None
-    if parameter.categories:
-        categories = _model(Categories, value, where, faults)
-        if categories is None:
-            return None
-        check_legal(parameter, categories, where, faults)
-        return categories.names
-    law = _model(Law, value, where, faults)
-    if law is None:
-        return None
-    if law.law != "uniform":
-        faults.add(where, f"is a law ({law.law}), but rules ask for limits; write a range [low, high]")
-    return law.lo * factor, law.hi * factor

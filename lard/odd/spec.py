@@ -21,6 +21,9 @@ Array = NDArray[np.float64]
 Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 Text = Annotated[str, Field(strict=True, min_length=1)]
 
+OUTSIDE = "outside"
+"""What frames that lie in no zone have as their zone."""
+
 DEFAULT_CAMERA = {"width_px": 1024, "height_px": 1024, "fov_x_deg": 60.0}
 
 
@@ -37,11 +40,14 @@ class CameraSpec(_Model):
     fov_y_deg: Annotated[float, Field(strict=True, gt=0, lt=180)] | None = None
 
 
+Apex = Annotated[Number, Field(ge=-20_000, le=20_000)]
+
+
 class Reference(_Model):
     """Distance beyond the LTP of the points that lateral and vertical angles are seen from."""
 
-    lateral_apex_m: Number = 0.0
-    vertical_apex_m: Number = 305.0
+    lateral_apex_m: Apex = 0.0
+    vertical_apex_m: Apex = 305.0
 
 
 class Categories(_Model):
@@ -57,7 +63,11 @@ class Categories(_Model):
         if isinstance(given, str | bool):
             given = [given]
         if isinstance(given, list | tuple):
-            given = dict.fromkeys((_text(item) for item in given), 1.0)
+            names = [_text(item) for item in given]
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{twice} is listed twice; write weights as {{{twice}: 2, ...}}")
+            given = dict.fromkeys(names, 1.0)
         if not isinstance(given, dict) or not given:
             raise ValueError("expected a list of categories or {category: weight}")
         return {"weights": {_text(key): weight for key, weight in given.items()}}

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 from lard.airports.surfaces import PAVED, UNPAVED
+from lard.airports.vocabulary import marking_of
 from lard.odd.parameters import PARAMETERS
 
 SURFACES = (*PAVED, *UNPAVED, "water", "transparent", "unknown")
@@ -43,7 +44,8 @@ def word_fault(name: str, word: str) -> str | None:
         near = [word.upper()] if word.upper() in known else []
         expected = "a two-letter country code of ISO 3166, such as FR"
     else:
-        near, expected = nearest(word, known), f"some of {', '.join(known)}"
+        meant = marking_of(word) if name == "marking" else None
+        near, expected = [meant] if meant else nearest(word, known), f"some of {', '.join(known)}"
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
     return f"unknown {word!r}{hint}; expected {expected}"
 

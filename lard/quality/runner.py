@@ -9,6 +9,7 @@ from datetime import date
 from lard.errors import LardError
 from lard.quality.catalogue import all_checks, find_check
 from lard.quality.dataset import PARTS, Dataset
+from lard.quality.facing import with_facing_names
 from lard.quality.load import with_lateral_of, with_yaw_offsets
 from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED, Offence, Outcome
 from lard.quality.registry import Check, Value
@@ -60,6 +61,7 @@ def run_checks(
 ) -> Run:
     """Run all requirements, or those of `only`, on a dataset; `watch` is called before each."""
     checks = all_checks()
+    with_facing_names(data)
     with_yaw_offsets(data)
     with_lateral_of(data)
     block = data.odd.dqr if data.odd is not None else {}

@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.airports.model import RunwayDatabase
+from lard.airports.model import Airport, Runway, RunwayDatabase
 from lard.odd.laws import Law
-from lard.odd.oddities import place_of
 from lard.odd.parameters import PARAMETERS
+from lard.odd.reading import place_of
 from lard.odd.spec import Categories, Condition, OddSpec, Profile
 from lard.odd.vocabulary import nearest, word_fault
 from lard.odd.yamlfile import Faults
 from lard.scenario.selection import runway_attributes
+
+_FEW = 0.05  # of all landing directions
+_TROPIC_DEG = 23.44
 
 
 def check_runways(spec: OddSpec, db: RunwayDatabase, faults: Faults) -> None:
@@ -35,6 +38,10 @@ def check_runways(spec: OddSpec, db: RunwayDatabase, faults: Faults) -> None:
             alone = False
             there = _there(name, attributes[name], law)
             faults.add(where, f"no runway of {db.name} {db.version} has {_wanted(law)}; {there}")
+        elif isinstance(law, Law) and good.mean() < _FEW:
+            count = f"only {good.sum()} of {len(good)} landing directions of {db.name} {db.version}"
+            unit = f"; if {_wanted(law)} is in another unit, write that" if PARAMETERS[name].unit else ""
+            faults.warn(where, f"{count} have {_wanted(law)}; widen it, or leave it if it is meant{unit}")
         elif isinstance(law, Categories):
             idle = [word for word in law.names if word not in set(attributes[name].tolist())]
             if idle:
@@ -44,6 +51,26 @@ def check_runways(spec: OddSpec, db: RunwayDatabase, faults: Faults) -> None:
         text = f"no runway of {db.name} {db.version} meets {' and '.join(spec.runways)} together; widen one"
         faults.add(("runways",), text)
     _check_rules(spec, attributes, fit, db, faults)
+    _check_sun(spec, pairs, fit, faults)
+
+
+def _check_sun(
+    spec: OddSpec, pairs: list[tuple[Airport, Runway]], fit: NDArray[np.bool_], faults: Faults
+) -> None:
+    """A sun that stands as high as asked over no selected runway on any day, or over few."""
+    law = spec.environment.get("sun_elevation_deg")
+    if not isinstance(law, Law) or not fit.any():
+        return
+    lat = np.array([runway.ltp[0] for _, runway in pairs])[fit]
+    highest = 90.0 - np.maximum(np.abs(lat) - _TROPIC_DEG, 0.0)
+    share = float((highest >= law.lo).mean())
+    where = place_of(faults, (("environment",),), "sun_elevation_deg")
+    if share == 0:
+        text = f"no selected runway sees the sun {law.lo:g} deg high; it stands at most {highest.max():.0f}"
+        faults.add(where, f"{text}; lower it")
+    elif share < 1:
+        text = f"the sun stands {law.lo:g} deg high at {share:.0%} of the selected runways only, on some day"
+        faults.warn(where, f"{text}; lower it, or select runways nearer the equator")
 
 
 def _check_rules(

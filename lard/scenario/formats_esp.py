@@ -277,6 +277,12 @@ def studio_scenario(camera: StudioCamera, name: str, airport: str = "", runway: 
     tilt = 90.0 + np.degrees(np.arctan2(-forward[:, 2], np.hypot(forward[:, 0], forward[:, 1])))
     roll = np.degrees(np.arctan2(right[:, 2], down[:, 2]))
     fov_y = float(camera.fov_y_deg[0])
+    other = np.flatnonzero(np.abs(camera.fov_y_deg - fov_y) > 1e-9)
+    if len(other):
+        raise DataError(
+            f"{name}: cameraFrames[{other[0]}].fovVertical is {camera.fov_y_deg[other[0]]:g}, of the first "
+            f"frame {fov_y:g}; a scenario has one field of view, split the track where it changes"
+        )
     fov_x = other_fov_deg(fov_y, camera.height_px, camera.width_px)
     clock = dict(zip(CLOCK, (2020, 6, 1, 12, 0, 0), strict=True))
     rows = [

@@ -20,7 +20,7 @@ from lard.camera import Poses
 from lard.errors import SpecError
 from lard.geodesy import from_enu, geodetic_from_ecef
 from lard.odd.membership import zone_of
-from lard.odd.spec import OddSpec
+from lard.odd.spec import OUTSIDE, OddSpec
 from lard.scenario.environment import DEFAULTS
 from lard.scenario.sampler import assemble
 from lard.scenario.sun import azimuth_deg, elevation_deg, light_of, season_of, time_utc
@@ -161,7 +161,7 @@ def sequence(
         "frame_id": [f"{name}_{k:05d}" for k in range(n)],
         "airport": [runway.airport] * n,
         "runway": [runway.ident] * n,
-        "zone": np.where(zone == "", "outside", zone).tolist(),
+        "zone": np.where(zone == "", OUTSIDE, zone).tolist(),
         "split": [split] * n,
     }
     columns = (poses.lat_deg, poses.lon_deg, poses.alt_m, poses.yaw_deg, poses.pitch_deg, poses.roll_deg)

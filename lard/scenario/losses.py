@@ -1,0 +1,71 @@
+"""What a scenario says that another layout has no place for, and what a layout makes up."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from lard.scenario.formats_model import CLOCK, Scenario, other_fov_deg, parse_utc
+
+LAYOUTS = {"v1": "LARD V1", "v2": "LARD V2", "esp": "Earth Studio", "frames": "a frames table"}
+
+
+def losses(scenario: Scenario, layout: str, split: str = "") -> list[str]:
+    """A line for each thing that the target does not hold of a scenario, or makes up."""
+    lines = []
+    poses = scenario.poses
+    if layout == "v1" and (poses["pose_id"] != "").any():
+        lines.append(f"pose ids ({poses['pose_id'][0]} ...)")
+    if layout in ("esp", "frames"):
+        lines += [f"{name} ({_shown(block)})" for name, block in _blocks(scenario) if block]
+    image = scenario.image
+    square_deg = other_fov_deg(image.fov_y_deg, image.height_px, image.width_px)
+    if layout == "esp" and abs(square_deg - image.fov_x_deg) > 1e-6:
+        lines.append(
+            f"fov_x {image.fov_x_deg:g} (its pixels are square: pictures show {square_deg:.6g} degrees)"
+        )
+    if layout == "frames" and image.watermark_px:
+        lines.append(f"watermark bands ({image.watermark_px} px each, part of the picture)")
+    return [f"{LAYOUTS[layout]} holds no {line}; left out" for line in lines] + _made_up(
+        scenario, layout, split
+    )
+
+
+def _blocks(scenario: Scenario) -> list[tuple[str, object]]:
+    asked = {airport: sorted(runways) for airport, runways in scenario.airports_runways.items()}
+    flown: dict[str, list[str]] = {}
+    for airport, runway in scenario.poses.select("airport", "runway").unique().sort("runway").iter_rows():
+        flown.setdefault(airport, []).append(runway)
+    return [
+        ("trajectory block", scenario.trajectory if scenario.layout != "frames" else None),
+        ("time window", scenario.time_window),
+        ("runways_database", scenario.runways_database),
+        ("list of runways asked for", asked if asked != flown else None),
+    ]
+
+
+def _shown(block: object) -> str:
+    if isinstance(block, dict):
+        return ", ".join(map(str, list(block)[:4])) + (" ..." if len(block) > 4 else "")
+    return str(block)
+
+
+def _made_up(scenario: Scenario, layout: str, split: str) -> list[str]:
+    lines = []
+    if scenario.layout == "ges":
+        year, month, day, hour, minute, second = scenario.poses.select(*CLOCK).row(0)
+        text = f"{year:04d}-{month:02d}-{day:02d} {hour:02d}:{minute:02d}:{second:02d}"
+        lines.append(f"a camera track states no time; {text} local is put for all poses")
+    if layout == "frames" and split:
+        lines.append(f"LARD's layouts name no split; every frame is put into {split} (--split)")
+    if layout == "frames" and not scenario.image.watermark_stated:
+        band = scenario.image.watermark_px
+        lines.append(f"the scenario states no watermark_height; bands of {band} px as LARD takes it")
+    return lines
+
+
+def lost_seconds(frames: pl.DataFrame) -> str:
+    """What is lost of times that lie between whole seconds; "" when none does."""
+    between = [
+        text for text in frames["time_utc"].drop_nulls().unique().sort() if parse_utc(text).microsecond
+    ]
+    return f"fractions of seconds ({between[0]})" if between else ""

@@ -1,0 +1,106 @@
+"""`lard scenario convert`: what a target does not hold is named, what it makes up is said."""
+
+import json
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from lard.airports import load_shipped
+from lard.cli import main
+from lard.odd import load_spec
+from lard.scenario.sampler import sample
+from lard.tables import FRAMES, read_table, write_table
+
+
+def convert(*args: str, code: int = 0) -> str:
+    result = CliRunner().invoke(main, ["scenario", "convert", *args])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """One scenario in every layout that holds it, all from the same frames."""
+    frames = sample(load_spec("lard_v2"), load_shipped(), ["LFPO"], 3, 1)
+    write_table(frames.with_columns(split=pl.lit("train"), seed=7), tmp_path / "f.parquet", FRAMES)
+    one = frames.filter(runway=frames["runway"][0])
+    write_table(one, tmp_path / "one.parquet", FRAMES)
+    for target, layout in (("v2.yaml", "v2"), ("e.esp", "esp")):
+        convert(str(tmp_path / "f.parquet"), str(tmp_path / target), "--to", layout)
+    convert(str(tmp_path / "one.parquet"), str(tmp_path / "v1.yaml"), "--to", "v1")
+    return tmp_path
+
+
+@pytest.mark.parametrize("target", ["x.yaml", "x.esp"])
+def test_frames_lose_split_seed_weather_and_spec_by_name(files: Path, target: str) -> None:
+    said = convert(str(files / "f.parquet"), str(files / target))
+    for lost in ("split (train)", "seed (7)", "visibility_m (", "odd (lard_v2)", "frame_id ("):
+        assert lost in said, said
+
+
+def test_the_layouts_of_lard_say_what_the_next_one_lacks(files: Path) -> None:
+    assert "LARD V1 holds no pose ids" in convert(str(files / "v2.yaml"), str(files / "x.yaml"), "--to", "v1")
+    said = convert(str(files / "v2.yaml"), str(files / "x.esp"))
+    assert "Earth Studio holds no trajectory block (" in said and "no time window (" in said
+    said = convert(str(files / "v1.yaml"), str(files / "x.parquet"))
+    assert "a frames table holds no time window" in said and "every frame is put into test (--split)" in said
+    said = convert(str(files / "e.esp"), str(files / "y.parquet"), "--split", "train")
+    assert "--split)" not in said
+    frames = read_table(files / "y.parquet", FRAMES)
+    assert set(frames["split"]) == {"train"} and set(frames["earth_model"]) == {"sphere6371010"}
+
+
+def test_oblong_pixels_and_watermarks_are_told(files: Path) -> None:
+    text = re.sub(r"fov_y: [0-9.]+", "fov_y: 40.0", (files / "v2.yaml").read_text())
+    (files / "o.yaml").write_text(text.replace("watermark_height: 0", "watermark_height: 20"))
+    assert "no fov_x 60 (its pixels are square: pictures show 40" in convert(
+        str(files / "o.yaml"), str(files / "o.esp")
+    )
+    assert "no square pixels" in convert(str(files / "o.yaml"), str(files / "p.yaml"), "--to", "v1", code=2)
+    assert "no watermark bands (20 px each" in convert(str(files / "o.yaml"), str(files / "o.parquet"))
+
+
+def test_a_table_is_not_turned_into_a_table(files: Path) -> None:
+    said = convert(str(files / "f.parquet"), str(files / "g.parquet"), code=2)
+    assert "is a frames table already; copy it" in said and not (files / "g.parquet").exists()
+
+
+def track(fov_deg: tuple[float, ...]) -> str:
+    point = dict.fromkeys("xyz", 0.0)
+    frames = [
+        {
+            "position": {"x": 6371010.0 + 100, "y": 0.0, "z": 0.0},
+            "rotation": point,
+            "coordinate": {"latitude": 0.0, "longitude": 0.0, "altitude": 100.0},
+            "fovVertical": fov,
+        }
+        for fov in fov_deg
+    ]
+    return json.dumps({"width": 64, "height": 64, "cameraFrames": frames})
+
+
+def test_camera_tracks_have_one_lens_and_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(track((40.0, 40.0)))
+    names = ("--airport", "LFPO", "--runway", "24")
+    said = convert(str(path), str(tmp_path / "t.yaml"), *names)
+    assert "a camera track states no time; 2020-06-01 12:00:00 local is put" in said
+    path.write_text(track((40.0, 41.0)))
+    said = convert(str(path), str(tmp_path / "u.yaml"), *names, code=2)
+    assert "cameraFrames[1].fovVertical is 41, of the first frame 40" in said
+
+
+def test_fractions_of_seconds_are_told(files: Path) -> None:
+    frames = read_table(files / "f.parquet", FRAMES)
+    later = frames.with_columns(time_utc=pl.col("time_utc").str.replace("Z", ".250000Z"))
+    write_table(later, files / "s.parquet", FRAMES)
+    assert "fractions of seconds (" in convert(str(files / "s.parquet"), str(files / "s.yaml"))
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.txt"])
+def test_what_is_no_scenario_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("a;b\n")
+    assert "unknown extension" in convert(str(tmp_path / name), str(tmp_path / "y.yaml"), code=2)
