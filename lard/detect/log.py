@@ -24,7 +24,7 @@ Row = dict[str, float]
 
 
 class TrainingLog:
-    """Keeps the row of every tenth step, of the last and of those that were validated; shows all on a meter."""
+    """Keeps the rows of every tenth step, the last and those validated; shows all on a meter."""
 
     def __init__(
         self, plan: TrainSpec, rows: list[Row], meter: Meter | None, events: EventWriter | None
@@ -33,7 +33,7 @@ class TrainingLog:
         self.last: dict[str, float] = {}
 
     def add(self, step: int, rate: float, losses: Tensor, norm: float, measured: Mapping[str, float]) -> None:
-        """Note a step: learning rate, TERMS of the loss (3,), norm of the gradient, and what validation said."""
+        """Note a step: learning rate, TERMS of the loss (3,), norm of the gradient, answers of validation."""
         row = dict(zip(COLUMNS[: -len(MEASURES)], (float(step), rate, *losses.tolist(), norm), strict=True))
         row |= measured
         if step % EVERY == 0 or step == self.plan.steps - 1 or measured:
