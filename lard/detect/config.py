@@ -121,6 +121,7 @@ class PredictSpec(_Params):
     per_level: int = Field(default=300, ge=1)
     max_boxes: int = Field(default=100, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the networks' arithmetic
 
 
 class Params(_Params):
