@@ -2,6 +2,7 @@
 
 from lard.detect.config import read_params
 from lard.detect.train import train
+from lard.report.training import write_curves
 from pipelines.benchmark import datasets, model_and_protocol, model_folder
 from pipelines.stage import run
 
@@ -12,6 +13,7 @@ def main(model: str, protocol: str) -> None:
     folder = model_folder(protocol, model)
     work = folder.parent / ".resume" / model
     train(model, params.model(model), params.train, datasets(params.protocol(protocol).train), folder, work)
+    write_curves(folder, model)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from lard.detect.checkpoint import Checkpoint, exported, load_detector, save_det
 from lard.detect.config import ModelSpec
 from lard.detect.data import Picture, load_image, read_pictures
 from lard.detect.decode import to_input
-from lard.detect.fcos import LipschitzFcos, build
+from lard.detect.fcos import LipschitzFcos, build, frame_statistics
 from lard.errors import DataError, ModelError
 from lard.robust.attack import project, vanish
-from lard.robust.certify import Firing, certificates, certified_recall, firing, logit_threshold
+from lard.robust.certify import Contrast, Firing, certificates, certified_recall, firing, logit_threshold
 from lard.robust.conform import calibrate, conformal_quantile, coverage, matched_pairs
 from lard.score.submission import add, read_card, verify
 from lard.tables import sha256_file
@@ -43,17 +43,18 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_toy(tmp_path_factory.mktemp("toy") / "data")
 
 
-@pytest.fixture(scope="module")
-def detector(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+@pytest.fixture(scope="module", params=[False, True], ids=["as-is", "normalised"])
+def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """An untrained Lipschitz detector whose prior is raised so that many locations fire."""
     torch.manual_seed(3)
     torch.set_num_threads(1)
-    net = exported(build(LIP), LIP)
+    spec = LIP.model_copy(update={"normalise": request.param})
+    net = exported(build(spec), spec)
     assert isinstance(net, LipschitzFcos)
     with torch.no_grad():
         net.prior.fill_(0.3)
     path = tmp_path_factory.mktemp("model") / "checkpoint.pt"
-    save_detector(net, "lip", LIP, {}, path)
+    save_detector(net, "lip", spec, {}, path)
     return load_detector(path)
 
 
@@ -70,7 +71,7 @@ def test_no_attack_beats_a_certificate(detector: Checkpoint, toy: Path) -> None:
     assert detector.bound is not None
     picture, found = owned(detector, read_pictures(toy, "test"))
     runway = int(found.costs.argmax())
-    radius = math.sqrt(found.costs[runway]) / detector.bound.constant
+    radius = float(found.radii(found.costs[[runway]], detector.bound.network)[0])
     targets = found.owners == runway
     threshold = logit_threshold(SCORE, LIP.temperature)
     pixels = to_input(load_image(picture), 8)
@@ -175,7 +176,7 @@ def test_entering_the_leaderboard(toy: Path, tmp_path: Path) -> None:
 
 def test_commands(detector: Checkpoint, toy: Path, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
-    save_detector(detector.net, "lip", LIP, {}, path)
+    save_detector(detector.net, "lip", detector.net.spec, {}, path)
     shown = CliRunner().invoke(
         certify_command, [str(path), "--data", str(toy), "--eps", "0.1", "--limit", "2"]
     )
@@ -185,3 +186,35 @@ def test_commands(detector: Checkpoint, toy: Path, tmp_path: Path) -> None:
     results = perfect(toy, tmp_path / "p.json")
     shown = CliRunner().invoke(conform_command, [str(results)] * 2 + ["--data", str(toy), "--alpha", "0.4"])
     assert shown.exit_code == 0 and '"coverage": 1.0' in shown.output
+
+
+def test_a_normaliser_moves_no_further_than_its_gain_says() -> None:
+    """Random and worst perturbations of pictures of any contrast, flat ones included."""
+    rng = np.random.default_rng(4)
+    spec = LIP.model_copy(update={"normalise": True})
+    net = build(spec)
+    for contrast in (0.0, 0.01, 0.05, 0.3):
+        x = torch.tensor(0.5 + contrast * rng.standard_normal((1, 3, 16, 16)))
+        stats = frame_statistics(x)
+        seen = Contrast(float(stats[0, 3]), x.numel())
+        centred = x - stats[0, :3, None, None]
+        for eps in (0.01, 0.3, 3.0, float((centred**2).sum().sqrt()) + 0.01):
+            inwards = -centred / centred.norm().clamp(min=1e-9) * eps
+            for change in (inwards, torch.tensor(rng.standard_normal(x.shape)), -inwards):
+                change = change * eps / change.norm().clamp(min=1e-9)
+                moved = float((net.centred(x + change, None) - net.centred(x, None)).norm())
+                assert moved <= eps * seen.gain(eps) * (1 + 1e-9)
+            radius = float(seen.radius(np.array([eps]))[0])
+            assert radius * seen.gain(radius) == pytest.approx(eps), "the radius is where the gain reaches it"
+
+
+def test_gain_and_offsets_change_nothing_a_normalised_model_says(toy: Path) -> None:
+    torch.manual_seed(5)
+    spec = LIP.model_copy(update={"normalise": True})
+    net = build(spec).eval()
+    x = to_input(load_image(read_pictures(toy, "test")[0]), 8)
+    brighter = x * 0.6 + torch.tensor([0.1, 0.02, 0.2])[:, None, None]
+    with torch.inference_mode():
+        before, after = net(x), net(brighter)
+    for one, other in zip(before, after, strict=True):
+        torch.testing.assert_close(one.logits, other.logits, atol=2e-5, rtol=1e-4)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +17,21 @@ from detect_support import SIZE_PX, write_toy
 from lard.detect.batches import Batch, Batches
 from lard.detect.checkpoint import load_detector, read_tensors, write_tensors
 from lard.detect.config import ModelSpec, PredictSpec, TrainSpec, parse_params, read_params
-from lard.detect.data import clip_to_square, crops_of, pictures_of_step, polygon_area, read_pictures
+from lard.detect.data import (
+    clip_to_square,
+    crops_of,
+    load_image,
+    pictures_of_step,
+    polygon_area,
+    read_pictures,
+)
+from lard.detect.decode import detect
+from lard.detect.fcos import build
 from lard.detect.learner import schedule
 from lard.detect.predict import predict
 from lard.detect.train import train
 from lard.errors import DataError, ModelError, SpecError
+from lard.report.training import write_curves
 
 LIP = ModelSpec(
     family="lip-fcos", widths=(8, 16, 16), depths=(1, 1, 1), pyramid=8, towers=1, side_limits_px=(32,)
@@ -235,3 +247,36 @@ def test_parameters_report_every_fault(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("models: {a: 1\ntrain: [")
     with pytest.raises(SpecError, match=r"bad\.yaml:\d+: not valid YAML"):
         read_params(tmp_path / "bad.yaml")
+
+
+@pytest.mark.parametrize("spec", [LIP, PLAIN], ids=["lip", "plain"])
+def test_half_precision_finds_the_same_to_three_digits(spec: ModelSpec, toy: Path) -> None:
+    torch.manual_seed(0)
+    net = build(spec).eval()
+    pixels = load_image(read_pictures(toy, "test")[0])
+    plan = PredictSpec(score_floor=0.0, nms_iou=1.0)
+    _, whole = detect(net, pixels, plan)
+    _, half = detect(net, pixels, plan.model_copy(update={"precision": "bfloat16"}))
+    assert len(whole) == len(half) > 0
+    np.testing.assert_allclose(half, whole, rtol=0.05, atol=2e-3)
+
+
+def test_validation_stands_in_the_log_and_changes_no_weight(toy: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(toy, data)
+    shutil.copy(data / "coco/test.json", data / "coco/val.json")
+    watched = PLAN.model_copy(update={"validate_every": 4, "validate_frames": 3})
+    blind = PLAN.model_copy(update={"validate_every": 0})
+    one = train("m", PLAIN, watched, data, tmp_path / "one", tmp_path / "work-1")
+    two = train("m", PLAIN, blind, data, tmp_path / "two", tmp_path / "work-2")
+    before, after = read_tensors(one)[0], read_tensors(two)[0]
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    with (tmp_path / "one/log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows if row["val_ap50"]] == ["3", "5"], "every fourth step and the last"
+    assert all(0 <= float(row["val_ap"]) <= float(row["val_ap50"]) <= 1 for row in rows if row["val_ap50"])
+    with (tmp_path / "two/log.csv").open(newline="") as file:
+        assert not any(row["val_ap50"] for row in csv.DictReader(file))
+    picture = write_curves(tmp_path / "one", "m").read_text()
+    assert picture.startswith("<svg") and "validation airports" in picture
+    assert "not validated" in write_curves(tmp_path / "two", "m").read_text()

@@ -24,6 +24,7 @@ COMMANDS = {
     "sources": ("sources", "Check simulators on this machine; the runways they draw."),
     "footage": ("footage", "Match pictures made elsewhere to poses, as a dataset."),
     "annotated": ("annotated", "Import hand-annotated pictures of real approaches."),
+    "import": ("imports", "Read LARD, COCO, YOLO and VOC datasets into dataset folders."),
     "label": ("label", "Label every runway in view of each frame."),
     "inspect": ("inspect", "Draw labels on images: contact sheets and single frames."),
     "dqr": ("dqr", "Run the data quality requirements and write the compliance report."),
@@ -48,9 +49,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(
-            importlib.import_module(f"lard.cli.{COMMANDS[cmd_name][0]}"), cmd_name.replace("-", "_")
-        )
+        name = "import_" if cmd_name == "import" else cmd_name.replace("-", "_")  # import is a keyword
+        command = getattr(importlib.import_module(f"lard.cli.{COMMANDS[cmd_name][0]}"), name)
         assert isinstance(command, click.Command)
         return command
 

@@ -30,7 +30,7 @@ def train(
     loaders: int,
     tensorboard: Path | None,
 ) -> None:
-    """Train MODEL on the training split and write checkpoint.pt and log.csv.
+    """Train MODEL on the training split and write checkpoint.pt, log.csv and log.svg.
 
     MODEL is a name in the models section of the parameter file or one of these presets:
 
@@ -43,7 +43,8 @@ def train(
           1-Lipschitz, robust: hinge at margin 0.5 and Kantorovich-Rubinstein
 
     An interrupted run goes on from its last saved step when started again with the same parameters. Under
-    torchrun its processes share each batch, in the place of train.processes.
+    torchrun its processes share each batch, in the place of train.processes. Every train.validate_every steps
+    the average precision on frames of the validation split is measured; it stands in the log and its curves.
 
     \b
     Examples:
@@ -53,18 +54,20 @@ def train(
       torchrun --no-python --nproc-per-node 4 lard train fcos-l --data data/ortho
     """
     from lard.detect.train import train as run
+    from lard.report.training import write_curves
 
     params = parameters(config)
     folder = out or Path("models") / model
-    click.echo(
-        run(
-            model,
-            params.model(model),
-            params.train,
-            datasets,
-            folder,
-            folder.parent / ".resume" / folder.name,
-            loaders=loaders,
-            tensorboard=tensorboard,
-        )
+    checkpoint = run(
+        model,
+        params.model(model),
+        params.train,
+        datasets,
+        folder,
+        folder.parent / ".resume" / folder.name,
+        loaders=loaders,
+        tensorboard=tensorboard,
     )
+    if (folder / "log.csv").is_file():  # only the first process of torchrun's writes
+        write_curves(folder, model)
+    click.echo(checkpoint)

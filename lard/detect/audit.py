@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lard.detect.fcos import LipschitzFcos
+from lard.detect.fcos import LEAST_DEVIATION, LipschitzFcos
 from lard.detect.ortho import HalfUpsample, MaxMin, OrthoConv2d
 from lard.errors import ModelError
 
@@ -21,10 +21,15 @@ NEARLY_ORTHOGONAL = 1.001
 
 @dataclass(frozen=True, slots=True)
 class LipschitzBound:
-    """L2 Lipschitz constant from pixels in [0, 1] to all logits together, and the factor of each layer."""
+    """L2 Lipschitz constant from pixels in [0, 1] to all logits together, and the factor of each layer.
+
+    `network` is that of the layers alone: a normaliser of frames comes before them, whose gain at a picture
+    is smaller than the largest it can have, which is part of `constant`.
+    """
 
     constant: float
     layers: tuple[tuple[str, str, float], ...]
+    network: float
 
     def to_json(self) -> dict[str, Any]:
         """The derivation as it is stored in a checkpoint."""
@@ -130,7 +135,7 @@ def bound_of(layers: list[tuple[str, nn.Module]], allowed: float) -> LipschitzBo
         constant *= max(1.0, bound)
     if faults:
         raise ModelError("\n".join(faults))
-    return LipschitzBound(constant, tuple(rows))
+    return LipschitzBound(constant, tuple(rows), constant)
 
 
 def certified_layers(net: LipschitzFcos) -> list[tuple[str, nn.Module]]:
@@ -146,4 +151,9 @@ def certified_layers(net: LipschitzFcos) -> list[tuple[str, nn.Module]]:
 
 def audit(net: LipschitzFcos, allowed: float = 1.001) -> LipschitzBound:
     """Lipschitz constant of all logits of a detector in its pixels; ModelError when a layer spoils it."""
-    return bound_of(certified_layers(net), allowed)
+    layers = bound_of(certified_layers(net), allowed)
+    if not net.spec.normalise:
+        return layers
+    gain = 1 / LEAST_DEVIATION
+    row = ("centred", "Normaliser", gain)
+    return LipschitzBound(layers.network * gain, (row, *layers.layers), layers.network)

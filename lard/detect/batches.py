@@ -21,6 +21,7 @@ class Batch:
     """One process's share of a step's crops (b, 3, h, w) in [0, 1], and the files of the whole step."""
 
     images: Tensor
+    frames: Tensor  # (b, 4) statistics of the frames they are cut from
     targets: Targets
     files: list[str]
 
@@ -66,7 +67,8 @@ class Batches:
             torch.from_numpy(objectness).to(self.device), torch.from_numpy(distances).to(self.device)
         )
         files = [self.pictures[index].path.name for _, index in self._visits(step)]
-        return Batch(pixels.to(self.device).float() / 255, targets, files)
+        frames = torch.from_numpy(np.stack([crop.frame for crop in crops])).float().to(self.device)
+        return Batch(pixels.to(self.device).float() / 255, frames, targets, files)
 
     def _visits(self, step: int) -> list[tuple[int, int]]:
         """(serial, picture index) of a whole step."""

@@ -63,13 +63,26 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return content["tensors"], json.loads(content["meta"])
 
 
-def save_detector(net: Detector, name: str, spec: ModelSpec, extra: dict[str, Any], path: str | Path) -> None:
-    """Write an exported detector; a Lipschitz one is audited first and carries its constant."""
+def save_detector(
+    net: Detector, name: str, spec: ModelSpec, extra: dict[str, Any], path: str | Path, half: bool = False
+) -> None:
+    """Write an exported detector; a Lipschitz one is audited first and carries its constant.
+
+    `half` rounds to float16 what no constant rests on: all of a plain model, the boxes of a Lipschitz one,
+    whose orthogonal kernels would gain a thousandth a layer.
+    """
     meta = {"format": FORMAT, "name": name, "spec": spec.model_dump(mode="json"), **extra}
     meta["parameters"] = sum(parameter.numel() for parameter in net.parameters())
     if isinstance(net, LipschitzFcos):
         meta["lipschitz"] = audit(net).to_json()
-    write_tensors(net.state_dict(), meta, path)
+    state = net.state_dict()
+    if half:
+        free = "regression." if isinstance(net, LipschitzFcos) else ""
+        state = {
+            key: value.half() if key.startswith(free) and value.is_floating_point() else value
+            for key, value in state.items()
+        }
+    write_tensors(state, meta, path)
 
 
 def exported(net: Detector, spec: ModelSpec) -> Detector:

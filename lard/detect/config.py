@@ -34,6 +34,7 @@ class ModelSpec(_Params):
     loss: Literal["focal", "hinge"] = "focal"
     temperature: float = Field(default=1.0, gt=0)
     margin: float = Field(default=0.5, gt=0)
+    normalise: bool = False  # see pixels against the mean and deviation of their frame
     learning_rate: float = Field(default=2e-3, gt=0)
     steps: int | None = Field(default=None, ge=1)  # instead of the training section's
 
@@ -96,6 +97,8 @@ class TrainSpec(_Params):
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
     save_every: int = Field(default=100, ge=1)
+    validate_every: int = Field(default=250, ge=0)  # steps; 0: never
+    validate_frames: int = Field(default=64, ge=1)  # of the validation split, evenly drawn
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainSpec:
@@ -118,6 +121,7 @@ class PredictSpec(_Params):
     per_level: int = Field(default=300, ge=1)
     max_boxes: int = Field(default=100, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the networks' arithmetic
 
 
 class Params(_Params):

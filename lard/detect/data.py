@@ -100,11 +100,15 @@ def load_image(picture: Picture) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A training sample: pixels (crop, crop, 3) uint8, boxes and ignored regions (n, 4) in crop pixels."""
+    """A training sample: pixels (crop, crop, 3) uint8, boxes and ignored regions (n, 4) in crop pixels.
+
+    frame (4,) are mean and deviation of the frame it is cut from, in [0, 1], under the same light.
+    """
 
     pixels: NDArray[np.uint8]
     boxes: NDArray[np.float64]
     ignored: NDArray[np.float64]
+    frame: NDArray[np.float64]
 
 
 def pictures_of_step(step: int, count: int, total: int, seed: int) -> list[tuple[int, int]]:
@@ -130,10 +134,17 @@ def crops_of(picture: Picture, serial: int, spec: TrainSpec) -> list[Crop]:
     """The crops one visit of a picture gives: around runways, near them and anywhere."""
     rng = np.random.default_rng([spec.seed, 2, serial])
     image = load_image(picture)
-    return [_crop(picture, image, rng, spec) for _ in range(spec.crops_per_image)]
+    levels = _levels(image)
+    return [_crop(picture, image, levels, rng, spec) for _ in range(spec.crops_per_image)]
 
 
-def _crop(picture: Picture, image: NDArray[np.uint8], rng: np.random.Generator, spec: TrainSpec) -> Crop:
+def _crop(
+    picture: Picture,
+    image: NDArray[np.uint8],
+    levels: NDArray[np.float64],
+    rng: np.random.Generator,
+    spec: TrainSpec,
+) -> Crop:
     zoom = float(np.exp(rng.uniform(-1, 1) * np.log(spec.zoom)))
     side = round(spec.crop_px / zoom)
     x, y = _corner(picture, side, rng, spec)
@@ -166,7 +177,9 @@ def _crop(picture: Picture, image: NDArray[np.uint8], rng: np.random.Generator, 
     if rng.random() < 0.5:
         pixels = pixels[:, ::-1]
         found, skipped = _mirror(found, spec.crop_px), _mirror(skipped, spec.crop_px)
-    return Crop(_photometric(np.ascontiguousarray(pixels), rng), found, skipped)
+    table = _light(rng)
+    frame = _seen_under(table, levels)
+    return Crop(_photometric(np.ascontiguousarray(pixels), table, rng), found, skipped, frame)
 
 
 def _corner(picture: Picture, side: int, rng: np.random.Generator, spec: TrainSpec) -> tuple[int, int]:
@@ -218,8 +231,22 @@ def _mirror(boxes: NDArray[np.float64], width_px: int) -> NDArray[np.float64]:
     return np.stack((width_px - boxes[:, 2], boxes[:, 1], width_px - boxes[:, 0], boxes[:, 3]), axis=1)
 
 
-def _photometric(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Random exposure, contrast, gamma and white balance through one table per channel; sometimes noise."""
+def _levels(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Shares of the 256 levels of each channel (3, 256) of an image, from every fourth row and column."""
+    few = image[::4, ::4]
+    return np.stack([np.bincount(few[:, :, k].ravel(), minlength=256) / few[:, :, k].size for k in range(3)])
+
+
+def _seen_under(table: NDArray[np.uint8], levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of each channel and deviation of all pixels (4,) of an image of such levels under a light."""
+    values = table.T / 255.0
+    mean = (levels * values).sum(axis=1)
+    spread = np.sqrt((levels * (values - mean[:, None]) ** 2).sum(axis=1).mean())
+    return np.array([*mean, spread])
+
+
+def _light(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Random exposure, contrast, gamma and white balance as one table per channel: (256, 3)."""
     level = np.linspace(0, 1, 256)
     gamma, contrast, shift = (
         np.exp(rng.uniform(-0.25, 0.25)),
@@ -227,7 +254,13 @@ def _photometric(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray
         rng.uniform(-0.08, 0.08),
     )
     curve = (level**gamma - 0.5) * contrast + 0.5 + shift
-    table = np.clip(curve[:, None] * rng.uniform(0.93, 1.07, 3) * 255, 0, 255).astype(np.uint8)
+    return np.clip(curve[:, None] * rng.uniform(0.93, 1.07, 3) * 255, 0, 255).astype(np.uint8)
+
+
+def _photometric(
+    pixels: NDArray[np.uint8], table: NDArray[np.uint8], rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Pixels under a light, sometimes with noise."""
     changed = cv2.LUT(pixels, table.reshape(256, 1, 3))
     if rng.random() < 0.2:
         noise = rng.normal(0, rng.uniform(1, 6), pixels.shape)

@@ -113,6 +113,9 @@ def detect(net: Detector, image: NDArray[np.uint8], plan: PredictSpec) -> Detect
     """Detections of one RGB picture (h, w, 3), best first."""
     device = next(net.parameters()).device
     pixels = to_input(image, net.spec.strides_px[-1]).to(device, memory_format=torch.channels_last)
-    boxes, scores = Decoder(net)(pixels)
+    with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
+        boxes, scores = Decoder(net)(pixels)
     cells = cells_of(net.spec.strides_px, pixels.shape[2], pixels.shape[3])
-    return select(boxes[0].cpu().numpy(), scores[0].cpu().numpy(), cells, image.shape[1::-1], plan)
+    return select(
+        boxes[0].float().cpu().numpy(), scores[0].float().cpu().numpy(), cells, image.shape[1::-1], plan
+    )

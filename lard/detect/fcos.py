@@ -18,6 +18,8 @@ from lard.detect.ortho import HalfUpsample, MaxMin, OrthoConv2d
 
 PRIOR = 0.01
 REGRESSION_GAIN = 4.0
+LEAST_DEVIATION = 0.03
+"""A frame of less contrast is not raised to more: the largest gain of the normaliser is its inverse."""
 
 
 class Level(NamedTuple):
@@ -26,6 +28,13 @@ class Level(NamedTuple):
     logits: Tensor
     distances_px: Tensor
     centerness: Tensor | None
+
+
+def frame_statistics(images: Tensor) -> Tensor:
+    """Mean of each channel and the deviation of all pixels from these means: (b, 3, h, w) -> (b, 4)."""
+    mean = images.mean(dim=(2, 3))
+    spread = (images - mean[:, :, None, None]).square().mean(dim=(1, 2, 3)).sqrt()
+    return torch.cat((mean, spread[:, None]), dim=1)
 
 
 def build(spec: ModelSpec, exported: bool = False) -> Detector:
@@ -38,9 +47,21 @@ class Detector(nn.Module):
 
     spec: ModelSpec
 
-    def forward(self, images: Tensor) -> list[Level]:
-        """(b, 3, h, w) in [0, 1], h and w multiples of the coarsest stride -> one Level per stride."""
+    def forward(self, images: Tensor, frames: Tensor | None = None) -> list[Level]:
+        """(b, 3, h, w) in [0, 1], h and w multiples of the coarsest stride -> one Level per stride.
+
+        `frames` (b, 4) are the statistics of the whole frames when images are crops of them.
+        """
         raise NotImplementedError
+
+    def centred(self, images: Tensor, frames: Tensor | None) -> Tensor:
+        """Pixels about their zero: mid grey or, in a model that normalises, the mean of their frame."""
+        if not self.spec.normalise:
+            return images - 0.5
+        if frames is None:
+            frames = frame_statistics(images)
+        mean, deviation = frames[:, :3, None, None], frames[:, 3, None, None, None]
+        return (images - mean) / deviation.clamp(min=LEAST_DEVIATION)
 
     def scores(self, level: Level) -> Tensor:
         """Detection scores in [0, 1] of one level: (b, 1, h, w)."""
@@ -126,9 +147,9 @@ class PlainFcos(Detector):
         nn.init.normal_(self.objectness.weight, std=0.01)
         nn.init.constant_(_bias(self.objectness), -math.log(1 / PRIOR - 1))
 
-    def forward(self, images: Tensor) -> list[Level]:
+    def forward(self, images: Tensor, frames: Tensor | None = None) -> list[Level]:
         """See Detector."""
-        x = self.stem((images - 0.5) * 4.0)
+        x = self.stem(self.centred(images, frames) * (1.0 if self.spec.normalise else 4.0))
         features = []
         for stage in self.stages:
             x = stage(x)
@@ -185,18 +206,18 @@ class LipschitzFcos(Detector):
         self.prior = nn.Parameter(torch.full((len(strides),), -math.log(1 / PRIOR - 1) / spec.temperature))
         self.regression = Regression(pyramid, spec.towers, strides, centerness=False)
 
-    def forward(self, images: Tensor) -> list[Level]:
+    def forward(self, images: Tensor, frames: Tensor | None = None) -> list[Level]:
         """See Detector."""
-        pyramid = self.features(images)
+        pyramid = self.features(images, frames)
         answers = []
         for index, feature in enumerate(pyramid):
             distances, centerness = self.regression(feature * REGRESSION_GAIN, index)
             answers.append(Level(self.tower(feature) + self.prior[index], distances, centerness))
         return answers
 
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Pyramid features, finest first; jointly 1-Lipschitz in the pixels."""
-        x = self.stem(images - 0.5)
+    def features(self, images: Tensor, frames: Tensor | None = None) -> list[Tensor]:
+        """Pyramid features, finest first; jointly 1-Lipschitz in the centred pixels."""
+        x = self.stem(self.centred(images, frames))
         laterals = []
         for stage in self.stages[:-1]:
             lateral, x = stage(x).chunk(2, dim=1)

@@ -30,11 +30,11 @@ class Learner:
     optimiser: torch.optim.Optimizer
     parameters: list[nn.Parameter]
 
-    def answers(self, images: Tensor) -> list[Level]:
+    def answers(self, images: Tensor, frames: Tensor) -> list[Level]:
         """The network's answers in float32, computed in the precision of the plan."""
         half = self.plan.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            levels = self.net(images)
+            levels = self.net(images, frames)
         return [
             Level(a.float(), b.float(), None if c is None else c.float()) for a, b, c in levels
         ]  # losses are summed in float32
@@ -70,7 +70,9 @@ def backward(learner: Learner, batch: Batch) -> Tensor:
     learner.net.train()
     learner.optimiser.zero_grad(set_to_none=True)
     positives = total((batch.targets.objectness == 1).sum()[None].float())
-    terms = detection_loss(learner.answers(batch.images), batch.targets, learner.spec, float(positives[0]))
+    terms = detection_loss(
+        learner.answers(batch.images, batch.frames), batch.targets, learner.spec, float(positives[0])
+    )
     torch.stack(list(terms.values())).sum().backward()
     none = torch.zeros((), device=learner.device)
     return total(torch.stack([terms.get(name, none).detach() for name in TERMS])).cpu()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from torch import Tensor
@@ -13,33 +13,38 @@ from torch import Tensor
 from lard.detect.config import TrainSpec
 from lard.detect.events import EventWriter, event_writer
 from lard.detect.loss import TERMS
+from lard.detect.validate import MEASURES
 from lard.progress import Meter
 from lard.tables import write_text
 
-COLUMNS = ("step", "learning_rate", *TERMS, "gradient_norm")
+COLUMNS = ("step", "learning_rate", *TERMS, "gradient_norm", *MEASURES)
 EVERY = 10
 
 Row = dict[str, float]
 
 
 class TrainingLog:
-    """Keeps the row of every tenth step and of the last; shows all of them where there is a meter."""
+    """Keeps the rows of every tenth step, the last and those validated; shows all on a meter."""
 
     def __init__(
         self, plan: TrainSpec, rows: list[Row], meter: Meter | None, events: EventWriter | None
     ) -> None:
         self.plan, self.rows, self.meter, self.events = plan, rows, meter, events
+        self.last: dict[str, float] = {}
 
-    def add(self, step: int, rate: float, losses: Tensor, norm: float) -> None:
-        """Note a step: learning rate, TERMS of the loss (3,) and norm of the gradient."""
-        row = dict(zip(COLUMNS, (float(step), rate, *losses.tolist(), norm), strict=True))
-        if step % EVERY == 0 or step == self.plan.steps - 1:
+    def add(self, step: int, rate: float, losses: Tensor, norm: float, measured: Mapping[str, float]) -> None:
+        """Note a step: learning rate, TERMS of the loss (3,), norm of the gradient, answers of validation."""
+        row = dict(zip(COLUMNS[: -len(MEASURES)], (float(step), rate, *losses.tolist(), norm), strict=True))
+        row |= measured
+        if step % EVERY == 0 or step == self.plan.steps - 1 or measured:
             self.rows.append(row)
             if self.events is not None:
                 self.events.row(row)
         if self.meter is not None:
             loss = sum(row[term] for term in TERMS)
-            self.meter.advance(self.plan.batch, f"loss {loss:.3f}, lr {rate:.2g}")
+            self.last.update(measured)
+            seen = "".join(f", {key.removeprefix('val_')} {value:.3f}" for key, value in self.last.items())
+            self.meter.advance(self.plan.batch, f"loss {loss:.3f}, lr {rate:.2g}{seen}")
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV."""
@@ -47,7 +52,8 @@ class TrainingLog:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in self.rows:
-            writer.writerow([int(row["step"]), *(f"{row[key]:.6g}" for key in COLUMNS[1:])])
+            cells = (f"{row[key]:.6g}" if key in row else "" for key in COLUMNS[1:])
+            writer.writerow([int(row["step"]), *cells])
         write_text(text.getvalue(), path)
 
 

@@ -48,7 +48,8 @@ def fitting_batch(learner: Learner) -> int:
 def _trial(learner: Learner, crops: int) -> None:
     """A forward and backward pass on empty crops."""
     side = learner.plan.crop_px
-    levels = learner.answers(torch.zeros(crops, 3, side, side, device=learner.device))
+    empty = torch.zeros(crops, 3, side, side, device=learner.device)
+    levels = learner.answers(empty, torch.ones(crops, 4, device=learner.device))
     torch.stack([(level.logits.sum() + level.distances_px.sum()) for level in levels]).sum().backward()
 
 

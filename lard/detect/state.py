@@ -22,8 +22,9 @@ from lard.tables import sha256_file
 
 DECIDING = (
     "camera.py", "detect/batches.py", "detect/clutter.py", "detect/config.py", "detect/crew.py",
-    "detect/data.py", "detect/fcos.py", "detect/learner.py", "detect/log.py", "detect/loss.py",
-    "detect/ortho.py", "detect/train.py", "intake/coco.py", "score/truth.py",
+    "detect/data.py", "detect/decode.py", "detect/fcos.py", "detect/learner.py", "detect/log.py",
+    "detect/loss.py", "detect/ortho.py", "detect/train.py", "detect/validate.py", "intake/coco.py",
+    "score/boxes.py", "score/evaluation.py", "score/truth.py",
 )  # fmt: skip
 """Modules that decide what a state holds; one of other code would mix two runs."""
 SHOWN = 4
@@ -48,7 +49,7 @@ def fingerprint(spec: ModelSpec, plan: TrainSpec, datasets: Sequence[Path]) -> F
     data = {
         f"{name} of dataset {number}": sha256_file(dataset / name)
         for number, dataset in enumerate(datasets, start=1)
-        for name in ("coco/train.json", "manifest.parquet")
+        for name in ("coco/train.json", "coco/val.json", "manifest.parquet")
         if (dataset / name).is_file()
     }
     root = Path(lard.__file__).parent

@@ -24,6 +24,7 @@ from lard.detect.learner import Learner, backward, move, new_learner, schedule, 
 from lard.detect.log import training_log
 from lard.detect.memory import told_what_fits
 from lard.detect.state import Fingerprint, Resumed, fingerprint, kept, load_state, save_state, why_anew
+from lard.detect.validate import validation
 from lard.errors import ModelError
 from lard.score.truth import Paths, coco_paths, several, truth_sha256
 from lard.tables import folder_lock
@@ -89,6 +90,7 @@ def _train(run: Run, place: Place) -> Path:
         learner = new_learner(run.spec, plan, device)
         own = fingerprint(run.spec, plan, run.datasets)
         resumed = _resumed(run, learner, own, first)
+        watched = validation(run.datasets, plan.validate_frames) if plan.validate_every else None
 
         with training_log(run.name, plan, resumed.step, resumed.rows, run.events, first) as log:
             for step in range(resumed.step, plan.steps):
@@ -99,7 +101,9 @@ def _train(run: Run, place: Place) -> Path:
                     norm = share_gradients(learner)
                     _check_finite(run, step, losses, norm, batch)
                     move(learner, step, rate)
-                log.add(step, rate, losses, norm)
+                due = (step + 1) % max(plan.validate_every, 1) == 0 or step + 1 == plan.steps
+                measured = watched.measure(learner.average, place) if watched and due else {}
+                log.add(step, rate, losses, norm, measured)
                 if first and (step + 1) % plan.save_every == 0 and step + 1 < plan.steps:
                     save_state(run.state, learner, step + 1, log.rows, own)
 

@@ -1,0 +1,1 @@
+"""Datasets that people have, in the layouts they come in, as dataset folders of this project."""

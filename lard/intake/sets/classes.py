@@ -1,0 +1,24 @@
+"""Which class of a foreign dataset is the runway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from lard.errors import DataError
+
+
+def runway_class(names: Iterable[str], label: str, where: Path) -> str:
+    """The name asked for, the only one, or the only one that speaks of runways; else DataError lists all."""
+    known = list(names)
+    listed = ", ".join(known) or "none"
+    if label:
+        if label not in known:
+            raise DataError(f"{where}: no class {label!r}; it has {listed}")
+        return label
+    if len(known) == 1:
+        return known[0]
+    alike = [name for name in known if "runway" in name.casefold()]
+    if len(alike) != 1:
+        raise DataError(f"{where}: which class is the runway? It has {listed}; give --class")
+    return alike[0]

@@ -1,0 +1,150 @@
+"""COCO detection files with their pictures, as a dataset: boxes, polygons or four corner keypoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lard.errors import DataError
+from lard.intake.coco import Coco, is_coco, read_coco
+from lard.intake.sets.classes import runway_class
+from lard.intake.sets.model import Imported, frame_ids, frames_of, refuse, split_of
+from lard.intake.sets.outlines import Outline, box_points, labels_of_outlines
+from lard.intake.sets.sizes import upright_size
+from lard.tables import read_json
+
+
+def read_coco_set(place: Path, split: str = "", label: str = "") -> Imported:
+    """Read a COCO file, or every one below a folder, one file a split.
+
+    `label` is the category that is a runway; the split is the one that a file's path names, else `split`.
+    Annotations marked iscrowd become runways that need not be found.
+    """
+    root = place if place.is_dir() else place.parent
+    files = [place] if place.is_file() else [path for path in sorted(place.rglob("*.json")) if _is_coco(path)]
+    if not files:
+        raise DataError(f"{place}: no COCO file (.json with images, annotations and categories) there")
+    read = {path: read_coco(path) for path in files}
+    refuse(place, (f"{path}: {f.place}: {f.message}" for path, coco in read.items() for f in coco.faults))
+    splits = {path: split_of(path.relative_to(root.parent)) or split for path in files}
+    refuse(
+        place,
+        (f"{path}: nothing in its path tells its split; give --split" for path in files if not splits[path]),
+    )
+    found = {path: _pictures(path, coco, place) for path, coco in read.items()}
+    every = [picture for of_file in found.values() for picture in of_file.values()]
+    twice = (
+        {picture for picture in every if every.count(picture) > 1} if len(set(every)) < len(every) else set()
+    )
+    refuse(place, (f"{picture}: described more than once" for picture in sorted(twice)))
+    ids = frame_ids(every, root)
+    rows: list[dict[str, Any]] = []
+    outlines: list[Outline] = []
+    notes: list[str] = []
+    faults: list[str] = []
+    for path, coco in read.items():
+        wanted, note = _category(path, coco, label)
+        notes += [note] if note else []
+        images = {image["id"]: image for image in coco.images}
+        for key, image in images.items():
+            picture = found[path][key]
+            size = upright_size(picture)
+            if (image.get("width", size[0]), image.get("height", size[1])) != size:
+                told = f"{image.get('width')}x{image.get('height')}"
+                faults.append(f"{path}: image {key}: {told} px, {picture.name} is {size[0]}x{size[1]}")
+            rows.append(_row(image, ids[picture], size, splits[path]))
+        for place_in_file, note_of in coco.annotations:
+            if note_of.get("category_id") != wanted:
+                continue
+            picture = found[path][note_of["image_id"]]
+            try:
+                outlines.append(
+                    _outline(note_of, images[note_of["image_id"]], ids[picture], upright_size(picture))
+                )
+            except ValueError as error:
+                faults.append(f"{path}: annotations[{place_in_file}]: {error}")
+    refuse(place, faults)
+    return Imported(
+        "coco",
+        frames_of(rows, "coco"),
+        labels_of_outlines(outlines),
+        {ids[p]: p for p in every},
+        tuple(notes),
+    )
+
+
+def _is_coco(path: Path) -> bool:
+    try:
+        return is_coco(read_json(path))
+    except DataError:
+        return False
+
+
+def _pictures(path: Path, coco: Coco, place: Path) -> dict[Any, Path]:
+    """The picture of each image: beside the file, in images/ there or above, or in a folder of the split."""
+    folders = [path.parent, path.parent / "images", path.parent.parent, path.parent.parent / "images"]
+    folders += [path.parent.parent / "images" / path.stem, path.parent.parent / path.stem]
+    found, missing = {}, []
+    for image in coco.images:
+        name = Path(str(image["file_name"]))
+        if name.is_absolute() or ".." in name.parts:
+            raise DataError(f"{path}: image {image['id']}: file_name {str(name)!r} leaves the dataset")
+        here = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        if here is None:
+            missing.append(str(name))
+        else:
+            found[image["id"]] = here
+    refuse(place, (f"{path}: no picture {name}, neither beside it nor in images/" for name in missing))
+    return found
+
+
+def _category(path: Path, coco: Coco, label: str) -> tuple[Any, str]:
+    """The id of the runways' category, and a note on what is left out."""
+    named = {
+        str(category.get("name")): category.get("id")
+        for category in coco.document["categories"]
+        if isinstance(category, dict)
+    }
+    chosen = runway_class(named, label, path)
+    others = sum(note.get("category_id") != named[chosen] for _, note in coco.annotations)
+    return named[
+        chosen
+    ], f"{path.name}: {others} annotations of other categories are left out" if others else ""
+
+
+def _row(image: Mapping[str, Any], name: str, size: tuple[int, int], split: str) -> dict[str, Any]:
+    texts = {key: str(image[key]) for key in ("airport", "runway") if isinstance(image.get(key), str)}
+    return {"frame_id": name, "split": split, "width_px": size[0], "height_px": size[1], **texts}
+
+
+def _outline(note: Mapping[str, Any], image: Mapping[str, Any], name: str, size: tuple[int, int]) -> Outline:
+    points, corners = _points(note)
+    told = note.get("verdict")
+    verdict = str(told) if isinstance(told, str) else "OUT_OF_ODD" if note.get("iscrowd") else "UNKNOWN"
+    airport, runway = (note.get(key, image.get(key)) for key in ("airport", "runway"))
+    return Outline(name, *size, points, corners, str(airport or ""), str(runway or ""), verdict)
+
+
+def _points(note: Mapping[str, Any]) -> tuple[np.ndarray[Any, np.dtype[np.float64]], bool]:
+    """Four corners where all are marked, else the polygon, else the box; ValueError for what is none."""
+    marks = note.get("keypoints")
+    if isinstance(marks, list) and len(marks) == 12:
+        table = np.array(marks, np.float64).reshape(4, 3)
+        if np.isfinite(table).all() and (table[:, 2] > 0).all():
+            return table[:, :2], True
+    rings = note.get("segmentation")
+    if isinstance(rings, list) and len(rings) == 1 and isinstance(rings[0], list) and len(rings[0]) >= 6:
+        points = np.array(rings[0], np.float64)
+        if len(points) % 2 or not np.isfinite(points).all():
+            raise ValueError("segmentation is no list of finite x, y")
+        points = points.reshape(-1, 2)
+        if len(points) > 4 and (points[0] == points[-1]).all():
+            points = points[:-1]
+        return points, len(points) == 4
+    x, y, width, height = note["bbox"]
+    if not (width > 0 and height > 0):
+        raise ValueError(f"bbox {note['bbox']!r} has no area")
+    return box_points(x, y, x + width, y + height), False

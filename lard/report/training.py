@@ -1,0 +1,62 @@
+"""Curves of a training run, from its log."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from lard.errors import DataError
+from lard.report.page import BLUE, GREEN, GREY, LINE, ORANGE, figure, to_svg
+from lard.tables import write_text
+
+LOSSES = (("objectness", BLUE), ("box", ORANGE), ("centre", GREEN))
+SMOOTH = 0.9  # what each logged step keeps of the curve before it
+
+
+def write_curves(folder: str | Path, name: str) -> Path:
+    """Draw log.csv of a trained model's folder as log.svg beside it."""
+    out = Path(folder) / "log.svg"
+    write_text(training_svg(Path(folder) / "log.csv", name), out)
+    return out
+
+
+def training_svg(log: Path, name: str) -> str:
+    """Terms of the loss, smoothed, and average precision on validation frames, over the steps."""
+    with log.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise DataError(f"{log}: no step in it; train the model first")
+    measured = [row for row in rows if row["val_ap50"]]
+    with figure(8.4, 2.8) as fig:
+        left, right = fig.subplots(1, 2)
+        for term, colour in LOSSES:
+            values = [float(row[term]) for row in rows]
+            if any(values):
+                left.plot(
+                    [int(row["step"]) for row in rows], _smoothed(values), color=colour, lw=1.3, label=term
+                )
+        left.set_yscale("log")
+        left.set_title("loss")
+        left.legend(frameon=False)
+        for key, label, colour in (("val_ap50", "AP50", BLUE), ("val_ap", "AP50:95", GREY)):
+            points = [(int(row["step"]) + 1, float(row[key])) for row in measured]
+            if points:
+                right.plot(*zip(*points, strict=True), color=colour, lw=1.3, marker="o", ms=3, label=label)
+        right.set_ylim(0, 1.02)
+        right.set_title("validation airports" if measured else "not validated")
+        if measured:
+            right.legend(frameon=False, loc="lower right")
+        for ax in (left, right):
+            ax.set_xlabel("step")
+            ax.set_xlim(0, int(rows[-1]["step"]) + 1)
+            ax.grid(color=LINE, lw=0.6)
+        return to_svg(fig, f"Training of {name}")
+
+
+def _smoothed(values: list[float]) -> list[float]:
+    """A running mean that forgets: the first value is itself."""
+    kept, smooth = values[0], []
+    for value in values:
+        kept = SMOOTH * kept + (1 - SMOOTH) * value
+        smooth.append(kept)
+    return smooth
