@@ -11,6 +11,8 @@ from lard.quality.checks import (  # noqa: F401  (importing registers their requ
     images,
     integrity,
     on_pictures,
+    outlines,
+    required,
     runways,
     sets,
     statistics,
