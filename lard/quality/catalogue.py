@@ -10,6 +10,7 @@ from lard.quality.checks import (  # noqa: F401  (importing registers their requ
     coverage,
     images,
     integrity,
+    meanings,
     on_pictures,
     outlines,
     required,
