@@ -46,7 +46,7 @@ def dqr() -> None:
     type=click.Choice(["error", "warning"]),
     default="warning",
     show_default=True,
-    help="Least severity of a failure that makes the exit code 1.",
+    help="Least severity of a failure, or of missing evidence, that makes the exit code 1.",
 )
 def run(
     dataset: Path,
@@ -63,7 +63,8 @@ def run(
     """Judge DATASET: a dataset folder, a LARD V1 or V2 folder, or COCO annotations.
 
     Writes findings.parquet, summary.json, junit.xml and compliance.html into --out. Exit code 0: all
-    requirements pass, are waived or do not apply; 1: some fail; 2: it could not be run.
+    requirements pass, are waived or do not apply; 1: some fail or lack evidence, or nothing could be judged;
+    2: it could not be run.
 
     \b
     Examples:
@@ -74,9 +75,10 @@ def run(
     from lard.airports.files import open_database
     from lard.odd import load_spec
     from lard.quality import Odd, find_check, load_dataset, read_waivers, run_checks, verdict, write_outputs
-    from lard.quality.model import FAIL
+    from lard.quality.model import FAIL, INCONCLUSIVE
     from lard.quality.outputs import scope
-    from lard.report import write_compliance
+    from lard.report import compliance_html
+    from lard.tables import write_text
 
     for name in only:
         find_check(name)
@@ -88,15 +90,17 @@ def run(
     data.reference_runways, data.terrain, data.workers = reference, terrain, workers
     data.cache = out.parent / f".{out.name}.pictures"
     result = run_checks(data, only, given)
+    page = compliance_html(result)  # made before anything is written: all files or none
     write_outputs(result, out)
-    write_compliance(result, out / "compliance.html")
+    write_text(page, out / "compliance.html")
     for r in result.results:
-        if r.status == FAIL:
-            click.echo(f"{r.id} {r.status} ({r.severity}): {r.check.title}: {r.outcome.message}")
+        if r.status in (FAIL, INCONCLUSIVE):
+            remedy = f"; to decide it: {r.outcome.remedy}" if r.outcome.remedy else ""
+            click.echo(f"{r.id} {r.status} ({r.severity}): {r.check.title}: {r.outcome.message}{remedy}")
     if scope(result):
         click.echo(scope(result))
     click.echo(f"{verdict(result)}: {out / 'compliance.html'}")
-    sys.exit(1 if result.failed(("error", "warning") if fail_on == "warning" else ("error",)) else 0)
+    sys.exit(0 if result.accepted(("error", "warning") if fail_on == "warning" else ("error",)) else 1)
 
 
 @dqr.command(name="list")

@@ -12,7 +12,7 @@ from lard import __version__
 from lard.odd.spec import Condition, Profile
 from lard.quality import Dataset, Result, Run, verdict
 from lard.quality.dataset import PARTS
-from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED
+from lard.quality.model import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, WAIVED
 from lard.quality.odd import PARAMETERS, UNITS
 from lard.quality.outputs import finite, provenance, scope
 from lard.quality.registry import OBJECTIVES
@@ -33,7 +33,13 @@ SECTIONS = {
     "DQR-T01": ("provenance", "hashes, versions and seeds"),
     "DQR-W01": ("waivers", "the waivers"),
 }
-STATUS_TEXT = {PASS: "pass", FAIL: "fail", WAIVED: "waived", NOT_APPLICABLE: "not applicable"}
+STATUS_TEXT = {
+    PASS: "pass",
+    FAIL: "fail",
+    INCONCLUSIVE: "inconclusive",
+    WAIVED: "waived",
+    NOT_APPLICABLE: "not applicable",
+}
 
 
 def write_compliance(run: Run, path: str | Path) -> None:
@@ -50,8 +56,9 @@ def compliance_html(run: Run) -> str:
         title=f"ODD compliance: {data.name}",
         verdict=verdict(run),
         scope=scope(run),
-        verdict_tone={"COMPLIANT": "pass", "NOT COMPLIANT": "fail"}.get(verdict(run), "warn"),
+        verdict_tone={"COMPLIANT": "pass", "COMPLIANT WITH REMARKS": "warn"}.get(verdict(run), "fail"),
         errors=len(run.failed(("error",))),
+        undecided=len(run.undecided()),
         warnings=len(run.failed(("warning",))),
         counts={text: run.count(status) for status, text in STATUS_TEXT.items()},
         requirements=rows,
@@ -80,7 +87,7 @@ def compliance_html(run: Run) -> str:
 
 
 def _tone(result: Result) -> str:
-    if result.status == FAIL:
+    if result.status in (FAIL, INCONCLUSIVE):
         return "fail" if result.severity == "error" else "warn"
     return {PASS: "pass", WAIVED: "waived", NOT_APPLICABLE: "none"}[result.status]
 
@@ -103,6 +110,7 @@ def _requirement(result: Result) -> dict[str, Any]:
         "threshold": finite(outcome.threshold),
         "checked": outcome.checked,
         "message": outcome.message,
+        "remedy": outcome.remedy,
         "waiver": result.waiver,
         "offending": len({offence.subject for offence in offences}),
         "findings": offences[:SHOWN_FINDINGS],

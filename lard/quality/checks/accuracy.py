@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lard.quality.dataset import Dataset
 from lard.quality.labels import ANGLES, DISTANCES, label_corners, label_name, recomputed_approach, reprojected
-from lard.quality.model import Offence, Outcome
+from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
 Array = NDArray[np.float64]
@@ -58,7 +58,10 @@ def corners_reprojected(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     largest = float(error[judged].max()) if judged.any() else 0.0
     message = f"{int(judged.sum())} corners: 99 % within {p99:.3g} px, largest {largest:.3g} px"
     if not len(rows):
-        return Outcome(None, "no label names a runway of the database")
+        return inconclusive(
+            "no label names a runway of the database",
+            "give the runway database the labels were made from (--runways)",
+        )
     return Outcome(not offences, message, largest, limit, tuple(offences), len(rows))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lard.quality.dataset import CAMERA, Dataset
 from lard.quality.labels import label_corners, label_name
 from lard.quality.measures import geometry
-from lard.quality.model import Offence, Outcome
+from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
 Array = NDArray[np.float64]
@@ -47,7 +47,9 @@ def pose_from_corners(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             text = f"camera found from the corners is off by {error:.1%} of the range"
             offences.append(Offence(label_name(data, int(found.rows[k])), error, text))
     if not errors:
-        return Outcome(None, "no label has all four corners in the picture")
+        return inconclusive(
+            "no label has all four corners in the picture", "add frames that show a whole runway"
+        )
     values = np.array(errors)
     median, p95 = float(np.median(values)), float(np.quantile(values, 0.95))
     passed = median <= float(limits["max_median"]) and p95 <= limit95

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lard.quality.dataset import Dataset
 from lard.quality.labels import label_name, required_labels
-from lard.quality.model import Offence, Outcome
+from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
 Array = NDArray[np.float64]
@@ -36,7 +36,7 @@ def smallest_instances(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Sides and area of required boxes, on the scale of a picture `at_width_px` wide."""
     labels = required_labels(data)
     if not len(labels):
-        return Outcome(None, "no required label is in the picture")
+        return inconclusive("no required label is in a picture", "label the runways that the ODD requires")
     full = labels["width_px"].fill_null(int(limits["at_width_px"])).to_numpy().astype(np.float64)
     scale = float(limits["at_width_px"]) / full
     width, height = _sides(labels)
@@ -50,7 +50,7 @@ def smallest_instances(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     share, allowed = float(small.mean()), float(limits["max_share"])
     message = (
         f"{share:.1%} of {len(side)} required boxes are smaller than {limits['min_side_px']:g} px or "
-        f"{limits['min_area_px2']:g} px²; the smallest side is {side.min():.1f} px"
+        f"{limits['min_area_px2']:g} px²; the smallest side is {np.nanmin(side):.1f} px"
     )
     return Outcome(
         share <= allowed, message, share, allowed, tuple(offences) if share > allowed else (), len(side),
@@ -59,6 +59,9 @@ def smallest_instances(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
 
 
 def _quantiles(values: Array) -> dict[str, float]:
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return {}
     return {f"{q:g}": float(np.quantile(values, q)) for q in (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)}
 
 
@@ -82,7 +85,7 @@ def image_level_odd(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Outer quantiles of relative area and aspect, and how much of the picture box centres reach."""
     labels = required_labels(data).drop_nulls(["width_px", "height_px"])
     if not len(labels):
-        return Outcome(None, "no required label is in the picture")
+        return inconclusive("no required label is in a picture", "label the runways that the ODD requires")
     width, height = _sides(labels)
     full_x, full_y = labels["width_px"].to_numpy(), labels["height_px"].to_numpy()
     area = width * height / (full_x * full_y)

@@ -13,7 +13,7 @@ from lard.odd.laws import Law
 from lard.quality.dataset import Dataset
 from lard.quality.domain import bin_index
 from lard.quality.measures.sun import solar_clock, sun_elevation_deg
-from lard.quality.model import Offence, Outcome
+from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
 
@@ -143,7 +143,9 @@ def runway_variety(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         except AirportError:
             continue  # DQR-A05 reports runways that the database does not know
     if not targets:
-        return Outcome(None, "no target runway is in the runway database")
+        return inconclusive(
+            "no target runway is in the runway database", "give the database of the runways (--runways)"
+        )
     found = {
         "min_sectors": Counter(int(r.heading_deg // 30) for r in targets),
         "min_width_classes": Counter(int(np.searchsorted(WIDTH_EDGES_M, r.width_m)) for r in targets),
