@@ -57,7 +57,7 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         return Outcome(not offences, text, float(len(offences)), 0.0, tuple(offences), len(bands))
     pictures = data.pictures.sort("image")
     stated: dict[str, tuple[int, int]] = {}
-    if data.frames is not None and "camera" in data.parts:
+    if data.frames is not None:
         rows = data.frames.select("frame_id", "width_px", "height_px").iter_rows()
         stated = {data.image_of.get(str(f), ""): (w, h) for f, w, h in rows}
     dim: set[str] = set()
@@ -99,7 +99,7 @@ def _faults(
     size = (row["width_px"], row["height_px"])
     wanted = stated.get(row["image"])
     if wanted is not None and None not in wanted and size != wanted:
-        faults.append((float(size[0]), f"{size[0]}x{size[1]} px, the camera says {wanted[0]}x{wanted[1]}"))
+        faults.append((float(size[0]), f"{size[0]}x{size[1]} px, stated are {wanted[0]}x{wanted[1]}"))
     if dim:
         if row["entropy_bit"] < limits["min_dim_entropy_bit"]:
             faults.append((row["entropy_bit"], f"grey-level entropy {row['entropy_bit']:.2f} bit: blank"))

@@ -12,7 +12,6 @@ from lard.errors import AirportError
 from lard.odd.laws import Law
 from lard.quality.dataset import Dataset
 from lard.quality.domain import bin_index
-from lard.quality.measures.sun import solar_clock, sun_elevation_deg
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
@@ -70,7 +69,7 @@ def environment_covered(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     frames, floor, bins = data.frames, float(limits["min_share"]), int(limits["bins"])
     offences, table, checked, worst = [], {}, 0, 1.0
     for name, declared in data.odd.environment.items():
-        values = _environment_values(data, name)
+        values, _ = data.environment_values(name, frames)
         if values is None:
             offences.append(Offence(name, None, "declared in the spec, but the frames have no such column"))
             continue
@@ -85,22 +84,6 @@ def environment_covered(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
                 )
     message = f"{checked} declared conditions, the rarest in {worst:.1%} of the frames"
     return Outcome(not offences, message, worst, floor, tuple(offences), len(frames), {"environment": table})
-
-
-def _environment_values(data: Dataset, name: str) -> list[Any] | None:
-    """The frames' values of an environment parameter: a column, or derived from time and place."""
-    assert data.frames is not None
-    if name in data.frames.columns and data.frames[name].null_count() < len(data.frames):
-        return data.frames[name].to_list()
-    if not {"time", "pose"} <= data.parts:
-        return None
-    times = data.frames["time_utc"].to_list()
-    lon = data.frames["lon_deg"].to_numpy()
-    if name == "sun_elevation_deg":
-        return sun_elevation_deg(times, data.frames["lat_deg"].to_numpy(), lon).tolist()
-    hours, days = solar_clock(times, lon)
-    derived = {"local_time_h": hours, "day_of_year": days}
-    return derived[name].tolist() if name in derived else None
 
 
 def _cells(values: list[Any], declared: Law | tuple[str, ...], bins: int) -> dict[str, int]:
