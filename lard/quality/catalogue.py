@@ -6,6 +6,7 @@ from lard.errors import SpecError
 from lard.quality import waivers  # noqa: F401  (importing registers its requirement)
 from lard.quality.checks import (  # noqa: F401  (importing registers their requirements)
     accuracy,
+    boxes,
     camera,
     conditions,
     coverage,

@@ -51,6 +51,7 @@ def unique(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             pairs.append((a, b))
     else:
         offences += _repeated_boxes(data)
+    offences += _in_two_sets(data.frames)
     offences += _repeated_poses(data, float(limits["position_m"]), float(limits["attitude_deg"]))
     sets = data.split_of
     across = [o for o, (a, b) in zip(near, pairs, strict=True) if sets.get(a) != sets.get(b)]
@@ -70,6 +71,15 @@ def _across(data: Dataset, a: str, b: str) -> str:
     """A note where two pictures are in different sets."""
     one, two = data.split_of.get(a), data.split_of.get(b)
     return f"; they are in the sets {one} and {two}" if one and two and one != two else ""
+
+
+def _in_two_sets(frames: pl.DataFrame) -> list[Offence]:
+    """Frames that are in more than one set under their own name."""
+    sets = frames.select("frame_id", "split").drop_nulls().unique().sort("frame_id", "split")
+    twice = sets.group_by("frame_id", maintain_order=True).agg("split").filter(pl.col("split").list.len() > 1)
+    return [
+        Offence(str(name), None, f"in the sets {' and '.join(splits)}") for name, splits in twice.iter_rows()
+    ]
 
 
 def _repeated_boxes(data: Dataset) -> list[Offence]:
