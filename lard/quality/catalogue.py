@@ -10,6 +10,7 @@ from lard.quality.checks import (  # noqa: F401  (importing registers their requ
     camera,
     conditions,
     coverage,
+    exported,
     images,
     integrity,
     meanings,

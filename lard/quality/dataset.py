@@ -79,6 +79,7 @@ class Dataset:
     reference_runways: Path | None = None
     terrain: tuple[Path, ...] = ()
     problems: tuple[Offence, ...] = ()
+    exports: tuple[Path, ...] = ()
     workers: int = 2
     cache: Path | None = None
 
