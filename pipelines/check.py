@@ -19,6 +19,7 @@ def main() -> int:
     data = load_dataset(FOLDER)
     data.odd = Odd.from_spec(load_spec(path), path.name)
     data.database = runway_database()
+    data.exports = ()  # the export stage comes after this one and judges what it writes
     data.cache = OUT.parent / f".{OUT.name}.pictures"
     result = run_checks(data)
     page = compliance_html(result)  # made before anything is written: all files or none

@@ -40,6 +40,13 @@ def dqr() -> None:
     multiple=True,
     help="Terrain raster or folder of rasters for A05; repeatable.",
 )
+@click.option(
+    "--export",
+    "exports",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    help="A file or folder exported from DATASET, to compare with it (T03); repeatable.",
+)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads for pictures.")
 @click.option(
     "--fail-on",
@@ -57,6 +64,7 @@ def run(
     runways: str,
     reference: Path | None,
     terrain: tuple[Path, ...],
+    exports: tuple[Path, ...],
     workers: int,
     fail_on: str,
 ) -> None:
@@ -69,6 +77,7 @@ def run(
     \b
     Examples:
       lard dqr run data/ortho --odd odd_specs/lard_v2.yaml --out reports/dqr
+      lard dqr run data/ortho --odd odd_specs/lard_v2.yaml --export out/yolo --out reports/dqr
       lard dqr run annotations.json --out dqr --only U01 --only I04
       lard dqr run LARD_V2/ --odd odd_specs/lard_v2.yaml --waivers waivers.yaml --out dqr
     """
@@ -88,6 +97,7 @@ def run(
     data.odd = Odd.from_spec(spec, odd.name) if spec is not None and odd is not None else None
     data.database = open_database(runways)
     data.reference_runways, data.terrain, data.workers = reference, terrain, workers
+    data.exports = (*data.exports, *exports)
     data.cache = out.parent / f".{out.name}.pictures"
     result = run_checks(data, only, given)
     page = compliance_html(result)  # made before anything is written: all files or none

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from pycocotools import mask as coco_mask
 
+from lard.intake.lard_csv import V1_LATERAL_APEX_M
 from lard.quality.dataset import BOX, CORNERS, Dataset
 from lard.quality.exports.folders import in_pixels
 from lard.quality.exports.model import Exported, Fields
@@ -131,11 +132,20 @@ def _full(row: Row) -> Fields:
     return {
         **row,
         "unsigned": None if along is None else abs(along),
+        "lateral_v1_deg": _from_beyond(row),
         "bbox": [x0, y0, x1 - x0, y1 - y0],
         "area": (x1 - x0) * (y1 - y0),
         "corners": [value for point in points for value in point],
         "iscrowd": 0 if row["verdict"] in REQUIRED else 1,
     }
+
+
+def _from_beyond(row: Row) -> float | None:
+    """Lateral angle as LARD V1 sees it, of one that is seen from the threshold."""
+    along, lateral = row["along_track_m"], row["lateral_deg"]
+    if along is None or lateral is None:
+        return None
+    return math.degrees(math.atan2(along * math.tan(math.radians(lateral)), along + V1_LATERAL_APEX_M))
 
 
 def _keypoints(row: Row, width: float, height: float) -> list[float]:

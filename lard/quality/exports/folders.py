@@ -17,6 +17,10 @@ from lard.intake.lard_csv import FOOT_PER_M, LETTERS, NM_M, SIDES, open_lard_csv
 from lard.quality.exports.model import Exported, Fields
 
 _HF_SPLITS = {"train": "train", "validation": "val", "test": "test"}
+_POSE = {
+    "lat_cam": "lat_deg", "lon_cam": "lon_deg", "alt_cam": "alt_m", "yaw": "yaw_deg", "pitch": "pitch_deg",
+    "roll": "roll_deg",
+}  # fmt: skip
 _SIDES_OF_CORNERS = ("TL", "TR", "BR", "BL")
 
 
@@ -164,7 +168,12 @@ def read_lard(path: Path, where: str) -> Exported:
     for row in table.table.iter_rows(named=True):
         name = Path(str(row["image"])).stem
         found.pictures[name] = path.parent / str(row["image"])
-        fields: Fields = {"width_px": row["width"], "height_px": row["height"]}
+        fields: Fields = {"width_px": row["width"], "height_px": row["height"], "room": {}}
+        for column, key in _POSE.items():
+            value = row.get(column)
+            if value is not None:
+                fields[key] = value - 90.0 if key == "pitch_deg" else value
+                fields["room"][key] = 1e-6 if v2 else 0.006
         found.add(name, fields if name not in found.frames else {}, [_lard_object(row, v2)])
     return found
 
@@ -180,8 +189,8 @@ def _lard_object(row: Mapping[str, Any], v2: bool) -> Fields:
         ("vertical_deg", "vertical_path_angle", 1.0),
     ):
         if row[column] is not None:
-            item["unsigned" if name == "along_track_m" and v2 else name] = row[column] * unit
-            item["room"][name] = item["room"]["unsigned"] = decimals * unit
+            key = "unsigned" if name == "along_track_m" and v2 else name
+            item[key], item["room"][key] = row[column] * unit, decimals * unit
     if v2:
         item |= {"lateral_deg": row["lateral_path_angle"], "verdict": row["runway_in_cone"]}
         item["room"]["lateral_deg"] = decimals
@@ -189,4 +198,7 @@ def _lard_object(row: Mapping[str, Any], v2: bool) -> Fields:
         assert set(_SIDES_OF_CORNERS) == set(SIDES)
         return item | {"corners_px": [float(v) for v in corners]}
     corners = [row[f"{axis}_{letter}"] for letter in LETTERS for axis in "xy"]
+    if row["lateral_path_angle"] is not None:
+        item["lateral_v1_deg"] = row["lateral_path_angle"]
+        item["room"]["lateral_v1_deg"] = 0.02  # it is made of rounded values
     return item | {"corners_px": sorted(float(v) for v in corners), "sorted": True}
