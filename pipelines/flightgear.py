@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _make(installation: Installation, settings: FlightGearSettings, section: dict[str, Any]) -> None:
-    """Sample on FlightGear's own runways, render, label, judge and export; LARD_FLIGHTGEARS simulators at once."""
+    """Sample on FlightGear's own runways, render (LARD_FLIGHTGEARS at once), label, judge and export."""
     airports, odd = [str(code) for code in section["airports"]], params("sample", "odd")
     db, report = flightgear_runways(installation, airports)
     write_table_folder(db, FOLDER / "runways")

@@ -14,8 +14,9 @@ from lard.quality.model import Offence
 from lard.quality.odd import PARAMETERS
 
 STATED = (
-    "airport", "runway", "is_target", "visible_fraction", "truncated", "behind", "along_track_m", "lateral_deg",
-    "vertical_deg", "yaw_offset_deg", "slant_m", "height_m", "earth_model", "runway_db", "runway_db_version",
+    "airport", "runway", "is_target", "visible_fraction", "truncated", "behind", "along_track_m",
+    "lateral_deg", "vertical_deg", "yaw_offset_deg", "slant_m", "height_m", "earth_model", "runway_db",
+    "runway_db_version",
 )  # fmt: skip
 SAME_BOX = 0.9  # overlap of two boxes of one frame, as a share of their union, that makes them one object
 
@@ -57,15 +58,13 @@ def _pictures(data: Dataset) -> Iterator[Offence]:
 
 def _manifest(data: Dataset) -> Iterator[Offence]:
     """Size and seed of frames as the manifest has them."""
-    if data.manifest is None:
+    if data.manifest is None or data.frames is None:
         return
     columns = ("width_px", "height_px", "seed")
     both = (
         data.frames.select("frame_id", *columns)
         .unique("frame_id")
-        .join(  # type: ignore[union-attr]
-            data.manifest.select("frame_id", *columns).unique("frame_id"), on="frame_id", suffix="_listed"
-        )
+        .join(data.manifest.select("frame_id", *columns).unique("frame_id"), on="frame_id", suffix="_listed")
     )
     for name in columns:
         other = both.filter(pl.col(name) != pl.col(f"{name}_listed")).sort("frame_id")
@@ -99,9 +98,10 @@ def _camera(frames: pl.DataFrame, stated: Any) -> Iterator[Offence]:
     for name in CAMERA:
         given, values = stated.get(name), frames[name].drop_nulls()
         if isinstance(given, (int, float)) and len(values):
-            far = float((values.cast(pl.Float64) - float(given)).abs().to_numpy().max())
+            numbers = values.to_numpy().astype(np.float64)
+            far = float(np.abs(numbers - float(given)).max())
             if far > 1e-6 * max(1.0, abs(float(given))):
-                text = f"states {given:g}, frames have {values.min()} to {values.max()}"
+                text = f"states {given:g}, frames have {numbers.min():g} to {numbers.max():g}"
                 yield Offence(f"dataset.json:camera.{name}", far, text)
 
 

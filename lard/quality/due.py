@@ -167,7 +167,7 @@ def _due_of(
 
 
 def strip_numbers(data: Dataset) -> pl.DataFrame:
-    """airport and runway as the dataset spells them, the database's ident of that end, and its strip number."""
+    """airport and runway as the dataset spells them, the ident of that end, and its strip number."""
     assert data.database is not None
     strips = Strips.of(data.database, data.database.earth)
     known = {

@@ -60,7 +60,7 @@ def reprojected(data: Dataset) -> tuple[NDArray[np.int64], Array, Array]:
 
 
 def body_corners(data: Dataset) -> Array:
-    """Corners (m, 4, 3) of the label rows whose runway is known: forward, right, down of the camera, metres."""
+    """Corners (m, 4, 3) of label rows whose runway is known: forward, right, down in metres."""
     found = data.label_geometry
     body = np.full((len(found.rows), 4, 3), np.nan)
     for earth, mask in found.groups():

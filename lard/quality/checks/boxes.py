@@ -26,13 +26,13 @@ SMALLEST_PX = 64  # of a picture, below which fractions and pixels cannot be tol
     "DQR-I06",
     "Boxes lie in their picture, in its pixels",
     severity="error",
-    rationale="Normalised boxes, corners read as sizes or boxes of another resolution teach nonsense quietly.",
+    rationale="Normalised boxes, or corners read as sizes, teach nonsense without an error anywhere.",
     objective="accuracy",
     thresholds={"max_outside_px": 1.0, "max_outline_px": 2.0},
     needs=("labels",),
 )
 def boxes_inside(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Each box against its picture and its outline, and the boxes of each set against layouts mistaken for ours."""
+    """Each box against its picture and its outline, and the boxes of each set against other layouts."""
     assert data.labels is not None
     table = _table(data)
     boxes = np.column_stack([table[n].cast(pl.Float64).fill_null(np.nan).to_numpy() for n in BOX])

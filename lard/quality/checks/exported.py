@@ -21,7 +21,7 @@ from lard.quality.registry import check
     needs=("frames", "labels"),
 )
 def exports_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Every frame, runway, box, polygon, keypoint, mask, value and picture of each export against its table."""
+    """Every frame, runway, shape, value and picture of each export against the tables."""
     if not data.exports:
         return Outcome(None, "the dataset has no coco folder, and no export is given (--export)")
     if data.kind != "lard" or "polygon" not in data.parts:

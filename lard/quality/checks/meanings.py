@@ -1,4 +1,4 @@
-"""Metadata mean what their names say: times are UTC, light is that of the place, units are the stated ones."""
+"""Metadata mean what they say: times are UTC, light is that of the place, units are as named."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STATED_BY_TIME = ("local_time_h", "day_of_year", "sun_elevation_deg", "sun_azimu
     "DQR-A08",
     "Times, light, units and datums mean what they say",
     severity="error",
-    rationale="Local time read as UTC, kilometres as metres or a night stated as day spoil every slice and law.",
+    rationale="Local time read as UTC, kilometres as metres or night as day spoil every slice and law.",
     objective="accuracy",
     thresholds={
         "max_time_h": 0.02,
@@ -43,7 +43,7 @@ STATED_BY_TIME = ("local_time_h", "day_of_year", "sun_elevation_deg", "sun_azimu
     needs=("frames",),
 )
 def meanings(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Sun and clock anew from UTC and place, units by ranges, datum by the database, brightness by the sun."""
+    """Sun and clock anew from time and place, units by ranges, datum by the database, brightness."""
     assert data.frames is not None
     frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
     offences, judged = [], []
@@ -160,7 +160,10 @@ def _words(
                 continue
             allowed = {_season(days[k] + step, lat[k]) for step in (-1, 0, 1)}
             if season not in allowed:
-                text = f"season is stated as {season}, day {days[k]:.0f} at latitude {lat[k]:.0f} is in {_season(days[k], lat[k])}"
+                true = _season(days[k], lat[k])
+                text = (
+                    f"season is stated as {season}, day {days[k]:.0f} at latitude {lat[k]:.0f} is in {true}"
+                )
                 offences.append(Offence(str(ids[k]), None, text))
     return offences
 
@@ -179,7 +182,7 @@ def _local_for_utc(data: Dataset, frames: pl.DataFrame) -> list[Offence]:
     hours = solar_clock(frames["time_utc"].to_list(), lon)[0]
     as_written = (hours - lon / 15) % 24
 
-    def outside(h: Array) -> Array:
+    def outside(h: Array) -> NDArray[np.bool_]:
         return np.isfinite(h) & ~((h >= law.lo - 0.02) & (h <= law.hi + 0.02))
 
     offences = []
@@ -223,7 +226,8 @@ def _units(data: Dataset, frames: pl.DataFrame) -> tuple[list[Offence], int]:
         for group, rows in groups(data, frames):
             unit = misfit_unit(name, values[rows], fits)
             if unit:
-                text = f"{name} is {np.nanmin(values[rows]):.4g} to {np.nanmax(values[rows]):.4g}: looks like {unit}"
+                least, most = np.nanmin(values[rows]), np.nanmax(values[rows])
+                text = f"{name} is {least:.4g} to {most:.4g}: looks like {unit}"
                 offences.append(Offence(group, float(np.nanmedian(values[rows])), text))
     return offences, count
 

@@ -91,7 +91,8 @@ def _expected(data: Dataset) -> Expected:
     shapes[plain] = shapely.polygons(corners[plain]) if len(plain) else shapes[plain]
     parts, fraction = in_picture(shapes, full[:, 0], full[:, 1])
     inside = whole & ((corners >= 0) & (corners <= full[:, None, :])).all(axis=(1, 2))
-    known = (full > 0).all(axis=1) & (whole | anew) & ~(anew & np.equal(shapes, None) & ~behind)
+    outlined = np.array([shape is not None for shape in shapes], bool)
+    known = (full > 0).all(axis=1) & (whole | anew) & ~(anew & ~outlined & ~behind)
     if "hidden_fraction" in data.labels.columns:  # what land hides of the part in the picture
         fraction = fraction * (1.0 - data.labels["hidden_fraction"].fill_null(0.0).to_numpy())
     return Expected(known, parts, fraction, ~inside, behind, behind_known)
@@ -101,7 +102,7 @@ def _flag_faults(labels: pl.DataFrame, expected: Expected) -> dict[int, str]:
     """Faults of truncated and behind, by row."""
     truncated = labels["truncated"].fill_null(False).to_numpy()
     empty = labels["truncated"].is_null().to_numpy()
-    faults = {k: "it is not stated whether it is truncated" for k in np.flatnonzero(empty).tolist()}
+    faults = dict.fromkeys(np.flatnonzero(empty).tolist(), "it is not stated whether it is truncated")
     for k in np.flatnonzero(truncated != expected.truncated).tolist():
         text = f"tagged truncated {bool(truncated[k])}, the corners say otherwise"
         if not expected.known[k]:

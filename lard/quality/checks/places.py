@@ -28,7 +28,7 @@ KEYS = {"approach": PARAMETERS, "position": PARAMETERS[:3], "attitude": PARAMETE
     "DQR-U02",
     "Every airport has one name, and every approach is drawn anew",
     severity="error",
-    rationale="An airport under two names, or one set of approaches flown everywhere, counts as many samples.",
+    rationale="An airport under two names, or the same approaches flown everywhere, are fewer samples.",
     objective="independence",
     thresholds={"near_m": 1500.0, "along_m": 1.0, "angle_deg": 0.02, "max_repeated_share": 0.005},
     needs=("frames", "airports"),

@@ -74,7 +74,7 @@ def _zones(
 
 
 def _conditions(data: Dataset, frames: pl.DataFrame) -> dict[str, list[str | None]]:
-    """Cell (n,) of each frame for each parameter of the environment: declared ones, else those of the frames."""
+    """Cell (n,) of each frame for each declared condition, or for those that the frames state."""
     found: dict[str, list[str | None]] = {}
     declared = dict(data.odd.environment) if data.odd is not None else {}
     names = list(declared) or [n for n in frames.columns if n in KNOWN and KNOWN[n].group == "environment"]
@@ -156,7 +156,7 @@ def _airports(parts: Mapping[str, pl.DataFrame], limit: float) -> list[Offence]:
     needs=("frames", "split"),
 )
 def sets_there(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Every set that is asked for has frames, and no frame is in another; one set alone is judged in ours only."""
+    """Every set that is asked for has frames, and no frame is in another."""
     assert data.frames is not None
     count = Counter(data.frames["split"].to_list())
     wanted = [name.strip() for name in str(limits["sets"]).split(",") if name.strip()]

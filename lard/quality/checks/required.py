@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ RANGES_M = (0.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0, 1e9)
     "DQR-C08",
     "Every runway in the picture is labelled",
     severity="error",
-    rationale="A runway without a label is taught as background, and finding it is punished as a false alarm.",
+    rationale="A runway without a label is taught as background, and finding it counts as a false alarm.",
     objective="completeness",
     thresholds={"min_area_px2": 2.0, "at_width_px": 1024, "max_missing": 0},
     needs=("pose", "camera", "labels", "runways"),
@@ -109,7 +110,7 @@ def _by_range(joined: pl.DataFrame) -> dict[str, dict[str, int]]:
     """Runways in view and labels missing, by distance."""
     band = np.digitize(joined["slant_m"].to_numpy(), RANGES_M)
     lost = joined["idents"].is_null().to_numpy()
-    names = [f"{low:g}..{high:g} m" for low, high in zip(RANGES_M[:-1], RANGES_M[1:], strict=True)]
+    names = [f"{low:g}..{high:g} m" for low, high in pairwise(RANGES_M)]
     return {
         name: {"due": int((band == k).sum()), "missing": int((lost & (band == k)).sum())}
         for k, name in enumerate(names, 1)

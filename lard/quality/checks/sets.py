@@ -264,12 +264,8 @@ def _compared(data: Dataset) -> Iterator[tuple[str, str, str, list[Any], list[An
         parts = {name: rows.filter(pl.col("split") == name) for name in NAMES}
         for first, second in pairs:
             for name in zone.bounds:
-                yield (
-                    f"{zone.name}/{name}",
-                    first,
-                    second,
-                    *(parts[s][name].to_list() for s in (first, second)),
-                )
+                one, two = (parts[s][name].to_list() for s in (first, second))
+                yield f"{zone.name}/{name}", first, second, one, two
     frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
     splits = frames["split"].to_list()
     for name in data.odd.environment:
@@ -278,7 +274,8 @@ def _compared(data: Dataset) -> Iterator[tuple[str, str, str, list[Any], list[An
             continue
         known = [(v, s) for v, s in zip(values, splits, strict=True) if v is not None and v == v]
         for first, second in pairs:
-            yield name, first, second, *([v for v, s in known if s == part] for part in (first, second))
+            one, two = ([v for v, s in known if s == part] for part in (first, second))
+            yield name, first, second, one, two
 
 
 def _apart(a: list[Any], b: list[Any]) -> tuple[float, float]:

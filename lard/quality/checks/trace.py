@@ -85,7 +85,7 @@ def _hash_offences(data: Dataset) -> list[Offence]:
     objective="integrity",
 )
 def tables_agree(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Readable tables, unique ids, no missing values, references that lead somewhere, statements that agree."""
+    """Readable tables, unique ids, no missing values, references that lead somewhere, no contradictions."""
     offences = list(data.problems)
     for name in ("frames", "labels"):
         table = getattr(data, name)

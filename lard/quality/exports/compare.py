@@ -61,7 +61,7 @@ def _wanted(data: Dataset, found: Exported) -> pl.DataFrame:
 
 
 def _of_verdicts(labels: pl.DataFrame, found: Exported) -> pl.DataFrame:
-    """Of an export that may hold some verdicts only, the labels of those that explain its numbers of objects."""
+    """The labels of those verdicts that explain how many objects an export without names holds."""
     verdicts = sorted(str(v) for v in labels["verdict"].unique().to_list())
     given = {name: len(objects) for name, objects in found.objects.items()}
     best, fewest = labels, -1
@@ -82,13 +82,14 @@ def _objects(found: Exported, wanted: pl.DataFrame, frames: set[str]) -> Iterato
     for name in sorted((set(rows) | set(found.objects)) & set(found.frames) & frames):
         given, due = found.objects.get(name, []), rows.get(name, [])
         pairs, missing, extra = _matched(given, due) if found.named else _nearest(given, due)
-        for row in missing:
-            yield Offence(f"{found.where}:{name}:{row['runway']}", None, "the runway is not in the export")
+        for lost in missing:
+            yield Offence(f"{found.where}:{name}:{lost['runway']}", None, "the runway is not in the export")
         for fields in extra:
             what = fields.get("runway", "an object")
             yield Offence(f"{found.where}:{name}:{what}", None, "no such runway in the labels of this frame")
-        for fields, row in pairs:
-            yield from _differing(f"{found.where}:{name}:{row['runway']}", fields, _full(row), found)
+        for fields, label in pairs:
+            place = f"{found.where}:{name}:{label['runway']}"
+            yield from _differing(place, fields, _full(label), found)
 
 
 def _matched(given: list[Fields], due: list[Row]) -> tuple[list[tuple[Fields, Row]], list[Row], list[Fields]]:
@@ -188,7 +189,7 @@ def _fault(name: str, given: Any, true: Any, room: float) -> str:
         a, b = list(given or []), list(true or [])
         if len(a) != len(b):
             return f"{name} has {len(a)} values, the tables {len(b)}"
-        worst = next(
+        return next(
             (
                 f"{name}: {_fault('value', x, y, room)}"
                 for x, y in zip(a, b, strict=True)
@@ -196,7 +197,6 @@ def _fault(name: str, given: Any, true: Any, room: float) -> str:
             ),
             "",
         )
-        return worst
     if isinstance(true, bool) or isinstance(given, bool) or not _number(true) or not _number(given):
         return "" if given == true else f"{name} is {given!r}, the tables say {true!r}"
     allowed = max(room, NEAR * max(1.0, abs(float(true))))
@@ -230,7 +230,8 @@ def _keypoint_fault(given: Any, true: list[float], room: float) -> str:
         if flag != true[k + 2] or max(abs(x - true[k]), abs(y - true[k + 1])) > max(
             room, NEAR * abs(true[k]), NEAR * abs(true[k + 1])
         ):
-            return f"keypoint {k // 3 + 1} is {x:.2f}, {y:.2f} ({flag}), the corner {true[k]:.2f}, {true[k + 1]:.2f} ({true[k + 2]})"
+            corner = f"{true[k]:.2f}, {true[k + 1]:.2f} ({true[k + 2]})"
+            return f"keypoint {k // 3 + 1} is {x:.2f}, {y:.2f} ({flag}), the corner {corner}"
     return ""
 
 

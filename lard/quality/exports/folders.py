@@ -179,7 +179,7 @@ def read_lard(path: Path, where: str) -> Exported:
 
 
 def _lard_object(row: Mapping[str, Any], v2: bool) -> Fields:
-    """One row in our names and units; the corners of V1 have no names, so their numbers are compared sorted."""
+    """One row in our names and units; V1 does not name corners, their numbers are compared sorted."""
     decimals = 1e-6 if v2 else 0.005
     item: Fields = {"airport": row["airport"], "runway": row["runway"], "room": {}}
     for name, column, unit in (

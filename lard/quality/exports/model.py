@@ -10,7 +10,7 @@ from typing import Any
 from lard.quality.model import Offence
 
 Fields = dict[str, Any]
-"""Values by the name of the table's column; `bbox`, `polygon`, `keypoints`, `iscrowd` and `mask` beside them."""
+"""Values by the name of the column, with `bbox`, `polygon`, `keypoints`, `iscrowd` and `mask`."""
 
 
 @dataclass

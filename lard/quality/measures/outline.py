@@ -98,7 +98,9 @@ def rings(lists: Sequence[Sequence[float] | None]) -> tuple[Shapes, NDArray[np.b
     torn = (sizes > 0) & ((sizes < 6) | (sizes % 2 == 1))
     for size in np.unique(sizes[(sizes > 0) & ~torn]):
         rows = np.flatnonzero(sizes == size)
-        values = np.array([[np.nan if v is None else v for v in lists[k] or ()] for k in rows], np.float64)
+        values = np.array(
+            [[np.nan if v is None else v for v in lists[k] or ()] for k in rows.tolist()], np.float64
+        )
         finite = np.isfinite(values).all(axis=1)
         torn[rows[~finite]] = True
         if finite.any():

@@ -20,7 +20,7 @@ def sun_elevation_deg(times_utc: Sequence[str | None], lat_deg: Array, lon_deg: 
 
 
 def sun_direction_deg(times_utc: Sequence[str | None], lat_deg: Array, lon_deg: Array) -> tuple[Array, Array]:
-    """Elevation and azimuth clockwise from north (n,) of the sun in degrees; NaN where a time is unreadable."""
+    """Elevation and azimuth from north (n,) of the sun in degrees; NaN where a time is unreadable."""
     days = np.array([_days_since_2000(text) for text in times_utc])
     mean_longitude = 280.460 + 0.9856474 * days
     anomaly = np.radians(357.528 + 0.9856003 * days)

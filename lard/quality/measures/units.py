@@ -30,7 +30,7 @@ def unit_of(name: str) -> str:
 
 
 def looks_like(name: str, stated: Array, true: Array) -> str:
-    """The story that most pairs of a stated and a true value (n,) tell, such as ` (looks like NM)`; "" if none."""
+    """What most pairs of a stated and a true value (n,) tell, such as ` (looks like NM)`; else ""."""
     usable = np.isfinite(stated) & np.isfinite(true) & (np.abs(stated) > 1e-9) & (np.abs(true) > 1e-9)
     if usable.sum() < 1:
         return ""
@@ -50,7 +50,7 @@ def looks_like(name: str, stated: Array, true: Array) -> str:
 
 
 def misfit_unit(name: str, values: Array, fits: Callable[[Array], NDArray[np.bool_]]) -> str:
-    """The unit in which nearly all of the values (n,) fit, where in their own unit few do; "" if there is none."""
+    """The unit in which nearly all values (n,) fit, where in their own unit few do; else ""."""
     values = values[np.isfinite(values)]
     if not len(values) or np.mean(fits(values)) > 1 - MOST:
         return ""
