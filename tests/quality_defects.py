@@ -34,6 +34,7 @@ class Defect:
     files: bool = False
     close: bool = False  # planted in the dataset of close-ups
     ruled: bool = False  # planted in the dataset whose spec has conditional rules
+    few: bool = False  # planted in the dataset of few frames
     waivers: tuple[Waiver, ...] = ()
 
 

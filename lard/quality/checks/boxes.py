@@ -141,6 +141,6 @@ def _layout(boxes: Array, size: Array) -> str:
         and np.mean(_fits_as_corners(boxes, size)) >= MOST
     ):
         return "the boxes look like x_min, y_min, x_max, y_max read as x, y, width, height"
-    if len(boxes) >= 20 and size.min() >= 300 and np.nanmax(boxes) <= 100.0:
+    if len(boxes) >= 20 and size.min() >= 150 and np.nanmax(boxes) <= 100.0:
         return "the boxes look like per cent of the picture"
     return ""
