@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lard.odd.laws import Law
 from lard.odd.parameters import PARAMETERS as KNOWN
 from lard.quality.dataset import Dataset
-from lard.quality.groups import groups
+from lard.quality.frame_groups import groups
 from lard.quality.measures.sun import readable, solar_clock, sun_direction_deg, sun_elevation_deg
 from lard.quality.measures.units import looks_like, misfit_unit
 from lard.quality.model import Offence, Outcome
