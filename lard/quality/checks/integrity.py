@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lard.quality.checks.appearance import looks
 from lard.quality.dataset import CAMERA, Dataset, posed, sources_of
 from lard.quality.frames import daylit, every, horizons, parallel, subject_of
 from lard.quality.labels import label_name
@@ -79,7 +80,8 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         before = row
     offences += torn(data, pictures, bands, limits)
     still, looked_at = undeclared(data, pictures, bands, int(limits["overlay_samples"]))
-    offences += still
+    odd = looks(data, pictures)
+    offences += [*still, *odd]
     good = pictures.filter(pl.col("fault") == "")
     bad = len({offence.subject for offence in offences} & set(map(str, data.frame_of.values())))
     message = f"{len(pictures) - bad} of {len(pictures)} pictures are sane"
@@ -87,7 +89,7 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         entropy, mean = (float(np.min(good[name].to_numpy())) for name in ("entropy_bit", "mean"))
         message += f"; entropy from {entropy:.1f} bit, mean grey from {mean:.0f}"
     message += f"; watermarks looked for in {looked_at}" if looked_at else "; too few to look for watermarks"
-    share = max(bad / max(len(pictures), 1), float(bool(still)))
+    share = max(bad / max(len(pictures), 1), float(bool(still or odd)))
     return Outcome(not offences, message, share, 0.0, tuple(offences), len(pictures))
 
 
