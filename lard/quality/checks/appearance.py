@@ -1,4 +1,4 @@
-"""Light, colour, sharpness and haze of each group of pictures, against what is stated and the other groups."""
+"""Light, colour, sharpness and haze of each group of pictures, against what is stated and other groups."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIGMAS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A measure of how a picture looks: its name, what more and less of it is, the least difference that counts."""
+    """A measure of how a picture looks: its name, what more and less of it is, what difference counts."""
 
     name: str
     more: str
@@ -144,8 +144,8 @@ def _against_others(values: pl.DataFrame, groups: Mapping[str, frozenset[str]]) 
         places = [float(np.median(every[airports == one])) for one in np.unique(airports)]
         between, within = _spread(np.array(places)), _spread(every)
         for name, inside in rows.items():
-            others = [value for other, value in medians.items() if other != name]
-            gap = medians[name] - float(np.median(others))
+            rest = np.delete(every, inside)
+            gap = medians[name] - float(np.median(rest if len(rest) else every))
             count = len(np.unique(airports[inside]))
             error = float(np.hypot(between / np.sqrt(count), within / np.sqrt(len(inside))))
             # of two groups alike in size either may be the wrong one: both are named

@@ -18,12 +18,14 @@ from lard.quality.frames import daylit, every, horizons, parallel, subject_of
 from lard.quality.labels import label_name
 from lard.quality.measures.overlay import Still, still_parts
 from lard.quality.measures.tearing import unpacked
-from lard.quality.model import Offence, Outcome
+from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
 HORIZON_ROOM = 0.02  # of the height: how far a level horizon may lie from where the pose puts it
-ONE_SIGN = 0.97  # mean sign of a jump along the row, of an edge of the scene that lies across
+ONE_SIGN = 0.93  # mean sign of a jump along the row, of an edge of the scene that lies across
 PLAIN_SKY = 1.5  # grey levels from row to row
+ACROSS = 0.12  # of the height: of what lies across the picture
+ACROSS_SIGN = 0.6  # mean sign of its sides
 COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a band, not a tear
 
 
@@ -53,7 +55,10 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     offences += labels_in_bands(data, bands)
     if "images" not in data.parts:
         if not offences and not any(bands.values()):
-            return Outcome(None, "the dataset has no pictures")
+            if data.manifest is None:
+                return Outcome(None, "the dataset has no pictures")
+            remedy = "put the pictures that the manifest lists below the dataset's folder"
+            return inconclusive("none of the pictures that the manifest lists is there", remedy)
         text = f"no pictures; {len(offences)} labels reach into the declared watermark bands"
         return Outcome(not offences, text, float(len(offences)), 0.0, tuple(offences), len(bands))
     pictures = data.pictures.sort("image")
@@ -163,9 +168,11 @@ def torn(
 ) -> list[Offence]:
     """Pictures that jump at a row across their whole width where no horizon and no band explains it."""
     found: list[tuple[str, int, dict[str, float]]] = []
+    others: dict[str, list[dict[str, float]]] = {}
     rows = pictures.select("image", "height_px", "row_jumps").drop_nulls()
     for image, height, jumps in rows.iter_rows():
-        found += [(image, height, jump) for jump in unpacked(jumps) if _is_wide(jump, limits)]
+        others[image] = unpacked(jumps)
+        found += [(image, height, jump) for jump in others[image] if _is_wide(jump, limits)]
     common = Counter(int(jump["row"]) for _, _, jump in found)
     lines = _horizon_rows(data, sorted({image for image, _, _ in found}))
     offences = []
@@ -183,7 +190,8 @@ def torn(
         if image in lines:
             top, bottom = lines[image]
             near = top - HORIZON_ROOM * height <= row <= bottom + HORIZON_ROOM * height
-        explained = near if sky and image in lines else sign > ONE_SIGN or (near and sign > 0.5)
+        across = any(_opposite(jump, other, height) for other in others[image])
+        explained = near if sky and image in lines else across or sign > ONE_SIGN or (near and sign > 0.5)
         if not explained:
             text = (
                 f"{image}: torn at row {row}: {jump['share']:.0%} of the columns jump there, "
@@ -191,6 +199,12 @@ def torn(
             )
             offences.append(Offence(subject, jump["share"], text))
     return offences
+
+
+def _opposite(jump: Mapping[str, float], other: Mapping[str, float], height: int) -> bool:
+    """Whether two jumps are the sides of one thing that lies across: a road, a canal, a runway's end."""
+    apart = abs(jump["row"] - other["row"])
+    return 0 < apart <= ACROSS * height and jump["sign"] * other["sign"] < -(ACROSS_SIGN**2)
 
 
 def _is_wide(jump: Mapping[str, float], limits: Mapping[str, Any]) -> bool:
