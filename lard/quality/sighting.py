@@ -84,11 +84,11 @@ class Sighting:
 def sighting(data: Dataset, groups: dict[str, frozenset[str]], most: int) -> Sighting:
     """Search a sample of the pictures, `most` and some of each group."""
     sights = _sights(data, groups, most)
-    maps = {sight.frame_id: found for sight in sights if (found := sight.fit(AS_IS)) is not None}
+    maps = {sight.frame_id: fit for sight in sights if (fit := sight.fit(AS_IS)) is not None}
     by_id = {sight.frame_id: sight for sight in sights}
     findings: list[tuple[str, float, str]] = []
     peaks: dict[str, tuple[Peak, int]] = {}
-    views = VIEWS
+    views: tuple[View, ...] = VIEWS
     for name, ids in groups.items():
         inside = [by_id[one] for one in maps if one in ids]
         if len(inside) < (1 if name == WHOLE else FEWEST):
@@ -132,7 +132,7 @@ def _best(sights: list[Sight], maps: Mapping[str, Array], views: tuple[View, ...
 
 
 def _story(found: Peak, count: int, width_px: int) -> tuple[float, str] | None:
-    """How far off and in what way, when that is far beyond chance; None when the labels are where they say."""
+    """How far off and in what way, when that is far beyond chance; None when labels are where they say."""
     where = f"{count} pictures, {found.here:.0f} standard deviations"
     if found.view.name:
         return REACH * width_px, f"the pictures look {found.view.name} ({where})"
@@ -239,7 +239,8 @@ def _sights(data: Dataset, groups: dict[str, frozenset[str]], most: int) -> list
 def _quads(data: Dataset, ids: set[str]) -> dict[str, Array]:
     """Corners (k, 4, 2) of the labels of each frame."""
     assert data.labels is not None
-    corners, rows = label_corners(data), {}
+    corners = label_corners(data)
+    rows: dict[str, list[int]] = {}
     for row, name in enumerate(data.labels["frame_id"].cast(pl.String).to_list()):
         if name in ids:
             rows.setdefault(name, []).append(row)

@@ -85,8 +85,8 @@ def pose_from_corners(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     median, p95 = float(np.median(errors)), float(np.quantile(errors, 0.95))
     message = f"{len(errors)} labels: median error {median:.2%} of the range, 95 % within {p95:.2%}"
     if quantum:
-        message += f"; corners are whole multiples of {quantum:g} px, what that explains is left out, and {seen - len(errors)} runways"
-        message += " are too small for it"
+        message += f"; corners come in steps of {quantum:g} px: what that explains is left out"
+        message += f", and {seen - len(errors)} runways too small to tell"
     worst = max((o.measured for o in offences[:1] if o.measured is not None), default=median)
     return Outcome(not offences, message, worst, limit, tuple(offences), len(errors))
 
@@ -142,7 +142,7 @@ def _quantum(corners: Array) -> float:
 def _pnp_error(
     data: Dataset, k: int, stated_px: Array, true_px: Array, rounding: tuple[float, float]
 ) -> tuple[float, float, float]:
-    """Distance from the stated camera to the one found by PnP, how much farther away that is, and the standard
+    """Distance from the stated camera to the one found by PnP, how much farther that is, and the standard
     deviation that rounding explains; all over the distance to the runway.
 
     rounding: step of the corners in pixels, and the error that is asked about. Three of these deviations are

@@ -40,8 +40,8 @@ REMEDY = "add pictures by day in clear air that show the horizon"
     needs=("images", "pose", "camera"),
 )
 def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Lay the horizons of all frames over all pictures, small, also mirrored and rotated; then the distance of
-    the sky's lower edge from the horizon the pose gives, over the picture's height, in a sample."""
+    """Lay the horizons of all frames over all pictures, small, mirrored and rotated too; then, in a sample, find
+    the sky's lower edge: its distance from the pose's horizon, over the picture's height."""
     assert data.frames is not None
     frames = (
         data.frames.drop_nulls(list(CAMERA))
@@ -68,8 +68,8 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     if seen:
         far = float(np.mean(np.abs(list(seen.values())) > beyond))
         message += (
-            f"; found in {len(seen)} of a sample: median distance {median:.2%} of the height, {far:.0%} beyond "
-            f"{beyond:.0%}"
+            f"; found in {len(seen)} of a sample: median distance {median:.2%} of the height, "
+            f"{far:.0%} beyond {beyond:.0%}"
         )
     if offences:
         worst = max((abs(o.measured) for o in offences if o.measured is not None), default=None)
@@ -105,7 +105,7 @@ def _small_offences(small: Sketches, groups: Mapping[str, frozenset[str]]) -> li
 def _fine(
     data: Dataset, frames: pl.DataFrame, lines: Array, groups: dict[str, frozenset[str]], most: int
 ) -> dict[str, float]:
-    """Distance of the sky's edge from the horizon of a sample, over the height, downwards; found ones only."""
+    """Distance of the sky's edge from the horizon where found in a sample, over the height, downwards."""
     ids = frames["frame_id"].cast(pl.String).to_list()
     heights = frames["height_px"].to_numpy().astype(np.float64)
     rows = np.flatnonzero(members(ids, frozenset(sampled(ids, groups, most, PER_GROUP))))

@@ -22,7 +22,7 @@ from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
 HORIZON_ROOM = 0.02  # of the height: how far a level horizon may lie from where the pose puts it
-ONE_SIGN = 0.93  # mean sign of a jump along the row, of an edge of the scene that lies across
+ONE_SIGN = 0.95  # mean sign of a jump along the row, of an edge of the scene that lies across
 PLAIN_SKY = 1.5  # grey levels from row to row
 ACROSS = 0.12  # of the height: of what lies across the picture
 ACROSS_SIGN = 0.6  # mean sign of its sides
@@ -204,7 +204,8 @@ def torn(
 def _opposite(jump: Mapping[str, float], other: Mapping[str, float], height: int) -> bool:
     """Whether two jumps are the sides of one thing that lies across: a road, a canal, a runway's end."""
     apart = abs(jump["row"] - other["row"])
-    return 0 < apart <= ACROSS * height and jump["sign"] * other["sign"] < -(ACROSS_SIGN**2)
+    alike = other["share"] > 0.5 * jump["share"] and jump["sign"] * other["sign"] < -(ACROSS_SIGN**2)
+    return alike and 0 < apart <= ACROSS * height
 
 
 def _is_wide(jump: Mapping[str, float], limits: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""What pictures show against what labels say: coarsely over a wide reach, then to a fraction of a pixel."""
+"""What pictures show against what labels say: coarsely over a wide reach, then to a part of a pixel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lard.quality.frames import daylit, grey_of, parallel
 from lard.quality.groups import WHOLE, groups_of, members, sampled
 from lard.quality.labels import label_corners, label_name
 from lard.quality.measures import geometry
-from lard.quality.measures.coarse import AS_IS, around, peak
+from lard.quality.measures.coarse import AS_IS, Peak, around, peak
 from lard.quality.measures.edges import Alignment, Edge, aligned, bars_length_px, side_edges, straight
 from lard.quality.measures.paint import PAINTS, Paint
 from lard.quality.measures.profiles import RESOLVED_PX
@@ -74,7 +74,7 @@ class Fit:
     needs=("images", "corners", "pose", "camera", "runways"),
 )
 def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Lay runways and horizon over the pictures of each group, displaced by up to a tenth, mirrored and rotated;
+    """Lay runways and horizon over the pictures of each group, displaced by up to a tenth, mirrored, rotated;
     then fit side stripes and threshold bars, sub-pixel; measured is the shift of the label."""
     groups = groups_of(data)
     seen = sighting(data, groups, int(limits["max_samples"]))
@@ -83,18 +83,7 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     common = {name: shift for name, ids in groups.items() if (shift := _common(fits, ids)) is not None}
     rough = {name: shift for name, ids in groups.items() if (shift := _rough(fits, ids)) is not None}
     offences = [Offence(name, value, text) for name, value, text in seen.findings]
-    for name, found in rough.items():
-        if (
-            abs(found.larger) > ROUGH_SCALE
-            and abs(found.larger) > float(limits["min_sigmas"]) * found.larger_error
-        ):
-            offences.append(
-                Offence(
-                    name,
-                    abs(found.larger),
-                    f"runways are drawn {found.larger:+.1%} larger than the focal length says",
-                )
-            )
+    offences += _rough_offences(rough, float(limits["min_sigmas"]))
     offences += [*_outline_offences(fits, groups), *_common_offences(common, limits), *_misfits(data, fits)]
     distance = np.array([a.distance_px for _, a in exact])
     median = float(np.median(distance)) if len(distance) else None
@@ -178,7 +167,7 @@ def _outline_offences(fits: list[Fit], groups: Mapping[str, frozenset[str]]) -> 
 
 
 def _rough(fits: list[Fit], ids: frozenset[str]) -> Common | None:
-    """What the places of the best agreement of outlines share: coarser than paint, but within a wider reach."""
+    """What the places where outlines agree best share: coarser than paint, but within a wider reach."""
     moves = []
     for fit in fits:
         if fit.outline is not None and fit.frame_id in ids:
@@ -192,9 +181,19 @@ def _rough(fits: list[Fit], ids: frozenset[str]) -> Common | None:
     return common_shift(np.tile(np.eye(2), (len(moves), 1)), places, offsets, np.zeros(len(offsets)))
 
 
+def _rough_offences(rough: Mapping[str, Common], least: float) -> list[Offence]:
+    """Groups whose outlines lie as another focal length would put them."""
+    return [
+        Offence(name, abs(found.larger), f"{name}: runways are drawn {found.larger:+.1%} larger than stated")
+        for name, found in rough.items()
+        if abs(found.larger) > max(ROUGH_SCALE, least * found.larger_error)
+    ]
+
+
 def _misfits(data: Dataset, fits: list[Fit]) -> list[Offence]:
     """Single pictures in which a near runway's outline is not where its label says."""
-    plain, doubtful = [], []
+    plain: list[tuple[Fit, Peak]] = []
+    doubtful: list[tuple[Fit, Peak]] = []
     for fit in fits:
         if fit.outline is None:
             continue
@@ -203,7 +202,7 @@ def _misfits(data: Dataset, fits: list[Fit]) -> list[Offence]:
             (plain if found.here < PLAIN else doubtful).append((fit, found))
     if len(doubtful) > max(2.0, MOST_DOUBTFUL * len(fits)):
         plain += doubtful
-    offences = []
+    offences: list[Offence] = []
     for fit, found in sorted(plain, key=lambda item: item[0].row):
         right, down = found.shift
         text = "shows no such runway within reach of its label"

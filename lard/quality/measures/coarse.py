@@ -2,8 +2,8 @@
 
 Every picture becomes a field of edge directions, free of brightness and of the sign of contrast. The expected
 lines, runway outlines and the horizon, are laid over it at every displacement of up to a tenth of it, and the
-agreement of many pictures is added up: what one picture shows hardly, a group shows plainly. Mirrors, rotations
-and other scales are tried by changing the lines.
+agreement of many pictures is added up: what one picture shows hardly, a group shows plainly. Mirrors,
+rotations and other scales are tried by changing the lines.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def directions(grey: NDArray[Any]) -> Single:
 
 
 def agreement(field: Single, lines: Lines, reach: int) -> Array | None:
-    """How well lines fit a field at each displacement (k, k) of up to `reach`, in deviations over all of them.
+    """How well lines fit a field at each displacement (k, k) of up to `reach`, in standard deviations.
 
     Rows go downwards, columns to the right, in pixels of the field; None for too few points.
     """
@@ -136,7 +136,7 @@ def agreement(field: Single, lines: Lines, reach: int) -> Array | None:
 
 
 def around(grey: Single, corners: Array, reach: int) -> Array | None:
-    """Agreement (k, k) of a runway's outline (4, 2) with a picture at displacements of up to `reach` pixels."""
+    """Agreement (k, k) of a runway's outline (4, 2) with a picture, displaced by up to `reach` pixels."""
     size = np.array(grey.shape[::-1])
     low = np.clip(np.floor(corners.min(axis=0)) - 2 * reach, 0, size).astype(np.int64)
     high = np.clip(np.ceil(corners.max(axis=0)) + 2 * reach, 0, size).astype(np.int64)

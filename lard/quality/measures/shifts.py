@@ -31,7 +31,7 @@ class Common:
     @property
     def sigmas(self) -> float:
         """How many standard deviations the shift is away from none."""
-        return float(np.hypot(*(s / e for s, e in zip(self.shift_px, self.error_px, strict=True))))
+        return float(np.hypot(self.shift_px[0] / self.error_px[0], self.shift_px[1] / self.error_px[1]))
 
 
 def common_shift(normals: Array, places: Array, offsets: Array, px_per_m: Array) -> Common | None:
@@ -42,13 +42,14 @@ def common_shift(normals: Array, places: Array, offsets: Array, px_per_m: Array)
     """
     if len(offsets) < MIN_EDGES:
         return None
-    shift = np.column_stack([normals, px_per_m])
-    columns, reach = shift, float(np.abs(places).max())
+    shift: Array = np.column_stack([normals, px_per_m])
+    columns: Array = shift
+    reach = float(np.abs(places).max())
     if len(offsets) >= 2 * MIN_EDGES and reach > 0:
+        # scaled, so that the ridge below is small beside every column
         columns = np.column_stack([shift, np.sum(normals * places, axis=1) / reach])
-    # scaled, so that the ridge below is small beside every column
     found, error = _robust(columns, offsets)
-    larger, larger_error = (found[3], error[3]) if len(found) > 3 else (0.0, np.inf)
+    larger, larger_error = (float(found[3]), float(error[3])) if len(found) > 3 else (0.0, float("inf"))
     if abs(larger) < 3 * larger_error and len(found) > 3:  # a scale that is not there only blurs the shift
         found, error = _robust(shift, offsets)
     return Common(
@@ -62,12 +63,13 @@ def common_shift(normals: Array, places: Array, offsets: Array, px_per_m: Array)
 
 def _robust(columns: Array, offsets: Array) -> tuple[Array, Array]:
     """Least squares (k,) with the weights of Cauchy's law, and standard errors (k,)."""
-    weights = np.ones(len(offsets))
-    found, scale = np.zeros(columns.shape[1]), 1.0
+    weights: Array = np.ones(len(offsets))
+    found: Array = np.zeros(columns.shape[1])
+    scale = 1.0
     ridge = 1e-6 * np.eye(columns.shape[1])
     for _ in range(25):
         weighted = columns * weights[:, None]
-        found = np.linalg.solve(weighted.T @ columns + ridge, weighted.T @ offsets)
+        found = np.asarray(np.linalg.solve(weighted.T @ columns + ridge, weighted.T @ offsets), np.float64)
         rest = np.abs(offsets - columns @ found)
         scale = 1.48 * float(np.median(rest)) + FLOOR_PX
         weights = 1.0 / (1.0 + (rest / (2.0 * scale)) ** 2)
