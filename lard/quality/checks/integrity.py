@@ -17,6 +17,7 @@ from lard.quality.dataset import CAMERA, Dataset, posed, sources_of
 from lard.quality.frames import daylit, every, horizons, parallel, subject_of
 from lard.quality.labels import label_name
 from lard.quality.measures.overlay import Still, still_parts
+from lard.quality.measures.pictures import COLOURS_PX
 from lard.quality.measures.tearing import unpacked
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
@@ -24,6 +25,7 @@ from lard.quality.registry import check
 HORIZON_ROOM = 0.02  # of the height: how far a level horizon may lie from where the pose puts it
 ONE_SIGN = 0.95  # mean sign of a jump along the row, of an edge of the scene that lies across
 PLAIN_SKY = 1.5  # grey levels from row to row
+WATER_BLUE = 15.0  # grey levels of blue over red
 ACROSS = 0.12  # of the height: of what lies across the picture
 ACROSS_SIGN = 0.6  # mean sign of its sides
 COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a band, not a tear
@@ -117,12 +119,19 @@ def _faults(
         faults.append((row["mean"], f"mean grey level {row['mean']:.0f}: badly exposed"))
     if row["clipped_share"] > limits["max_clipped"]:
         faults.append((row["clipped_share"], f"{row['clipped_share']:.0%} of the pixels are black or white"))
-    if row["flat_share"] > limits["max_flat"]:
+    if row["flat_share"] > limits["max_flat"] and not _is_water(row["colours"]):
         text = f"{row['flat_share']:.0%} of the lower third has no structure: ground not loaded"
         faults.append((row["flat_share"], text))
     if row["sharpness"] < limits["min_sharpness"]:
         faults.append((row["sharpness"], f"Laplacian variance {row['sharpness']:.2f}: out of focus"))
     return faults
+
+
+def _is_water(colours: bytes) -> bool:
+    """Whether the lower third is blue: calm water is as plain as ground that is not loaded, which is grey."""
+    lower = np.frombuffer(colours, np.uint8).reshape(COLOURS_PX, COLOURS_PX, 3)[-COLOURS_PX // 3 :]
+    blue, _, red = lower.reshape(-1, 3).mean(axis=0)
+    return bool(blue - red > WATER_BLUE)
 
 
 def declared_bands(data: Dataset, limits: Mapping[str, Any]) -> tuple[dict[str, int], list[Offence]]:
