@@ -33,6 +33,7 @@ Array = NDArray[np.float64]
 NEAR = 0.009  # of the width: a shift that is none, for haze draws the horizon down
 SURE = 5.0  # standard deviations of a stack that shows something
 CLEARER = 3.0  # by how many standard deviations another view must fit better
+HAZE = 0.02  # of the width
 ASIDE = 1.0  # and another place
 LEAST_STRENGTH = 0.6  # standard deviations of a single picture, on average: less is any picture
 MOST_VIEWED = 24  # pictures of a group that mirrors and scales are tried on
@@ -138,7 +139,9 @@ def _story(found: Peak, count: int, width_px: int) -> tuple[float, str] | None:
         return REACH * width_px, f"the pictures look {found.view.name} ({where})"
     right, down = (value * width_px for value in found.shift)
     sure = found.sigmas >= 1.3 * max(SURE, LEAST_STRENGTH * np.sqrt(count))
-    if sure and found.sigmas > found.here + ASIDE:
+    # haze draws the horizon down a little
+    hazy = abs(found.shift[0]) <= NEAR and 0 < found.shift[1] < HAZE
+    if sure and found.sigmas > found.here + (CLEARER if hazy else ASIDE):
         text = (
             f"the pictures look shifted by ({right:+.0f}, {down:+.0f}) px against the labels ({count} "
             f"pictures, {found.sigmas:.0f} standard deviations against {found.here:.0f} without a shift)"

@@ -153,7 +153,7 @@ def _bounds(run: Run) -> list[dict[str, Any]]:
         return []
     spec, found = odd.spec, []
     margins = "; ".join(
-        f"{level}: {', '.join(f'{name} {low:g} below, {high:g} above' for name, (low, high) in given.items())}"
+        f"{level}: {', '.join(f'{name} -{low:g} +{high:g}' for name, (low, high) in given.items())}"
         for level, given in spec.margins.items()
         if given
     )

@@ -89,7 +89,8 @@ def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
             "airport": airport.cast(pl.String).fill_null(""),
             "image": [data.image_of.get(str(name), "") for name in frames["frame_id"].to_list()],
             "source": [sources.get(str(name), "") for name in frames["frame_id"].to_list()],
-        }
+        },
+        schema=dict.fromkeys(("frame_id", "airport", "image", "source"), pl.String),
     )
     drawn = pictures.filter(pl.col("fault") == "").drop_nulls(["sketch", "colours"])
     joined = chosen.join(
