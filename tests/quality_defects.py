@@ -35,6 +35,7 @@ class Defect:
     close: bool = False  # planted in the dataset of close-ups
     ruled: bool = False  # planted in the dataset whose spec has conditional rules
     waivers: tuple[Waiver, ...] = ()
+    beside: tuple[str, ...] = ()  # the only other requirements that the matrix asks, all where empty
 
 
 DEFECTS: list[Defect] = []
