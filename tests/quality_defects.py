@@ -36,6 +36,7 @@ class Defect:
     ruled: bool = False  # planted in the dataset whose spec has conditional rules
     few: bool = False  # planted in the dataset of few frames
     waivers: tuple[Waiver, ...] = ()
+    beside: tuple[str, ...] = ()  # the only other requirements that the matrix asks, all where empty
 
 
 DEFECTS: list[Defect] = []

@@ -12,6 +12,7 @@ import quality_defects_foreign  # noqa: F401
 import quality_defects_labels  # noqa: F401
 import quality_defects_meaning  # noqa: F401
 import quality_defects_sets  # noqa: F401
+import quality_picture_defects  # noqa: F401
 from quality_defects import DEFECTS, Defect, planted
 from quality_support import opened, weather_odd, write_clean, write_close_ups, write_weather
 
@@ -107,7 +108,8 @@ def matrix_text(bases: Bases, folder: Path) -> str:
         data = planted(item, folder / str(k), bases(item))
         # fitting edges in pictures takes long and is left to the defects of pictures
         skipped = set() if item.close else {"DQR-A02", "DQR-I05"} - {item.owner}
-        run = run_checks(data, [c.id for c in all_checks() if c.id not in skipped], item.waivers)
+        asked = [c.id for c in all_checks() if c.id not in skipped]
+        run = run_checks(data, [item.owner, *item.beside] if item.beside else asked, item.waivers)
         ignored = WHOLE_ODD if item.close or item.few else UNTRACED if item.ruled else set()
         found = [r.id for r in run.results if r.status == FAIL and r.id not in ignored]
         assert item.owner in found, item

@@ -11,6 +11,7 @@ from lard.quality.checks import (  # noqa: F401  (importing registers their requ
     conditions,
     coverage,
     exported,
+    horizon,
     images,
     integrity,
     meanings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from lard import __version__
+from lard.odd.laws import Law
 from lard.odd.spec import Condition, Profile
 from lard.quality import Dataset, Result, Run, verdict
 from lard.quality.dataset import PARTS
@@ -132,17 +134,63 @@ def _traceability(run: Run) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "ranges": _ranges_text(ranges, UNITS[name]),
-                "checks": [r.id for r in run.results if name in r.check.parameters],
+                "checks": [_own(r, name) for r in run.results if name in r.check.parameters],
             }
         )
     for name, declared in odd.environment.items():
         text = ", ".join(declared) if isinstance(declared, tuple) else f"{declared.lo:g} to {declared.hi:g}"
         if not isinstance(declared, tuple) and declared.law != "uniform":
             text += f" ({declared.law.replace('_', ' ')})"
-        rows.append(
-            {"name": name, "ranges": text, "checks": [r.id for r in run.results if r.id == "DQR-C06"]}
-        )
-    return rows
+        given = [_own(r, name) for r in run.results if r.id in ("DQR-C06", "DQR-R06")]
+        rows.append({"name": name, "ranges": text, "checks": given})
+    return [*rows, *_bounds(run)]
+
+
+def _bounds(run: Run) -> list[dict[str, Any]]:
+    """One row each for margins, reference points, the camera and the limits of runways of the spec."""
+    odd = run.dataset.odd
+    if odd is None or odd.spec is None:
+        return []
+    spec, found = odd.spec, []
+    margins = "; ".join(
+        f"{level}: {', '.join(f'{name} -{low:g} +{high:g}' for name, (low, high) in given.items())}"
+        for level, given in spec.margins.items()
+        if given
+    )
+    camera = spec.camera_spec
+    field = f"{camera.width_px} x {camera.height_px} px, {camera.fov_x_deg:g} deg wide"
+    apexes = (
+        f"lateral angle from {spec.lateral_apex_m:g} m, vertical from {spec.vertical_apex_m:g} m behind the "
+        "threshold"
+    )
+    limits = "; ".join(
+        f"{name} {law.lo:g} to {law.hi:g}" if isinstance(law, Law) else f"{name} {', '.join(law.names)}"
+        for name, law in spec.runways.items()
+    )
+    for name, text, ids in (
+        ("margins", margins, ("DQR-C03",)),
+        ("reference points", apexes, ("DQR-A03",)),
+        ("camera", field, ("DQR-A01", "DQR-A02", "DQR-A04", "DQR-A07")),
+        ("runway limits", limits, ("DQR-C03", "DQR-C07", "DQR-A05")),
+    ):
+        if text:
+            checks = [_chip(r, STATUS_TEXT[r.status], _tone(r)) for r in run.results if r.id in ids]
+            found.append({"name": name, "ranges": text, "checks": checks})
+    return found
+
+
+def _own(result: Result, name: str) -> dict[str, str]:
+    """What a requirement says of one parameter: it fails if a finding names that one, or none at all."""
+    if result.status in (FAIL, WAIVED):
+        named = [set(re.findall(r"[a-z]\w+", offence.subject)) for offence in result.outcome.offences]
+        of_any = any(words & {*PARAMETERS, name} for words in named)
+        if of_any and not any(name in words for words in named):
+            return _chip(result, STATUS_TEXT[PASS], "pass")
+    return _chip(result, STATUS_TEXT[result.status], _tone(result))
+
+
+def _chip(result: Result, status: str, tone: str) -> dict[str, str]:
+    return {"id": result.id, "title": result.check.title, "status": status, "tone": tone}
 
 
 def _rules(run: Run) -> list[dict[str, Any]]:
