@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from quality_defects import Change, defect
+from quality_defects import Change
+from quality_defects import alone as defect
 
 from lard.export.coco import write_coco
 from lard.export.common import open_dataset

@@ -9,7 +9,7 @@ from typing import Any
 
 import cv2
 import polars as pl
-from quality_defects import defect
+from quality_defects import alone as defect
 
 from lard.quality import Dataset, load_dataset
 from lard.tables import write_json
@@ -38,8 +38,8 @@ def plain(data: Dataset, folder: Path, pictures: bool = True) -> Documents:
             for row in seen.iter_rows(named=True):
                 x0, y0, x1, y1 = (row[c] for c in ("x_min_px", "y_min_px", "x_max_px", "y_max_px"))
                 box = [x0, y0, x1 - x0, y1 - y0]
-                notes.append({"id": 10_000 * number + len(notes), "image_id": number, "category_id": 1, "bbox": box,
-                              "area": box[2] * box[3], "segmentation": [row["polygon"]], "iscrowd": 0})  # fmt: skip
+                note = {"id": 10_000 * number + len(notes), "image_id": number, "category_id": 1, "bbox": box}
+                notes.append(note | {"area": box[2] * box[3], "segmentation": [row["polygon"]], "iscrowd": 0})
         documents[split] = {
             "images": images,
             "annotations": notes,

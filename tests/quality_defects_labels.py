@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
-from quality_defects import defect
+from quality_defects import alone as defect
 
 from lard.airports import load_shipped
 from lard.quality import Dataset

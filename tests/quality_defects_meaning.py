@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import polars as pl
-from quality_defects import defect
+from quality_defects import alone as defect
 from quality_defects_labels import EVERYWHERE, GROUPS, edit, edit_frames, one_in
 
 from lard.airports import Airport, load_shipped
@@ -51,8 +51,8 @@ def flown_at(data: Dataset, where: pl.Expr, hour: float) -> None:
         data.frames["lat_deg"].to_numpy(),
     )
     edit_frames(
-        data, where, local_time_h=pl.lit(hour), sun_elevation_deg=pl.Series(sun), light=pl.Series(light_of(sun).tolist()),
-        sun_azimuth_deg=pl.lit(None, pl.Float64),
+        data, where, local_time_h=pl.lit(hour), sun_elevation_deg=pl.Series(sun),
+        light=pl.Series(light_of(sun).tolist()), sun_azimuth_deg=pl.lit(None, pl.Float64),
     )  # fmt: skip
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import polars as pl
-from quality_defects import _keep, _rewrite, defect
+from quality_defects import _keep, _rewrite
+from quality_defects import alone as defect
 from quality_defects_labels import edit, edit_frames, one_in
 
 from lard.airports import Airport, load_shipped

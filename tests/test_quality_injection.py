@@ -109,7 +109,8 @@ def matrix_text(bases: Bases, folder: Path) -> str:
         # fitting edges in pictures takes long and is left to the defects of pictures
         skipped = set() if item.close else {"DQR-A02", "DQR-I05"} - {item.owner}
         asked = [c.id for c in all_checks() if c.id not in skipped]
-        run = run_checks(data, [item.owner, *item.beside] if item.beside else asked, item.waivers)
+        asked = [item.owner, *item.beside] if item.beside or item.alone else asked
+        run = run_checks(data, asked, item.waivers)
         ignored = WHOLE_ODD if item.close or item.few else UNTRACED if item.ruled else set()
         found = [r.id for r in run.results if r.status == FAIL and r.id not in ignored]
         assert item.owner in found, item
@@ -117,7 +118,8 @@ def matrix_text(bases: Bases, folder: Path) -> str:
         assert not crashed, (item, crashed)
         others = ", ".join(id.removeprefix("DQR-") for id in found if id != item.owner)
         print(item.name, found, flush=True)
-        rows[item.owner].append(f"| {item.name} | {item.owner.removeprefix('DQR-')} | {others or '–'} |")
+        others = "not asked" if item.alone else others or "–"
+        rows[item.owner].append(f"| {item.name} | {item.owner.removeprefix('DQR-')} | {others} |")
     lines = ["| defect | found by its owner | also found by |", "|---|---|---|"]
     return "\n".join([*lines, *(row for owner in rows for row in rows[owner])])
 

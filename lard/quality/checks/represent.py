@@ -152,14 +152,14 @@ def _airports(parts: Mapping[str, pl.DataFrame], limit: float) -> list[Offence]:
     severity="warning",
     rationale="Without a validation set a detector is tuned on its training or test pictures.",
     objective="independence",
-    thresholds={"sets": "train,val,test"},
+    thresholds={"sets": "train/val/test"},
     needs=("frames", "split"),
 )
 def sets_there(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Every set that is asked for has frames, and no frame is in another."""
     assert data.frames is not None
     count = Counter(data.frames["split"].to_list())
-    wanted = [name.strip() for name in str(limits["sets"]).split(",") if name.strip()]
+    wanted = [name.strip() for name in str(limits["sets"]).split("/") if name.strip()]
     if data.kind != "lard" and len(count) < 2:
         return Outcome(None, f"one set only ({', '.join(map(str, count))})")
     offences = [Offence(name, 0.0, f"the dataset has no {name} set") for name in wanted if not count[name]]
