@@ -5,6 +5,7 @@ from pathlib import Path
 from lard.export.coco import write_coco
 from lard.labels.dataset import read_dataset
 from lard.labels.draw import contact_sheet, select_frames
+from lard.quality.exports import demand_true
 from lard.tables import atomic_path
 from pipelines.stage import run
 
@@ -17,6 +18,7 @@ def main() -> None:
     """Write the COCO files by split, and a sheet of labelled frames."""
     frames, labels, info = read_dataset(FOLDER)
     counts = write_coco(frames, labels, FOLDER / "coco", info)
+    demand_true(FOLDER, frames, labels, FOLDER / "coco")
     sheet = contact_sheet(FOLDER, select_frames(frames, SHEET_FRAMES), labels)
     with atomic_path(SHEET) as temporary:
         sheet.save(temporary, format="JPEG", quality=88)

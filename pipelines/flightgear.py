@@ -13,12 +13,14 @@ from lard.errors import SourceError, SpecError
 from lard.export.coco import write_coco
 from lard.labels.dataset import write_labels
 from lard.odd import load_spec
+from lard.quality.exports import demand_true
 from lard.scenario import draw
 from lard.simulators.flightgear.install import Installation, demand_scenery, find_installation
 from lard.simulators.flightgear.runways import flightgear_runways, pavement_csv
 from lard.simulators.flightgear.settings import FlightGearSettings
 from lard.simulators.flightgear.source import render_flightgear
 from lard.tables import write_json, write_text
+from pipelines.gate import pass_gate
 from pipelines.stage import params, run
 
 FOLDER = Path("data/flightgear")
@@ -48,7 +50,7 @@ def main() -> None:
 
 
 def _make(installation: Installation, settings: FlightGearSettings, section: dict[str, Any]) -> None:
-    """Sample on FlightGear's own runways, render, label and export; LARD_FLIGHTGEARS simulators at once."""
+    """Sample on FlightGear's own runways, render (LARD_FLIGHTGEARS at once), label, judge and export."""
     airports, odd = [str(code) for code in section["airports"]], params("sample", "odd")
     db, report = flightgear_runways(installation, airports)
     write_table_folder(db, FOLDER / "runways")
@@ -59,7 +61,10 @@ def _make(installation: Installation, settings: FlightGearSettings, section: dic
     ).frames
     manifest = render_flightgear(frames, FOLDER, os.environ.get("LARD_FLIGHTGEARS", "1"), db, settings)
     labels, info = write_labels(FOLDER, frames, db, spec, odd)
+    shutil.rmtree(FOLDER / "coco", ignore_errors=True)  # of an earlier run, should the gate shut now
+    pass_gate(FOLDER, odd, db)
     write_coco(frames, labels, FOLDER / "coco", info)
+    demand_true(FOLDER, frames, labels, FOLDER / "coco")
     write_json({"available": True, "version": installation.version}, FOLDER / "status.json")
     print(f"{len(manifest)} pictures and {len(labels)} labels in {FOLDER}")
 

@@ -34,7 +34,10 @@ class Defect:
     files: bool = False
     close: bool = False  # planted in the dataset of close-ups
     ruled: bool = False  # planted in the dataset whose spec has conditional rules
+    few: bool = False  # planted in the dataset of few frames
+    alone: bool = False  # only its owner is asked in the matrix
     waivers: tuple[Waiver, ...] = ()
+    beside: tuple[str, ...] = ()  # the only other requirements that the matrix asks, all where empty
 
 
 DEFECTS: list[Defect] = []
@@ -48,6 +51,9 @@ def defect(owner: str, name: str, **options: Any) -> Callable[[Change], Change]:
         return plant
 
     return register
+
+
+alone = partial(defect, alone=True)
 
 
 def planted(item: Defect, root: Path, clean: Dataset) -> Dataset:

@@ -81,7 +81,7 @@ def draw_picture(path: Path, frame: dict[str, object], polygon: list[float] | No
     focal = float(frame["fx_px"])  # type: ignore[arg-type]
     x, y = np.meshgrid(np.arange(SIZE_PX) + 0.5 - half, np.arange(SIZE_PX) + 0.5 - half)
     above = y * np.cos(roll) + x * np.sin(roll) < focal * np.tan(pitch)
-    shade = np.linspace(200, 235, SIZE_PX).astype(np.uint8)[:, None, None]
+    shade = (np.linspace(200, 235, SIZE_PX)[:, None, None] * np.array([1.0, 0.95, 0.8])).astype(np.uint8)
     picture = np.where(above[..., None], np.broadcast_to(shade, picture.shape), picture)
     if polygon:
         points = np.array(polygon).reshape(-1, 2) - 0.5

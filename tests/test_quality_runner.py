@@ -20,7 +20,7 @@ from lard.quality.catalogue import find_check
 from lard.quality.checks.accuracy import metadata_true
 from lard.quality.measures.pictures import measure_all
 from lard.quality.measures.terrain import terrain_heights
-from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED
+from lard.quality.model import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, WAIVED, Outcome
 from lard.quality.outputs import scope
 from lard.quality.registry import OBJECTIVES
 from lard.quality.settings import settings_of
@@ -29,8 +29,8 @@ from lard.tables import FINDINGS, read_table
 SRTM = Path(__file__).parents[2] / "shared" / "data" / "dem" / "mcmillan_elevation.tif"
 
 CATALOGUE = (
-    *(f"C0{k}" for k in range(1, 8)), *(f"R0{k}" for k in range(1, 7)), *(f"A0{k}" for k in range(1, 8)),
-    *(f"I0{k}" for k in range(1, 6)), "U01", "S01", "S02", "T01", "N01",
+    *(f"C0{k}" for k in range(1, 10)), *(f"R0{k}" for k in range(1, 7)), *(f"A0{k}" for k in range(1, 9)),
+    *(f"I0{k}" for k in range(1, 7)), "U01", "U02", *(f"S0{k}" for k in range(1, 5)), "T01", "T03", "N01",
 )  # fmt: skip
 
 
@@ -57,12 +57,16 @@ def test_catalogue_of_the_docs() -> None:
         row = rows[item.id.removeprefix("DQR-")]
         assert f"| {item.title} | {item.severity} | {item.objective} |" in row
         stated = [part.split() for part in row.split("|")[5].split(",") if part.strip() != "–"]
-        assert {name: float(value) for name, value in stated} == item.thresholds
+        assert dict(stated) == {
+            name: value if isinstance(value, str) else f"{value:g}" for name, value in item.thresholds.items()
+        }
 
 
 def test_what_is_left_out_of_a_verdict_is_said(clean: Dataset) -> None:
-    assert scope(run_checks(clean)) == ""
-    assert "2 of 32" in scope(run_checks(clean, ["C01", "W01"]))
+    assert scope(run_checks(clean)) == (
+        "The verdict is partial: there are no pictures, so nothing is said about them."
+    )
+    assert "2 of 40" in scope(run_checks(clean, ["C01", "W01"]))
     bare = opened(clean.root)
     bare.odd = None
     assert "no ODD spec" in scope(run_checks(bare))
@@ -164,13 +168,59 @@ def test_outputs_are_the_same_each_time(clean: Dataset, tmp_path: Path) -> None:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     findings = read_table(tmp_path / "a" / "findings.parquet", FINDINGS)
     failed = {r.id for r in run.results if r.status == FAIL}
-    assert set(findings["check_id"]) == failed
+    assert set(findings["check_id"]) == failed | {r.id for r in run.undecided()}
     suite = ET.parse(tmp_path / "a" / "junit.xml").getroot()[0]
     assert len(suite) == len(all_checks())
     assert int(suite.attrib["failures"]) == len(failed)
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     assert {c["id"] for c in summary["checks"]} == {c.id for c in all_checks()}
     assert str(clean.root) not in json.dumps(summary)
+
+
+def test_no_evidence_is_no_compliance(
+    clean: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A requirement that applies but cannot be decided counts against the verdict, with its remedy."""
+    from lard.quality import runner
+
+    monkeypatch.setattr(
+        runner, "_evaluate", lambda *_: Outcome(None, "too dark", remedy="add pictures by day")
+    )
+    run = run_checks(clean, ["A02", "N01"])
+    assert [r.status for r in run.results] == [INCONCLUSIVE, INCONCLUSIVE]
+    assert verdict(run) == "INCONCLUSIVE"
+    assert not run.accepted()
+    assert verdict(run_checks(clean, ["N01"])) == "INCONCLUSIVE"  # nothing else was judged
+    write_outputs(run, tmp_path)
+    suite = ET.parse(tmp_path / "junit.xml").getroot()[0]
+    assert (suite.attrib["errors"], suite.attrib["failures"]) == ("2", "0")
+    assert "add pictures by day" in read_table(tmp_path / "findings.parquet", FINDINGS)["message"][0]
+    assert json.loads((tmp_path / "summary.json").read_text())["checks"][0]["remedy"] == "add pictures by day"
+    given = read_waivers(waivers_file(tmp_path / "w.yaml"))
+    assert run_checks(clean, ["N01"], given, date(2029, 1, 1)).results[0].status == WAIVED
+
+
+def test_nothing_to_judge_is_not_compliant(clean: Dataset, tmp_path: Path) -> None:
+    run = run_checks(clean, ["A06", "W01"])
+    assert {r.status for r in run.results} == {NOT_APPLICABLE}
+    assert verdict(run) == "INCONCLUSIVE"
+    assert not run.accepted(("error",))
+    bare = opened(clean.root)
+    bare.labels = None
+    assert {r.status for r in run_checks(bare, ["A01", "I01", "R05"]).results} == {INCONCLUSIVE}
+    assert invoke("run", clean.root, "--only", "A06", "--out", tmp_path / "out")[0] == 1
+
+
+def test_all_outputs_or_none(clean: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import lard.report
+
+    def explode(_: object) -> str:
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr(lard.report, "compliance_html", explode)
+    result = CliRunner().invoke(main, ["dqr", "run", str(clean.root), "--out", str(tmp_path / "out")])
+    assert isinstance(result.exception, ZeroDivisionError)
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_pictures_no_picture_checks(clean: Dataset) -> None:

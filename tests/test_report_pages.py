@@ -10,11 +10,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from quality_support import opened, write_clean
 
 from lard.errors import DataError
-from lard.quality import Dataset, all_checks, run_checks
+from lard.quality import Dataset, all_checks, load_dataset, run_checks
 from lard.report import Board, Evidence, compliance_html, read_entries, write_leaderboard
 from lard.report.failures import iou, judge
 from lard.report.leaderboard import leaderboard_csv, leaderboard_html
@@ -85,6 +86,18 @@ def test_compliance_report(data: Dataset) -> None:
     ):
         assert part in text
     assert compliance_html(run_checks(opened(data.root))) == text
+
+
+@pytest.mark.parametrize("side", [[20.0], [20.0, 20.0], [20.0, float("nan")], [float("inf"), 9.0]])
+def test_boxes_of_one_size_or_none_have_a_page(side: list[float], tmp_path: Path) -> None:
+    images = [{"id": k, "file_name": f"{k}.jpg", "width": 640, "height": 480} for k in range(len(side))]
+    notes = [{"id": k, "image_id": k, "category_id": 1, "bbox": [9, 9, 20, 20]} for k in range(len(side))]
+    document = {"images": images, "annotations": notes, "categories": [{"id": 1, "name": "runway"}]}
+    (tmp_path / "train.json").write_text(json.dumps(document))
+    data = load_dataset(tmp_path / "train.json")
+    assert data.labels is not None
+    data.labels = data.labels.with_columns(x_max_px=9.0 + pl.Series(side))
+    check_page(compliance_html(run_checks(data)))
 
 
 def test_report_escapes_what_data_say(data: Dataset) -> None:

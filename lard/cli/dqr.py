@@ -51,13 +51,20 @@ def dqr() -> None:
     multiple=True,
     help="Terrain raster or folder of rasters for A05; repeatable.",
 )
+@click.option(
+    "--export",
+    "exports",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    help="A file or folder exported from DATASET, to compare with it (T03); repeatable.",
+)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads for pictures.")
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning"]),
     default="warning",
     show_default=True,
-    help="Least severity of a failure that makes the exit code 1.",
+    help="Least severity of a failure, or of missing evidence, that makes the exit code 1.",
 )
 def run(
     dataset: Path,
@@ -68,17 +75,20 @@ def run(
     runways: str,
     reference: Path | None,
     terrain: tuple[Path, ...],
+    exports: tuple[Path, ...],
     workers: int,
     fail_on: str,
 ) -> None:
     """Judge DATASET: a dataset folder, a LARD V1 or V2 folder, or COCO annotations.
 
     Writes findings.parquet, summary.json, junit.xml and compliance.html into --out. Exit code 0: all
-    requirements pass, are waived or do not apply; 1: some fail; 2: it could not be run.
+    requirements pass, are waived or do not apply; 1: some fail or lack evidence, or nothing could be judged;
+    2: it could not be run.
 
     \b
     Examples:
       lard dqr run data/ortho --odd odd_specs/lard_v2.yaml --out reports/dqr
+      lard dqr run data/ortho --odd odd_specs/lard_v2.yaml --export out/yolo --out reports/dqr
       lard dqr run annotations.json --out dqr --only U01 --only I04
       lard dqr run LARD_V2/ --odd odd_specs/lard_v2.yaml --waivers waivers.yaml --out dqr
     """
@@ -92,9 +102,10 @@ def run(
         write_outputs,
     )
     from lard.quality.facing import RENAMED
-    from lard.quality.model import FAIL
+    from lard.quality.model import FAIL, INCONCLUSIVE
     from lard.quality.outputs import scope
-    from lard.report import write_compliance
+    from lard.report import compliance_html
+    from lard.tables import write_text
 
     for name in only:
         find_check(name)
@@ -104,13 +115,16 @@ def run(
     data.database = open_database(runways)
     _tell_of_runways(data)
     data.reference_runways, data.terrain, data.workers = reference, terrain, workers
+    data.exports = (*data.exports, *exports)
     data.cache = out.parent / f".{out.name}.pictures"
     result = run_checks(data, only, given)
+    page = compliance_html(result)  # made before anything is written: all files or none
     write_outputs(result, out)
-    write_compliance(result, out / "compliance.html")
+    write_text(page, out / "compliance.html")
     for r in result.results:
-        if r.status == FAIL:
-            click.echo(f"{r.id} {r.status} ({r.severity}): {r.check.title}: {r.outcome.message}")
+        if r.status in (FAIL, INCONCLUSIVE):
+            remedy = f"; to decide it: {r.outcome.remedy}" if r.outcome.remedy else ""
+            click.echo(f"{r.id} {r.status} ({r.severity}): {r.check.title}: {r.outcome.message}{remedy}")
     if data.meta.get(RENAMED):
         click.echo(
             f"note: {data.meta[RENAMED]} rows of frames and labels are named after the opposite direction; "
@@ -119,7 +133,7 @@ def run(
     if scope(result):
         click.echo(scope(result))
     click.echo(f"{verdict(result)}: {out / 'compliance.html'}")
-    sys.exit(1 if result.failed(("error", "warning") if fail_on == "warning" else ("error",)) else 0)
+    sys.exit(0 if result.accepted(("error", "warning") if fail_on == "warning" else ("error",)) else 1)
 
 
 def _domain(data: Dataset, odd: Path | None, only: tuple[str, ...]) -> Odd | None:

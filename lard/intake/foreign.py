@@ -146,6 +146,8 @@ def from_coco(paths: Sequence[Path], root: Path) -> Foreign:
         coco = read_coco(path)
         match = _SPLIT.search(path.name)
         problems += [Problem(f"{path.name}#{fault.place}", fault.message) for fault in coco.faults]
+        problems += [Problem(f"{path.name}#{place}", text) for place, text in _category_faults(coco)]
+        problems += [Problem(f"{path.name}#{place}", text) for place, text in _annotation_faults(coco)]
         frames += _coco_frames(coco, match.group(1).lower() if match else None)
         labels += _coco_labels(coco, path.name, problems)
     folder = root if root.is_dir() else root.parent
@@ -158,6 +160,34 @@ def from_coco(paths: Sequence[Path], root: Path) -> Foreign:
         meta={},
         problems=tuple(problems),
     )
+
+
+def _category_faults(coco: Coco) -> Iterator[tuple[str, str]]:
+    """Categories listed twice or without a name, and annotations of one that is not listed."""
+    known: set[Any] = set()
+    for k, category in enumerate(coco.document["categories"]):
+        if not isinstance(category, dict) or "id" not in category or not category.get("name"):
+            yield f"categories[{k}]", "a category needs id and name"
+        elif category["id"] in known:
+            yield f"categories[{k}]", f"two categories have the same id, {category['id']}"
+        else:
+            known.add(category["id"])
+    for k, note in coco.annotations:
+        if note.get("category_id") not in known:
+            stated = note.get("category_id")
+            yield f"annotations[{k}]", f"is of category {stated}, which the file does not list"
+
+
+def _annotation_faults(coco: Coco) -> Iterator[tuple[str, str]]:
+    """Areas larger than their box, and annotation ids used twice."""
+    ids: set[Any] = set()
+    for k, note in coco.annotations:
+        area, (_, _, width, height) = note.get("area"), note["bbox"]
+        if isinstance(area, int | float) and area > 1.02 * width * height + 1.0:
+            yield f"annotations[{k}]", f"area {area:g} is more than that of its box, {width * height:g}"
+        if "id" in note and note["id"] in ids:
+            yield f"annotations[{k}]", f"two annotations have the same id, {note['id']}"
+        ids.add(note.get("id"))
 
 
 def _picture_root(folder: Path, images: Sequence[str]) -> Path:
@@ -203,8 +233,18 @@ def _coco_labels(coco: Coco, where: str, problems: list[Problem]) -> Iterator[di
             "y_min_px": float(y),
             "x_max_px": float(x + width),
             "y_max_px": float(y + height),
+            "polygon": _outline(note.get("segmentation")),
             **({"verdict": str(note["verdict"])} if note.get("verdict") is not None else {}),
         }
+
+
+def _outline(segmentation: object) -> list[float] | None:
+    """All points of an annotation's polygons in one list x0, y0, ...; None for a mask or none."""
+    if not isinstance(segmentation, list) or not all(isinstance(part, list) for part in segmentation):
+        return None
+    points = [value for part in segmentation for value in part]
+    sound = points and len(points) % 2 == 0 and all(isinstance(value, int | float) for value in points)
+    return [float(value) for value in points] if sound else None
 
 
 def _conform(table: pl.DataFrame, schema: Mapping[str, Any], extra: tuple[str, ...]) -> pl.DataFrame:

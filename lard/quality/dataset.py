@@ -18,6 +18,7 @@ from lard.errors import AirportError
 from lard.labels.verdict import assume
 from lard.quality.domain import Domain, domains, frame_faults, row_context, runway_values
 from lard.quality.measures.pictures import measure_all
+from lard.quality.measures.sun import solar_clock, sun_elevation_deg
 from lard.quality.model import Offence
 from lard.quality.odd import PARAMETERS, Odd
 
@@ -79,6 +80,7 @@ class Dataset:
     reference_runways: Path | None = None
     terrain: tuple[Path, ...] = ()
     problems: tuple[Offence, ...] = ()
+    exports: tuple[Path, ...] = ()
     workers: int = 2
     cache: Path | None = None
 
@@ -140,6 +142,14 @@ class Dataset:
         return {image: frame_id for frame_id, image in self.image_of.items()}
 
     @cached_property
+    def split_of(self) -> dict[str, str]:
+        """Set of each frame id and of each picture, where it is stated."""
+        if self.frames is None:
+            return {}
+        found = dict(self.frames.select("frame_id", "split").drop_nulls().iter_rows())
+        return found | {image: found[name] for image, name in self.frame_of.items() if name in found}
+
+    @cached_property
     def pictures(self) -> pl.DataFrame:
         """Measurements of every picture, one row each (see lard.quality.measures.pictures)."""
         return measure_all(self.root, self.image_paths, self.workers, self.cache)
@@ -167,6 +177,29 @@ class Dataset:
         """Why rows of `targets` are no part of the zone they name (see lard.quality.domain)."""
         assert self.odd is not None
         return frame_faults(self.odd, self.targets, self.row_context(self.targets))
+
+    def environment_values(self, name: str, frames: pl.DataFrame) -> tuple[list[Any] | None, bool]:
+        """Values (n,) of an environment parameter of frames, and whether they are stated in a column.
+
+        What is not stated follows from time and place where it can; None where it cannot.
+        """
+        if name in frames.columns and frames[name].null_count() < len(frames):
+            return frames[name].to_list(), True
+        if not {"time", "pose"} <= self.parts:
+            return None, False
+        times = frames["time_utc"].to_list()
+        lat, lon = (frames[side].fill_null(np.nan).to_numpy() for side in ("lat_deg", "lon_deg"))
+        sun = sun_elevation_deg(times, lat, lon)
+        if name == "sun_elevation_deg":
+            return sun.tolist(), False
+        if name == "light":  # within a degree of a limit either may be meant
+            edge = (np.abs(sun) < 1.0) | (np.abs(sun + 6.0) < 1.0)
+            words = np.where(sun >= 0, "day", np.where(sun >= -6.0, "dusk", "night"))
+            unknown = edge | ~np.isfinite(sun)
+            return [None if u else str(w) for u, w in zip(unknown, words, strict=True)], False
+        hours, days = solar_clock(times, lon)
+        derived = {"local_time_h": hours, "day_of_year": days}
+        return (derived[name].tolist() if name in derived else None), False
 
     def row_context(self, table: pl.DataFrame) -> dict[str, NDArray[Any]]:
         """Environment and runway values (n,) of rows that name a frame, an airport and a runway."""

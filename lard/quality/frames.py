@@ -20,7 +20,8 @@ from lard.quality.odd import Zone
 Array = NDArray[np.float64]
 Found = TypeVar("Found")
 
-TRAINING, TESTING = "train", "test"
+TRAINING, VALIDATION, TESTING = "train", "val", "test"
+SETS = (TRAINING, VALIDATION, TESTING)
 
 
 def subject_of(data: Dataset, image: str) -> str:

@@ -59,6 +59,16 @@ def reprojected(data: Dataset) -> tuple[NDArray[np.int64], Array, Array]:
     return found.rows, points_px, depth
 
 
+def body_corners(data: Dataset) -> Array:
+    """Corners (m, 4, 3) of label rows whose runway is known: forward, right, down in metres."""
+    found = data.label_geometry
+    body = np.full((len(found.rows), 4, 3), np.nan)
+    for earth, mask in found.groups():
+        pose = {name: values[mask] for name, values in found.pose.items()}
+        body[mask] = geometry.body_coordinates(geometry.cart(found.corners[mask], earth), pose, earth)
+    return body
+
+
 def recomputed_approach(data: Dataset) -> tuple[NDArray[np.int64], dict[str, Array]]:
     """Label rows (m,) whose runway is known and their approach values (m,) anew from the pose.
 

@@ -10,6 +10,7 @@ import polars as pl
 from lard.errors import AirportError, DataError
 from lard.intake.foreign import Foreign, find
 from lard.quality.dataset import Dataset
+from lard.quality.exports.read import find_exports
 from lard.quality.model import Offence
 from lard.tables import FRAMES, LABELS, MANIFEST, Schema, read_json, read_table
 
@@ -73,6 +74,7 @@ def _load_own(root: Path) -> Dataset:
         manifest=tables["manifest"],
         meta=meta,
         problems=tuple(problems),
+        exports=find_exports(root),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PASS, FAIL, WAIVED, NOT_APPLICABLE = "PASS", "FAIL", "WAIVED", "NOT_APPLICABLE"
+INCONCLUSIVE = "INCONCLUSIVE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Offence:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a check function returns; `passed` None means that the requirement does not apply."""
+    """What a check function returns; `passed` None means that it does not apply, or, with a `remedy`, that it
+    does and its evidence could not be had."""
 
     passed: bool | None
     message: str
@@ -30,6 +32,12 @@ class Outcome:
     checked: int = 0
     evidence: Mapping[str, Any] = field(default_factory=dict)
     small_is_bad: bool = False  # which of its offences are the worst
+    remedy: str = ""  # what would make an outcome without evidence conclusive
+
+
+def inconclusive(message: str, remedy: str, checked: int = 0) -> Outcome:
+    """Outcome of a requirement that applies but whose evidence could not be had."""
+    return Outcome(None, message, checked=checked, remedy=remedy)
 
 
 def share_outcome(what: str, checked: int, offences: list[Offence], allowed: float = 0.0) -> Outcome:

@@ -13,7 +13,7 @@ import polars as pl
 
 from lard import __version__
 from lard.quality.catalogue import all_checks
-from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED
+from lard.quality.model import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, WAIVED, Offence
 from lard.quality.runner import Result, Run
 from lard.tables import FINDINGS, sha256_file, write_json, write_table, write_text
 
@@ -21,30 +21,42 @@ SHOWN = 20
 
 
 def verdict(run: Run) -> str:
-    """COMPLIANT, COMPLIANT WITH REMARKS (only warnings fail, or waivers are needed) or NOT COMPLIANT."""
+    """NOT COMPLIANT (an error), INCONCLUSIVE (evidence for one is lacking, or nothing was judged), COMPLIANT
+    WITH REMARKS (warnings fail or lack evidence, or waivers are needed) or COMPLIANT."""
     if run.failed(("error",)):
         return "NOT COMPLIANT"
-    remarks = run.failed(("warning",)) or run.count(WAIVED)
+    if run.undecided(("error",)) or not run.judged():
+        return "INCONCLUSIVE"
+    remarks = run.failed(("warning",)) or run.undecided(("warning",)) or run.count(WAIVED)
     return "COMPLIANT WITH REMARKS" if remarks else "COMPLIANT"
 
 
 def scope(run: Run) -> str:
     """What the verdict does not speak about, as a sentence; "" when every requirement was run on an ODD."""
     total, ran = len(all_checks()), len(run.results)
-    limits = [f"only {ran} of {total} requirements were run"] if ran < total else []
-    limits += ["no ODD spec was given, so nothing is said about coverage"] if run.dataset.odd is None else []
+    absent = {
+        f"only {ran} of {total} requirements were run": ran < total,
+        "no requirement found anything to judge": not run.judged(),
+        "there are no pictures, so nothing is said about them": "images" not in run.dataset.parts,
+        "no ODD spec was given, so nothing is said about coverage": run.dataset.odd is None,
+    }
+    limits = [text for text, so in absent.items() if so]
     return f"The verdict is partial: {'; '.join(limits)}." if limits else ""
 
 
 def findings(run: Run) -> pl.DataFrame:
-    """FINDINGS rows of all failed requirements, in the order of the catalogue and then by subject."""
+    """FINDINGS rows of all requirements that failed or lack evidence, in catalogue order, then by subject."""
     rows = [
-        (r.id, r.severity, o.subject, o.measured, r.outcome.threshold, o.message)
+        (r.id, r.severity, o.subject, finite(o.measured), r.outcome.threshold, _finding(r, o))
         for r in run.results
-        if r.status == FAIL
+        if r.status in (FAIL, INCONCLUSIVE)
         for o in sorted(r.outcome.offences, key=lambda o: (o.subject, o.message))
     ]
     return pl.DataFrame(rows, schema=dict(FINDINGS), orient="row")
+
+
+def _finding(result: Result, offence: Offence) -> str:
+    return f"inconclusive: {offence.message}" if result.status == INCONCLUSIVE else offence.message
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -53,7 +65,7 @@ def summary(run: Run) -> dict[str, Any]:
     return {
         "verdict": verdict(run),
         "partial": scope(run) or None,
-        "counts": {s: run.count(s) for s in (PASS, FAIL, WAIVED, NOT_APPLICABLE)},
+        "counts": {s: run.count(s) for s in (PASS, FAIL, INCONCLUSIVE, WAIVED, NOT_APPLICABLE)},
         "dataset": {
             "name": data.name,
             "kind": data.kind,
@@ -98,6 +110,7 @@ def _check_summary(result: Result) -> dict[str, Any]:
         "thresholds": dict(result.thresholds),
         "checked": outcome.checked,
         "message": outcome.message,
+        "remedy": outcome.remedy or None,
         "waiver": result.waiver or None,
         "offending": len(subjects),
         "first_offending": subjects[:SHOWN],
@@ -150,18 +163,20 @@ def junit(run: Run) -> str:
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         f"<testsuites><testsuite name={_attribute('lard dqr: ' + run.dataset.name)} "
-        f'tests="{len(run.results)}" failures="{failed}" errors="0" skipped="{skipped}">',
+        f'tests="{len(run.results)}" failures="{failed}" errors="{run.count(INCONCLUSIVE)}" '
+        f'skipped="{skipped}">',
     ]
     for r in run.results:
         lines.append(
             f"<testcase classname={_attribute('dqr.' + r.check.objective)} "
             f"name={_attribute(f'{r.id} {r.check.title}')}>"
         )
-        if r.status == FAIL:
-            text = "\n".join(f"{o.subject}: {o.message}" for o in r.outcome.offences[:SHOWN])
+        if r.status in (FAIL, INCONCLUSIVE):
+            text = "\n".join(f"{o.subject}: {_finding(r, o)}" for o in r.outcome.offences[:SHOWN])
+            tag = "failure" if r.status == FAIL else "error"
             lines.append(
-                f"<failure type={_attribute(r.severity)} message={_attribute(r.outcome.message)}>"
-                f"{escape(_printable(text))}</failure>"
+                f"<{tag} type={_attribute(r.severity)} message={_attribute(r.outcome.message)}>"
+                f"{escape(_printable(text))}</{tag}>"
             )
         elif r.status in (NOT_APPLICABLE, WAIVED):
             reason = r.waiver if r.status == WAIVED else r.outcome.message
@@ -179,8 +194,10 @@ def _printable(text: str) -> str:
 
 
 def write_outputs(run: Run, folder: str | Path) -> None:
-    """Write findings.parquet, summary.json and junit.xml into a folder."""
+    """Write findings.parquet, summary.json and junit.xml into a folder: all of them or none."""
     folder = Path(folder)
-    write_table(findings(run), folder / "findings.parquet", FINDINGS)
-    write_json(json.loads(json.dumps(summary(run))), folder / "summary.json")
-    write_text(junit(run), folder / "junit.xml")
+    # all are made before any is written
+    table, facts, cases = findings(run), json.loads(json.dumps(summary(run))), junit(run)
+    write_table(table, folder / "findings.parquet", FINDINGS)
+    write_json(facts, folder / "summary.json")
+    write_text(cases, folder / "junit.xml")

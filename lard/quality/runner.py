@@ -11,7 +11,16 @@ from lard.quality.catalogue import all_checks, find_check
 from lard.quality.dataset import PARTS, Dataset
 from lard.quality.facing import with_facing_names
 from lard.quality.load import with_lateral_of, with_yaw_offsets
-from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED, Offence, Outcome
+from lard.quality.model import (
+    FAIL,
+    INCONCLUSIVE,
+    NOT_APPLICABLE,
+    PASS,
+    WAIVED,
+    Offence,
+    Outcome,
+    inconclusive,
+)
 from lard.quality.registry import Check, Value
 from lard.quality.settings import settings_of
 from lard.quality.waivers import CURRENT, Waiver, judged
@@ -46,6 +55,18 @@ class Run:
     def failed(self, severities: Sequence[str] = ("error", "warning")) -> tuple[Result, ...]:
         """Failed results of the given severities."""
         return tuple(r for r in self.results if r.status == FAIL and r.severity in severities)
+
+    def undecided(self, severities: Sequence[str] = ("error", "warning")) -> tuple[Result, ...]:
+        """Results of the given severities whose evidence could not be had."""
+        return tuple(r for r in self.results if r.status == INCONCLUSIVE and r.severity in severities)
+
+    def judged(self) -> int:
+        """Number of requirements about the data that came to a result."""
+        return sum(r.status in (PASS, FAIL, WAIVED) and r.id != CURRENT for r in self.results)
+
+    def accepted(self, severities: Sequence[str] = ("error", "warning")) -> bool:
+        """Whether something was judged and nothing of the given severities failed or stayed undecided."""
+        return bool(self.judged()) and not self.failed(severities) and not self.undecided(severities)
 
     def count(self, status: str) -> int:
         """Number of results of a status."""
@@ -86,9 +107,10 @@ def run_checks(
 
 
 def _evaluate(item: Check, data: Dataset, thresholds: Mapping[str, Value]) -> Outcome:
-    missing = [PARTS[name] for name in item.needs if name not in data.parts]
+    missing = [name for name in item.needs if name not in data.parts]
     if missing:
-        return Outcome(None, f"the dataset has no {', no '.join(_bare(part) for part in missing)}")
+        text = f"the dataset has no {', no '.join(_bare(PARTS[name]) for name in missing)}"
+        return inconclusive(text, remedy) if (remedy := _lost(data, missing)) else Outcome(None, text)
     try:
         return item.function(data, thresholds)
     except LardError as error:
@@ -98,6 +120,15 @@ def _evaluate(item: Check, data: Dataset, thresholds: Mapping[str, Value]) -> Ou
     except Exception as error:  # a defect nobody foresaw is a finding of the dataset, not the end of the run
         text = f"could not be evaluated: {type(error).__name__}: {error}"
         return Outcome(False, text, offences=(Offence("check", None, text),))
+
+
+def _lost(data: Dataset, missing: Sequence[str]) -> str:
+    """What to do about a missing part that every dataset, or this one by its manifest, must have; or ""."""
+    if "labels" not in data.parts and {"labels", "boxes", "corners"} & set(missing):
+        return "label the frames (lard label), or give the annotations"
+    if "images" in missing and "manifest" in data.parts:
+        return "put the pictures that the manifest lists below the dataset's folder"
+    return ""
 
 
 def _bare(part: str) -> str:
@@ -112,11 +143,13 @@ def _waive(
     waivers: Sequence[Waiver],
     used: set[str],
 ) -> Result:
-    if outcome.passed is None:
+    if outcome.passed is None and not outcome.remedy:
         return Result(item, NOT_APPLICABLE, severity, outcome, thresholds)
     if outcome.passed:
         return Result(item, PASS, severity, outcome, thresholds)
-    offences = outcome.offences or (Offence("dataset", outcome.measured, outcome.message),)
+    status = INCONCLUSIVE if outcome.passed is None else FAIL
+    text = f"{outcome.message}; to decide it: {outcome.remedy}" if outcome.remedy else outcome.message
+    offences = outcome.offences or (Offence("dataset", outcome.measured, text),)
     open_, notes = [], {}
     for offence in offences:
         waiver = next((w for w in waivers if w.covers(item.id, offence)), None)
@@ -128,4 +161,4 @@ def _waive(
     note = "; ".join(notes[key] for key in sorted(notes))
     if not open_:
         return Result(item, WAIVED, severity, replace(outcome, offences=offences), thresholds, note)
-    return Result(item, FAIL, severity, replace(outcome, offences=tuple(open_)), thresholds, note)
+    return Result(item, status, severity, replace(outcome, offences=tuple(open_)), thresholds, note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import polars as pl
 
 from lard import __version__
+from lard.odd.laws import Law
 from lard.odd.spec import Condition, Profile
 from lard.quality import Dataset, Result, Run, verdict
 from lard.quality.dataset import PARTS
-from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, WAIVED
+from lard.quality.model import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, WAIVED
 from lard.quality.odd import PARAMETERS, UNITS
 from lard.quality.outputs import finite, provenance, scope
 from lard.quality.registry import OBJECTIVES
@@ -33,7 +35,13 @@ SECTIONS = {
     "DQR-T01": ("provenance", "hashes, versions and seeds"),
     "DQR-W01": ("waivers", "the waivers"),
 }
-STATUS_TEXT = {PASS: "pass", FAIL: "fail", WAIVED: "waived", NOT_APPLICABLE: "not applicable"}
+STATUS_TEXT = {
+    PASS: "pass",
+    FAIL: "fail",
+    INCONCLUSIVE: "inconclusive",
+    WAIVED: "waived",
+    NOT_APPLICABLE: "not applicable",
+}
 
 
 def write_compliance(run: Run, path: str | Path) -> None:
@@ -50,8 +58,9 @@ def compliance_html(run: Run) -> str:
         title=f"ODD compliance: {data.name}",
         verdict=verdict(run),
         scope=scope(run),
-        verdict_tone={"COMPLIANT": "pass", "NOT COMPLIANT": "fail"}.get(verdict(run), "warn"),
+        verdict_tone={"COMPLIANT": "pass", "COMPLIANT WITH REMARKS": "warn"}.get(verdict(run), "fail"),
         errors=len(run.failed(("error",))),
+        undecided=len(run.undecided()),
         warnings=len(run.failed(("warning",))),
         counts={text: run.count(status) for status, text in STATUS_TEXT.items()},
         requirements=rows,
@@ -80,7 +89,7 @@ def compliance_html(run: Run) -> str:
 
 
 def _tone(result: Result) -> str:
-    if result.status == FAIL:
+    if result.status in (FAIL, INCONCLUSIVE):
         return "fail" if result.severity == "error" else "warn"
     return {PASS: "pass", WAIVED: "waived", NOT_APPLICABLE: "none"}[result.status]
 
@@ -103,6 +112,7 @@ def _requirement(result: Result) -> dict[str, Any]:
         "threshold": finite(outcome.threshold),
         "checked": outcome.checked,
         "message": outcome.message,
+        "remedy": outcome.remedy,
         "waiver": result.waiver,
         "offending": len({offence.subject for offence in offences}),
         "findings": offences[:SHOWN_FINDINGS],
@@ -124,17 +134,63 @@ def _traceability(run: Run) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "ranges": _ranges_text(ranges, UNITS[name]),
-                "checks": [r.id for r in run.results if name in r.check.parameters],
+                "checks": [_own(r, name) for r in run.results if name in r.check.parameters],
             }
         )
     for name, declared in odd.environment.items():
         text = ", ".join(declared) if isinstance(declared, tuple) else f"{declared.lo:g} to {declared.hi:g}"
         if not isinstance(declared, tuple) and declared.law != "uniform":
             text += f" ({declared.law.replace('_', ' ')})"
-        rows.append(
-            {"name": name, "ranges": text, "checks": [r.id for r in run.results if r.id == "DQR-C06"]}
-        )
-    return rows
+        given = [_own(r, name) for r in run.results if r.id in ("DQR-C06", "DQR-R06")]
+        rows.append({"name": name, "ranges": text, "checks": given})
+    return [*rows, *_bounds(run)]
+
+
+def _bounds(run: Run) -> list[dict[str, Any]]:
+    """One row each for margins, reference points, the camera and the limits of runways of the spec."""
+    odd = run.dataset.odd
+    if odd is None or odd.spec is None:
+        return []
+    spec, found = odd.spec, []
+    margins = "; ".join(
+        f"{level}: {', '.join(f'{name} -{low:g} +{high:g}' for name, (low, high) in given.items())}"
+        for level, given in spec.margins.items()
+        if given
+    )
+    camera = spec.camera_spec
+    field = f"{camera.width_px} x {camera.height_px} px, {camera.fov_x_deg:g} deg wide"
+    apexes = (
+        f"lateral angle from {spec.lateral_apex_m:g} m, vertical from {spec.vertical_apex_m:g} m behind the "
+        "threshold"
+    )
+    limits = "; ".join(
+        f"{name} {law.lo:g} to {law.hi:g}" if isinstance(law, Law) else f"{name} {', '.join(law.names)}"
+        for name, law in spec.runways.items()
+    )
+    for name, text, ids in (
+        ("margins", margins, ("DQR-C03",)),
+        ("reference points", apexes, ("DQR-A03",)),
+        ("camera", field, ("DQR-A01", "DQR-A02", "DQR-A04", "DQR-A07")),
+        ("runway limits", limits, ("DQR-C03", "DQR-C07", "DQR-A05")),
+    ):
+        if text:
+            checks = [_chip(r, STATUS_TEXT[r.status], _tone(r)) for r in run.results if r.id in ids]
+            found.append({"name": name, "ranges": text, "checks": checks})
+    return found
+
+
+def _own(result: Result, name: str) -> dict[str, str]:
+    """What a requirement says of one parameter: it fails if a finding names that one, or none at all."""
+    if result.status in (FAIL, WAIVED):
+        named = [set(re.findall(r"[a-z]\w+", offence.subject)) for offence in result.outcome.offences]
+        of_any = any(words & {*PARAMETERS, name} for words in named)
+        if of_any and not any(name in words for words in named):
+            return _chip(result, STATUS_TEXT[PASS], "pass")
+    return _chip(result, STATUS_TEXT[result.status], _tone(result))
+
+
+def _chip(result: Result, status: str, tone: str) -> dict[str, str]:
+    return {"id": result.id, "title": result.check.title, "status": status, "tone": tone}
 
 
 def _rules(run: Run) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,8 @@ def figures_text(value: Any) -> str:
         return "–"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
+    if not math.isfinite(value):
+        return "not finite"
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value)}"
     if 1e-3 <= abs(value) < 1e5:

@@ -144,8 +144,12 @@ def picture_svg(run: Run) -> str:
             labels = required_labels(data)
             width = np.maximum((labels["x_max_px"] - labels["x_min_px"]).to_numpy(), 0.1)
             height = np.maximum((labels["y_max_px"] - labels["y_min_px"]).to_numpy(), 0.1)
+            known = np.isfinite(width) & np.isfinite(height)  # DQR-I01 reports boxes that are not
+            width, height = width[known], height[known]
             side = np.minimum(width, height)
-            bins = np.geomspace(max(side.min(), 0.5), max(side.max(), 2.0), 30) if len(side) else [1.0, 2.0]
+            ends = (max(side.min(), 0.5), max(side.max(), 2.0)) if len(side) else (1.0, 2.0)
+            # a little wider than the data, so that boxes all of one size have a bin of some width
+            bins = np.geomspace(ends[0] / 1.02, ends[1] * 1.02, 30)
             middle.hist(side, bins=bins, color=BLUE, edgecolor="white", linewidth=0.4)
             middle.set_xscale("log")
             ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if bins[0] <= t <= bins[-1]]

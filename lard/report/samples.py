@@ -72,23 +72,25 @@ def _hardest(data: Dataset) -> list[tuple[str, str]]:
 
 def _sample(data: Dataset, subject: str, why: str, offence: Offence | None) -> dict[str, str]:
     frame_id, _, runway = subject.partition(":")
-    outlines, focus = [], None
+    outlines: list[tuple[np.ndarray, tuple[int, int, int]]] = []
+    focus: tuple[float, float, float, float] | None = None
     if data.labels is not None:
         rows = data.labels.with_row_index("row").filter(pl.col("frame_id") == frame_id)
         for row in rows.iter_rows(named=True):
             is_it = bool(runway) and subject == label_name(data, int(row["row"]))
             named = is_it or (not runway and bool(row["is_target"]))
             polygon = row["polygon"]
-            box = [row[name] for name in BOX]
-            if polygon:
+            box = [finite(row[name]) for name in BOX]
+            if polygon and np.isfinite(polygon).all():
                 points = np.array(polygon, np.float64).reshape(-1, 2)
             elif None not in box:
                 points = np.array([[box[0], box[1]], [box[2], box[1]], [box[2], box[3]], [box[0], box[3]]])
             else:
                 continue
             outlines.append((points, RED_BGR if named else GREEN_BGR))
-            if named and runway and None not in box:
-                focus = (box[0], box[1], box[2], box[3])
+            sides = [side for side in box if side is not None]
+            if named and runway and len(sides) == 4:
+                focus = (sides[0], sides[1], sides[2], sides[3])
     return {
         "image": thumbnail(data.root / data.image_of.get(frame_id, ""), outlines, focus),
         "subject": subject,

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lard.quality.dataset import Dataset
 from lard.quality.labels import ANGLES, DISTANCES, label_corners, label_name, recomputed_approach, reprojected
-from lard.quality.model import Offence, Outcome
+from lard.quality.measures.units import looks_like
+from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
 Array = NDArray[np.float64]
@@ -58,7 +59,10 @@ def corners_reprojected(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     largest = float(error[judged].max()) if judged.any() else 0.0
     message = f"{int(judged.sum())} corners: 99 % within {p99:.3g} px, largest {largest:.3g} px"
     if not len(rows):
-        return Outcome(None, "no label names a runway of the database")
+        return inconclusive(
+            "no label names a runway of the database",
+            "give the runway database the labels were made from (--runways)",
+        )
     return Outcome(not offences, message, largest, limit, tuple(offences), len(rows))
 
 
@@ -102,9 +106,11 @@ def metadata_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         limit = float(limits["max_m" if name in DISTANCES else "max_deg"])
         checked += len(rows)
         worst = max(worst, float(np.nanmax(gap / limit, initial=0.0)))
-        for k in np.flatnonzero(~(gap <= limit)):
+        bad = ~(gap <= limit)
+        story = looks_like(name, stated[bad], values[name][bad]) if bad.any() else ""
+        for k in np.flatnonzero(bad):
             unit = "m" if name in DISTANCES else "deg"
-            text = f"{name} is stated as {stated[k]:.3f}, the pose says {values[name][k]:.3f} {unit}"
+            text = f"{name} is stated as {stated[k]:.3f}, the pose says {values[name][k]:.3f} {unit}{story}"
             offences.append(Offence(label_name(data, int(rows[k])), float(gap[k]), text))
     here, elsewhere = _drawn_here(data)
     more, worst_frame, frames = _frame_metadata(data, here, limits)
@@ -157,7 +163,9 @@ def _frame_metadata(
         limit = float(limits["max_m" if name in DISTANCES else "max_deg"])
         checked += len(rows)
         worst = max(worst, float(np.nanmax(gap / limit, initial=0.0)))
-        for k in np.flatnonzero(~(gap <= limit)):
-            text = f"frames.{name} is {stated[k]:.3f}, the pose says {values[name][k]:.3f}"
+        bad = ~(gap <= limit)
+        story = looks_like(name, stated[bad], values[name][bad]) if bad.any() else ""
+        for k in np.flatnonzero(bad):
+            text = f"frames.{name} is {stated[k]:.3f}, the pose says {values[name][k]:.3f}{story}"
             offences.append(Offence(str(frames["frame_id"][int(rows[k])]), float(gap[k]), text))
     return offences, worst, checked

@@ -136,10 +136,10 @@ def verdicts_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     context = {name: column[rows] for name, column in data.row_context(data.labels).items()}
     loose, tight = (data.odd.verdicts(values, hair, context) for hair in (slack, -slack))
     offences, judged = [], 0
-    hidden = mostly_hidden(data.labels)
+    hidden, drawn = mostly_hidden(data.labels), _drawn(data)
     for k, row in enumerate(rows.tolist()):
         verdict = stated[row]
-        if verdict is None or verdict == "UNKNOWN":
+        if not drawn[row] and verdict in (None, "UNKNOWN"):
             continue
         judged += 1
         allowed = (OUT_OF_ODD,) if hidden[row] else VERDICTS[loose[k] : tight[k] + 1]
@@ -147,6 +147,14 @@ def verdicts_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             text = f"labelled {verdict}, but the pose is {' or '.join(allowed)}"
             offences.append(Offence(label_name(data, row), None, text))
     return share_outcome("labels carry the verdict of their pose", judged, offences)
+
+
+def _drawn(data: Dataset) -> NDArray[np.bool_]:
+    """Labels (n,) of frames drawn for a zone of the ODD: each of them has a verdict."""
+    assert data.labels is not None and data.frames is not None and data.odd is not None
+    zones = [zone.name for zone in data.odd.zones] if data.kind == "lard" else []
+    drawn = data.frames.filter(pl.col("zone").is_in(zones))["frame_id"]
+    return data.labels["frame_id"].is_in(drawn.to_list()).to_numpy()
 
 
 def mostly_hidden(labels: pl.DataFrame) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""The image-level ODD: sizes, shapes, places and visibility of runways in the picture."""
+"""The image-level ODD: sizes, shapes and places of runways in the picture."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from shapely.geometry import Polygon, box
 
-from lard.quality.dataset import BOX, Dataset
-from lard.quality.labels import label_corners, label_name, required_labels
-from lard.quality.model import Offence, Outcome, share_outcome
+from lard.quality.dataset import Dataset
+from lard.quality.labels import label_name, required_labels
+from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
 Array = NDArray[np.float64]
@@ -37,7 +36,7 @@ def smallest_instances(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Sides and area of required boxes, on the scale of a picture `at_width_px` wide."""
     labels = required_labels(data)
     if not len(labels):
-        return Outcome(None, "no required label is in the picture")
+        return inconclusive("no required label is in a picture", "label the runways that the ODD requires")
     full = labels["width_px"].fill_null(int(limits["at_width_px"])).to_numpy().astype(np.float64)
     scale = float(limits["at_width_px"]) / full
     width, height = _sides(labels)
@@ -51,7 +50,7 @@ def smallest_instances(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     share, allowed = float(small.mean()), float(limits["max_share"])
     message = (
         f"{share:.1%} of {len(side)} required boxes are smaller than {limits['min_side_px']:g} px or "
-        f"{limits['min_area_px2']:g} px²; the smallest side is {side.min():.1f} px"
+        f"{limits['min_area_px2']:g} px²; the smallest side is {np.nanmin(side):.1f} px"
     )
     return Outcome(
         share <= allowed, message, share, allowed, tuple(offences) if share > allowed else (), len(side),
@@ -60,6 +59,9 @@ def smallest_instances(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
 
 
 def _quantiles(values: Array) -> dict[str, float]:
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return {}
     return {f"{q:g}": float(np.quantile(values, q)) for q in (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)}
 
 
@@ -83,7 +85,7 @@ def image_level_odd(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Outer quantiles of relative area and aspect, and how much of the picture box centres reach."""
     labels = required_labels(data).drop_nulls(["width_px", "height_px"])
     if not len(labels):
-        return Outcome(None, "no required label is in the picture")
+        return inconclusive("no required label is in a picture", "label the runways that the ODD requires")
     width, height = _sides(labels)
     full_x, full_y = labels["width_px"].to_numpy(), labels["height_px"].to_numpy()
     area = width * height / (full_x * full_y)
@@ -110,71 +112,3 @@ def image_level_odd(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         f"{aspect.max():.2f}, centres in {reach:.0%} of the belt"
     )
     return Outcome(not offences, message, reach, floor, tuple(offences), len(labels), evidence)
-
-
-@check(
-    "DQR-I03",
-    "Visibility and truncation are recorded truly",
-    severity="error",
-    rationale="A runway half outside the picture must be known as such, or scores punish the impossible.",
-    objective="accuracy",
-    thresholds={"tolerance": 0.01, "max_box_px": 0.1},
-    needs=("polygon", "corners", "camera"),
-)
-def visibility_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Recompute visible fraction, box and truncation from the corners with shapely, and compare."""
-    assert data.labels is not None and data.frames is not None
-    size = data.frames.select("frame_id", "width_px", "height_px").unique("frame_id", keep="first")
-    table = data.labels.select("frame_id", "visible_fraction", "truncated", "behind", *BOX).join(
-        size, on="frame_id", how="left", maintain_order="left"
-    )
-    corners = label_corners(data)
-    limit, box_limit = float(limits["tolerance"]), float(limits["max_box_px"])
-    full = np.column_stack([table["width_px"].fill_null(0), table["height_px"].fill_null(0)]).astype(
-        np.float64
-    )
-    known = np.asarray(np.isfinite(corners).all(axis=(1, 2)) & (full > 0).all(axis=1))
-    inside = np.asarray(known & ((corners >= 0) & (corners <= full[:, None, :])).all(axis=(1, 2)))
-    stated = table["visible_fraction"].fill_null(np.nan).to_numpy()
-    truncated = table["truncated"].fill_null(False).to_numpy()
-    boxes = np.column_stack([table[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in BOX])
-    fraction = np.where(inside, 1.0, np.nan)
-    expected = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
-    for row in np.flatnonzero(known & ~inside):
-        fraction[row], expected[row] = _visible(corners[row], full[row])
-    if "hidden_fraction" in data.labels.columns:  # what land hides of the part in the picture
-        fraction *= 1.0 - data.labels["hidden_fraction"].fill_null(0.0).to_numpy()
-    gap, box_gap = np.abs(fraction - stated), np.abs(boxes - expected).max(axis=1)
-    faults = {
-        k: f"visible fraction is {stated[k]}, expected 0 to 1"
-        for k in np.flatnonzero(~((stated >= 0) & (stated <= 1))).tolist()
-    }
-    for k in np.flatnonzero(~known & ~truncated).tolist():
-        faults.setdefault(k, "some corners have no pixel, yet it is not tagged truncated")
-    for k in np.flatnonzero(known & ~(gap <= limit)).tolist():
-        faults.setdefault(k, f"visible fraction is {stated[k]:.3f}, the corners say {fraction[k]:.3f}")
-    for k in np.flatnonzero(known & (truncated == inside)).tolist():
-        faults.setdefault(k, f"tagged truncated {bool(truncated[k])}, the corners say otherwise")
-    for k in np.flatnonzero(known & (fraction > 0) & ~(box_gap <= box_limit)).tolist():
-        faults.setdefault(k, f"box is {box_gap[k]:.1f} px from the clipped outline")
-    offences = [
-        Offence(label_name(data, k), float(gap[k]) if known[k] else None, faults[k]) for k in sorted(faults)
-    ]
-    worst, checked = float(np.nanmax(gap, initial=0.0)), len(table)
-    outcome = share_outcome("labels state their visibility truly", checked, offences)
-    return Outcome(
-        outcome.passed, f"{outcome.message}; largest gap in visible fraction {worst:.2g}", worst, limit,
-        tuple(offences), checked,
-    )  # fmt: skip
-
-
-def _visible(corners: Array, size: Array) -> tuple[float, Array]:
-    """Share of the outline's area in the picture, and the box of that part (NaN when none)."""
-    shape = Polygon(corners)
-    nothing = np.full(4, np.nan)
-    if not shape.is_valid or shape.area <= 0:
-        return 0.0, nothing
-    part = shape.intersection(box(0.0, 0.0, float(size[0]), float(size[1])))
-    if part.area <= 0:
-        return 0.0, nothing
-    return float(part.area / shape.area), np.array(part.bounds)

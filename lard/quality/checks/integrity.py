@@ -12,17 +12,22 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lard.quality.checks.appearance import looks
 from lard.quality.dataset import CAMERA, Dataset, posed, sources_of
 from lard.quality.frames import daylit, every, horizons, parallel, subject_of
 from lard.quality.labels import label_name
 from lard.quality.measures.overlay import Still, still_parts
+from lard.quality.measures.pictures import COLOURS_PX
 from lard.quality.measures.tearing import unpacked
-from lard.quality.model import Offence, Outcome
+from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
 HORIZON_ROOM = 0.02  # of the height: how far a level horizon may lie from where the pose puts it
-ONE_SIGN = 0.97  # mean sign of a jump along the row, of an edge of the scene that lies across
+ONE_SIGN = 0.95  # mean sign of a jump along the row, of an edge of the scene that lies across
 PLAIN_SKY = 1.5  # grey levels from row to row
+WATER_BLUE = 15.0  # grey levels of blue over red
+ACROSS = 0.12  # of the height: of what lies across the picture
+ACROSS_SIGN = 0.6  # mean sign of its sides
 COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a band, not a tear
 
 
@@ -52,12 +57,15 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     offences += labels_in_bands(data, bands)
     if "images" not in data.parts:
         if not offences and not any(bands.values()):
-            return Outcome(None, "the dataset has no pictures")
+            if data.manifest is None:
+                return Outcome(None, "the dataset has no pictures")
+            remedy = "put the pictures that the manifest lists below the dataset's folder"
+            return inconclusive("none of the pictures that the manifest lists is there", remedy)
         text = f"no pictures; {len(offences)} labels reach into the declared watermark bands"
         return Outcome(not offences, text, float(len(offences)), 0.0, tuple(offences), len(bands))
     pictures = data.pictures.sort("image")
     stated: dict[str, tuple[int, int]] = {}
-    if data.frames is not None and "camera" in data.parts:
+    if data.frames is not None:
         rows = data.frames.select("frame_id", "width_px", "height_px").iter_rows()
         stated = {data.image_of.get(str(f), ""): (w, h) for f, w, h in rows}
     dim: set[str] = set()
@@ -79,7 +87,8 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         before = row
     offences += torn(data, pictures, bands, limits)
     still, looked_at = undeclared(data, pictures, bands, int(limits["overlay_samples"]))
-    offences += still
+    odd = looks(data, pictures)
+    offences += [*still, *odd]
     good = pictures.filter(pl.col("fault") == "")
     bad = len({offence.subject for offence in offences} & set(map(str, data.frame_of.values())))
     message = f"{len(pictures) - bad} of {len(pictures)} pictures are sane"
@@ -87,7 +96,7 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         entropy, mean = (float(np.min(good[name].to_numpy())) for name in ("entropy_bit", "mean"))
         message += f"; entropy from {entropy:.1f} bit, mean grey from {mean:.0f}"
     message += f"; watermarks looked for in {looked_at}" if looked_at else "; too few to look for watermarks"
-    share = max(bad / max(len(pictures), 1), float(bool(still)))
+    share = max(bad / max(len(pictures), 1), float(bool(still or odd)))
     return Outcome(not offences, message, share, 0.0, tuple(offences), len(pictures))
 
 
@@ -99,7 +108,7 @@ def _faults(
     size = (row["width_px"], row["height_px"])
     wanted = stated.get(row["image"])
     if wanted is not None and None not in wanted and size != wanted:
-        faults.append((float(size[0]), f"{size[0]}x{size[1]} px, the camera says {wanted[0]}x{wanted[1]}"))
+        faults.append((float(size[0]), f"{size[0]}x{size[1]} px, stated are {wanted[0]}x{wanted[1]}"))
     if dim:
         if row["entropy_bit"] < limits["min_dim_entropy_bit"]:
             faults.append((row["entropy_bit"], f"grey-level entropy {row['entropy_bit']:.2f} bit: blank"))
@@ -110,12 +119,19 @@ def _faults(
         faults.append((row["mean"], f"mean grey level {row['mean']:.0f}: badly exposed"))
     if row["clipped_share"] > limits["max_clipped"]:
         faults.append((row["clipped_share"], f"{row['clipped_share']:.0%} of the pixels are black or white"))
-    if row["flat_share"] > limits["max_flat"]:
+    if row["flat_share"] > limits["max_flat"] and not _is_water(row["colours"]):
         text = f"{row['flat_share']:.0%} of the lower third has no structure: ground not loaded"
         faults.append((row["flat_share"], text))
     if row["sharpness"] < limits["min_sharpness"]:
         faults.append((row["sharpness"], f"Laplacian variance {row['sharpness']:.2f}: out of focus"))
     return faults
+
+
+def _is_water(colours: bytes) -> bool:
+    """Whether the lower third is blue: calm water is as plain as ground that is not loaded, which is grey."""
+    lower = np.frombuffer(colours, np.uint8).reshape(COLOURS_PX, COLOURS_PX, 3)[-COLOURS_PX // 3 :]
+    blue, _, red = lower.reshape(-1, 3).mean(axis=0)
+    return bool(blue - red > WATER_BLUE)
 
 
 def declared_bands(data: Dataset, limits: Mapping[str, Any]) -> tuple[dict[str, int], list[Offence]]:
@@ -161,9 +177,11 @@ def torn(
 ) -> list[Offence]:
     """Pictures that jump at a row across their whole width where no horizon and no band explains it."""
     found: list[tuple[str, int, dict[str, float]]] = []
+    others: dict[str, list[dict[str, float]]] = {}
     rows = pictures.select("image", "height_px", "row_jumps").drop_nulls()
     for image, height, jumps in rows.iter_rows():
-        found += [(image, height, jump) for jump in unpacked(jumps) if _is_wide(jump, limits)]
+        others[image] = unpacked(jumps)
+        found += [(image, height, jump) for jump in others[image] if _is_wide(jump, limits)]
     common = Counter(int(jump["row"]) for _, _, jump in found)
     lines = _horizon_rows(data, sorted({image for image, _, _ in found}))
     offences = []
@@ -181,7 +199,8 @@ def torn(
         if image in lines:
             top, bottom = lines[image]
             near = top - HORIZON_ROOM * height <= row <= bottom + HORIZON_ROOM * height
-        explained = near if sky and image in lines else sign > ONE_SIGN or (near and sign > 0.5)
+        across = any(_opposite(jump, other, height) for other in others[image])
+        explained = near if sky and image in lines else across or sign > ONE_SIGN or (near and sign > 0.5)
         if not explained:
             text = (
                 f"{image}: torn at row {row}: {jump['share']:.0%} of the columns jump there, "
@@ -189,6 +208,13 @@ def torn(
             )
             offences.append(Offence(subject, jump["share"], text))
     return offences
+
+
+def _opposite(jump: Mapping[str, float], other: Mapping[str, float], height: int) -> bool:
+    """Whether two jumps are the sides of one thing that lies across: a road, a canal, a runway's end."""
+    apart = abs(jump["row"] - other["row"])
+    alike = other["share"] > 0.5 * jump["share"] and jump["sign"] * other["sign"] < -(ACROSS_SIGN**2)
+    return alike and 0 < apart <= ACROSS * height
 
 
 def _is_wide(jump: Mapping[str, float], limits: Mapping[str, Any]) -> bool:

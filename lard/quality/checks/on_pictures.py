@@ -1,26 +1,57 @@
-"""What the pictures show against what the labels and the pose say."""
+"""What pictures show against what labels say: coarsely over a wide reach, then to a part of a pixel."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from lard.camera import DISTORTION
-from lard.quality.dataset import CAMERA, Dataset, posed, sources_of
-from lard.quality.frames import daylit, every, far_sighted, grey_of, horizons, parallel
+from lard.quality.dataset import Dataset, sources_of
+from lard.quality.frames import daylit, grey_of, parallel
+from lard.quality.groups import WHOLE, groups_of, members, sampled
 from lard.quality.labels import label_corners, label_name
 from lard.quality.measures import geometry
-from lard.quality.measures.edges import Alignment, align, bars_length_px, straight
-from lard.quality.measures.horizon import horizon_offset
+from lard.quality.measures.coarse import AS_IS, Peak, around, peak
+from lard.quality.measures.edges import Alignment, Edge, aligned, bars_length_px, side_edges, straight
 from lard.quality.measures.paint import PAINTS, Paint
 from lard.quality.measures.profiles import RESOLVED_PX
-from lard.quality.model import Offence, Outcome
+from lard.quality.measures.shifts import Common, common_shift
+from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
+from lard.quality.sighting import ASIDE, SURE, Sighting, shown, sighting
 
 Array = NDArray[np.float64]
+
+OUTLINE_PX = (
+    40  # paint is looked for within 6 px, outlines within these, all lines of a picture within a tenth
+)
+FEWEST = 4  # outlines of a group
+NEAR_PX = 2.0  # an outline that lies so far off is where it should be
+PLAIN, DOUBTFUL = 1.5, 2.5  # standard deviations of an outline that is not there, and of one that may not be
+CLEAR = 2.5  # by how much it must be clearer elsewhere
+MOST_DOUBTFUL = 0.02  # of the outlines
+ROUGH_SCALE = 0.01
+MOST_NAMED = 12  # pictures whose true frame is looked for
+PER_GROUP = 24  # runways of a group to be looked at, where there are so many
+REMEDY = "add pictures by day in which the labelled runways stand out, and see that each belongs to its frame"
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What was found of one label's runway in its picture; row is that of the label."""
+
+    row: int
+    frame_id: str
+    edges: tuple[Edge, ...]
+    place: Array  # (2,) the middle of the label's corners
+    middle: Array  # (2,) the camera's principal point
+    alignment: Alignment | None
+    outline: Array | None  # agreement of its outline with the picture within OUTLINE_PX
 
 
 @check(
@@ -33,6 +64,9 @@ Array = NDArray[np.float64]
         "max_median_px": 1.0,
         "outlier_px": 3.0,
         "max_outlier_share": 0.1,
+        "max_common_px": 0.3,
+        "max_scale": 0.002,
+        "min_sigmas": 4.5,
         "max_along_track_m": 2000.0,
         "min_width_px": 16.0,
         "max_samples": 300,
@@ -40,121 +74,230 @@ Array = NDArray[np.float64]
     needs=("images", "corners", "pose", "camera", "runways"),
 )
 def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Fit side stripes and threshold bars in the picture, sub-pixel; measured is the shift of the label."""
+    """Lay runways and horizon over the pictures of each group, displaced by up to a tenth, mirrored, rotated;
+    then fit side stripes and threshold bars, sub-pixel; measured is the shift of the label."""
+    groups = groups_of(data)
+    seen = sighting(data, groups, int(limits["max_samples"]))
+    fits = fitted(data, groups, limits)
+    exact = [(fit, fit.alignment) for fit in fits if fit.alignment is not None]
+    common = {name: shift for name, ids in groups.items() if (shift := _common(fits, ids)) is not None}
+    rough = {name: shift for name, ids in groups.items() if (shift := _rough(fits, ids)) is not None}
+    offences = [Offence(name, value, text) for name, value, text in seen.findings]
+    offences += _rough_offences(rough, float(limits["min_sigmas"]))
+    offences += [*_outline_offences(fits, groups), *_common_offences(common, limits), *_misfits(data, fits)]
+    distance = np.array([a.distance_px for _, a in exact])
+    median = float(np.median(distance)) if len(distance) else None
+    limit, beyond = float(limits["max_median_px"]), float(limits["outlier_px"])
+    far = float(np.mean(distance > beyond)) if len(distance) else 0.0
+    if len(exact) >= 5 and (float(median or 0) > limit or far > float(limits["max_outlier_share"])):
+        offences += [
+            Offence(
+                label_name(data, fit.row),
+                a.distance_px,
+                f"paint lies ({a.shift_px[0]:+.1f}, {a.shift_px[1]:+.1f}) px from the label",
+            )
+            for fit, a in exact
+            if a.distance_px > min(limit, beyond)
+        ]
+    message = _message(seen, fits, exact, common.get(WHOLE), limits)
+    evidence = {"coarse": seen.evidence(), "common shift": {n: _figures(c) for n, c in common.items()}}
+    if offences:
+        worst = max((abs(o.measured) for o in offences if o.measured is not None), default=None)
+        measured = median if median is not None and median > limit else worst
+        return Outcome(False, message, measured, limit, tuple(offences), seen.pictures, evidence)
+    if not seen.decided and len(exact) < 5 and WHOLE not in common:
+        return inconclusive(f"{message}; {seen.why}", REMEDY, seen.pictures)
+    return Outcome(True, message, median, limit, (), max(seen.pictures, len(fits)), evidence)
+
+
+def _message(
+    seen: Sighting,
+    fits: list[Fit],
+    exact: list[tuple[Fit, Alignment]],
+    common: Common | None,
+    limits: Mapping[str, Any],
+) -> str:
+    text = f"{seen.pictures} pictures searched within a tenth of their width"
+    if seen.decided:
+        text += f", labels are where they say with {seen.sigmas:.0f} standard deviations"
+    if exact:
+        distance = np.array([a.distance_px for _, a in exact])
+        far = float(np.mean(distance > float(limits["outlier_px"])))
+        text += (
+            f"; {len(exact)} runways within {limits['max_along_track_m']:g} m: median distance "
+            f"{np.median(distance):.2f} px, {far:.0%} beyond {limits['outlier_px']:g} px"
+        )
+    if common is not None:
+        text += f"; common shift ({common.shift_px[0]:+.2f}, {common.shift_px[1]:+.2f}) px"
+        text += f" of {common.edges} edges"
+    if not exact and common is None:
+        text += f"; none of {len(fits)} near runways shows its paint, so smaller shifts cannot be seen"
+    return text
+
+
+def _figures(common: Common) -> dict[str, float]:
+    return {
+        "right_px": common.shift_px[0],
+        "down_px": common.shift_px[1],
+        "larger_percent": 100 * common.larger,
+        "edges": float(common.edges),
+    }
+
+
+def _outline_offences(fits: list[Fit], groups: Mapping[str, frozenset[str]]) -> list[Offence]:
+    """Groups whose runways' outlines agree with the pictures best at a displacement of some pixels."""
+    offences = []
+    for name, ids in groups.items():
+        maps = [fit.outline for fit in fits if fit.outline is not None and fit.frame_id in ids]
+        if len(maps) < FEWEST:
+            continue
+        found = peak(AS_IS, maps, 1, 1.0)
+        right, down = found.shift
+        if (
+            max(abs(right), abs(down)) > 1
+            and found.sigmas > SURE + 1
+            and found.sigmas > found.here + 2 * ASIDE
+        ):
+            text = (
+                f"the pictures look shifted by ({right:+.0f}, {down:+.0f}) px against the labels "
+                f"({len(maps)} near runways, {found.sigmas:.0f} standard deviations)"
+            )
+            offences.append(Offence(name, float(np.hypot(right, down)), text))
+    return offences
+
+
+def _rough(fits: list[Fit], ids: frozenset[str]) -> Common | None:
+    """What the places where outlines agree best share: coarser than paint, but within a wider reach."""
+    moves = []
+    for fit in fits:
+        if fit.outline is not None and fit.frame_id in ids:
+            found = peak(AS_IS, [fit.outline], 1, NEAR_PX)
+            if found.sigmas > SURE:
+                moves.append((fit.place - fit.middle, found.shift))
+    if not moves:
+        return None
+    places = np.repeat(np.array([place for place, _ in moves]), 2, axis=0)
+    offsets = np.array([shift for _, shift in moves]).ravel()
+    return common_shift(np.tile(np.eye(2), (len(moves), 1)), places, offsets, np.zeros(len(offsets)))
+
+
+def _rough_offences(rough: Mapping[str, Common], least: float) -> list[Offence]:
+    """Groups whose outlines lie as another focal length would put them."""
+    return [
+        Offence(name, abs(found.larger), f"{name}: runways are drawn {found.larger:+.1%} larger than stated")
+        for name, found in rough.items()
+        if abs(found.larger) > max(ROUGH_SCALE, least * found.larger_error)
+    ]
+
+
+def _misfits(data: Dataset, fits: list[Fit]) -> list[Offence]:
+    """Single pictures in which a near runway's outline is not where its label says."""
+    plain: list[tuple[Fit, Peak]] = []
+    doubtful: list[tuple[Fit, Peak]] = []
+    for fit in fits:
+        if fit.outline is None:
+            continue
+        found = peak(AS_IS, [fit.outline], 1, NEAR_PX)
+        if found.here < DOUBTFUL and found.sigmas > found.here + (CLEAR if found.here > PLAIN else 2 * ASIDE):
+            (plain if found.here < PLAIN else doubtful).append((fit, found))
+    if len(doubtful) > max(2.0, MOST_DOUBTFUL * len(fits)):
+        plain += doubtful
+    offences: list[Offence] = []
+    for fit, found in sorted(plain, key=lambda item: item[0].row):
+        right, down = found.shift
+        text = "shows no such runway within reach of its label"
+        if found.sigmas > SURE + ASIDE:
+            text = f"looks shifted by ({right:+.0f}, {down:+.0f}) px against its label"
+        other = shown(data, fit.frame_id, max(SURE, found.sigmas)) if len(offences) < MOST_NAMED else None
+        if other is not None:
+            text = f"shows another frame: {other}"
+        offences.append(Offence(label_name(data, fit.row), float(np.hypot(right, down)), text))
+    return offences
+
+
+def _common_offences(common: Mapping[str, Common], limits: Mapping[str, Any]) -> list[Offence]:
+    """Groups whose edges share a shift or scale, too large and too certain to be chance."""
+    offences, least = [], float(limits["min_sigmas"])
+    for name, found in common.items():
+        if found.distance_px > float(limits["max_common_px"]) and found.sigmas > least:
+            right, down = found.shift_px
+            text = (
+                f"{name}: the pictures look shifted by ({right:+.2f}, {down:+.2f}) px against the labels "
+                f"({found.edges} edges, {found.sigmas:.0f} standard deviations)"
+            )
+            offences.append(Offence(name, found.distance_px, text))
+        if abs(found.larger) > float(limits["max_scale"]) and abs(found.larger) > least * found.larger_error:
+            text = f"{name}: runways are drawn {found.larger:+.2%} larger than the stated focal length says"
+            offences.append(Offence(name, abs(found.larger), text))
+    return offences
+
+
+def _common(fits: list[Fit], ids: frozenset[str]) -> Common | None:
+    inside = [(fit, edge) for fit in fits if fit.frame_id in ids for edge in fit.edges]
+    if not inside:
+        return None
+    return common_shift(
+        np.array([edge.normal for _, edge in inside]),
+        np.array([edge.place - fit.middle for fit, edge in inside]),
+        np.array([edge.offset_px for _, edge in inside]),
+        np.array([edge.px_per_m for _, edge in inside]),
+    )
+
+
+def fitted(data: Dataset, groups: dict[str, frozenset[str]], limits: Mapping[str, Any]) -> list[Fit]:
+    """Side stripes and bars of near runways, of a sample that has runways of every group."""
+    assert data.labels is not None
+    found, corners = data.label_geometry, label_corners(data)
+    usable = _usable(data, corners, limits)
+    names = data.labels["frame_id"].cast(pl.String).to_list()
+    ids = [names[int(found.rows[k])] for k in np.flatnonzero(usable)]
+    kept = set(sampled(list(dict.fromkeys(ids)), groups, int(limits["max_samples"]), PER_GROUP))
+    rows = np.flatnonzero(usable)[members(ids, frozenset(kept))] if ids else np.zeros(0, np.int64)
+    sources = sources_of(data)
+
+    def fit(k: int) -> Fit | None:
+        row = int(found.rows[k])
+        grey = grey_of(data, names[row])
+        if grey is None:
+            return None
+        lens = {name: values[k : k + 1] for name, values in found.camera.items()}
+        quad = corners[row]
+        if any(lens[name][0] for name in DISTORTION):
+            grey, quad = straight(grey, lens, quad)
+        strip = _strip(found.corners[k], str(found.earth[k]), sources.get(names[row], ""))
+        edges = side_edges(grey, quad, *strip)
+        resolved = bars_length_px(quad, *strip) >= RESOLVED_PX
+        middle = np.array([lens["cx_px"][0], lens["cy_px"][0]])
+        alignment = aligned(grey, quad, edges, *strip) if resolved else None
+        return Fit(
+            row, names[row], edges, quad.mean(axis=0), middle, alignment, around(grey, quad, OUTLINE_PX)
+        )
+
+    return [f for f in parallel(data, rows.tolist(), fit, "label against picture") if f is not None]
+
+
+def _usable(data: Dataset, corners: Array, limits: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Rows of `label_geometry` whose runway is near, broad and by day, with its threshold in the picture."""
     assert data.labels is not None
     found = data.label_geometry
-    corners = label_corners(data)[found.rows]
+    quads = corners[found.rows]
     along = data.labels["along_track_m"].fill_null(np.nan).to_numpy()[found.rows]
     target = data.labels["is_target"].fill_null(False).to_numpy()[found.rows]
-    near_px = np.linalg.norm(corners[:, 2] - corners[:, 3], axis=1)
-    size = np.column_stack([found.camera["width_px"], found.camera["height_px"]])
-    threshold_in = ((corners[:, 2:] > 0) & (corners[:, 2:] < size[:, None, :])).all(axis=(1, 2))
-    usable = np.isfinite(corners).all(axis=(1, 2)) & threshold_in & (near_px >= float(limits["min_width_px"]))
+    size = np.column_stack([found.camera["width_px"], found.camera["height_px"]])[:, None, :]
+    usable = np.isfinite(quads).all(axis=(1, 2))
+    usable &= ((quads[:, 2:] > 0) & (quads[:, 2:] < size)).all(axis=(1, 2))
+    usable &= np.linalg.norm(quads[:, 2] - quads[:, 3], axis=1) >= float(limits["min_width_px"])
     usable &= (along > 0) & (along <= float(limits["max_along_track_m"]))
     usable &= target | (data.kind != "lard")
     if data.frames is not None:
         dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
         usable &= ~data.labels["frame_id"].is_in(list(dim)).to_numpy()[found.rows]
-    sources = sources_of(data)
-
-    def strip(k: int) -> tuple[float, float, Paint]:
-        points = geometry.cart(found.corners[k], str(found.earth[k]))
-        width = float(np.linalg.norm(points[2] - points[3]))
-        length = float(np.linalg.norm((points[0] + points[1] - points[2] - points[3]) / 2))
-        source = sources.get(str(data.labels["frame_id"][int(found.rows[k])]), "")  # type: ignore[index]
-        return width, length, PAINTS.get(source, PAINTS["standard"])
-
-    close = [
-        k for k in np.flatnonzero(usable).tolist() if bars_length_px(corners[k], *strip(k)) >= RESOLVED_PX
-    ]
-    rows = every(np.array(close, np.int64), int(limits["max_samples"]))
-
-    def fit(k: int) -> Alignment | None:
-        grey = grey_of(data, str(data.labels["frame_id"][int(found.rows[k])]))  # type: ignore[index]
-        if grey is None:
-            return None
-        lens = {name: values[k : k + 1] for name, values in found.camera.items()}
-        quad = corners[k]
-        if any(lens[name][0] for name in DISTORTION):
-            grey, quad = straight(grey, lens, quad)
-        return align(grey, quad, *strip(k))
-
-    fits = parallel(data, rows.tolist(), fit, "label against picture")
-    seen = [(int(k), a) for k, a in zip(rows, fits, strict=True) if a is not None]
-    if len(seen) < 5:
-        return Outcome(None, f"runway edges could be found in {len(seen)} of {len(rows)} close pictures only")
-    distance = np.array([a.distance_px for _, a in seen])
-    shift = np.median(np.array([a.shift_px for _, a in seen]), axis=0)
-    median, limit = float(np.median(distance)), float(limits["max_median_px"])
-    far = distance > float(limits["outlier_px"])
-    passed = median <= limit and float(far.mean()) <= float(limits["max_outlier_share"])
-    offences = [] if passed else [
-        Offence(
-            label_name(data, int(found.rows[k])),
-            a.distance_px,
-            f"paint lies ({a.shift_px[0]:+.1f}, {a.shift_px[1]:+.1f}) px from the label",
-        )
-        for k, a in seen
-        if a.distance_px > min(limit, float(limits["outlier_px"]))
-    ]  # fmt: skip
-    message = (
-        f"{len(seen)} runways within {limits['max_along_track_m']:g} m: median distance {median:.2f} px, "
-        f"{far.mean():.0%} beyond {limits['outlier_px']:g} px, "
-        f"common shift ({shift[0]:+.2f}, {shift[1]:+.2f}) px"
-    )
-    return Outcome(passed, message, median, limit, tuple(offences), len(seen))
+    return np.asarray(usable)
 
 
-@check(
-    "DQR-I05",
-    "The horizon is where the pose says",
-    severity="error",
-    rationale="Attitude of another convention, or a picture of another pose, shows at the horizon at once.",
-    objective="accuracy",
-    thresholds={
-        "max_median": 0.01,
-        "outlier": 0.02,
-        "max_outlier_share": 0.05,
-        "max_samples": 300,
-        "min_visibility_m": 10_000.0,
-    },
-    needs=("images", "pose", "camera"),
-)
-def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Distance of the sky's lower edge from the horizon the pose gives, over the picture's height."""
-    assert data.frames is not None
-    frames = (
-        data.frames.drop_nulls(list(CAMERA))
-        .filter(posed())
-        .unique("frame_id", keep="first", maintain_order=True)
-    )
-    whole = len(frames)
-    frames = frames.filter(far_sighted(frames, float(limits["min_visibility_m"])))
-    if len(frames) == 0:
-        return Outcome(None, f"none of {whole} frames is by day, in clear air and without rain")
-    frames = frames[every(np.arange(len(frames)), int(limits["max_samples"])).tolist()]
-    lines, heights = horizons(data, frames), frames["height_px"].to_numpy().astype(np.float64)
-    ids = frames["frame_id"].to_list()
-
-    def fit(k: int) -> float | None:
-        grey = grey_of(data, str(ids[k]))
-        return None if grey is None else horizon_offset(grey, lines[k])
-
-    offsets = parallel(data, list(range(len(ids))), fit, "horizon against picture")
-    seen = [(k, float(o) / heights[k]) for k, o in enumerate(offsets) if o is not None]
-    if len(seen) < max(5, len(ids) // 10):
-        return Outcome(None, f"a horizon could be found in {len(seen)} of {len(ids)} pictures only")
-    values = np.abs([value for _, value in seen])
-    median, far = float(np.median(values)), values > float(limits["outlier"])
-    limit = float(limits["max_median"])
-    passed = median <= limit and float(far.mean()) <= float(limits["max_outlier_share"])
-    offences = [] if passed else [
-        Offence(str(ids[k]), abs(v), f"horizon lies {v:+.1%} of the height below where the pose puts it")
-        for k, v in seen
-        if abs(v) > min(limit, float(limits["outlier"]))
-    ]  # fmt: skip
-    message = (
-        f"{len(seen)} of {len(ids)} pictures by day and in clear air show a horizon: median distance "
-        f"{median:.2%} of the height, {far.mean():.0%} beyond {limits['outlier']:.0%}"
-    )
-    return Outcome(passed, message, median, limit, tuple(offences), len(seen))
+def _strip(corners: Array, earth: str, source: str) -> tuple[float, float, Paint]:
+    """Width and length in metres, and paint, of a runway by its geodetic corners (4, 3)."""
+    points = geometry.cart(corners, earth)
+    width = float(np.linalg.norm(points[2] - points[3]))
+    length = float(np.linalg.norm((points[0] + points[1] - points[2] - points[3]) / 2))
+    return width, length, PAINTS.get(source, PAINTS["standard"])

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
 from scipy import stats
 
-from lard.quality.dataset import POSE, Dataset, posed
-from lard.quality.frames import TESTING, TRAINING, subject_of, zone_rows
+from lard.quality.dataset import BOX, POSE, Dataset, posed
+from lard.quality.frames import TESTING, TRAINING, VALIDATION, subject_of, zone_rows
 from lard.quality.measures import geometry
 from lard.quality.model import Offence, Outcome
 from lard.quality.odd import PARAMETERS
 from lard.quality.registry import check
+
+NAMES = {TRAINING: "training", VALIDATION: "validation", TESTING: "test"}
 
 
 @check(
@@ -32,25 +34,30 @@ def unique(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Equal files, pictures that look alike (256-bit gradient hash), and poses that coincide."""
     assert data.frames is not None
     offences, near, pictures = [], [], 0
+    pairs: list[tuple[str, str]] = []
     if "images" in data.parts:
         good = data.pictures.filter(pl.col("fault") == "").sort("image")
         pictures = len(good)
         first: dict[str, str] = {}
         for image, digest in good.select("image", "pixel_hash").iter_rows():
             if digest in first:
-                text = f"same picture as {first[digest]}"
+                text = f"same picture as {first[digest]}{_across(data, first[digest], image)}"
                 offences.append(Offence(subject_of(data, image), None, f"{image}: {text}"))
             first.setdefault(digest, image)
         distinct = good.unique("pixel_hash", keep="first", maintain_order=True)
-        near = [
-            Offence(subject_of(data, b), float(bits), f"{b}: looks like {a}, {bits} of 256 bits differ")
-            for a, b, bits in near_pairs(distinct, int(limits["near_bits"]))
-        ]
+        for a, b, bits in near_pairs(distinct, int(limits["near_bits"])):
+            text = f"{b}: looks like {a}, {bits} of 256 bits differ{_across(data, a, b)}"
+            near.append(Offence(subject_of(data, b), float(bits), text))
+            pairs.append((a, b))
+    else:
+        offences += _repeated_boxes(data)
+    offences += _in_two_sets(data.frames)
     offences += _repeated_poses(data, float(limits["position_m"]), float(limits["attitude_deg"]))
+    sets = data.split_of
+    across = [o for o, (a, b) in zip(near, pairs, strict=True) if sets.get(a) != sets.get(b)]
     share = len({offence.subject for offence in near}) / max(pictures, 1)
     allowed = float(limits["max_near_share"])
-    if share > allowed:
-        offences += near
+    offences += near if share > allowed else across
     exact = len({offence.subject for offence in offences}) if share <= allowed else None
     message = f"{share:.2%} of {pictures} pictures look like another; " + (
         f"{exact} exact repeats" if exact is not None else "too many near repeats"
@@ -58,6 +65,46 @@ def unique(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     return Outcome(
         not offences, message, float(len(offences)), 0.0, tuple(offences), max(pictures, len(data.frames))
     )
+
+
+def _across(data: Dataset, a: str, b: str) -> str:
+    """A note where two pictures are in different sets."""
+    one, two = data.split_of.get(a), data.split_of.get(b)
+    return f"; they are in the sets {one} and {two}" if one and two and one != two else ""
+
+
+def _in_two_sets(frames: pl.DataFrame) -> list[Offence]:
+    """Frames that are in more than one set under their own name."""
+    sets = frames.select("frame_id", "split").drop_nulls().unique().sort("frame_id", "split")
+    twice = sets.group_by("frame_id", maintain_order=True).agg("split").filter(pl.col("split").list.len() > 1)
+    return [
+        Offence(str(name), None, f"in the sets {' and '.join(splits)}") for name, splits in twice.iter_rows()
+    ]
+
+
+def _repeated_boxes(data: Dataset) -> list[Offence]:
+    """Frames with the very boxes of another, in a dataset without pictures, poses and time."""
+    if data.labels is None or "boxes" not in data.parts or "pose" in data.parts:
+        return []
+    frames = data.frames.select("frame_id", "width_px", "height_px").unique("frame_id", keep="first")  # type: ignore[union-attr]
+    rows = (
+        data.labels.select("frame_id", *BOX).drop_nulls().unique(maintain_order=True).sort("frame_id", *BOX)
+    )
+    boxes = rows.group_by("frame_id", maintain_order=True).agg(pl.concat_list(BOX).alias("boxes"))
+    seen: dict[tuple[Any, ...], str] = {}
+    offences = []
+    for name, found, width, height in (
+        boxes.join(frames, on="frame_id", how="inner").sort("frame_id").iter_rows()
+    ):
+        key = (width, height, *(round(v, 3) for box in found for v in box))
+        if key in seen:
+            one, two = data.split_of.get(seen[key]), data.split_of.get(name)
+            where = f"; they are in the sets {one} and {two}" if one != two else ""
+            offences.append(
+                Offence(str(name), None, f"same boxes as {seen[key]}, to a thousandth of a pixel{where}")
+            )
+        seen.setdefault(key, str(name))
+    return offences
 
 
 def near_pairs(pictures: pl.DataFrame, bits: int) -> list[tuple[str, str, int]]:
@@ -203,39 +250,71 @@ def _airport_places(data: Dataset) -> dict[str, np.ndarray]:
 
 @check(
     "DQR-S02",
-    "Training and test sets are alike in the ODD",
+    "Training, validation and test sets are alike in the ODD",
     severity="error",
     rationale="A test set that is easier or harder than the training set answers another question.",
     objective="representativeness",
-    thresholds={"max_distance": 0.1, "min_p": 0.01},
-    needs=("approach", "split", "odd"),
+    thresholds={"max_distance": 0.1, "max_environment_distance": 0.2, "min_p": 0.01, "min_p_others": 0.001},
+    needs=("frames", "split", "odd"),
     parameters=PARAMETERS,
 )
 def sets_alike(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Two-sample Kolmogorov-Smirnov distance of each parameter, training against test, per zone."""
+    """Two-sample distance of each approach parameter per zone, and of each declared condition, pair by pair.
+
+    `min_p` is for training against test approaches; the many other pairs are held to `min_p_others`.
+    """
     offences, table, worst = [], {}, 0.0
-    for zone, rows in zone_rows(data):
-        train = rows.filter(pl.col("split") == TRAINING)
-        test = rows.filter(pl.col("split") == TESTING)
-        if len(train) < 2 or len(test) < 2:
+    for subject, first, second, a, b in _compared(data):
+        if len(a) < 2 or len(b) < 2:
             continue
-        for name in zone.bounds:
-            result = stats.ks_2samp(train[name].to_numpy(), test[name].to_numpy())
-            distance, p = float(result.statistic), float(result.pvalue)
-            table[f"{zone.name}/{name}"] = {"distance": distance, "p": p}
-            worst = max(worst, distance)
-            if distance > float(limits["max_distance"]) and p < float(limits["min_p"]):
-                text = f"training and test differ: D = {distance:.3f}, p = {p:.2g}"
-                offences.append(Offence(f"{zone.name}/{name}", distance, text))
+        distance, p = _apart(a, b)
+        pair = "" if (first, second) == (TRAINING, TESTING) else f" ({first} and {second})"
+        table[f"{subject}{pair}"] = {"distance": distance, "p": p}
+        worst = max(worst, distance)
+        approach = subject.split("/")[-1] in PARAMETERS
+        most = float(limits["max_distance" if approach else "max_environment_distance"])
+        rare = float(limits["min_p" if approach and not pair else "min_p_others"])
+        if distance > most and p < rare:
+            text = f"{NAMES[first]} and {NAMES[second]} differ: D = {distance:.3f}, p = {p:.2g}"
+            offences.append(Offence(f"{subject}{pair}", distance, text))
     if not table:
-        return Outcome(None, "no zone has both training and test frames")
+        return Outcome(None, "no two sets have frames of one zone or declared conditions")
     message = f"largest distance of {len(table)} comparisons is {worst:.3f}"
-    return Outcome(
-        not offences,
-        message,
-        worst,
-        float(limits["max_distance"]),
-        tuple(offences),
-        len(table),
-        {"ks": table},
-    )
+    limit = float(limits["max_distance"])
+    return Outcome(not offences, message, worst, limit, tuple(offences), len(table), {"ks": table})
+
+
+def _compared(data: Dataset) -> Iterator[tuple[str, str, str, list[Any], list[Any]]]:
+    """What is compared, two sets, and their values: approaches zone by zone, then the environment."""
+    assert data.frames is not None and data.odd is not None
+    pairs = [(TRAINING, TESTING), (TRAINING, VALIDATION), (VALIDATION, TESTING)]
+    for zone, rows in zone_rows(data) if "approach" in data.parts else ():
+        parts = {name: rows.filter(pl.col("split") == name) for name in NAMES}
+        for first, second in pairs:
+            for name in zone.bounds:
+                one, two = (parts[s][name].to_list() for s in (first, second))
+                yield f"{zone.name}/{name}", first, second, one, two
+    frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
+    splits = frames["split"].to_list()
+    for name in data.odd.environment:
+        values, _ = data.environment_values(name, frames)
+        if values is None:
+            continue
+        known = [(v, s) for v, s in zip(values, splits, strict=True) if v is not None and v == v]
+        for first, second in pairs:
+            one, two = ([v for v, s in known if s == part] for part in (first, second))
+            yield name, first, second, one, two
+
+
+def _apart(a: list[Any], b: list[Any]) -> tuple[float, float]:
+    """Kolmogorov-Smirnov distance of numbers or largest gap in the share of a word, and its p-value."""
+    if not isinstance(a[0], str):
+        result = stats.ks_2samp(np.asarray(a, np.float64), np.asarray(b, np.float64))
+        return float(result.statistic), float(result.pvalue)
+    one, two = Counter(a), Counter(b)
+    words = sorted(set(one) | set(two))
+    if len(words) < 2:
+        return 0.0, 1.0
+    table = np.array([[count[word] for word in words] for count in (one, two)])
+    gap = float(np.abs(table[0] / len(a) - table[1] / len(b)).max())
+    return gap, float(stats.chi2_contingency(table).pvalue)

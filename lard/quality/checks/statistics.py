@@ -14,7 +14,7 @@ from scipy import stats
 from lard.odd.realised import realised
 from lard.quality.dataset import Dataset
 from lard.quality.frames import zone_rows
-from lard.quality.model import Offence, Outcome
+from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.odd import PARAMETERS
 from lard.quality.registry import check
 
@@ -97,7 +97,7 @@ def correlations(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
                 text = f"Spearman correlation {rho:+.2f}, at most {allowed:.2f} in size"
                 offences.append(Offence(f"{zone.name}/{a} x {b}", abs(rho), text))
     if not table:
-        return Outcome(None, "no zone has 30 frames")
+        return inconclusive("no zone has 30 frames to correlate", "draw at least 30 frames for each zone")
     message = f"largest of {len(table)} correlations is {worst:.2f} in size"
     return Outcome(not offences, message, worst, limit, tuple(offences), len(table), {"spearman": table})
 
@@ -126,11 +126,15 @@ def geography(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             text = f"{share:.1%} of the frames, at most {limits['max_airport_share']:.0%}"
             offences.append(Offence(airport, share, text))
     largest = max(count.values()) / total
+    # of regions and the largest share, the one that breaks its limit is what the result is measured by
+    measured, limit = float(len(regions)), float(limits["min_regions"])
+    if measured >= limit and largest > float(limits["max_airport_share"]):
+        measured, limit = largest, float(limits["max_airport_share"])
     return Outcome(
         not offences,
         f"{len(count)} airports in {len(regions)} ICAO regions; the largest has {largest:.1%} of the frames",
-        float(len(regions)),
-        float(limits["min_regions"]),
+        measured,
+        limit,
         tuple(offences),
         total,
         {"airports": dict(sorted(count.items()))},

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from lard.quality.agreement import contradictions
 from lard.quality.dataset import Dataset
 from lard.quality.frames import TESTING, zone_rows
 from lard.quality.labels import label_name
@@ -84,7 +85,7 @@ def _hash_offences(data: Dataset) -> list[Offence]:
     objective="integrity",
 )
 def tables_agree(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Readable tables, unique ids, no missing values, and references that lead somewhere."""
+    """Readable tables, unique ids, no missing values, references that lead somewhere, no contradictions."""
     offences = list(data.problems)
     for name in ("frames", "labels"):
         table = getattr(data, name)
@@ -116,7 +117,7 @@ def tables_agree(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             offences += [
                 Offence(str(f), None, "frame without a label of its target") for f in sorted(known - targets)
             ]
-    offences += _spec_offences(data)
+    offences += [*contradictions(data), *_spec_offences(data)]
     total = (len(frames) if frames is not None else 0) + (len(labels) if labels is not None else 0)
     message = f"{len(offences)} faults in {total} rows of frames and labels"
     return Outcome(not offences, message, float(len(offences)), 0.0, tuple(offences), total)

@@ -38,18 +38,28 @@ class Alignment:
         return float(np.hypot(*self.shift_px))
 
 
-def align(
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A side stripe as found: its middle and outward normal in pixels, how far it lies from the label's."""
+
+    place: Array  # (2,)
+    normal: Array  # (2,)
+    offset_px: float
+    px_per_m: float  # of the runway's width, there
+
+
+def side_edges(
     grey: Grey, corners_px: Array, width_m: float, length_m: float, paint: Paint = PAINTS["standard"]
-) -> Alignment | None:
-    """Shift of the paint against the label's corners TL, TR, BR, BL (4, 2); None where too little is seen."""
+) -> tuple[Edge, ...]:
+    """The side stripes seen, left before right, of a runway by its label's corners TL, TR, BR, BL (4, 2)."""
     to_px = _to_px(corners_px, width_m, length_m)
-    rows, offsets = [], []
     inner, stripe_m = width_m / 2 - paint.inset(width_m), paint.stripe(width_m)
     along = np.linspace(0.0, min(length_m, 1500.0), 400)
+    found = []
     for side in (-1.0, 1.0):
         line = _line(to_px, np.full(400, side * inner), along, grey.shape)
         if line is None:
-            return None
+            continue
         points, normal = line
         # the stripe narrows with distance: its width where the line's middle lies in the picture
         middle, beyond = (
@@ -59,11 +69,35 @@ def align(
         place = np.argmin(np.linalg.norm(middle - points.mean(axis=0), axis=1))
         outwards = beyond[place] - middle[place]
         normal = normal if normal @ outwards > 0 else -normal
-        offset = ridge(_profile(grey, points, normal), stripe_m * abs(float(normal @ outwards)))
-        if offset is None:
-            return None
-        rows.append([normal[0], normal[1], 1.0])
-        offsets.append(offset * STEP_PX - REACH_PX)
+        scale = abs(float(normal @ outwards))
+        offset = ridge(_profile(grey, points, normal), stripe_m * scale)
+        if offset is not None:
+            found.append(Edge(points.mean(axis=0), normal, offset * STEP_PX - REACH_PX, scale))
+    return tuple(found)
+
+
+def align(
+    grey: Grey, corners_px: Array, width_m: float, length_m: float, paint: Paint = PAINTS["standard"]
+) -> Alignment | None:
+    """Shift of the paint against the label's corners TL, TR, BR, BL (4, 2); None where too little is seen."""
+    edges = side_edges(grey, corners_px, width_m, length_m, paint)
+    return aligned(grey, corners_px, edges, width_m, length_m, paint)
+
+
+def aligned(
+    grey: Grey,
+    corners_px: Array,
+    edges: tuple[Edge, ...],
+    width_m: float,
+    length_m: float,
+    paint: Paint = PAINTS["standard"],
+) -> Alignment | None:
+    """The same from side stripes that were found already, and the threshold bars."""
+    if len(edges) < 2:
+        return None
+    to_px = _to_px(corners_px, width_m, length_m)
+    rows = [[*edge.normal, 1.0] for edge in edges]
+    offsets = [edge.offset_px for edge in edges]
     line = _line(to_px, np.linspace(-0.42, 0.42, 200) * width_m, np.full(200, paint.bars_m[0]), grey.shape)
     if line is None:
         return None

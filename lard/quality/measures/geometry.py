@@ -71,10 +71,10 @@ def pixels(points: Array, pose: Mapping[str, Array], camera: Mapping[str, Array]
     """Pixels (n, k, 2) of earth-centred points (n, k, 3); NaN where a point is not in front."""
     body = body_coordinates(points, pose, earth)
     forward = np.where(body[..., 0] > 0, body[..., 0], np.nan)
-    return _drawn(body[..., 1] / forward, body[..., 2] / forward, camera)
+    return drawn(body[..., 1] / forward, body[..., 2] / forward, camera)
 
 
-def _drawn(right: Array, down: Array, camera: Mapping[str, Array]) -> Array:
+def drawn(right: Array, down: Array, camera: Mapping[str, Array]) -> Array:
     """Pixels (n, k, 2) of places (n, k) at depth 1; radial distortion after Brown where it is stated.
 
     Beyond the radius where a lens's polynomial turns back nothing is drawn: NaN.
@@ -147,7 +147,7 @@ def horizon_pixels(
     matrices = Rotation.from_euler("ZYX", angles, degrees=True).inv().as_matrix()
     body = np.matmul(ned, np.swapaxes(matrices, 1, 2))
     forward = np.where(body[..., 0] > 1e-6, body[..., 0], np.nan)
-    return _drawn(body[..., 1] / forward, body[..., 2] / forward, camera)
+    return drawn(body[..., 1] / forward, body[..., 2] / forward, camera)
 
 
 def _dot(a: Array, b: Array) -> Array:

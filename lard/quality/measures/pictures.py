@@ -24,6 +24,7 @@ from lard.quality.measures.tearing import row_jumps
 from lard.tables import Schema, read_table, write_table
 
 BLOCK = 256
+SKETCH_PX, COLOURS_PX = 64, 16
 PICTURES: Schema = {
     "image": pl.String,
     "fault": pl.String,  # "" when the picture decodes
@@ -38,6 +39,10 @@ PICTURES: Schema = {
     "clipped_share": pl.Float64,
     "flat_share": pl.Float64,
     "row_jumps": pl.List(pl.Float64),  # see lard.quality.measures.tearing
+    "sketch": pl.Binary,  # SKETCH_PX x SKETCH_PX grey levels, row by row
+    "colours": pl.Binary,  # COLOURS_PX x COLOURS_PX x 3, blue-green-red
+    "detail": pl.Float64,  # see _detail
+    "noise": pl.Float64,  # grey levels
 }
 _END = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}
 
@@ -122,7 +127,36 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "clipped_share": float(share[0] + share[255]),
         "flat_share": _flat_share(np.asarray(grey[2 * height // 3 :], np.uint8)),
         "row_jumps": row_jumps(np.asarray(grey, np.uint8)),
+        "sketch": cv2.resize(quarter, (SKETCH_PX, SKETCH_PX), interpolation=cv2.INTER_AREA).tobytes(),
+        "colours": cv2.resize(pixels, (COLOURS_PX, COLOURS_PX), interpolation=cv2.INTER_AREA).tobytes(),
+        "detail": _detail(grey, laplacian),
+        "noise": _noise(laplacian),
     }
+
+
+def _detail(grey: NDArray[Any], laplacian: NDArray[Any]) -> float:
+    """Fine structure over coarse: the logarithm of the Laplacian's spread at full over that at half size.
+
+    A blurred or enlarged picture has little of the finest, whatever it shows; both on the middle columns.
+    """
+    height, width = grey.shape
+    half = cv2.resize(
+        grey[:, width // 4 : width - width // 4],
+        (max(width // 4, 4), max(height // 2, 4)),
+        interpolation=cv2.INTER_AREA,
+    )
+    coarse = float(cv2.meanStdDev(cv2.Laplacian(half, cv2.CV_16S))[1][0, 0])
+    fine = float(cv2.meanStdDev(laplacian)[1][0, 0])
+    return float(np.log2((fine + 0.2) / (coarse + 0.2)))
+
+
+def _noise(laplacian: NDArray[Any]) -> float:
+    """Spread of the Laplacian where a picture is plainest: its noise."""
+    rows, columns = laplacian.shape[0] // 16, laplacian.shape[1] // 16
+    if not rows or not columns:
+        return 0.0
+    size = cv2.resize(np.abs(laplacian).astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
+    return float(np.quantile(size, 0.1))
 
 
 def _flat_share(grey: NDArray[np.uint8], block: int = 16) -> float:

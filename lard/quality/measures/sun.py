@@ -16,6 +16,11 @@ def sun_elevation_deg(times_utc: Sequence[str | None], lat_deg: Array, lon_deg: 
 
     Mean longitude and anomaly of the sun with its two largest perturbing terms, without refraction.
     """
+    return sun_direction_deg(times_utc, lat_deg, lon_deg)[0]
+
+
+def sun_direction_deg(times_utc: Sequence[str | None], lat_deg: Array, lon_deg: Array) -> tuple[Array, Array]:
+    """Elevation and azimuth from north (n,) of the sun in degrees; NaN where a time is unreadable."""
     days = np.array([_days_since_2000(text) for text in times_utc])
     mean_longitude = 280.460 + 0.9856474 * days
     anomaly = np.radians(357.528 + 0.9856003 * days)
@@ -27,7 +32,20 @@ def sun_elevation_deg(times_utc: Sequence[str | None], lat_deg: Array, lon_deg: 
     hour_angle = np.radians(sidereal_deg + np.asarray(lon_deg)) - ascension
     lat = np.radians(lat_deg)
     sine = np.sin(lat) * np.sin(declination) + np.cos(lat) * np.cos(declination) * np.cos(hour_angle)
-    return np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0)))
+    east = -np.cos(declination) * np.sin(hour_angle)
+    north = np.cos(lat) * np.sin(declination) - np.sin(lat) * np.cos(declination) * np.cos(hour_angle)
+    return np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))), np.degrees(np.arctan2(east, north)) % 360.0
+
+
+def readable(text: str) -> str:
+    """Why a text is no UTC time; "" when it is one."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return "expected a time such as 2024-06-01T12:00:00Z"
+    if time.tzinfo is not None and time.utcoffset():
+        return "names another zone than UTC"
+    return ""
 
 
 def _days_since_2000(text: str | None) -> float:

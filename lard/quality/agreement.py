@@ -1,0 +1,200 @@
+"""Where tables and statements about one dataset contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from lard.errors import AirportError
+from lard.quality.dataset import BOX, CAMERA, Dataset
+from lard.quality.model import Offence
+from lard.quality.odd import PARAMETERS
+
+STATED = (
+    "airport", "runway", "is_target", "visible_fraction", "truncated", "behind", "along_track_m",
+    "lateral_deg", "vertical_deg", "yaw_offset_deg", "slant_m", "height_m", "earth_model", "runway_db",
+    "runway_db_version",
+)  # fmt: skip
+SAME_BOX = 0.9  # overlap of two boxes of one frame, as a share of their union, that makes them one object
+
+
+def contradictions(data: Dataset) -> Iterator[Offence]:
+    """Everything that two tables, or a table and dataset.json, state differently."""
+    if data.frames is None:
+        return
+    if data.kind == "lard":
+        yield from _pictures(data)
+        yield from _manifest(data)
+        yield from _statements(data)
+    if data.labels is not None and data.kind == "lard":
+        yield from _labels_of_frames(data)
+        yield from _targets(data)
+        yield from _label_gaps(data)
+        yield from _database(data)
+    if data.labels is not None and data.kind == "coco":
+        yield from _twice(data.labels)
+
+
+def _pictures(data: Dataset) -> Iterator[Offence]:
+    """One picture for each frame, and one frame for each picture."""
+    named = [
+        table.select("frame_id", "image").drop_nulls().filter(pl.col("image") != "")
+        for table in (data.manifest, data.labels)
+        if table is not None and "image" in table.columns
+    ]
+    if not named:
+        return
+    pairs = pl.concat(named).unique().sort("frame_id", "image")
+    for name, images in pairs.group_by("frame_id", maintain_order=True).agg("image").iter_rows():
+        if len(images) > 1:
+            yield Offence(str(name), None, f"has several pictures: {', '.join(images[:3])}")
+    for image, names in pairs.group_by("image", maintain_order=True).agg("frame_id").iter_rows():
+        if len(names) > 1:
+            yield Offence(str(image), None, f"is the picture of several frames: {', '.join(names[:3])}")
+
+
+def _manifest(data: Dataset) -> Iterator[Offence]:
+    """Size and seed of frames as the manifest has them."""
+    if data.manifest is None or data.frames is None:
+        return
+    columns = ("width_px", "height_px", "seed")
+    both = (
+        data.frames.select("frame_id", *columns)
+        .unique("frame_id")
+        .join(data.manifest.select("frame_id", *columns).unique("frame_id"), on="frame_id", suffix="_listed")
+    )
+    for name in columns:
+        other = both.filter(pl.col(name) != pl.col(f"{name}_listed")).sort("frame_id")
+        for frame_id, ours, theirs in other.select("frame_id", name, f"{name}_listed").iter_rows():
+            yield Offence(str(frame_id), None, f"{name} is {ours} in the frames, {theirs} in the manifest")
+
+
+def _statements(data: Dataset) -> Iterator[Offence]:
+    """What dataset.json says of the frames against the frames."""
+    frames, meta = data.frames, data.meta
+    assert frames is not None
+    splits = {str(name): n for name, n in frames.group_by("split").len().iter_rows()}
+    airports = sorted(str(name) for name in frames["airport"].drop_nulls().unique().to_list())
+    found: dict[str, Any] = {"frames": len(frames), "splits": splits, "airports": airports}
+    for name in ("earth_model", "altitude_datum"):
+        values = frames[name].drop_nulls().unique().sort().to_list()
+        if values:
+            found[name] = values[0] if len(values) == 1 else values
+    for name, ours in found.items():
+        stated = meta.get(name)
+        if stated is not None and stated != ours:
+            yield Offence(
+                f"dataset.json:{name}", None, f"states {_short(stated)}, the frames are {_short(ours)}"
+            )
+    yield from _camera(frames, meta.get("camera"))
+
+
+def _camera(frames: pl.DataFrame, stated: Any) -> Iterator[Offence]:
+    if not isinstance(stated, Mapping):
+        return
+    for name in CAMERA:
+        given, values = stated.get(name), frames[name].drop_nulls()
+        if isinstance(given, (int, float)) and len(values):
+            numbers = values.to_numpy().astype(np.float64)
+            far = float(np.abs(numbers - float(given)).max())
+            if far > 1e-6 * max(1.0, abs(float(given))):
+                text = f"states {given:g}, frames have {numbers.min():g} to {numbers.max():g}"
+                yield Offence(f"dataset.json:camera.{name}", far, text)
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def _labels_of_frames(data: Dataset) -> Iterator[Offence]:
+    """Earth model of labels against that of their frames."""
+    assert data.labels is not None and data.frames is not None
+    both = data.labels.select("frame_id", "runway", "earth_model").join(
+        data.frames.select("frame_id", pl.col("earth_model").alias("of_frame")).unique("frame_id"),
+        on="frame_id",
+    )
+    for name, runway, ours, theirs in both.filter(pl.col("earth_model") != pl.col("of_frame")).iter_rows():
+        yield Offence(f"{name}:{runway}", None, f"labelled on the earth {ours}, the frame is on {theirs}")
+
+
+def _targets(data: Dataset) -> Iterator[Offence]:
+    """is_target against the runway that the frame approaches."""
+    assert data.labels is not None and data.frames is not None
+    approached = data.frames.select(
+        "frame_id", pl.col("airport").alias("to_airport"), pl.col("runway").alias("to_runway")
+    ).unique("frame_id")
+    rows = data.labels.select("frame_id", "airport", "runway", "is_target").join(approached, on="frame_id")
+    rows = rows.drop_nulls(["airport", "runway", "is_target", "to_airport", "to_runway"])
+    strip = {pair: _strip(data, *pair) for pair in data.named_runways}
+    for name, airport, runway, marked, to_airport, to_runway in rows.iter_rows():
+        wanted = strip.get((to_airport, to_runway))
+        true = strip.get((airport, runway)) == wanted
+        if wanted is not None and bool(marked) != true:
+            text = f"marked as the target, the frame approaches {to_airport}/{to_runway}"
+            if true:
+                text = f"not marked as the target, though the frame approaches {to_airport}/{to_runway}"
+            yield Offence(f"{name}:{runway}", None, text)
+
+
+def _strip(data: Dataset, airport: str, runway: str) -> tuple[str, str] | None:
+    """One name for both landing directions of a strip; None for one that the database does not know."""
+    try:
+        end = data.database.airport(airport).runway(runway) if data.database is not None else None
+    except AirportError:
+        return None  # DQR-A05 reports it
+    return (end.airport, min(end.ident, end.reciprocal)) if end is not None else None
+
+
+def _label_gaps(data: Dataset) -> Iterator[Offence]:
+    """Values that labels of drawn frames lack."""
+    assert data.labels is not None and data.frames is not None
+    drawn = data.frames.drop_nulls(["zone", *PARAMETERS])["frame_id"].to_list()
+    rows = data.labels.filter(pl.col("frame_id").is_in(drawn))
+    for name in STATED:
+        column = rows[name]
+        empty = column.is_null() | (~column.is_finite() if column.dtype.is_float() else False)
+        for frame_id, runway in rows.filter(empty.fill_null(True)).select("frame_id", "runway").iter_rows():
+            yield Offence(f"{frame_id}:{runway}", None, f"labels.{name} is empty or not finite")
+
+
+def _database(data: Dataset) -> Iterator[Offence]:
+    """Which runway database labels name, dataset.json names, and the judgement uses."""
+    assert data.labels is not None
+    columns = ("runway_db", "runway_db_version")
+    count = data.labels.select(columns).drop_nulls().group_by(columns).len().sort("len", descending=True)
+    if len(count) > 1:
+        for name, version, n in count[1:].iter_rows():
+            yield Offence(
+                f"labels:{name} {version}", float(n), f"{n} labels were made with another runway database"
+            )
+    for name in columns:
+        stated, values = data.meta.get(name), data.labels[name].drop_nulls().unique().to_list()
+        if stated is not None and values and [stated] != values:
+            yield Offence(
+                f"dataset.json:{name}", None, f"states {stated}, the labels {', '.join(sorted(values))}"
+            )
+    if data.database is not None and len(count):
+        ours, theirs = (data.database.name, data.database.version), count.row(0)[:2]
+        if ours != theirs:
+            text = f"made with the runways {' '.join(theirs)}, judged by {' '.join(ours)}"
+            yield Offence("labels:runway_db", None, text)
+
+
+def _twice(labels: pl.DataFrame) -> Iterator[Offence]:
+    """Annotations of one picture whose boxes are all but the same."""
+    rows = labels.select("frame_id", *BOX).drop_nulls()
+    for part in rows.filter(pl.len().over("frame_id") > 1).partition_by("frame_id", maintain_order=True):
+        boxes = part.select(BOX).to_numpy().astype(np.float64)
+        low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+        high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+        common = np.prod(np.maximum(high - low, 0.0), axis=-1)
+        area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1)
+        union = area[:, None] + area[None, :] - common
+        alike = np.triu(common / np.maximum(union, 1e-12) > SAME_BOX, 1)
+        if alike.any():
+            text = f"{int(alike.any(axis=0).sum())} of its boxes are annotated twice"
+            yield Offence(str(part["frame_id"][0]), float(alike.sum()), text)

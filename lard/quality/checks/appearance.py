@@ -1,0 +1,164 @@
+"""Light, colour, sharpness and haze of each group of pictures, against what is stated and other groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lard.quality.dataset import Dataset, sources_of
+from lard.quality.frames import far_sighted
+from lard.quality.groups import WHOLE, groups_of
+from lard.quality.measures.pictures import COLOURS_PX, SKETCH_PX
+from lard.quality.model import Offence
+
+Array = NDArray[np.float64]
+
+CLEAR_M = 10_000.0  # stated visibility of pictures whose look can be foretold
+HIGH_SUN_DEG = 8.0
+FEWEST = 8  # pictures of a group
+SIGMAS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A measure of how a picture looks: its name, what more and less of it is, what difference counts."""
+
+    name: str
+    more: str
+    less: str
+    floor: float
+
+
+LOOKS = (
+    Look("sky", "brighter", "darker", 15.0),
+    Look("ground", "brighter on the ground", "darker on the ground", 45.0),
+    Look("sky_colour", "bluer", "redder", 15.0),
+    Look("ground_colour", "bluer on the ground", "redder on the ground", 25.0),
+    Look("saturation", "more colourful", "paler, as in haze or without colour", 0.45),
+    Look("detail", "sharper", "less sharp", 0.25),
+    Look("noise", "noisier", "smoother, as after strong compression", 1.0),
+    Look("dark", "hazier", "of deeper shadows", 40.0),
+)
+# limits of the median of a group by day in clear air: measure, least, most, what is said
+STATED = (
+    ("blue_sky", -20.0, np.inf, "red and blue look exchanged: the sky is redder than the ground"),
+    ("sky", 95.0, np.inf, "look too dark for the stated day in clear air"),
+    ("ground", -np.inf, 200.0, "look too bright for the stated day in clear air"),
+    ("detail", -0.8, np.inf, "look blurred or enlarged"),
+    ("dark", -np.inf, 110.0, "look hazier than the stated visibility"),
+)
+
+
+def looks(data: Dataset, pictures: pl.DataFrame) -> list[Offence]:
+    """Groups by day in clear air that do not look so, or unlike the other groups of their kind and source."""
+    if data.frames is None:
+        return []
+    values = _values(data, pictures)
+    if not len(values):
+        return []
+    groups = groups_of(data)
+    offences: dict[tuple[str, str], Offence] = {}
+    for name, ids in groups.items():
+        inside = values.filter(pl.col("frame_id").is_in(list(ids)))
+        if len(inside) >= (1 if name == WHOLE else FEWEST):
+            offences |= {(name, o.message): o for o in _against_stated(name, inside)}
+    for source in values["source"].unique().sort().to_list():
+        part = values.filter(pl.col("source") == source)
+        for kind in ("airport", "zone", "set", "camera"):
+            members = {name: ids for name, ids in groups.items() if name.split(" ")[0] == kind}
+            offences |= {(o.subject, o.message): o for o in _against_others(part, members)}
+    return list(offences.values())
+
+
+def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
+    """One row of LOOKS for each picture that is stated to be by day, in clear air, not at sunset."""
+    assert data.frames is not None
+    frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
+    frames = frames.filter(far_sighted(frames, CLEAR_M))
+    if "sun_elevation_deg" in frames.columns:
+        frames = frames.filter((pl.col("sun_elevation_deg") > HIGH_SUN_DEG).fill_null(True))
+    airport = frames["airport"] if "airport" in frames.columns else pl.Series([None] * len(frames))
+    sources = sources_of(data)
+    chosen = pl.DataFrame(
+        {
+            "frame_id": frames["frame_id"].cast(pl.String),
+            "airport": airport.cast(pl.String).fill_null(""),
+            "image": [data.image_of.get(str(name), "") for name in frames["frame_id"].to_list()],
+            "source": [sources.get(str(name), "") for name in frames["frame_id"].to_list()],
+        },
+        schema=dict.fromkeys(("frame_id", "airport", "image", "source"), pl.String),
+    )
+    drawn = pictures.filter(pl.col("fault") == "").drop_nulls(["sketch", "colours"])
+    joined = chosen.join(
+        drawn.select("image", "sketch", "colours", "detail", "noise"), on="image", how="inner"
+    )
+    if not len(joined):
+        return joined
+    colours = np.stack([np.frombuffer(raw, np.uint8) for raw in joined["colours"]]).astype(np.float64)
+    colours = colours.reshape(-1, COLOURS_PX, COLOURS_PX, 3)
+    sketch = np.stack([np.frombuffer(raw, np.uint8) for raw in joined["sketch"]]).reshape(
+        -1, SKETCH_PX, SKETCH_PX
+    )
+    # the upper fifth is sky and the lower third ground in nearly every picture of an approach
+    above, below = colours[:, :3].mean(axis=(1, 2)), colours[:, -6:].mean(axis=(1, 2))
+    pale = np.abs(colours - colours.mean(axis=3, keepdims=True)).mean(axis=(1, 2, 3))
+    shadows = np.quantile(sketch[:, 3 * SKETCH_PX // 4 :].reshape(len(joined), -1), 0.02, axis=1)
+    return joined.select("frame_id", "airport", "source", "detail").with_columns(
+        pl.Series("sky", above.mean(axis=1)),
+        pl.Series("ground", below.mean(axis=1)),
+        pl.Series("sky_colour", above[:, 0] - above[:, 2]),
+        pl.Series("ground_colour", below[:, 0] - below[:, 2]),
+        pl.Series("blue_sky", above[:, 0] - above[:, 2] - below[:, 0] + below[:, 2]),
+        pl.Series("saturation", np.log2(pale + 0.5)),
+        pl.Series("noise", np.log2(joined["noise"].to_numpy() + 1.0)),
+        pl.Series("dark", shadows.astype(np.float64)),
+    )
+
+
+def _against_stated(name: str, values: pl.DataFrame) -> list[Offence]:
+    offences = []
+    for column, least, most, story in STATED:
+        median = float(np.median(values[column].to_numpy()))
+        if not least <= median <= most:
+            text = f"{name}: {len(values)} pictures {story} ({median:.3g} in the median)"
+            offences.append(Offence(name, median, text.replace("pictures red", "pictures: red")))
+    return offences
+
+
+def _against_others(values: pl.DataFrame, groups: Mapping[str, frozenset[str]]) -> list[Offence]:
+    """Groups whose median is further from that of the others than chance and different airports explain."""
+    rows = {
+        name: np.flatnonzero(values["frame_id"].is_in(list(ids)).to_numpy()) for name, ids in groups.items()
+    }
+    rows = {name: inside for name, inside in rows.items() if len(inside) >= FEWEST}
+    if len(rows) < 2:
+        return []
+    airports = values["airport"].to_numpy()
+    offences = []
+    for look in LOOKS:
+        every = values[look.name].to_numpy()
+        medians = {name: float(np.median(every[inside])) for name, inside in rows.items()}
+        places = [float(np.median(every[airports == one])) for one in np.unique(airports)]
+        between, within = _spread(np.array(places)), _spread(every)
+        for name, inside in rows.items():
+            rest = np.delete(every, inside)
+            gap = medians[name] - float(np.median(rest if len(rest) else every))
+            count = len(np.unique(airports[inside]))
+            error = float(np.hypot(between / np.sqrt(count), within / np.sqrt(len(inside))))
+            # of two groups alike in size either may be the wrong one: both are named
+            if abs(gap) > look.floor and abs(gap) > SIGMAS * error:
+                word = look.more if gap > 0 else look.less
+                text = (
+                    f"{name}: {len(inside)} pictures are {word} than those of the other groups ({gap:+.3g})"
+                )
+                offences.append(Offence(name, abs(gap), text))
+    return offences
+
+
+def _spread(values: Array) -> float:
+    """Standard deviation of a sample as its middle half tells it."""
+    return float(np.subtract(*np.quantile(values, [0.75, 0.25])) / 1.35) if len(values) > 1 else 0.0

@@ -1,0 +1,151 @@
+"""Whether pictures show the horizon where the pose says: every picture coarsely, a sample finely."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lard.quality.dataset import CAMERA, Dataset, posed
+from lard.quality.frames import far_sighted, grey_of, horizons, parallel
+from lard.quality.groups import WHOLE, groups_of, members, sampled
+from lard.quality.measures.horizon import horizon_offset
+from lard.quality.measures.sketch import Sketches, sketches
+from lard.quality.model import Offence, Outcome, inconclusive
+from lard.quality.registry import check
+
+Array = NDArray[np.float64]
+
+PER_GROUP = 12
+FEWEST = 8  # pictures of a group that is judged on its own
+REMEDY = "add pictures by day in clear air that show the horizon"
+
+
+@check(
+    "DQR-I05",
+    "The horizon is where the pose says",
+    severity="error",
+    rationale="Attitude of another convention, or a picture of another pose, shows at the horizon at once.",
+    objective="accuracy",
+    thresholds={
+        "max_median": 0.01,
+        "outlier": 0.02,
+        "max_outlier_share": 0.05,
+        "max_samples": 300,
+        "min_visibility_m": 10_000.0,
+    },
+    needs=("images", "pose", "camera"),
+)
+def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Lay the horizons of all frames over all pictures, small, also mirrored and rotated; then, in a sample,
+    find the sky's lower edge: its distance from the pose's horizon, over the picture's height."""
+    assert data.frames is not None
+    frames = (
+        data.frames.drop_nulls(list(CAMERA))
+        .filter(posed() & pl.all_horizontal(pl.col(name) > 0 for name in CAMERA[:4]))
+        .unique("frame_id", keep="first", maintain_order=True)
+    )
+    whole = len(frames)
+    frames = frames.filter(far_sighted(frames, float(limits["min_visibility_m"])))
+    if not len(frames):
+        if data.frames.filter(posed()).is_empty():
+            return Outcome(None, "no frame has a pose and a camera")
+        return Outcome(None, f"none of {whole} frames is by day, in clear air and without rain")
+    groups = groups_of(data)
+    lines, ids = horizons(data, frames), frames["frame_id"].cast(pl.String).to_list()
+    small = _sketches(data, ids, lines, frames)
+    offences = _small_offences(small, groups)
+    seen = _fine(data, frames, lines, groups, int(limits["max_samples"]))
+    limit, beyond = float(limits["max_median"]), float(limits["outlier"])
+    fine = _fine_offences(seen, groups, limit, beyond, float(limits["max_outlier_share"]))
+    named = {offence.subject for offence in offences}
+    offences += [offence for offence in fine if offence.subject not in named]
+    message = f"{len(small.ids)} of {whole} pictures are by day, in clear air and have a horizon to look for"
+    median = float(np.median(np.abs(list(seen.values())))) if seen else None
+    if seen:
+        far = float(np.mean(np.abs(list(seen.values())) > beyond))
+        message += (
+            f"; found in {len(seen)} of a sample: median distance {median:.2%} of the height, "
+            f"{far:.0%} beyond {beyond:.0%}"
+        )
+    if offences:
+        worst = max((abs(o.measured) for o in offences if o.measured is not None), default=None)
+        measured = median if median is not None and median > limit else worst
+        return Outcome(False, message, measured, limit, tuple(offences), len(small.ids))
+    if len(seen) < 5:
+        if not len(small.ids):
+            return Outcome(None, f"the pose puts no horizon into any of {len(ids)} pictures")
+        return inconclusive(
+            f"{message}; a horizon could be found in {len(seen)} of them only", REMEDY, len(ids)
+        )
+    return Outcome(True, message, median, limit, (), len(small.ids))
+
+
+def _sketches(data: Dataset, ids: list[str], lines: Array, frames: pl.DataFrame) -> Sketches:
+    drawn = dict(data.pictures.select("image", "sketch").iter_rows())
+    sizes = frames.select("width_px", "height_px").to_numpy().astype(np.float64)
+    return sketches(ids, [drawn.get(data.image_of.get(name, "")) for name in ids], lines, sizes)
+
+
+def _small_offences(small: Sketches, groups: Mapping[str, frozenset[str]]) -> list[Offence]:
+    """Groups that look mirrored or rotated, and single pictures that show another frame's horizon."""
+    offences = []
+    for name, ids in groups.items():
+        inside = members(small.ids, ids)
+        view = small.view(inside) if inside.sum() >= (1 if name == WHOLE else FEWEST) else ""
+        if view:
+            text = f"the pictures look {view} ({int(inside.sum())} pictures)"
+            offences.append(Offence(name, None, text))
+    return offences or [Offence(name, value, text) for name, value, text in small.strangers()]
+
+
+def _fine(
+    data: Dataset, frames: pl.DataFrame, lines: Array, groups: dict[str, frozenset[str]], most: int
+) -> dict[str, float]:
+    """Distance of the sky's edge from the horizon where found in a sample, over the height, downwards."""
+    ids = frames["frame_id"].cast(pl.String).to_list()
+    heights = frames["height_px"].to_numpy().astype(np.float64)
+    rows = np.flatnonzero(members(ids, frozenset(sampled(ids, groups, most, PER_GROUP))))
+
+    def fit(k: int) -> float | None:
+        grey = grey_of(data, ids[k])
+        return None if grey is None else horizon_offset(grey, lines[k])
+
+    offsets = parallel(data, rows.tolist(), fit, "horizon against picture")
+    return {
+        ids[k]: float(offset) / heights[k]
+        for k, offset in zip(rows.tolist(), offsets, strict=True)
+        if offset is not None
+    }
+
+
+def _fine_offences(
+    seen: Mapping[str, float], groups: Mapping[str, frozenset[str]], limit: float, beyond: float, share: float
+) -> list[Offence]:
+    """Pictures of groups whose horizon is off in the median, or too far off in too many."""
+    found: dict[str, Offence] = {}
+    for name, ids in groups.items():
+        values = {one: value for one, value in seen.items() if one in ids}
+        if len(values) < (5 if name == WHOLE else FEWEST):
+            continue
+        sizes = np.abs(list(values.values()))
+        median, far = float(np.median(sizes)), float(np.mean(sizes > beyond))
+        # a few more in a small group may be chance
+        allowed = share + (2.0 if name == WHOLE else 4.0) * np.sqrt(share / len(values))
+        # mountains round one airport raise its horizon
+        if median > (limit if name == WHOLE else beyond) or far > allowed:
+            common = float(np.median(list(values.values())))
+            text = f"the horizon lies {common:+.1%} of the height below where the pose puts it, in the median"
+            if median <= limit:
+                text = (
+                    f"the horizon lies beyond {beyond:.0%} of the height from its place in {far:.0%} of them"
+                )
+            found[name] = Offence(name, abs(common), f"{text} ({len(values)} pictures)")
+            for one, value in values.items():
+                if abs(value) > min(limit, beyond):
+                    text = f"horizon lies {value:+.1%} of the height below where the pose puts it"
+                    found[one] = Offence(one, abs(value), text)
+    return list(found.values())

@@ -1,0 +1,172 @@
+"""Every set stands for the whole: its zones, environment and airports against the spec and the other sets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from lard.odd.laws import Law
+from lard.odd.parameters import PARAMETERS as KNOWN
+from lard.quality.dataset import Dataset
+from lard.quality.frames import SETS, zone_rows
+from lard.quality.model import Offence, Outcome
+from lard.quality.registry import check
+
+CHANCE = 1e-4  # a lack that chance explains more often than this is none
+BINS = 4
+FEW = 3  # airports of a set, below which none can be said to outweigh the others
+
+
+@check(
+    "DQR-S03",
+    "Every set holds every zone, every condition and its airports alike",
+    severity="error",
+    rationale="A test set without the far zone or with good visibility only says nothing about the rest.",
+    objective="representativeness",
+    thresholds={"min_relative_share": 0.2, "max_zone_gap": 0.5, "max_airport_share": 0.6},
+    needs=("frames", "split"),
+)
+def sets_whole(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Share of each zone, condition and airport in each set, against the spec and the dataset as a whole."""
+    assert data.frames is not None
+    frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
+    parts = {name: frames.filter(pl.col("split") == name) for name in SETS}
+    parts = {name: part for name, part in parts.items() if len(part)}
+    offences: list[Offence] = []
+    table: dict[str, Any] = {name: {"frames": len(part)} for name, part in parts.items()}
+    offences += _zones(data, parts, float(limits["max_zone_gap"]), table)
+    for name, cells in _conditions(data, frames).items():
+        offences += _lacking(name, cells, frames, parts, float(limits["min_relative_share"]))
+    offences += _airports(parts, float(limits["max_airport_share"]))
+    if not parts:
+        return Outcome(None, "no frame is in a training, validation or test set")
+    sizes = ", ".join(f"{name} {len(part)}" for name, part in parts.items())
+    message = f"{len(offences)} lacks in {len(parts)} sets ({sizes} frames)"
+    return Outcome(
+        not offences, message, float(len(offences)), 0.0, tuple(offences), len(frames), {"sets": table}
+    )
+
+
+def _zones(
+    data: Dataset, parts: Mapping[str, pl.DataFrame], limit: float, table: dict[str, Any]
+) -> list[Offence]:
+    """Zones that a set lacks, or holds far too few or many of."""
+    if not {"approach", "odd"} <= data.parts:
+        return []
+    offences = []
+    for zone, rows in zone_rows(data):
+        count = Counter(rows["split"].to_list())
+        for name, part in parts.items():
+            n, share = len(part), count[name] / len(part)
+            table[name][zone.name] = count[name]
+            gap = abs(share - zone.share) / zone.share
+            p = float(stats.binomtest(count[name], n, zone.share).pvalue)
+            if gap > limit and p < CHANCE:
+                what = "no frame" if not count[name] else f"{share:.1%} of the frames"
+                text = f"the {name} set has {what} of zone {zone.name}, the spec declares {zone.share:.1%}"
+                offences.append(Offence(f"{name}/{zone.name}", share, text))
+    return offences
+
+
+def _conditions(data: Dataset, frames: pl.DataFrame) -> dict[str, list[str | None]]:
+    """Cell (n,) of each frame for each declared condition, or for those that the frames state."""
+    found: dict[str, list[str | None]] = {}
+    declared = dict(data.odd.environment) if data.odd is not None else {}
+    names = list(declared) or [n for n in frames.columns if n in KNOWN and KNOWN[n].group == "environment"]
+    for name in names:
+        values, _ = data.environment_values(name, frames)
+        law = declared.get(name)
+        if values is None or (isinstance(law, Law) and law.lo == law.hi):
+            continue
+        if isinstance(law, tuple) or any(isinstance(v, str) for v in values):
+            found[name] = [None if v is None else str(v) for v in values]
+            continue
+        numbers = np.array([np.nan if v is None else float(v) for v in values])
+        if len(np.unique(numbers[np.isfinite(numbers)])) < 2:
+            continue
+        if isinstance(law, Law) and law.law == "discrete":
+            found[name] = [None if not np.isfinite(v) else f"{v:g}" for v in numbers]
+            continue
+        quantiles = np.linspace(0, 1, BINS + 1)
+        edges = law.ppf(quantiles) if isinstance(law, Law) else np.nanquantile(numbers, quantiles)
+        index = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, BINS - 1)
+        found[name] = [
+            None if not np.isfinite(v) else f"{edges[k]:.4g}..{edges[k + 1]:.4g}"
+            for v, k in zip(numbers, index, strict=True)
+        ]
+    return found
+
+
+def _lacking(
+    name: str,
+    cells: list[str | None],
+    frames: pl.DataFrame,
+    parts: Mapping[str, pl.DataFrame],
+    floor: float,
+) -> Iterator[Offence]:
+    """Conditions that a set has far fewer of than the dataset."""
+    splits = frames["split"].to_list()
+    whole = Counter(cell for cell in cells if cell is not None)
+    total = max(sum(whole.values()), 1)
+    for part in parts:
+        here = Counter(c for c, s in zip(cells, splits, strict=True) if c is not None and s == part)
+        n = sum(here.values())
+        for cell, count in sorted(whole.items()):
+            share = count / total
+            if n and here[cell] / n < floor * share and stats.binom.cdf(here[cell], n, share) < CHANCE:
+                what = f"no frame with {name} {cell}"
+                if here[cell]:
+                    what = f"{here[cell] / n:.1%} of its frames with {name} {cell}"
+                text = f"the {part} set has {what}, the dataset {share:.1%}"
+                yield Offence(f"{part}/{name}={cell}", here[cell] / n, text)
+
+
+def _airports(parts: Mapping[str, pl.DataFrame], limit: float) -> list[Offence]:
+    """Sets of which one airport, or one region, makes up nearly all."""
+    counts = {name: Counter(part["airport"].drop_nulls().to_list()) for name, part in parts.items()}
+    regions = {airport[:1] for count in counts.values() for airport in count}
+    offences = []
+    for name, count in counts.items():
+        total = sum(count.values())
+        if len(count) < FEW or total < 10 * FEW:
+            continue  # DQR-N01 asks for enough airports
+        airport, most = count.most_common(1)[0]
+        if most / total > limit:
+            text = f"{most / total:.0%} of the {name} set show {airport}, at most {limit:.0%}"
+            offences.append(Offence(f"{name}/{airport}", most / total, text))
+        here = {airport[:1] for airport in count}
+        if len(here) == 1 and len(regions) >= 4:
+            text = f"all {len(count)} airports of the {name} set are in ICAO region {min(here)}"
+            offences.append(Offence(f"{name}/region", 1.0, text))
+    return offences
+
+
+@check(
+    "DQR-S04",
+    "There are a training, a validation and a test set",
+    severity="warning",
+    rationale="Without a validation set a detector is tuned on its training or test pictures.",
+    objective="independence",
+    thresholds={"sets": "train/val/test"},
+    needs=("frames", "split"),
+)
+def sets_there(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
+    """Every set that is asked for has frames, and no frame is in another."""
+    assert data.frames is not None
+    count = Counter(data.frames["split"].to_list())
+    wanted = [name.strip() for name in str(limits["sets"]).split("/") if name.strip()]
+    if data.kind != "lard" and len(count) < 2:
+        return Outcome(None, f"one set only ({', '.join(map(str, count))})")
+    offences = [Offence(name, 0.0, f"the dataset has no {name} set") for name in wanted if not count[name]]
+    for name, n in sorted(count.items(), key=lambda item: str(item[0])):
+        if name not in wanted:
+            shown = "no set" if name is None else f"the set {name!r}"
+            text = f"{n} frames are in {shown}; expected {', '.join(wanted)}"
+            offences.append(Offence(str(name), float(n), text))
+    message = ", ".join(f"{name}: {count[name]} frames" for name in wanted)
+    return Outcome(not offences, message, float(len(offences)), 0.0, tuple(offences), sum(count.values()))

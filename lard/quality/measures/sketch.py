@@ -1,0 +1,109 @@
+"""Horizons laid over sketches of all pictures: which picture shows whose horizon, and how it is turned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lard.quality.measures.coarse import AS_IS, VIEWS, Lines, View, lines_along
+from lard.quality.measures.pictures import SKETCH_PX
+
+Array = NDArray[np.float64]
+Fields = NDArray[np.float32]
+
+POINTS = 48  # on each horizon
+FEWEST_POINTS = 30  # of a horizon, over as many picture widths as SMALL_PX: shorter ones tell nothing
+LAYERS = (-1, 0, 1, 2)  # sketch pixels that haze may move the visible edge by, downwards more
+COMPARED = 150  # horizons of other frames that each picture is compared with
+LOW, LOW_SHARE = 0.45, 0.62  # agreement with its own horizon, and its share of the best, of a stranger
+CLEARLY = 0.15  # by how much the best must be better
+FLAT = VIEWS[:5]  # views that keep the scale
+
+
+@dataclass(frozen=True, slots=True)
+class Sketches:
+    """Edge directions (n, 2, SKETCH_PX^2) of pictures and the horizon expected in each."""
+
+    ids: tuple[str, ...]
+    fields: Fields
+    lines: tuple[Lines, ...]
+
+    def view(self, inside: NDArray[np.bool_]) -> str:
+        """How the pictures of a group look turned, when that fits much better than as they are; else ""."""
+        rows = np.flatnonzero(inside)
+        scores = {view.name: float(np.mean(self._own(rows, view))) for view in (AS_IS, *FLAT)}
+        name = max(scores, key=lambda one: scores[one])
+        # half of what a true horizon gives, beyond what another story gives by chance in so many
+        margin = 0.12 + 0.4 / np.sqrt(len(rows))
+        return name if scores[name] > scores[""] + margin else ""
+
+    def _own(self, rows: NDArray[np.int64], view: View) -> Array:
+        return np.array([_score(view.of(self.lines[k], 1.0), self.fields[k : k + 1])[0] for k in rows])
+
+    def strangers(self) -> list[tuple[str, float, str]]:
+        """Pictures that show a horizon far from their own: frame, agreement and what they seem to show."""
+        count = len(self.ids)
+        if count < 8:
+            return []
+        rows = np.arange(count)
+        own = self._own(rows, AS_IS)
+        best = own.copy()
+        for k in np.unique(np.linspace(0, count - 1, min(count, COMPARED)).round().astype(np.int64)):
+            best = np.maximum(best, _score(self.lines[k], self.fields))
+        usual = float(np.median(own))
+        suspects = np.flatnonzero(
+            (own < min(LOW, 0.7 * usual)) & (own < LOW_SHARE * best) & (best > own + CLEARLY)
+        )
+        found = []
+        for k in suspects.tolist():
+            all_ = np.array([_score(lines, self.fields[k : k + 1])[0] for lines in self.lines])
+            text = "shows a horizon that is not its pose's"
+            if all_.max() > own[k] + CLEARLY:
+                text = f"shows another frame: its horizon is that of {self.ids[int(np.argmax(all_))]}"
+            found.append((self.ids[k], float(own[k]), text))
+        return found
+
+
+def sketches(ids: list[str], greys: list[bytes | None], horizons_px: Array, sizes: Array) -> Sketches:
+    """Sketches of the pictures (n) whose horizon (n, k, 2) is long enough in them; sizes (n, 2) in pixels."""
+    kept, fields, lines = [], [], []
+    for name, grey, line, size in zip(ids, greys, horizons_px, sizes.tolist(), strict=True):
+        if grey is None:
+            continue
+        found = lines_along(line[:-1], line[1:], (int(size[0]), int(size[1])))
+        if len(found.points) < FEWEST_POINTS:
+            continue
+        # sketches are square, whatever the picture
+        points = found.points * np.array([1.0, size[0] / size[1]])
+        pick = np.linspace(0, len(points) - 1, POINTS).round().astype(np.int64)
+        kept.append(name)
+        lines.append(Lines(points[pick], found.double[pick]))
+        fields.append(_field(np.frombuffer(grey, np.uint8).reshape(SKETCH_PX, SKETCH_PX)))
+    empty = np.zeros((0, 2, SKETCH_PX**2), np.float32)
+    return Sketches(tuple(kept), np.stack(fields) if fields else empty, tuple(lines))
+
+
+def _field(grey: NDArray[np.uint8]) -> Fields:
+    """Twice the edge direction (2, SKETCH_PX^2) of a sketch, as far as edges stand out."""
+    soft = grey.astype(np.float32)
+    right, down = (cv2.Sobel(soft, cv2.CV_32F, *axis, ksize=3, scale=0.125) for axis in ((1, 0), (0, 1)))
+    square = right * right + down * down
+    size = square + cv2.blur(square, (9, 9)) + 1.0
+    both = np.stack([(down * down - right * right) / size, -2 * right * down / size])
+    return np.asarray(both.reshape(2, -1), np.float32)
+
+
+def _score(lines: Lines, fields: Fields) -> Array:
+    """Agreement (n,) of a horizon with fields (n, 2, m): the best of some layers near it."""
+    columns = np.clip(np.floor(lines.points[:, 0] * SKETCH_PX), 0, SKETCH_PX - 1).astype(np.int64)
+    rows = np.floor(lines.points[:, 1] * SKETCH_PX).astype(np.int64)
+    double = lines.double.astype(np.float32)
+    found = np.full(len(fields), -1.0)
+    for layer in LAYERS:
+        index = np.clip(rows + layer, 0, SKETCH_PX - 1) * SKETCH_PX + columns
+        total = fields[:, 0][:, index] @ double[:, 0] + fields[:, 1][:, index] @ double[:, 1]
+        found = np.maximum(found, total / len(index))
+    return found
