@@ -35,7 +35,7 @@ class Defect:
     close: bool = False  # planted in the dataset of close-ups
     ruled: bool = False  # planted in the dataset whose spec has conditional rules
     waivers: tuple[Waiver, ...] = ()
-    beside: tuple[str, ...] = ()  # the only other requirements that the matrix asks, all where empty
+    alone: bool = False  # the matrix asks its owner only: fitting pictures takes long
 
 
 DEFECTS: list[Defect] = []
