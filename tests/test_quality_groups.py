@@ -20,7 +20,7 @@ def runway(right: float = 0.0, down: float = 0.0) -> np.ndarray:
     """A bright outline on textured ground, moved by pixels."""
     rng = np.random.default_rng(1)
     picture = cv2.resize(rng.integers(60, 120, (20, 20)).astype(np.uint8), (256, 256))
-    moved = np.round((CORNERS + [right, down] - 0.5) * 16).astype(np.int32)
+    moved = np.round((CORNERS + np.array([right, down]) - 0.5) * 16).astype(np.int32)
     cv2.fillPoly(picture, [moved], 170, lineType=cv2.LINE_AA, shift=4)
     return np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
 
