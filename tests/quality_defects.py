@@ -37,7 +37,6 @@ class Defect:
     few: bool = False  # planted in the dataset of few frames
     alone: bool = False  # only its owner is asked in the matrix
     waivers: tuple[Waiver, ...] = ()
-    beside: tuple[str, ...] = ()  # the only other requirements that the matrix asks, all where empty
 
 
 DEFECTS: list[Defect] = []
