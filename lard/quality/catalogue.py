@@ -8,6 +8,7 @@ from lard.quality.checks import (  # noqa: F401  (importing registers their requ
     accuracy,
     camera,
     coverage,
+    imagery,
     images,
     integrity,
     on_pictures,
