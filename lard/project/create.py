@@ -89,12 +89,7 @@ def _airports(database: RunwayDatabase, wanted: Wanted) -> list[Airport]:
     """The airports of the database; AirportError names --runways."""
     if not wanted.airports:
         raise AirportError("--airport: no code given; expected one such as LFPO")
-    try:
-        found = {database.airport(code).icao: database.airport(code) for code in wanted.airports}
-    except AirportError as error:
-        raise AirportError(
-            f"{error} Other databases, those of `lard airports import` too, are given with --runways."
-        ) from error
+    found = {database.airport(code).icao: database.airport(code) for code in wanted.airports}
     return [found[code] for code in sorted(found)]
 
 
