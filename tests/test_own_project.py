@@ -10,6 +10,7 @@ import rasterio
 from click.testing import CliRunner, Result
 from rasterio.transform import from_origin
 from ruamel.yaml import YAML
+from tiles_support import serving, slippy_answer
 
 from lard.airports.files import export_database, open_database
 from lard.cli import main
@@ -102,6 +103,24 @@ def test_tiles_in_a_folder_become_ground(tmp_path: Path, monkeypatch: pytest.Mon
         make_grounds([LFPO], parse_imagery(section, "params.yaml"), tmp_path / "ground", open_database())
 
 
+def test_a_tile_server_of_ones_own_network_becomes_ground(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(slippy_answer) as server:
+        source = f"xyz:{server.url}/{{z}}/{{x}}/{{y}}.png#zooms=0-14"
+        asked = ["--ground", source, "--gsd", 8, "--allow-host", f"127.0.0.1:{server.port}"]
+        done = _init(tmp_path / "p", "--airport", "LFPO", *asked)
+        assert done.exit_code == 0 and not server.asked, done.output
+        section = _read(tmp_path / "p/params.yaml")["ground"]
+        assert section["source"] == source and section["beyond"] == "nothing"
+        monkeypatch.chdir(tmp_path / "p")
+        smaller = parse_imagery(section | {"reach_m": 400, "levels": 1}, "params.yaml")
+        make_grounds([LFPO], smaller, tmp_path / "ground", open_database())
+        assert server.asked
+    manifest = json.loads((tmp_path / "ground/LFPO/manifest.json").read_text())
+    assert manifest["source"]["identity"] == source and not manifest["holes"]
+
+
 def test_the_ground_of_a_photo_names_whose_it_is(tmp_path: Path) -> None:
     source = f"raster:{_photo(tmp_path / 'p.tif', 4000)}"
     fit = fit_rasters(source, [LFPO], None)
@@ -136,6 +155,7 @@ REFUSED = {
     "absent photo": (["--ground", "none.tif"], "none.tif: no such file"),
     "photo elsewhere": (["--ground", "away.tif"], "has no imagery over or near runway"),
     "photo too small": (["--ground", "small.tif"], "has no imagery over or near runway"),
+    "hosts of paint": (["--allow-host", "tiles.lan"], "--allow-host"),
     "painted beyond paint": (["--beyond", "painted"], "--beyond"),
     "photo too coarse": (["--ground", "photo.tif", "--gsd", "2"], "--gsd"),
     "unknown source": (["--ground", "foo:bar"], "no kind of source"),

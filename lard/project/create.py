@@ -46,6 +46,7 @@ class Wanted:
     split: Mapping[str, Any] | None = None
     gsd_m: float | None = None
     beyond: str = ""
+    allow_hosts: tuple[str, ...] = ()
     licence: str = ""
     attribution: str = ""
     benchmark: bool = False
@@ -119,8 +120,11 @@ def _ground(folder: Path, airports: list[Airport], wanted: Wanted) -> tuple[dict
     if wanted.ground == PAINTED:
         if credits:
             raise SpecError(f"--{next(iter(credits))}: is for imagery; painted ground has its own")
-        if wanted.beyond:
-            raise SpecError("--beyond: is for imagery; painted ground reaches the horizon")
+        if wanted.beyond or wanted.allow_hosts:
+            option = "--beyond" if wanted.beyond else "--allow-host"
+            raise SpecError(
+                f"{option}: is for imagery; painted ground needs no network and reaches the horizon"
+            )
         gsd_m = wanted.gsd_m or _PAINTED_GSD_M
         if not 0.05 <= gsd_m <= 8:
             raise SourceError(f"--gsd {gsd_m:g}: expected 0.05 to 8 metres")
@@ -137,6 +141,8 @@ def _ground(folder: Path, airports: list[Airport], wanted: Wanted) -> tuple[dict
         paths, beyond = [], wanted.beyond or BEYOND_NOTHING
         request = _TILES | ({"gsd_m": wanted.gsd_m} if wanted.gsd_m else {})
     request["beyond"] = beyond
+    if wanted.allow_hosts:
+        request["allow_hosts"] = list(wanted.allow_hosts)
     imagery = Imagery(source=relative_source(source, folder), **request, **credits)
     _ = imagery.request  # the resolution is checked there
     stated = {"source": imagery.source, **request, **credits}
