@@ -27,6 +27,8 @@ from lard.ground.fetched.reach import within
 from lard.ground.holes import runway_zones
 from lard.ground.pyramid import load_ground
 from lard.ground.tiles import LevelGrid
+from lard.quality.checks.imagery import imagery_in_view
+from lard.quality.dataset import Dataset
 from lard.render.beyond import FLAT_SHARE, PAINTED_SHARE, beyond_remarks, beyond_shares
 
 DB = open_database()
@@ -222,3 +224,16 @@ def test_a_damaged_cover_is_named(tmp_path: Path) -> None:
     grounds["LFPO"][1]["imagery"] = {"file": "../../x"}
     with pytest.raises(SourceError, match="imagery: lacks"):
         beyond_shares(_frames(300, -90), grounds, DB)
+
+
+def test_the_requirement_judges_both_shares(tmp_path: Path) -> None:
+    names = ["a", "b", "c"]
+    manifest = pl.DataFrame({"frame_id": names, FLAT_SHARE: [0.0, 0.3, math.nan], PAINTED_SHARE: [0.6, 0, 0]})
+    limits = {"max_flat_share": 0.1, "max_painted_share": 1.0, "max_frames": 0.0}
+    found = imagery_in_view(Dataset(tmp_path, "lard", "x", manifest=manifest), limits)
+    assert not found.passed and [offence.subject for offence in found.offences] == ["b", "c"]
+    assert imagery_in_view(Dataset(tmp_path, "lard", "x", manifest=manifest[:1]), limits).passed
+    strict = limits | {"max_painted_share": 0.5}
+    assert not imagery_in_view(Dataset(tmp_path, "lard", "x", manifest=manifest[:1]), strict).passed
+    silent = manifest.select("frame_id")
+    assert imagery_in_view(Dataset(tmp_path, "lard", "x", manifest=silent), limits).passed is None
