@@ -13,7 +13,7 @@ def main() -> None:
     imagery = parse_imagery(params("ground"), str(PARAMS))
     db = runway_database()
     airports = [db.airport(icao) for icao in sorted(set(params("sample", "airports")))]
-    make_grounds(airports, imagery, FOLDER)
+    make_grounds(airports, imagery, FOLDER, db)
     print(f"{len(airports)} airports from {imagery.source} in {FOLDER}")
 
 

@@ -598,6 +598,23 @@ def _(data: Dataset) -> None:
         _rewrite(data.root / name, content)
 
 
+@defect("I07", "half of a picture beyond the photo")
+def _(data: Dataset) -> None:
+    data.manifest = _share(data, "beyond_imagery", 0.5)
+
+
+@defect("I07", "a share that is no number")
+def _(data: Dataset) -> None:
+    data.manifest = _share(data, "beyond_imagery", float("nan"))
+
+
+def _share(data: Dataset, column: str, share: float) -> pl.DataFrame:
+    """A manifest that states a share of its first picture, and none of the others."""
+    assert data.manifest is not None
+    shares = [share, *[0.0] * (len(data.manifest) - 1)]
+    return data.manifest.with_columns(pl.Series(column, shares, dtype=pl.Float64))
+
+
 # uniqueness and sets
 
 

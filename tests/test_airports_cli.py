@@ -41,11 +41,21 @@ def test_check_says_how_many_and_exits_with_1(tmp_path: Path) -> None:
     assert len(json.loads(lard("check", tmp_path / "narrow.json", "--json").stdout)) == 4
 
 
+def test_an_import_that_keeps_nothing_writes_nothing(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "runways.csv", row("XBBB", surface="TURF"), row("XCCC", closed=1))
+    result = lard("import", source, "--out", tmp_path / "table")
+    assert result.exit_code == 2 and "keeps none of its 2 rows" in result.output
+    assert "1 closed" in result.output and "--unpaved" in result.output and not (tmp_path / "table").exists()
+
+
 def test_import_export_diff_chain(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "runways.csv", row(), row("XBBB", surface="TURF"), row("XCCC", closed=1))
     result = lard("import", source, "--out", tmp_path / "table", "--date", "2026-01-01")
     assert result.exit_code == 0, result.output
-    assert "left out      1: closed" in result.stdout and "kept          1 of 3 rows" in result.stdout
+    assert (
+        "left out      1: closed (XCCC 09/27)" in result.stdout
+        and "kept          1 of 3 rows" in result.stdout
+    )
     assert lard("check", tmp_path / "table").exit_code == 0
     for fmt, name in (
         ("lard-v2", "a.json"),
@@ -93,7 +103,7 @@ def test_corrections_from_diff_are_applied_on_export(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("show", "KATX"), "airport 'KATX' is not in the runway database lard"),
+        (("show", "KATX"), "other databases, those of `lard airports import` too, are given with --runways"),
         (("list", "--runways", "nowhere"), "nowhere: no such file or folder; expected a table folder"),
         (("check", "nowhere.json"), "nowhere.json: no such file"),
         (("import", "nowhere.csv", "--out", "x"), "nowhere.csv: no such file"),

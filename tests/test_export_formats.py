@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -135,7 +136,7 @@ def test_coco_bytes_do_not_change(folder: Path, tmp_path: Path) -> None:
 def test_yolo_reads_back(folder: Path, tmp_path: Path, task: str) -> None:
     run("export", "yolo", folder, "--out", tmp_path / "yolo", "--task", task)
     config = yaml.safe_load((tmp_path / "yolo" / "data.yaml").read_text())
-    assert config["names"] == {0: "runway"}
+    assert config["names"] == {0: "runway"} and "path" not in config
     total = 0
     for split in ("train", "val", "test"):
         images = sorted((tmp_path / "yolo" / config[split]).glob("*.jpg"))
@@ -243,6 +244,71 @@ def test_croissant_by_mlcroissant(folder: Path, tmp_path: Path) -> None:
     assert len(records) == len(open_dataset(folder).splits["train"])
     names = {record["train/frame_id"] for record in records}
     assert {name.decode() for name in names} == set(open_dataset(folder).splits["train"]["frame_id"])
+    assert all(record["train/image"].size == (256, 192) for record in records)
+    boxes = [record["train_objects/bbox"] for record in described.records(record_set="train_objects")]
+    assert len(boxes) == len(seen(folder, "train")) and all(len(box) == 4 for box in boxes)
+
+
+def test_croissant_describes_pictures_and_boxes(folder: Path, tmp_path: Path) -> None:
+    """Every name that the description uses is there: columns in the tables, files below the folder."""
+    run("export", "huggingface", folder, "--out", tmp_path / "hf")
+    described = json.loads((tmp_path / "hf/croissant.json").read_text())
+    files = {entry["@id"]: entry for entry in described["distribution"]}
+    ids = set(files) | {field["@id"] for records in described["recordSet"] for field in records["field"]}
+    kinds = set()
+    for records in described["recordSet"]:
+        assert records["key"]["@id"] in ids
+        for field in records["field"]:
+            kinds.add(field["dataType"])
+            source = field["source"]
+            if "fileSet" in source:
+                assert list((tmp_path / "hf").glob(files[source["fileSet"]["@id"]]["includes"]))
+                continue
+            table = tmp_path / "hf" / files[source["fileObject"]["@id"]]["contentUrl"]
+            assert source["extract"]["column"] in json.loads(table.read_text().splitlines()[0])
+            if "references" in field:
+                assert (field["references"].get("fileSet") or field["references"]["field"])["@id"] in ids
+    assert {"sc:ImageObject", "cr:BoundingBox"} <= kinds
+    objects = [json.loads(line) for line in (tmp_path / "hf/objects/train.jsonl").read_text().splitlines()]
+    assert len(objects) == len(seen(folder, "train")) == len({row["object_id"] for row in objects})
+
+
+def test_yolo_works_from_any_folder_and_says_what_is_missing(folder: Path, tmp_path: Path) -> None:
+    """Without `path` Ultralytics looks beside data.yaml; it refuses to train without train and val."""
+    dataset = tmp_path / "d"
+    shutil.copytree(folder, dataset)
+    frames = pl.read_parquet(dataset / "frames.parquet").with_columns(split=pl.lit("test"))
+    write_table(frames, dataset / "frames.parquet", FRAMES)
+    write_json(
+        json.loads((dataset / "dataset.json").read_text()) | {"name": "a\npath: /"}, dataset / "dataset.json"
+    )
+    said = run("export", "yolo", dataset, "--out", tmp_path / "yolo")
+    assert "no train and no val frames" in said
+    text = (tmp_path / "yolo/data.yaml").read_text()
+    assert yaml.safe_load(text) == {"test": "images/test", "names": {0: "runway"}}
+    assert "# train: has no frames" in text and "# val: has no frames" in text
+
+
+def test_cards_escape_what_they_are_given(folder: Path, tmp_path: Path) -> None:
+    """Names and licences from elsewhere are text on the card, not Markdown, HTML or YAML."""
+    dataset = tmp_path / "d"
+    shutil.copytree(folder, dataset)
+    name = "x\n---\nlicense: mit\n# [a](javascript:b) <img src=c> *d* \ud800 \u2028"
+    info = json.loads((dataset / "dataset.json").read_text())
+    (dataset / "dataset.json").write_text(json.dumps(info | {"name": name, "earth_model": "<b>|"}))
+    manifest = pl.read_parquet(dataset / "manifest.parquet").with_columns(
+        licence=pl.lit("MIT | [x](y)\n\n# new"), attribution=pl.lit("<script>")
+    )
+    write_table(manifest, dataset / "manifest.parquet", MANIFEST)
+    run("export", "huggingface", dataset, "--out", tmp_path / "hf")
+    text = (tmp_path / "hf/README.md").read_text()
+    front = yaml.safe_load(text.split("\n---\n")[0])
+    assert front["license"] == "other" and front["pretty_name"].startswith("x --- license: mit # [a]")
+    body = text.split("\n---\n", 1)[1]
+    for markup in ("<img", "<script", "<b>", "*d*", "\n# new", "\nlicense: mit"):
+        assert markup not in body, markup
+    assert r"\[a\](javascript:b)" in body and r"MIT \| \[x\](y) # new" in body
+    json.loads((tmp_path / "hf/croissant.json").read_text())
 
 
 def test_webdataset_shards(folder: Path, tmp_path: Path) -> None:

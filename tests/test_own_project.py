@@ -10,11 +10,13 @@ import rasterio
 from click.testing import CliRunner, Result
 from rasterio.transform import from_origin
 from ruamel.yaml import YAML
+from tiles_support import serving, slippy_answer
 
 from lard.airports.files import export_database, open_database
 from lard.cli import main
 from lard.errors import SourceError, SpecError
 from lard.ground.fetched.grid import local_crs
+from lard.ground.fetched.plan import REACH_FACTORS
 from lard.project.imagery import fit_rasters, make_grounds, parse_imagery
 
 ROOT = Path(__file__).parent.parent
@@ -62,13 +64,15 @@ def test_a_photo_is_stated_from_the_folder_and_reaches_as_far_as_it_can(tmp_path
     photo = _photo(tmp_path / "a [1].tif", 4000)
     database = tmp_path / "airports"
     export_database(open_database(), database, "table")
-    done = _init(tmp_path / "deep/p", "--airport", "LFPO", "--ground", photo, "--runways", database, "--n", 9)
+    asked = ["--ground", photo, "--runways", database, "--n", 9, "--beyond", "nothing"]
+    done = _init(tmp_path / "deep/p", "--airport", "LFPO", *asked)
     assert done.exit_code == 0, done.output
     params, stages = (_read(tmp_path / "deep/p" / name) for name in ("params.yaml", "dvc.yaml"))
     assert params["runways"] == "../../airports" and params["sample"]["n"] == 9
     assert params["sample"]["split"] == {"test": ["LFPO"]}
     assert params["ground"]["source"] == "raster:../../a [[]1].tif"
     assert params["ground"]["gsd_m"] == 8.0 and 1700 < params["ground"]["reach_m"] < 2000
+    assert params["ground"]["beyond"] == "nothing"
     stages = stages["stages"]
     assert stages["ground"]["deps"] == ["../../a [1].tif", "../../airports"]
     for name in ("sample", "render", "label", "check"):
@@ -76,9 +80,14 @@ def test_a_photo_is_stated_from_the_folder_and_reaches_as_far_as_it_can(tmp_path
 
 
 @pytest.mark.parametrize("half_m", [3800.0, 9000.0])
-def test_the_reach_lies_inside_the_photo(tmp_path: Path, half_m: float) -> None:
-    gsd_m, reach_m, levels = fit_rasters(f"raster:{_photo(tmp_path / 'p.tif', half_m)}", [LFPO], None)
-    assert 0.85 * min(half_m, 8000) < 2 * reach_m < half_m and (gsd_m, levels) == (8.0, 3)
+def test_the_widest_level_ends_where_the_photo_does(tmp_path: Path, half_m: float) -> None:
+    fit = fit_rasters(f"raster:{_photo(tmp_path / 'p.tif', half_m)}", [LFPO], None)
+    assert 0.85 * half_m < REACH_FACTORS[fit.levels - 1] * fit.reach_m < half_m and fit.gsd_m == 8.0
+
+
+def test_painted_ground_goes_on_to_the_horizon(tmp_path: Path) -> None:
+    fit = fit_rasters(f"raster:{_photo(tmp_path / 'p.tif', 3800)}", [LFPO], None, "painted")
+    assert REACH_FACTORS[fit.levels - 1] * fit.reach_m >= 40_000 and fit.reach_m == 3000
 
 
 def test_tiles_in_a_folder_become_ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,14 +100,33 @@ def test_tiles_in_a_folder_become_ground(tmp_path: Path, monkeypatch: pytest.Mon
     assert section["source"] == "xyz:../tiles/{z}/{x}/{y}.png#zooms=0-14" and section["licence"] == "A & B"
     monkeypatch.chdir(tmp_path / "p")
     with pytest.raises(SourceError, match="LFPO"):  # every tile is missing: a runway is never made up
-        make_grounds([LFPO], parse_imagery(section, "params.yaml"), tmp_path / "ground")
+        make_grounds([LFPO], parse_imagery(section, "params.yaml"), tmp_path / "ground", open_database())
+
+
+def test_a_tile_server_of_ones_own_network_becomes_ground(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(slippy_answer) as server:
+        source = f"xyz:{server.url}/{{z}}/{{x}}/{{y}}.png#zooms=0-14"
+        asked = ["--ground", source, "--gsd", 8, "--allow-host", f"127.0.0.1:{server.port}"]
+        done = _init(tmp_path / "p", "--airport", "LFPO", *asked)
+        assert done.exit_code == 0 and not server.asked, done.output
+        section = _read(tmp_path / "p/params.yaml")["ground"]
+        assert section["source"] == source and section["beyond"] == "nothing"
+        monkeypatch.chdir(tmp_path / "p")
+        smaller = parse_imagery(section | {"reach_m": 400, "levels": 1}, "params.yaml")
+        make_grounds([LFPO], smaller, tmp_path / "ground", open_database())
+        assert server.asked
+    manifest = json.loads((tmp_path / "ground/LFPO/manifest.json").read_text())
+    assert manifest["source"]["identity"] == source and not manifest["holes"]
 
 
 def test_the_ground_of_a_photo_names_whose_it_is(tmp_path: Path) -> None:
     source = f"raster:{_photo(tmp_path / 'p.tif', 4000)}"
-    gsd_m, reach_m, levels = fit_rasters(source, [LFPO], None)
-    section = {"source": source, "gsd_m": gsd_m, "reach_m": reach_m, "levels": levels, "attribution": "A & B"}
-    make_grounds([LFPO], parse_imagery(section, "params.yaml"), tmp_path / "ground")
+    fit = fit_rasters(source, [LFPO], None)
+    section = {name: getattr(fit, name) for name in ("gsd_m", "reach_m", "levels")}
+    section |= {"source": source, "attribution": "A & B"}
+    make_grounds([LFPO], parse_imagery(section, "params.yaml"), tmp_path / "ground", open_database())
     manifest = json.loads((tmp_path / "ground/LFPO/manifest.json").read_text())
     assert manifest["attribution"] == "A & B" and not manifest.get("holes")
 
@@ -125,8 +153,10 @@ REFUSED = {
     "spec with errors": (["--odd", "bad.yaml"], "bad.yaml:13: camera.width_px"),
     "unreadable photo": (["--ground", "bad.tif"], "bad.tif: cannot be read"),
     "absent photo": (["--ground", "none.tif"], "none.tif: no such file"),
-    "photo elsewhere": (["--ground", "away.tif"], "does not cover runway"),
-    "photo too small": (["--ground", "small.tif"], "does not cover runway"),
+    "photo elsewhere": (["--ground", "away.tif"], "has no imagery over or near runway"),
+    "photo too small": (["--ground", "small.tif"], "has no imagery over or near runway"),
+    "hosts of paint": (["--allow-host", "tiles.lan"], "--allow-host"),
+    "painted beyond paint": (["--beyond", "painted"], "--beyond"),
     "photo too coarse": (["--ground", "photo.tif", "--gsd", "2"], "--gsd"),
     "unknown source": (["--ground", "foo:bar"], "no kind of source"),
     "bad template": (["--ground", "xyz:https://a.example/tiles.jpg"], "{z}"),

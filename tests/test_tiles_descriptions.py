@@ -11,8 +11,8 @@ from tiles_support import LAT, LON, Answer, quick_http, serving, slippy_tile
 
 from lard.errors import SourceError
 from lard.ground.fetched.cache import Entry, TileCache
-from lard.ground.fetched.download import TileReader
 from lard.ground.fetched.grid import local_crs, web_mercator
+from lard.ground.fetched.pictures import TileReader
 from lard.ground.fetched.providers import open_source
 from lard.ground.fetched.sample import TileSampler
 from lard.ground.fetched.source import TileSource

@@ -103,6 +103,17 @@ def test_the_deadline_holds_for_every_part_of_an_answer(start: bytes, drip: byte
     assert "took longer than 0.6 s" in str(caught.value) or "headers" in str(caught.value)
 
 
+def test_the_deadline_holds_while_a_connection_is_made_secure() -> None:
+    """A TLS record of 16 KB that comes byte by byte: each arrives in time, the whole never does."""
+    begun = time.monotonic()
+    with (
+        raw(b"\x16\x03\x03\x40\x00", pause_s=0.05, forever=b"\x02") as port,
+        pytest.raises(TransientError, match=r"took longer than 0.6 s"),
+    ):
+        asked(port, deadline_s=0.6, read_timeout_s=30.0).get(f"https://127.0.0.1:{port}/x", 1 << 20)
+    assert time.monotonic() - begun < 10
+
+
 @pytest.mark.parametrize(
     "answer", [b"HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\nab", b"\x00\xff\r\n\r\n", b""]
 )

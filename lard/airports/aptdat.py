@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lard.airports.build import build_airports
-from lard.airports.intake import M_PER_FT, AirportInfo, ImportReport, Selection
+from lard.airports.intake import M_PER_FT, NOT_ASKED_FOR, AirportInfo, ImportReport, Selection
 from lard.airports.model import RunwayDatabase
 from lard.airports.pavement import Pavement, ident_fault, strips_of
 from lard.airports.surfaces import surface_of_aptdat
@@ -169,11 +169,13 @@ def _end_airport(reading: _Reading) -> None:
     wanted = reading.selection.wants(own) or reading.selection.wants(code)
     for line, fields in held:
         if not wanted:
-            reading.report.exclude("airport not asked for")
+            reading.report.exclude(NOT_ASKED_FOR)
         elif fields[0] == "101":
-            reading.report.exclude("water")
+            reading.report.exclude(
+                "water", which=[f"{code} {fields[3]}/{fields[6]}" if len(fields) > 6 else code]
+            )
         elif fields[0] == "102":
-            reading.report.exclude("helipad")
+            reading.report.exclude("helipad", which=[f"{code} {fields[1]}" if len(fields) > 1 else code])
         else:
             _read_runway(reading, line, fields, code)
 
@@ -195,11 +197,12 @@ def _read_runway(reading: _Reading, line: int, fields: list[str], icao: str) -> 
         reading.fault(line, "surface", fields[2], "a surface code")
     surface = surface_of_aptdat(-1 if code is None else code)
     if surface not in reading.selection.surfaces:
-        reading.report.exclude("surface unknown" if surface == "unknown" else f"surface {surface}")
+        reason = "surface unknown" if surface == "unknown" else f"surface {surface}"
+        reading.report.exclude(reason, which=[f"{icao} {'/'.join(idents)}"])
         return
     fault = ident_fault(idents)
     if fault:
-        reading.report.exclude(fault)
+        reading.report.exclude(fault, which=[f"{icao} {'/'.join(idents)}"])
         return
     reading.rows.append(
         Pavement(

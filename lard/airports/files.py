@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from lard.airports.intake import AirportInfo, ImportReport, Selection
+from lard.airports.intake import NOT_ASKED_FOR, AirportInfo, ImportReport, Selection
 from lard.airports.model import RunwayDatabase
 from lard.airports.provenance import as_changed
 from lard.airports.table import load_shipped, read_table_folder, write_table_folder
@@ -83,7 +83,7 @@ def import_database(
     if selection is not None and selection.airports is not None:
         database = pick_airports(database, selection.airports)
         kept = sum(len(airport.runways) for airport in database.airports.values())
-        report.exclude("airport not asked for", report.kept - min(kept, report.kept))
+        report.exclude(NOT_ASKED_FOR, report.kept - min(kept, report.kept))
         report.kept = min(kept, report.kept)
     return database, report
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from lard.airports.csvfile import Cells
@@ -25,6 +26,10 @@ class AirportInfo:
     elevation_m: float | None = None
 
 
+NAMED_ROWS = 5
+NOT_ASKED_FOR = "airport not asked for"
+
+
 @dataclass(slots=True)
 class ImportReport:
     """What an importer kept, left out and mended; every row read is in exactly one of kept and excluded."""
@@ -34,11 +39,15 @@ class ImportReport:
     kept: int = 0
     excluded: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    which: dict[str, list[str]] = field(default_factory=dict)
+    """The first few rows left out for each reason that says nothing of what was asked for."""
 
-    def exclude(self, reason: str, count: int = 1) -> None:
-        """Count rows left out for a reason."""
+    def exclude(self, reason: str, count: int = 1, which: Iterable[str] = ()) -> None:
+        """Count rows left out for a reason, and name some."""
         if count:
             self.excluded[reason] += count
+        named = self.which.setdefault(reason, [])
+        named += islice(which, NAMED_ROWS - len(named))
 
     def as_dict(self) -> dict[str, object]:
         """The report as plain values for JSON."""
@@ -47,6 +56,7 @@ class ImportReport:
             "rows": self.rows,
             "kept": self.kept,
             "excluded": dict(sorted(self.excluded.items())),
+            "which": {reason: named for reason, named in sorted(self.which.items()) if named},
             "notes": self.notes,
         }
 

@@ -181,6 +181,7 @@ class RunwayDatabase:
             hint = f"; did you mean {', '.join(near)}?" if near else "."
             raise AirportError(
                 f"airport {icao!r} is not in the runway database {self.name} "
-                f"({len(self.airports)} airports){hint} List them with `lard airports list`."
+                f"({len(self.airports)} airports){hint} List them with `lard airports list`; other "
+                "databases, those of `lard airports import` too, are given with --runways"
             )
         return found

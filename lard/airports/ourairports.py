@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lard.airports.build import build_airports
 from lard.airports.csvfile import Cells
-from lard.airports.intake import M_PER_FT, AirportInfo, ImportReport, Selection
+from lard.airports.intake import M_PER_FT, NOT_ASKED_FOR, AirportInfo, ImportReport, Selection
 from lard.airports.model import RunwayDatabase
 from lard.airports.pavement import Pavement, ident_fault, strips_of
 from lard.airports.surfaces import surface_of
@@ -74,7 +74,9 @@ def read_ourairports(
         if reason is None:
             chosen.append(_pavement(cells, index, sources.get(index, "")))
         else:
-            report.exclude(reason)
+            row = cells.rows[index]
+            named = f"{row['airport_ident']} {row['le_ident']}/{row['he_ident']}"
+            report.exclude(reason, which=[] if reason == NOT_ASKED_FOR else [named])
     cells.raise_faults()
     selection.raise_absent(path, (row["airport_ident"] for row in cells.rows))
     strips = strips_of(chosen, selection, report, date, earth)
@@ -88,7 +90,7 @@ def _reason_to_exclude(cells: Cells, index: int, selection: Selection) -> str | 
     idents = (row["le_ident"], row["he_ident"])
     surface = surface_of(row["surface"])
     if not selection.wants(row["airport_ident"]):
-        return "airport not asked for"
+        return NOT_ASKED_FOR
     if fault := name_fault(row["airport_ident"]):
         cells.fault(index, "airport_ident", row["airport_ident"][:80], f"a plain code; it {fault}")
     if cells.flag(index, "closed", False):

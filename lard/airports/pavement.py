@@ -90,7 +90,9 @@ def strips_of(
     }
     keep = np.ones(len(rows), dtype=bool)
     for reason, fails in tests.items():
-        report.exclude(reason, int((keep & fails).sum()))
+        out = np.flatnonzero(keep & fails).tolist()
+        named = (f"{rows[k].airport} {'/'.join(rows[k].idents)}" for k in out)
+        report.exclude(reason, len(out), named)
         keep &= ~fails
     if not keep.any():
         return []

@@ -76,7 +76,7 @@ def import_command(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Read a runway database and write it as our table; rows left out are counted by reason.
+    """Read a runway database and write it as our table; rows left out are counted by reason and named.
 
     SOURCE is a file or folder, or the word ourairports to download the current runways.csv.
 
@@ -120,6 +120,7 @@ def import_command(
         database = database if version else as_changed(database)
     if corrections:
         database = apply_corrections(database, read_corrections(corrections))
+    _refuse_nothing(report, database)
     write_table_folder(database, out)
     if as_json:
         print_json(report.as_dict())
@@ -127,11 +128,25 @@ def import_command(
         _print_report(report, database, out)
 
 
+def _refuse_nothing(report: ImportReport, database: RunwayDatabase) -> None:
+    """AirportError where no runway is kept: an empty database would only fail later."""
+    from lard.errors import AirportError
+
+    if not any(airport.runways for airport in database.airports.values()):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in report.excluded.most_common())
+        raise AirportError(
+            f"{report.source}: keeps none of its {report.rows} rows ({reasons or 'it has none'}); nothing is "
+            "written: change --airports, --min-length or --unpaved"
+        )
+
+
 def _print_report(report: ImportReport, database: RunwayDatabase, out: Path) -> None:
     for note in report.notes:
         click.echo(note)
     for reason, count in sorted(report.excluded.items(), key=lambda item: (-item[1], item[0])):
-        click.echo(f"left out {count:6d}: {reason}")
+        named = report.which.get(reason, [])
+        more = ", ..." if count > len(named) else ""
+        click.echo(f"left out {count:6d}: {reason}" + (f" ({', '.join(named)}{more})" if named else ""))
     click.echo(f"kept     {report.kept:6d} of {report.rows} rows of {report.source}")
     click.echo(f"{out}: {len(database.airports)} airports")
 

@@ -59,7 +59,7 @@ def coco(dataset: Path, out: Path, segmentation: str) -> None:
     help="Only runways of these verdicts; the others are then taught as background.",
 )
 def yolo(dataset: Path, out: Path, task: str, verdict: tuple[str, ...]) -> None:  # fmt: skip
-    """YOLO images/, labels/ and data.yaml.
+    """YOLO images/, labels/ and data.yaml, which works wherever the folder is.
 
     \b
     Examples:
@@ -67,10 +67,18 @@ def yolo(dataset: Path, out: Path, task: str, verdict: tuple[str, ...]) -> None:
       lard export yolo data/ortho --task segment --verdict IN_ODD --out out/yolo_seg
     """
     from lard.export.common import open_dataset
-    from lard.export.yolo import write_yolo
+    from lard.export.yolo import missing_splits, write_yolo
 
-    count = write_yolo(open_dataset(dataset), out, task, verdict)
+    opened = open_dataset(dataset)
+    count = write_yolo(opened, out, task, verdict)
     click.echo(f"{count} objects in {out}")
+    missing = " and no ".join(missing_splits(opened))
+    if missing:
+        click.echo(
+            f"note: {dataset} has no {missing} frames, which Ultralytics wants to train; sample airports for "
+            "them (`lard scenario sample --split val=...`), or name folders of your own in data.yaml",
+            err=True,
+        )
 
 
 @export.command("lard")

@@ -27,6 +27,18 @@ from lard.cli.options import codes_of, runways_option
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Same seed, same bytes.")
 @click.option("--split", multiple=True, help="val=... or test=...: airports or a fraction.")
 @click.option("--gsd", "gsd_m", type=float, help="Finest pixel in metres.  [default: the photo's own]")
+@click.option(
+    "--beyond",
+    type=click.Choice(["painted", "nothing"]),
+    help="What goes on where the imagery ends.  [default: painted for a RASTER, else nothing]",
+)
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="A tile server inside your network that may be asked.",
+)
 @click.option("--licence", default="", help="Licence of the imagery.")
 @click.option("--attribution", default="", help="Who is to be named for the imagery.")
 @click.option("--benchmark", is_flag=True, help="Train and score the shipped detectors too.")
@@ -40,6 +52,8 @@ def init(
     seed: int,
     split: tuple[str, ...],
     gsd_m: float | None,
+    beyond: str | None,
+    allow_hosts: tuple[str, ...],
     licence: str,
     attribution: str,
     benchmark: bool,
@@ -62,8 +76,9 @@ def init(
 
     codes = tuple(code for text in airports for code in codes_of(text))
     wanted = Wanted(
-        codes, runways, ground, odd, n, seed, split_of(split), gsd_m, licence, attribution, benchmark
-    )
+        codes, runways, ground, odd, n, seed, split_of(split), gsd_m, beyond or "", allow_hosts, licence,
+        attribution, benchmark,
+    )  # fmt: skip
     splits = create_project(folder, wanted)
     sets = "; ".join(f"{name} {', '.join(members)}" for name, members in splits.items() if members)
     click.echo(f"{folder}: {n} frames of {sets}; next: cd {folder} && dvc repro")

@@ -66,6 +66,7 @@ def render(
       lard render frames.parquet --source xplane --screenshots "X-Plane 12/Output/screenshots" --out data/xp
     """
     from lard.airports.files import open_database
+    from lard.render.beyond import beyond_remarks
     from lard.render.conditions import remarks
     from lard.render.driver import RenderSettings, render_frames
     from lard.render.renderer import Quality
@@ -98,6 +99,9 @@ def render(
         )
     note = f", part {shard}; run once without --shard to write the tables" if part[1] > 1 else ""
     click.echo(f"{out}: {len(manifest)} {source} pictures{note}")
+    if source == "ortho":
+        for remark in beyond_remarks(manifest):
+            click.echo(remark)
 
 
 def _shard_of(text: str) -> tuple[int, int]:

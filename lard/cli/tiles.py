@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from lard.cli.options import runways_option
-
-if TYPE_CHECKING:
-    from lard.airports.model import Airport
-    from lard.ground.fetched.http import Http
-    from lard.ground.fetched.plan import GroundRequest
+from lard.cli.tiles_fetching import Job, from_rasters, from_tiles, http
 
 cache_option = click.option(
     "--cache", default="data/tile_cache", show_default=True, type=click.Path(path_type=Path),
@@ -56,12 +52,14 @@ def tiles() -> None:
 @click.option("--source", "spec", required=True, metavar="KIND:ADDRESS", help="See `lard tiles --help`.")
 @click.option("--gsd", "gsd_m", default=0.5, show_default=True, help="Finest pixel, metres.")
 @click.option(
-    "--reach", "reach_m", default=3000.0, show_default=True,
-    help="Half side of the finest level in metres; it grows to hold every runway.",
+    "--reach", "reach_m", type=float,
+    help="Half side of the finest level in metres; it grows to hold every runway.  "
+    "[default: 3000, or as far as the imagery goes]",
 )  # fmt: skip
 @click.option(
-    "--levels", default=5, show_default=True, help="Levels of halving resolution and growing reach."
-)
+    "--levels", type=int,
+    help="Levels of halving resolution and growing reach.  [default: 5, or as many as the imagery holds]",
+)  # fmt: skip
 @click.option("--out", default="data/ground", show_default=True, type=click.Path(path_type=Path))
 @cache_option
 @key_option
@@ -74,6 +72,14 @@ def tiles() -> None:
 @click.option(
     "--allow-holes", is_flag=True, help="Fill holes away from runways from coarser zooms, recorded."
 )
+@click.option(
+    "--beyond", default="nothing", show_default=True, type=click.Choice(["nothing", "painted"]),
+    help="What goes on where the imagery ends: painted ground, feathered and in the colours of its rim.",
+)  # fmt: skip
+@click.option(
+    "--season", default="summer", show_default=True,
+    type=click.Choice(["summer", "autumn", "winter", "spring"]), help="Of what is painted.",
+)  # fmt: skip
 @click.option("--retry-holes", is_flag=True, help="Ask again for tiles the server said it does not have.")
 @offline_option
 @allow_host_option
@@ -102,21 +108,26 @@ def fetch(airports: tuple[str, ...], spec: str, out: Path, cache: Path, runways:
       lard tiles fetch LFPO --source mbtiles:paris.mbtiles --allow-holes
     """
     from lard.airports.files import open_database
+    from lard.ground.continued import Beyond
     from lard.ground.fetched.plan import GroundRequest
     from lard.ground.fetched.providers import RASTER, split_spec
 
     db = open_database(runways)
     places = [db.airport(icao) for icao in sorted(set(airports))]
+    free = given["reach_m"] is None and given["levels"] is None
+    stated = {name: given[name] for name in ("reach_m", "levels") if given[name] is not None}
     request = GroundRequest(
-        given["gsd_m"], given["reach_m"], given["levels"], given["coarse"], given["allow_holes"],
-        given["retry_holes"], given["max_tiles"], given["jpeg_quality"] or None,
+        given["gsd_m"], coarse=given["coarse"], allow_holes=given["allow_holes"],
+        retry_holes=given["retry_holes"], max_tiles=given["max_tiles"],
+        jpeg_quality=given["jpeg_quality"] or None, beyond=given["beyond"], **stated,
     )  # fmt: skip
+    jobs = [Job(place, request, free, Beyond.of(place, db, given["season"])) for place in places]
     spec = _with_credits(spec, given["licence"], given["attribution"])
     try:
         if split_spec(spec)[0] == RASTER:
-            _from_rasters(places, spec, request, out, given["dry_run"])
+            from_rasters(jobs, spec, out, given["dry_run"])
         else:
-            _from_tiles(places, spec, request, out, cache, given)
+            from_tiles(jobs, spec, out, cache, given)
     except KeyboardInterrupt:
         click.echo("stopped; what was fetched is kept, the same command goes on from there", err=True)
         raise SystemExit(130) from None
@@ -130,64 +141,6 @@ def _with_credits(spec: str, licence: str | None, attribution: str | None) -> st
     if not named:
         return spec
     return f"{spec}{'&' if '#' in spec else '#'}{urlencode(named)}"
-
-
-def _from_rasters(places: list[Airport], spec: str, request: GroundRequest, out: Path, dry_run: bool) -> None:
-    from lard.ground.fetched.local import ground_of_rasters, raster_paths
-
-    for airport in places:
-        if dry_run:
-            click.echo(f"{airport.icao}: {len(raster_paths(spec))} rasters")
-            continue
-        manifest, kept = ground_of_rasters(airport, spec, out, request)
-        _say(airport.icao, out, manifest, kept, "")
-
-
-def _from_tiles(
-    places: list[Airport], spec: str, request: GroundRequest, out: Path, cache: Path, given: dict[str, Any]
-) -> None:
-    from lard.ground.fetched.fetch import fetch_ground
-    from lard.ground.fetched.plan import plan_levels
-    from lard.ground.fetched.providers import open_source
-
-    http = _http(given)
-    source, store = open_source(spec, http, cache, given["key"])
-    for airport in places:
-        if given["dry_run"]:
-            for number, plan in enumerate(plan_levels(source, airport, request)):
-                click.echo(
-                    f"{airport.icao} level {number}: {plan.grid.gsd_m:g} m from zoom {plan.matrix.zoom} "
-                    f"({plan.source_gsd_m:.3g} m), {len(plan.tiles)} tiles"
-                )
-            continue
-        result = fetch_ground(airport, source, store, http, out, request)
-        report = result.report
-        megabytes = report.fetched_bytes / 1e6
-        parts = [f"{report.fetched} tiles fetched ({megabytes:.1f} MB)", f"{report.kept} were there"]
-        parts += [f"{report.retries} retries"] if report.retries else []
-        parts += [f"{len(report.holes)} holes"] if report.holes else []
-        parts += [f"{len(report.failed)} failed"] if report.failed else []
-        _say(airport.icao, out, result.manifest, result.kept, ", ".join(parts))
-
-
-def _http(given: dict[str, Any]) -> Http:
-    from lard.ground.fetched.http import Http, HttpSettings
-
-    agent = {"user_agent": given["user_agent"]} if given.get("user_agent") else {}
-    settings = HttpSettings(
-        rate_per_s=given.get("rate_per_s", 10.0), threads=given.get("threads", 4),
-        attempts=given.get("attempts", 6),
-        allow_hosts=tuple(given["allow_hosts"]), offline=given["offline"],
-        total_limit_bytes=int(given.get("max_gb", 20.0) * 1e9), **agent,
-    )  # fmt: skip
-    return Http(settings)
-
-
-def _say(icao: str, out: Path, manifest: dict[str, Any], kept: bool, fetched: str) -> None:
-    state = "was up to date" if kept else "written"
-    filled = f", {len(manifest['holes'])} holes filled" if manifest.get("holes") else ""
-    click.echo(f"{out / icao}: {state}{filled}" + (f"; {fetched}" if fetched else ""))
-    click.echo(f"  licence: {manifest['licence']}\n  attribution: {manifest['attribution']}")
 
 
 @tiles.command()
@@ -238,7 +191,8 @@ def info(what: str, cache: Path, **given: Any) -> None:
       lard tiles info data/tile_cache
       lard tiles info 'arcgis:https://host/arcgis/rest/services/NAME/MapServer'
     """
-    from lard.ground.fetched.verify import describe_cache, describe_ground, folders_of
+    from lard.ground.fetched.describe import describe_cache, describe_ground
+    from lard.ground.fetched.verify import folders_of
 
     if Path(what).is_dir():
         caches, grounds = folders_of(Path(what))
@@ -249,12 +203,12 @@ def info(what: str, cache: Path, **given: Any) -> None:
 
     if split_spec(what)[0] == RASTER:
         from lard.ground.fetched.local import raster_paths
-        from lard.ground.fetched.rasters import describe_raster
+        from lard.ground.fetched.raster_files import describe_raster
 
         for path in raster_paths(what):
             click.echo(describe_raster(path))
         return
-    source, _ = open_source(what, _http(given), cache, given["key"])
+    source, _ = open_source(what, http(given), cache, given["key"])
     click.echo(f"{source.identity}\n  licence      {source.licence}")
     for text in sorted({credit.text for credit in source.credits}):
         click.echo(f"  attribution  {text}")

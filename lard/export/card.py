@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from lard.export.common import SPLITS, LabelledFolder
+from lard.export.common import SPLITS, LabelledFolder, one_line
 from lard.tables import write_text
 
+_MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown reads as markup inside a line; an underscore within a word is none."""
 _QUANTITIES = (
     ("along_track_m", "m before the landing threshold"),
     ("lateral_deg", "deg right of the centreline"),
@@ -33,7 +36,7 @@ def card_text(dataset: LabelledFolder) -> str:
     seen = labels.filter(pl.col("visible_fraction") > 0)
     odd, camera = info.get("odd", {}), info.get("camera", {})
     parts = [
-        f"# {info.get('name', dataset.folder.name)}",
+        f"# {_text(info.get('name', dataset.folder.name))}",
         f"{len(frames)} cockpit views of runways on approach at {frames['airport'].n_unique()} airports, "
         f"with {len(seen)} runways in view labelled: corners, clipped polygon, box, approach and verdict.",
         "## Contents",
@@ -49,12 +52,12 @@ def card_text(dataset: LabelledFolder) -> str:
         "## Approaches",
         _table(("quantity", "unit", "5 %", "median", "95 %"), _ranges(frames)),
         "## Camera and domain",
-        f"- {camera.get('width_px')} x {camera.get('height_px')} px, field of view "
-        f"{camera.get('fov_x_deg')} x {camera.get('fov_y_deg')} degrees, ideal pinhole.\n"
-        f"- Domain {odd.get('name')} {odd.get('version')} (sha256 {odd.get('sha256')}).\n"
-        f"- Runways {info.get('runway_db')} {info.get('runway_db_version')}, earth model "
-        f"{info.get('earth_model')}, altitudes {info.get('altitude_datum')}.\n"
-        f"- Made with lard {info.get('tool_version')}.",
+        f"- {_of(camera, 'width_px')} x {_of(camera, 'height_px')} px, field of view "
+        f"{_of(camera, 'fov_x_deg')} x {_of(camera, 'fov_y_deg')} degrees, ideal pinhole.\n"
+        f"- Domain {_of(odd, 'name')} {_of(odd, 'version')} (sha256 {_of(odd, 'sha256')}).\n"
+        f"- Runways {_of(info, 'runway_db')} {_of(info, 'runway_db_version')}, earth model "
+        f"{_of(info, 'earth_model')}, altitudes {_of(info, 'altitude_datum')}.\n"
+        f"- Made with lard {_of(info, 'tool_version')}.",
         "## Where the pictures come from",
         _provenance(dataset),
         "## Conventions",
@@ -75,18 +78,23 @@ def _split_rule(frames: pl.DataFrame) -> str:
     shared = splits.filter(pl.col("split") > 1)["airport"].sort().to_list()
     if not shared:
         return "Splits are by airport: no airport is in two of them."
-    return f"Splits are not by airport: {', '.join(shared)} are in more than one."
+    return f"Splits are not by airport: {_text(', '.join(shared))} are in more than one."
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
-    lines += [" | ".join(_cell(cell) for cell in row) for row in rows]
+    lines += [" | ".join(_text(cell) for cell in row) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def _cell(value: Any) -> str:
-    """A value in a Markdown table: one line, its bars and brackets no markup."""
-    return " ".join(html.escape(str(value), quote=False).replace("|", "\\|").split())
+def _text(value: Any) -> str:
+    """A value in Markdown: one line, and nothing of it is markup, HTML or the end of a table's cell."""
+    return _MARKUP.sub(r"\\\g<0>", html.escape(one_line(value), quote=False))
+
+
+def _of(stated: Mapping[str, Any], name: str) -> str:
+    """A stated value as text; `unknown` where there is none."""
+    return _text("unknown" if stated.get(name) is None else stated[name])
 
 
 def _splits(dataset: LabelledFolder, seen: pl.DataFrame) -> list[tuple[Any, ...]]:

@@ -143,6 +143,12 @@ def _infinite(table: pl.DataFrame, where: Path) -> list[str]:
     return faults
 
 
+def one_line(value: Any) -> str:
+    """A text as one line that can be written: without control characters and half surrogates."""
+    text = str(value).encode("utf-8", "replace").decode()
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 @contextlib.contextmanager
 def staged_folder(out: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling of a folder that becomes it on success and vanishes on failure."""

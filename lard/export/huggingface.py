@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lard.export.card import card_text
-from lard.export.common import LabelledFolder, place_image, staged_folder
-from lard.export.croissant import croissant
+from lard.export.common import LabelledFolder, one_line, place_image, staged_folder
+from lard.export.croissant import OBJECT_COLUMNS, croissant
 from lard.export.records import OBJECT_FIELDS, as_columns, frame_fields, objects
 from lard.tables import write_json, write_text
 
@@ -23,7 +24,7 @@ def write_huggingface(dataset: LabelledFolder, out: str | Path) -> dict[str, int
     visible = dataset.visible()
     with staged_folder(out) as folder:
         for split, frames in dataset.splits.items():
-            part, lines = folder / "data" / HF_SPLITS[split], []
+            part, lines, boxes = folder / "data" / HF_SPLITS[split], [], []
             for frame in frames.iter_rows(named=True):
                 name, size = frame["frame_id"], (frame["width_px"], frame["height_px"])
                 place_image(dataset.image_path(name), part / f"{name}.jpg")
@@ -31,11 +32,21 @@ def write_huggingface(dataset: LabelledFolder, out: str | Path) -> dict[str, int
                 record: dict[str, Any] = {"file_name": f"{name}.jpg", **frame_fields(frame)}
                 record["objects"] = as_columns(found, OBJECT_FIELDS)
                 lines.append(json.dumps(record, sort_keys=True, allow_nan=False))
+                boxes += [json.dumps(_object(name, item), sort_keys=True, allow_nan=False) for item in found]
             write_text("\n".join(lines) + "\n", part / "metadata.jsonl")
+            write_text(
+                "".join(f"{line}\n" for line in boxes), folder / "objects" / f"{HF_SPLITS[split]}.jsonl"
+            )
         splits = {HF_SPLITS[split]: len(frames) for split, frames in dataset.splits.items()}
         write_text(_front_matter(dataset, splits) + card_text(dataset), folder / "README.md")
         write_json(croissant(dataset, folder, list(splits)), folder / "croissant.json")
     return splits
+
+
+def _object(frame_id: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """A runway in a picture as the Croissant file describes it."""
+    named = {"object_id": f"{frame_id}/{found['runway']}", "frame_id": frame_id}
+    return {name: named[name] if name in named else found[name] for name in OBJECT_COLUMNS}
 
 
 def _front_matter(dataset: LabelledFolder, splits: dict[str, int]) -> str:
@@ -52,6 +63,6 @@ def _front_matter(dataset: LabelledFolder, splits: dict[str, int]) -> str:
     ]
     for split in splits:
         lines += [f"  - split: {split}", f"    path: data/{split}/**"]
-    return "\n".join(
-        [*lines, f"pretty_name: {json.dumps(str(dataset.info.get('name', 'runways')))}", "---", "", ""]
-    )
+    # a JSON text is a YAML one
+    name = json.dumps(one_line(dataset.info.get("name", "runways")), ensure_ascii=False)
+    return "\n".join([*lines, f"pretty_name: {name}", "---", "", ""])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lard.export.coco import KEYPOINTS, keypoint
-from lard.export.common import LabelledFolder, place_image, staged_folder
+from lard.export.common import LabelledFolder, one_line, place_image, staged_folder
 from lard.labels.table import CORNERS
 from lard.tables import write_text
 
@@ -48,9 +48,16 @@ def yolo_line(row: Mapping[str, Any], frame: Mapping[str, Any], task: str) -> st
     return " ".join(fields)
 
 
+def missing_splits(dataset: LabelledFolder) -> list[str]:
+    """Splits that Ultralytics wants and that have no frame."""
+    return [split for split in ("train", "val") if split not in dataset.splits]
+
+
 def _data_yaml(dataset: LabelledFolder, task: str) -> str:
-    lines = [f"# {dataset.info.get('name', dataset.folder.name)}, {task}", "path: ."]
+    """Names of folders and classes; without `path` they are looked for beside the file, wherever it is."""
+    lines = [f"# {one_line(dataset.info.get('name', dataset.folder.name))}, {task}"]
     lines += [f"{split}: images/{split}" for split in dataset.splits]
+    lines += [f"# {split}: has no frames; Ultralytics wants it to train" for split in missing_splits(dataset)]
     lines += ["names:", "  0: runway"]
     if task == "pose":
         lines += [f"kpt_shape: [{len(KEYPOINTS)}, 3]", "flip_idx: [1, 0, 3, 2]"]

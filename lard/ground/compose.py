@@ -8,7 +8,7 @@ recorded.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import rasterio
@@ -19,10 +19,14 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from lard.errors import DataError, SourceError
+from lard.ground.cover import COVER_FILE, Cover, write_cover
 from lard.ground.holes import RunwayZone, extents, hole_error, refuse_near_runways
 from lard.ground.tiles import TILE_PX, LevelGrid
 from lard.progress import Meter
 from lard.tables import atomic_path, read_json, sha256_file, write_json
+
+if TYPE_CHECKING:
+    from lard.ground.continued import Continuation
 
 _COMPOSER = "1"
 
@@ -70,10 +74,13 @@ def compose_levels(
     *,
     allow_holes: bool | Sequence[bool] = False,
     jpeg_quality: int | None = 93,
+    cover: Cover | None = None,
+    beyond: "Continuation | None" = None,
 ) -> dict[str, Any]:
     """Write all levels, finest first, then the manifest, and return it; a folder without one is not done.
 
     allow_holes: whether what the samplers leave empty away from runways may be filled, for all or each.
+    cover, kept beside the levels, says where they are imagery; `beyond` continues it there.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +96,9 @@ def compose_levels(
             finer = _Finer(folder, plans[number - 1].grid, entries[-1]) if number and plan.average else None
             tiles = []
             for grid, column, row in _blocks(plan.grid):
-                pixels, found = _block(airport, number, plan, grid, finer, zones, means, allowed[number])
+                pixels, found = _block(
+                    airport, number, plan, grid, finer, zones, means, allowed[number], beyond
+                )
                 holes += found
                 path = folder / f"level{number}_{row // TILE_PX:03d}_{column // TILE_PX:03d}.tif"
                 write_geotiff(path, pixels, crs, grid, jpeg_quality)
@@ -112,11 +121,15 @@ def compose_levels(
         "airport": airport, "lat0_deg": origin[0], "lon0_deg": origin[1], "crs": crs, "levels": entries,
         "holes": holes, "seed": 0, "composer": _COMPOSER, **provenance,
     }  # fmt: skip
+    if cover is not None:
+        manifest["imagery"] = write_cover(cover, folder)
     write_json(manifest, manifest_path)
     listed = {tile["file"] for level in entries for tile in level["tiles"]}
     for path in folder.glob("level*_*_*.tif"):
         if path.name not in listed:
             path.unlink()
+    if cover is None:
+        (folder / COVER_FILE).unlink(missing_ok=True)
     return manifest
 
 
@@ -127,6 +140,7 @@ def up_to_date(folder: Path, key: str) -> dict[str, Any] | None:
     try:
         manifest: dict[str, Any] = read_json(folder / "manifest.json")
         tiles = [tile for level in manifest["levels"] for tile in level["tiles"]]
+        tiles += [manifest["imagery"]] if "imagery" in manifest else []
         whole = manifest["key"] == key and all(
             (folder / tile["file"]).is_file() and sha256_file(folder / tile["file"]) == tile["sha256"]
             for tile in tiles
@@ -149,13 +163,14 @@ def _blocks(grid: LevelGrid) -> list[tuple[LevelGrid, int, int]]:
 
 def _block(
     airport: str, number: int, plan: Plan, grid: LevelGrid, finer: "_Finer | None",
-    zones: Sequence[RunwayZone], means: _Means, allowed: bool,
+    zones: Sequence[RunwayZone], means: _Means, allowed: bool, beyond: "Continuation | None",
 ) -> tuple[NDArray[np.uint8], list[dict[str, Any]]]:  # fmt: skip
     """Pixels of a block, and what was filled in it."""
     shape = (grid.height_px, grid.width_px)
     pixels, valid = np.zeros((*shape, 3), np.uint8), np.zeros(shape, bool)
     if finer is not None:
         finer.put(grid, pixels, valid)
+    fresh_part = ~valid
     holes: list[dict[str, Any]] = []
     for order, sampler in enumerate(plan.samplers):
         if valid.all():
@@ -170,7 +185,10 @@ def _block(
         pixels[covers] = fresh[covers]
         valid |= covers
     means.add(pixels, valid)
-    if not valid.all():
+    if beyond is not None:
+        refuse_near_runways(airport, number, grid, ~valid, zones, plan.samplers[0].name)
+        beyond.put(grid, pixels, valid, fresh_part)
+    elif not valid.all():
         refuse_near_runways(airport, number, grid, ~valid, zones, plan.samplers[0].name)
         if not allowed or means.count == 0:
             raise hole_error(airport, number, grid, ~valid, plan.samplers[0].name)

@@ -26,7 +26,7 @@ def find_spec(given: str | Path) -> Path:
     if name in shipped:
         return shipped[name]
     raise SpecError(
-        f"{given}: no such file, and no shipped spec of that name; those are {', '.join(shipped)}"
+        f"{given}: no such file, and no shipped spec of that name; in {FOLDER} are {', '.join(shipped)}"
     )
 
 

@@ -17,6 +17,7 @@ from lard.airports.model import Airport, RunwayDatabase
 from lard.errors import AirportError, DataError, SourceError, SpecError
 from lard.export.common import staged_folder
 from lard.ground.fetched.local import raster_paths
+from lard.ground.fetched.plan import BEYOND_NOTHING, BEYOND_PAINTED
 from lard.ground.fetched.providers import RASTER, split_spec
 from lard.odd import load_spec
 from lard.odd.shipped import find_spec
@@ -44,6 +45,8 @@ class Wanted:
     seed: int = 1
     split: Mapping[str, Any] | None = None
     gsd_m: float | None = None
+    beyond: str = ""
+    allow_hosts: tuple[str, ...] = ()
     licence: str = ""
     attribution: str = ""
     benchmark: bool = False
@@ -87,12 +90,7 @@ def _airports(database: RunwayDatabase, wanted: Wanted) -> list[Airport]:
     """The airports of the database; AirportError names --runways."""
     if not wanted.airports:
         raise AirportError("--airport: no code given; expected one such as LFPO")
-    try:
-        found = {database.airport(code).icao: database.airport(code) for code in wanted.airports}
-    except AirportError as error:
-        raise AirportError(
-            f"{error} Other databases, those of `lard airports import` too, are given with --runways."
-        ) from error
+    found = {database.airport(code).icao: database.airport(code) for code in wanted.airports}
     return [found[code] for code in sorted(found)]
 
 
@@ -122,6 +120,11 @@ def _ground(folder: Path, airports: list[Airport], wanted: Wanted) -> tuple[dict
     if wanted.ground == PAINTED:
         if credits:
             raise SpecError(f"--{next(iter(credits))}: is for imagery; painted ground has its own")
+        if wanted.beyond or wanted.allow_hosts:
+            option = "--beyond" if wanted.beyond else "--allow-host"
+            raise SpecError(
+                f"{option}: is for imagery; painted ground needs no network and reaches the horizon"
+            )
         gsd_m = wanted.gsd_m or _PAINTED_GSD_M
         if not 0.05 <= gsd_m <= 8:
             raise SourceError(f"--gsd {gsd_m:g}: expected 0.05 to 8 metres")
@@ -129,13 +132,17 @@ def _ground(folder: Path, airports: list[Airport], wanted: Wanted) -> tuple[dict
     file = wanted.ground.startswith(f"{RASTER}:") or ":" not in wanted.ground or Path(wanted.ground).exists()
     source = raster_source(wanted.ground) if file else wanted.ground
     if split_spec(source)[0] == RASTER:
-        gsd_m, reach_m, levels = fit_rasters(source, airports, wanted.gsd_m)
+        beyond = wanted.beyond or BEYOND_PAINTED  # a photo seldom reaches the horizon
+        fit = fit_rasters(source, airports, wanted.gsd_m, beyond)
         paths = raster_paths(source)
-        request: dict[str, Any] = {"gsd_m": gsd_m, "reach_m": reach_m, "levels": levels}
+        request: dict[str, Any] = {"gsd_m": fit.gsd_m, "reach_m": fit.reach_m, "levels": fit.levels}
     else:
         check_template(source)
-        paths = []
+        paths, beyond = [], wanted.beyond or BEYOND_NOTHING
         request = _TILES | ({"gsd_m": wanted.gsd_m} if wanted.gsd_m else {})
+    request["beyond"] = beyond
+    if wanted.allow_hosts:
+        request["allow_hosts"] = list(wanted.allow_hosts)
     imagery = Imagery(source=relative_source(source, folder), **request, **credits)
     _ = imagery.request  # the resolution is checked there
     stated = {"source": imagery.source, **request, **credits}

@@ -12,6 +12,7 @@ from lard.quality.checks import (  # noqa: F401  (importing registers their requ
     coverage,
     exported,
     horizon,
+    imagery,
     images,
     integrity,
     meanings,

@@ -22,6 +22,7 @@ from lard.ground.resolution import REFUSE_RATIO, check_resolution
 from lard.ground.terrain.dem import load_dem
 from lard.ground.terrain.surface import FAR_REACH_M
 from lard.progress import Meter
+from lard.render.beyond import beyond_shares
 from lard.render.conditions import COLUMNS, check_conditions
 from lard.render.journal import (
     JOURNAL,
@@ -100,13 +101,13 @@ def render_frames(
         journal = out_dir / f"{JOURNAL}_{shard[0]}_{shard[1]}.jsonl"
         (out_dir / "images").mkdir(parents=True, exist_ok=True)
         done = _render_missing(frames.filter(part), keys, journal, run, resume)
-        return _manifest(frames.filter(part), done, grounds, db)
+        return _manifest(frames.filter(part), done, grounds, run)
     with folder_lock(out_dir):
         (out_dir / "images").mkdir(parents=True, exist_ok=True)
         journal = out_dir / f"{JOURNAL}.jsonl"
         done = _render_missing(frames, keys, journal, run, resume)
         remove_stale(out_dir, done)
-        manifest = _manifest(frames, done, grounds, db)
+        manifest = _manifest(frames, done, grounds, run)
         lines = [journal_line(name, keys[name], done[name]) for name in sorted(done)]
         try:
             # the journal sorted, so that its bytes do not tell the order of work
@@ -211,8 +212,10 @@ def _tasks(frames: pl.DataFrame, run: _Run) -> Iterator[Task]:
 
 
 def _manifest(
-    frames: pl.DataFrame, done: dict[str, str], grounds: dict[str, dict[str, Any]], db: RunwayDatabase
+    frames: pl.DataFrame, done: dict[str, str], grounds: dict[str, dict[str, Any]], run: _Run
 ) -> pl.DataFrame:
+    """What every picture is made from, with the shares of it that look beyond the imagery."""
+    db = run.db
     rows = [
         {
             "frame_id": row["frame_id"], "image": image_name(row["frame_id"]),
@@ -226,4 +229,7 @@ def _manifest(
         for row in frames.iter_rows(named=True)
         for ground in [grounds[row["airport"]]]
     ]  # fmt: skip
-    return pl.DataFrame(rows, schema=dict(MANIFEST))
+    folders = {icao: (run.ground_root / icao, ground) for icao, ground in grounds.items()}
+    shares = beyond_shares(frames, folders, db)
+    manifest = pl.DataFrame(rows, schema=dict(MANIFEST))
+    return manifest.join(shares, on="frame_id", how="left", maintain_order="left")

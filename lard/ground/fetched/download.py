@@ -1,37 +1,21 @@
 """Fetches tiles into the cache: several at a time, checked, resumable, holes named."""
 
 import hashlib
-import io
-import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from lard.errors import SourceError
 from lard.ground.fetched.cache import Entry, TileCache
 from lard.ground.fetched.grid import Tile, TileMatrix
 from lard.ground.fetched.http import Http, RefusedError, Reply, TransientError
+from lard.ground.fetched.pictures import UndecodableError, decode, media_of
 from lard.ground.fetched.source import TileSource
 from lard.progress import Meter
 
 FAILURES_IN_A_ROW = 20
 OFFLINE_MISS = "offline, and not in the cache"
-_FORMATS = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "GIF": "image/gif",
-    "TIFF": "image/tiff",
-}
 _GENERIC = ("", "application/octet-stream", "binary/octet-stream", "application/x-octet-stream")
-
-
-class UndecodableError(Exception):
-    """A body that is no picture of a tile's size."""
 
 
 @dataclass(slots=True)
@@ -47,6 +31,7 @@ class FetchReport:
     holes: dict[Tile, str] = field(default_factory=dict)  # there is no such tile, and why
     failed: dict[Tile, str] = field(default_factory=dict)  # it could not be got this time
     digests: dict[Tile, str] = field(default_factory=dict)  # SHA-256 of the tiles there are
+    new: set[Tile] = field(default_factory=set)  # those that were not there before
 
     def add(self, other: "FetchReport") -> None:
         """Take up another report."""
@@ -55,48 +40,7 @@ class FetchReport:
         self.holes |= other.holes
         self.failed |= other.failed
         self.digests |= other.digests
-
-
-def decode(body: bytes, matrix: TileMatrix) -> NDArray[np.uint8]:
-    """Pixels (height, width, 4) RGBA of a tile; UndecodableError names what is wrong with it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(body), formats=list(_FORMATS)) as image:
-                if image.size != (matrix.tile_width_px, matrix.tile_height_px):
-                    raise UndecodableError(
-                        f"{image.size[0]} x {image.size[1]} px instead of "
-                        f"{matrix.tile_width_px} x {matrix.tile_height_px}"
-                    )
-                if image.mode.startswith(("I", "F")):
-                    raise UndecodableError(f"pixels of mode {image.mode} instead of 8 bits")
-                return np.asarray(image.convert("RGBA"))
-    except UndecodableError:
-        raise
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
-        raise UndecodableError(f"no picture ({str(error)[:80] or type(error).__name__})") from None
-
-
-def media_of(body: bytes) -> str:
-    """Media type by a body's first bytes; empty for what is no picture."""
-    if body.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if body.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
-        return "image/webp"
-    if body[:6] in (b"GIF87a", b"GIF89a"):
-        return "image/gif"
-    if body[:4] in (b"II*\0", b"MM\0*"):
-        return "image/tiff"
-    return ""
+        self.new |= other.new
 
 
 def fetch_tiles(
@@ -167,6 +111,7 @@ def _fetch_all(
                             report.holes[tile] = entry.hole
                         else:
                             report.fetched += 1
+                            report.new.add(tile)
                             report.digests[tile] = entry.sha256
                     meter.advance(1, _note(report))
                 if held_bytes + report.fetched_bytes > http.settings.total_limit_bytes:
@@ -264,35 +209,3 @@ def _entry_of(reply: Reply, source: TileSource, shown: str, http: Http) -> Entry
     if hashlib.sha256(reply.body).hexdigest() in source.placeholders:
         return Entry(b"", hole="placeholder picture")
     return Entry(reply.body, media_of(reply.body))
-
-
-@dataclass(slots=True)
-class TileReader:
-    """Decoded tiles of a source; None for a hole. Notes those that turn out damaged."""
-
-    source: TileSource
-    cache: TileCache
-    damaged: dict[Tile, str] = field(default_factory=dict)
-
-    def body(self, tile: Tile) -> bytes | None:
-        """The stored bytes of a tile."""
-        zoom, col, row = tile
-        if self.source.read is not None:
-            body = self.source.read(self.source.matrix(zoom), col, row)
-            if body is not None and hashlib.sha256(body).hexdigest() in self.source.placeholders:
-                return None
-            return body
-        entry = self.cache.read(tile)
-        return None if entry is None or entry.hole else entry.body
-
-    def pixels(self, tile: Tile) -> NDArray[np.uint8] | None:
-        """RGBA pixels of a tile."""
-        body = self.body(tile)
-        if body is None:
-            return None
-        try:
-            pixels = decode(body, self.source.matrix(tile[0]))
-        except UndecodableError as error:
-            self.damaged[tile] = str(error)
-            return None
-        return pixels

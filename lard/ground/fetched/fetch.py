@@ -2,23 +2,28 @@
 
 import hashlib
 import json
-from collections import Counter
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shapely.geometry import Polygon, box
+from numpy.typing import NDArray
 
 from lard.airports.model import Airport
-from lard.errors import SourceError
 from lard.ground.compose import Plan, compose_levels, up_to_date
+from lard.ground.continued import Beyond, continuation
+from lard.ground.cover import Cover
 from lard.ground.fetched.cache import TileCache
-from lard.ground.fetched.download import OFFLINE_MISS, FetchReport, TileReader, fetch_tiles
-from lard.ground.fetched.grid import MapBox, Tile, local_crs, tile_on_map, transformer
+from lard.ground.fetched.download import FetchReport, fetch_tiles
+from lard.ground.fetched.grid import Tile, TileMatrix, local_crs, transformer
 from lard.ground.fetched.http import Http
+from lard.ground.fetched.judged import judge_holes, judge_repeated
+from lard.ground.fetched.pictures import TileReader
 from lard.ground.fetched.plan import (
+    BEYOND_NOTHING,
+    BEYOND_PAINTED,
     GroundRequest,
     LevelPlan,
     box_of,
@@ -27,14 +32,14 @@ from lard.ground.fetched.plan import (
     plan_levels,
     tiles_for_hole,
 )
-from lard.ground.fetched.sample import TileSampler
+from lard.ground.fetched.reach import continued, outline_tiles, too_far, widest_that_holds
+from lard.ground.fetched.sample import TileSampler, tile_cover
 from lard.ground.fetched.source import TileSource
 from lard.ground.holes import RunwayZone, runway_zones
+from lard.ground.tiles import LevelGrid
 from lard.tables import folder_lock
 
-_VERSION = "1"
-_NAMED_HOLES = 6
-REPEATS = 3
+_VERSION = "2"
 
 
 @dataclass(slots=True)
@@ -54,55 +59,149 @@ def fetch_ground(
     http: Http,
     out: str | Path,
     request: GroundRequest | None = None,
+    *,
+    free: bool = False,
+    beyond: Beyond | None = None,
 ) -> GroundResult:
-    """Fetch what is missing and write out/<ICAO>/; an up-to-date undamaged folder is kept."""
+    """Fetch what is missing and write out/<ICAO>/; an up-to-date undamaged folder is kept.
+
+    With `free` the request's reach and levels follow the imagery. `beyond` is what is painted where the
+    request says that painted ground goes on.
+    """
     request = request or GroundRequest()
     crs = local_crs(airport.lat_deg, airport.lon_deg)
     zones = runway_zones(airport, airport.lat_deg, airport.lon_deg)
-    plans = plan_levels(source, airport, request)
-    there = matrices_over(source, plans[-1].grid, crs)
-    report, samplers = FetchReport(), []
-    reader = TileReader(source, cache)
+    fetched = _Fetched(airport, source, cache, http, crs)
     with folder_lock(cache.folder) if source.url_of is not None else nullcontext():
         if source.url_of is not None:
             cache.remove_leftovers()
             cache.describe(description_of(source))
+        request = fetched.settled(request, free)
+        plans = plan_levels(source, airport, request)
+        there = matrices_over(source, plans[-1].grid, crs)
         for number, plan in enumerate(plans):
-            label = f"{airport.icao}: level {number}, zoom {plan.matrix.zoom}"
-            matrices = [plan.matrix]
-            found = _get(source, plan.tiles, cache, http, label, request, report)
-            report.add(found)
-            holes = found.holes | found.failed
-            averaged = number > 0 and request.coarse == "average"
-            mine = zones if not averaged else []
-            _judge(airport, source, plan, holes, found.failed, mine, crs, request)
-            _judge_repeated(airport, source, plan, found.digests, mine, crs)
-            for matrix in coarser_matrices(there, plan.matrix, airport):
-                if not holes:
-                    break
-                tiles = sorted({tile for hole in holes for tile in tiles_for_hole(source, hole, matrix, crs)})
-                found = _get(
-                    source, tiles, cache, http, f"{label}, holes from zoom {matrix.zoom}", request, report
-                )
-                report.add(found)
-                matrices.append(matrix)
-                holes = found.holes | found.failed
-            samplers.append(
-                tuple(TileSampler(f"zoom {matrix.zoom}", reader, matrix, crs) for matrix in matrices)
-            )
+            fetched.level(number, plan, zones, there, request)
+    grids = [plan.grid for plan in plans]
+    cover = fetched.cover(grids[-1]) if request.fills else None
+    whole = cover is None or cover.holds(grids[-1])
+    paints = beyond if request.beyond == BEYOND_PAINTED and not whole else None
     folder = Path(out) / airport.icao
-    provenance = _provenance(airport, source, plans, report, request, zones)
+    provenance = _provenance(airport, source, plans, fetched.report, request, zones, paints)
     averaged = request.coarse == "average"
     with folder_lock(folder):
         kept = up_to_date(folder, provenance["key"])
         if kept is not None:
-            return GroundResult(folder, kept, report, True)
+            return GroundResult(folder, kept, fetched.report, True)
+        goes_on = None
+        if paints is not None and cover is not None:
+            goes_on = continuation(airport, paints, cover, zones, fetched.seen)
         manifest = compose_levels(
             folder, airport.icao, (airport.lat_deg, airport.lon_deg), crs,
-            [Plan(plan.grid, use, averaged) for plan, use in zip(plans, samplers, strict=True)],
-            zones, provenance, allow_holes=request.allow_holes, jpeg_quality=request.jpeg_quality,
+            [Plan(grid, use, averaged) for grid, use in zip(grids, fetched.samplers, strict=True)],
+            zones, provenance, allow_holes=request.fills, jpeg_quality=request.jpeg_quality,
+            cover=None if whole else cover, beyond=goes_on,
         )  # fmt: skip
-    return GroundResult(folder, manifest, report, False)
+    return GroundResult(folder, manifest, fetched.report, False)
+
+
+class _Fetched:
+    """The tiles of one airport that were got so far, and what became of them."""
+
+    def __init__(self, airport: Airport, source: TileSource, cache: TileCache, http: Http, crs: str) -> None:
+        self.airport, self.source, self.cache, self.http, self.crs = airport, source, cache, http, crs
+        self.reader, self.report = TileReader(source, cache), FetchReport()
+        self.samplers: list[tuple[TileSampler, ...]] = []
+        self.early: set[Tile] = set()  # got before the levels were settled
+
+    def settled(self, request: GroundRequest, free: bool) -> GroundRequest:
+        """The request, or with `free` the widest whose rims the source has; SourceError where it has not.
+
+        Asks for the tiles at the rims of the levels before it asks for thousands inside.
+        """
+        if free and request.beyond != BEYOND_NOTHING:
+            return continued(request, request.reach_m)
+        if request.fills or self.http.settings.offline or self._has_rims(request):
+            return request
+        fitting = widest_that_holds(request, self._has_rims)
+        if free and fitting is not None:
+            return fitting
+        grid = plan_levels(self.source, self.airport, request)[-1].grid
+        raise too_far(self.airport.icao, self.source.identity, request, grid, None, fitting)
+
+    def _has_rims(self, request: GroundRequest) -> bool:
+        """Whether the source has the tiles at the corners and mid-sides of every level."""
+        plans = plan_levels(self.source, self.airport, request)
+        there = {matrix.zoom: matrix for matrix in matrices_over(self.source, plans[-1].grid, self.crs)}
+        for number, plan in enumerate(plans):
+            tiles = set(outline_tiles(plan, there[plan.matrix.zoom], self.crs))
+            if None in tiles:
+                return False
+            wanted = sorted(tile for tile in tiles if tile is not None)
+            found = self._get(wanted, f"{self.airport.icao}: rim of level {number}", request)
+            self.early |= found.new
+            for name in ("fetched", "fetched_bytes", "retries"):
+                setattr(self.report, name, getattr(self.report, name) + getattr(found, name))
+            if found.holes:
+                return False
+        return True
+
+    def level(
+        self, number: int, plan: LevelPlan, zones: list[RunwayZone], there: tuple[TileMatrix, ...],
+        request: GroundRequest,
+    ) -> None:  # fmt: skip
+        """Get a level's tiles, and coarser ones where it has holes that may be filled."""
+        icao = self.airport.icao
+        label = f"{icao}: level {number}, zoom {plan.matrix.zoom}"
+        found = self._get(plan.tiles, label, request)
+        found.kept -= len(self.early.intersection(plan.tiles))
+        self.report.add(found)
+        holes, matrices = found.holes | found.failed, [plan.matrix]
+        mine = [] if number > 0 and request.coarse == "average" else zones
+        judge_holes(self.airport, self.source, plan, holes, found.failed, mine, self.crs, request)
+        judge_repeated(self.airport, self.source, plan, found.digests, mine, self.crs)
+        for matrix in coarser_matrices(there, plan.matrix, self.airport):
+            if not holes:
+                break
+            tiles = sorted({t for hole in holes for t in tiles_for_hole(self.source, hole, matrix, self.crs)})
+            found = self._get(tiles, f"{label}, holes from zoom {matrix.zoom}", request)
+            self.report.add(found)
+            matrices.append(matrix)
+            holes = found.holes | found.failed
+        self.samplers.append(tuple(TileSampler(f"zoom {m.zoom}", self.reader, m, self.crs) for m in matrices))
+
+    def cover(self, grid: LevelGrid) -> Cover:
+        """Which cells of a level are imagery of any zoom."""
+        return tile_cover(self.reader, {s.matrix for use in self.samplers for s in use}, grid, self.crs)
+
+    def seen(self, grid: LevelGrid) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Colours of a window from whatever zoom covers it, finest first."""
+        pixels = np.zeros((grid.height_px, grid.width_px, 3), np.uint8)
+        valid = np.zeros(pixels.shape[:2], bool)
+        for sampler in (sampler for use in reversed(self.samplers) for sampler in use):
+            if not valid.all():
+                fresh, covers = sampler(grid)
+                covers &= ~valid
+                pixels[covers], valid = fresh[covers], valid | covers
+        return pixels, valid
+
+    def _get(self, tiles: Iterable[Tile], label: str, request: GroundRequest) -> FetchReport:
+        """Fetch remote tiles, look local ones up."""
+        if self.source.read is None:
+            held = self.report.held_bytes + self.report.fetched_bytes
+            return fetch_tiles(
+                self.source, tiles, self.cache, self.http, label,
+                held_bytes=held, retry_holes=request.retry_holes,
+            )  # fmt: skip
+        report = FetchReport()
+        for tile in tiles:
+            report.wanted += 1
+            body = self.reader.body(tile)
+            if body is None:
+                report.holes[tile] = "not there"
+            else:
+                report.kept += 1
+                report.digests[tile] = hashlib.sha256(body).hexdigest()
+        return report
 
 
 def description_of(source: TileSource) -> dict[str, object]:
@@ -121,103 +220,9 @@ def description_of(source: TileSource) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _get(
-    source: TileSource,
-    tiles: Any,
-    cache: TileCache,
-    http: Http,
-    label: str,
-    request: GroundRequest,
-    before: FetchReport,
-) -> FetchReport:
-    """Fetch remote tiles, look local ones up."""
-    if source.read is None:
-        held = before.held_bytes + before.fetched_bytes
-        return fetch_tiles(
-            source, tiles, cache, http, label, held_bytes=held, retry_holes=request.retry_holes
-        )
-    report = FetchReport()
-    reader = TileReader(source, cache)
-    for tile in tiles:
-        report.wanted += 1
-        body = reader.body(tile)
-        if body is None:
-            report.holes[tile] = "not there"
-        else:
-            report.kept += 1
-            report.digests[tile] = hashlib.sha256(body).hexdigest()
-    return report
-
-
-def _judge(
-    airport: Airport, source: TileSource, plan: LevelPlan, holes: dict[Tile, str], failed: dict[Tile, str],
-    zones: list[RunwayZone], crs: str, request: GroundRequest,
-) -> None:  # fmt: skip
-    """SourceError for holes over or near a runway, and for any hole that is not allowed."""
-    if not holes:
-        return
-    again = "; run again to try the failed ones once more" if failed else ""
-    for tile in sorted(holes):
-        area = tile_on_map(plan.matrix, tile[1], tile[2], crs)
-        shape = box(area.x_min_m, area.y_min_m, area.x_max_m, area.y_max_m)
-        for zone in zones:
-            if shape.intersects(Polygon(zone.polygon)):
-                remedy = (
-                    "fetch it once without --offline"
-                    if holes[tile] == OFFLINE_MISS
-                    else f"use another source or --gsd, or ask the server anew with --retry-holes{again}"
-                )
-                raise SourceError(
-                    f"{airport.icao}: {source.identity} has a hole over or near runway {zone.name}: "
-                    f"{_hole_text(tile, holes[tile], area)}. A runway is never made up: {remedy}"
-                )
-    if not request.allow_holes:
-        named = [
-            _hole_text(tile, holes[tile], tile_on_map(plan.matrix, tile[1], tile[2], crs))
-            for tile in sorted(holes)[:_NAMED_HOLES]
-        ]
-        more = f"\n  and {len(holes) - len(named)} more" if len(holes) > len(named) else ""
-        listed = "\n  ".join(named)
-        raise SourceError(
-            f"{airport.icao}: {source.identity} has {len(holes)} holes among {len(plan.tiles)} tiles of zoom "
-            f"{plan.matrix.zoom}, none near a runway:\n  {listed}{more}\n"
-            f"fill them from coarser zooms with --allow-holes{again}"
-        )
-
-
-def _judge_repeated(
-    airport: Airport, source: TileSource, plan: LevelPlan, digests: dict[Tile, str], zones: list[RunwayZone],
-    crs: str,
-) -> None:  # fmt: skip
-    """SourceError when a runway's ground would be one picture that the source repeats: no photo does that."""
-    counts = Counter(digests.values())
-    if source.keep_repeated or not counts or counts.most_common(1)[0][1] < REPEATS:
-        return
-    for tile, digest in sorted(digests.items()):
-        if counts[digest] < REPEATS:
-            continue
-        area = tile_on_map(plan.matrix, tile[1], tile[2], crs)
-        shape = box(area.x_min_m, area.y_min_m, area.x_max_m, area.y_max_m)
-        for zone in zones:
-            if shape.intersects(Polygon(zone.polygon)):
-                raise SourceError(
-                    f"{airport.icao}: {source.identity} has the same picture {counts[digest]} times, over or "
-                    f"near runway {zone.name} too (tile {tile[0]}/{tile[1]}/{tile[2]}): a placeholder for "
-                    f"missing imagery? Look at it and say #placeholder={digest}, or #repeated=keep if it is "
-                    "the ground"
-                )
-
-
-def _hole_text(tile: Tile, reason: str, area: MapBox) -> str:
-    return (
-        f"tile {tile[0]}/{tile[1]}/{tile[2]}, {reason}, x {area.x_min_m:.0f} to {area.x_max_m:.0f} m, "
-        f"y {area.y_min_m:.0f} to {area.y_max_m:.0f} m"
-    )
-
-
 def _provenance(
     airport: Airport, source: TileSource, plans: list[LevelPlan], report: FetchReport, request: GroundRequest,
-    zones: list[RunwayZone],
+    zones: list[RunwayZone], paints: Beyond | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Licence, attribution, source and the key of everything the folder depends on."""
     x, y = box_of(plans[-1].grid).outline()
@@ -235,20 +240,20 @@ def _provenance(
         "levels": [{"zoom": p.matrix.zoom, "source_gsd_m": round(p.source_gsd_m, 6)} for p in plans],
         "missing_tiles": [{"tile": list(tile), "reason": missing[tile]} for tile in sorted(missing)],
     }  # fmt: skip
-    wanted = {
-        "gsd_m": request.gsd_m, "reach_m": request.reach_m, "levels": request.levels,
-        "coarse": request.coarse, "allow_holes": request.allow_holes, "jpeg_quality": request.jpeg_quality,
-    }  # fmt: skip
+    wanted, licence = request.described, source.licence
     attribution = source.attribution(
         float(np.min(lat)), float(np.min(lon)), float(np.max(lat)), float(np.max(lon)), zooms
     )
+    goes_on = {} if paints is None else {"beyond": paints.described(airport)}
+    if paints is not None:
+        licence, attribution = paints.credited(airport, licence, attribution)
     inputs = [
-        _VERSION, airport.icao, airport.lat_deg, airport.lon_deg, described, wanted, source.licence,
-        attribution,
+        _VERSION, airport.icao, airport.lat_deg, airport.lon_deg, described, wanted, licence, attribution,
+        goes_on,
         [[zone.name, zone.polygon.round(3).tolist()] for zone in zones],
     ]  # fmt: skip
     return {
-        "generator": f"tiles of {source.identity}", "licence": source.licence, "attribution": attribution,
-        "source": described, "request": wanted,
+        "generator": f"tiles of {source.identity}", "licence": licence, "attribution": attribution,
+        "source": described, "request": wanted, **goes_on,
         "key": hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest(),
     }  # fmt: skip

@@ -3,11 +3,9 @@
 Nothing here knows what a tile is; see download.py.
 """
 
-import contextlib
 import email.utils
 import http.client
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,12 +16,11 @@ from urllib.parse import urljoin, urlsplit
 import numpy as np
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 import lard
 from lard.errors import SourceError
-from lard.ground.fetched.address import Redactor, check_url, host_allowed, is_public, refusal
+from lard.ground.fetched.address import Redactor, check_url
+from lard.ground.fetched.connection import GuardedAdapter, Session, Watch
 from lard.tables import stable_hash
 
 MAX_REDIRECTS = 5
@@ -217,7 +214,7 @@ class Http:
             raise RefusedError(f"redirected from https to {self.redact(following)}, without encryption")
         return following
 
-    def _body(self, response: requests.Response, limit_bytes: int, watch: "_Watch") -> bytes:
+    def _body(self, response: requests.Response, limit_bytes: int, watch: Watch) -> bytes:
         """The decoded body, refused as soon as it exceeds the limit or its time."""
         stated = response.headers.get("Content-Length", "")
         if re.fullmatch(r"[0-9]{1,18}", stated) and int(stated) > limit_bytes:
@@ -253,14 +250,14 @@ class Http:
         if self.stop.is_set():
             raise Stopped
 
-    def _session(self) -> "tuple[requests.Session, _Watch]":
+    def _session(self) -> tuple[requests.Session, Watch]:
         """This thread's session and what watches over its answers."""
-        found: tuple[requests.Session, _Watch] | None = getattr(self._local, "session", None)
+        found: tuple[requests.Session, Watch] | None = getattr(self._local, "session", None)
         if found is None:
-            session, watch = _Session(), _Watch(self.settings.deadline_s)
+            session, watch = Session(), Watch(self.settings.deadline_s)
             session.headers["User-Agent"] = self.settings.user_agent
             session.headers["Accept-Encoding"] = "identity"  # pictures do not shrink, and nothing may swell
-            adapter = _GuardedAdapter(self.settings.allow_hosts, watch)
+            adapter = GuardedAdapter(self.settings.allow_hosts, watch)
             session.mount("http://", adapter)
             session.mount("https://", adapter)
             found = self._local.session = session, watch
@@ -294,89 +291,6 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):  # neither a number nor a date
         return None
-
-
-class _Session(requests.Session):
-    """A session that leaves redirects to us: requests looks at them even when told not to follow."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
-
-
-class _Watch:
-    """Cuts the connection of one answer that takes too long, headers and chunk sizes included."""
-
-    def __init__(self, deadline_s: float) -> None:
-        self.deadline_s, self.expired = deadline_s, False
-        self._socket: socket.socket | None = None
-        self._timer = threading.Timer(deadline_s, lambda: None)  # never started
-
-    def __enter__(self) -> "_Watch":
-        self.expired, self._socket = False, None
-        self._timer = threading.Timer(self.deadline_s, lambda: self._cut(timer))
-        timer = self._timer
-        timer.daemon = True
-        timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self._socket = None
-
-    def over(self, sock: socket.socket | None) -> None:
-        """The connection that the answer comes over."""
-        self._socket = sock
-        if self.expired:
-            self._cut(self._timer)
-
-    def _cut(self, timer: threading.Timer) -> None:
-        if timer is not self._timer:
-            return  # of an answer that was finished just in time
-        self.expired = True
-        sock = self._socket
-        if sock is not None:
-            # the reader gets an end of file; an SSLSocket's own shutdown would take its state away
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-
-class _GuardedAdapter(HTTPAdapter):
-    """Connections whose peer is looked at before anything is sent: a second name lookup cannot fool us."""
-
-    def __init__(self, allow_hosts: tuple[str, ...], watch: _Watch) -> None:
-        self._allow_hosts, self._watch = allow_hosts, watch
-        super().__init__(pool_maxsize=2, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        plain, secure = (
-            _guarded(HTTPConnection, self._allow_hosts, self._watch),
-            _guarded(HTTPSConnection, self._allow_hosts, self._watch),
-        )
-        pools = {}
-        for scheme, pool, connection in (
-            ("http", urllib3.HTTPConnectionPool, plain),
-            ("https", urllib3.HTTPSConnectionPool, secure),
-        ):
-            pools[scheme] = type(f"Guarded{pool.__name__}", (pool,), {"ConnectionCls": connection})
-        self.poolmanager.pool_classes_by_scheme = pools
-
-
-def _guarded(base: type[HTTPConnection], allow_hosts: tuple[str, ...], watch: _Watch) -> type[HTTPConnection]:
-    class Guarded(base):  # type: ignore[misc, valid-type]
-        def _new_conn(self) -> socket.socket:
-            sock: socket.socket = super()._new_conn()
-            peer = sock.getpeername()[0]
-            if not host_allowed(self.host, self.port, allow_hosts) and not is_public(peer):
-                sock.close()
-                raise SourceError(refusal(self.host, self.host, peer))
-            return sock
-
-        def getresponse(self) -> Any:
-            watch.over(self.sock)
-            return super().getresponse()
-
-    return Guarded
 
 
 def host_of(url: str) -> str:

@@ -27,6 +27,9 @@ REACH_FACTORS = (1.0, 4 / 3, 2.0, 10 / 3, 20 / 3, 40 / 3, 80 / 3, 160 / 3)
 FILL_ZOOMS = 6
 COARSE = ("average", "zooms")
 COARSEST_M = 8.0
+BEYOND_NOTHING, BEYOND_PAINTED = "nothing", "painted"
+BEYONDS = (BEYOND_NOTHING, BEYOND_PAINTED)
+"""What may go on where the imagery ends."""
 _ZOOM_SLACK = 1.05
 
 
@@ -42,6 +45,7 @@ class GroundRequest:
     retry_holes: bool = False
     max_tiles: int = 100_000
     jpeg_quality: int | None = 93
+    beyond: str = BEYOND_NOTHING
 
     def __post_init__(self) -> None:
         if not 0.05 <= self.gsd_m <= COARSEST_M:
@@ -54,6 +58,19 @@ class GroundRequest:
             raise SourceError(f"--coarse {self.coarse!r}: expected one of {', '.join(COARSE)}")
         if self.jpeg_quality is not None and not 1 <= self.jpeg_quality <= 100:
             raise SourceError(f"--jpeg-quality {self.jpeg_quality}: expected 1 to 100")
+        if self.beyond not in BEYONDS:
+            raise SourceError(f"--beyond {self.beyond!r}: expected one of {', '.join(BEYONDS)}")
+
+    @property
+    def described(self) -> dict[str, object]:
+        """What of it decides the pixels, for manifests."""
+        named = ("gsd_m", "reach_m", "levels", "coarse", "allow_holes", "jpeg_quality", "beyond")
+        return {name: getattr(self, name) for name in named}
+
+    @property
+    def fills(self) -> bool:
+        """Whether something is put where the imagery has holes away from runways."""
+        return self.allow_holes or self.beyond != BEYOND_NOTHING
 
 
 @dataclass(frozen=True, slots=True)

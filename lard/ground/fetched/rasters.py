@@ -1,71 +1,26 @@
-"""Rasters of any CRS that GDAL reads as a source of the local map, checked, and warped block by block."""
+"""Rasters of any CRS that GDAL reads as a source of the local map, warped block by block."""
 
-import contextlib
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import RasterioError
-from rasterio.transform import Affine, array_bounds
+from rasterio.enums import Resampling
+from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform, transform_bounds
 
 from lard.errors import SourceError
+from lard.ground.cover import Cover, cell_centres
 from lard.ground.fetched.grid import local_crs
+from lard.ground.fetched.raster_files import Raster, checked_raster, covers, opened, placed_by
 from lard.ground.tiles import LevelGrid
 from lard.tables import sha256_file
 
-_DISTANT = (
-    "/vsicurl",
-    "/vsis3",
-    "/vsigs",
-    "/vsiaz",
-    "/vsiadls",
-    "/vsioss",
-    "/vsiswift",
-    "/vsihdfs",
-    "/vsiwebhdfs",
-)
 WARP_TOLERANCE_PX = 0.01
-_LOOK_PX = 256
-_SOFT_SHARE = 0.25  # of a mask with soft edges, generously
 _FALSE_ORIGIN_M = 10_000_000
 _WARP_MEMORY_MB = 128
-_GDAL_CACHE_BYTES = 256 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Raster:
-    """A usable raster: where it lies on the map and what it is made of."""
-
-    path: Path
-    box: tuple[float, float, float, float]  # x_min, y_min, x_max, y_max on the map, m
-    pixel_m: float
-    overviews: tuple[int, ...]  # factors, finest first
-    bands: tuple[int, int, int]
-    masked: bool  # whether nodata or alpha say what is imagery
-    meridian_deg: int = 0  # whence its longitudes are counted: other than Greenwich where they pass 180
-
-    def touches(self, grid: LevelGrid) -> bool:
-        """Whether a window and the raster overlap."""
-        x0, y0, x1, y1 = self.box
-        return x0 < grid.x_max_m and x1 > grid.x_min_m and y0 < grid.y_max_m and y1 > grid.y_min_m
-
-    def finer_than(self, grid: LevelGrid) -> bool:
-        """Whether a window's pixels hold several of the raster's."""
-        return self.pixel_m < grid.gsd_m / 1.5
-
-    def overview(self, gsd_m: float) -> int | None:
-        """The coarsest overview that is still as fine as a window."""
-        fitting = [i for i, factor in enumerate(self.overviews) if factor * self.pixel_m <= gsd_m * 1.01]
-        return fitting[-1] if fitting else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +28,7 @@ class RasterSampler:
     """Local rasters as a source of the map: windows are warped when asked for."""
 
     name: str
-    rasters: tuple[_Raster, ...]
+    rasters: tuple[Raster, ...]
     crs: str
 
     @classmethod
@@ -86,19 +41,28 @@ class RasterSampler:
             raise SourceError(f"ground imagery of {airport}: no raster given; name at least one")
         crs = local_crs(lat0_deg, lon0_deg)
         name = files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1} more"
-        return cls(name, tuple(_raster(path, crs) for path in files), crs)
+        return cls(name, tuple(checked_raster(path, crs) for path in files), crs)
 
     def digests(self) -> list[dict[str, Any]]:
         """Name and SHA-256 of every file read, those behind a VRT included."""
         files = set()
         for raster in self.rasters:
-            with _opened(raster.path) as source:
+            with opened(raster.path) as source:
                 files |= {Path(name) for name in source.files}
         return [{"file": file.name, "sha256": sha256_file(file)} for file in sorted(files) if file.is_file()]
 
     def gsd_m(self) -> float:
         """Size on the ground of the finest raster's pixels."""
         return min(raster.pixel_m for raster in self.rasters)
+
+    def cover(self, grid: LevelGrid) -> Cover:
+        """Which cells of a grid are imagery, without warping a pixel."""
+        x, y = (values.ravel() for values in cell_centres(grid))
+        mask = np.zeros(len(x), bool)
+        for raster in self.rasters:
+            if raster.touches(grid):
+                mask[~mask] = covers(raster, self.crs, x[~mask], y[~mask])
+        return Cover(grid, mask.reshape(grid.height_px, grid.width_px))
 
     def __call__(self, grid: LevelGrid) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Pixels of a window of the map, and where some raster covers it."""
@@ -111,9 +75,9 @@ class RasterSampler:
             if not raster.touches(grid):
                 continue
             with (
-                _opened(raster.path, raster.overview(grid.gsd_m)) as source,
+                opened(raster.path, raster.overview(grid.gsd_m)) as source,
                 WarpedVRT(
-                    source, **_placed(source, raster.meridian_deg), crs=crs, transform=affine,
+                    source, **placed_by(source, raster.meridian_deg), crs=crs, transform=affine,
                     width=grid.width_px, height=grid.height_px,
                     resampling=Resampling.average if raster.finer_than(grid) else Resampling.bilinear,
                     add_alpha=not raster.masked, tolerance=WARP_TOLERANCE_PX,
@@ -135,141 +99,3 @@ def warp_target(grid: LevelGrid, crs: str) -> tuple[str, Affine]:
     x, y = grid.x_min_m + _FALSE_ORIGIN_M, grid.y_max_m + _FALSE_ORIGIN_M
     shifted = f"{crs} +x_0={_FALSE_ORIGIN_M} +y_0={_FALSE_ORIGIN_M}"
     return shifted, Affine(grid.gsd_m, 0, x, 0, -grid.gsd_m, y)
-
-
-def describe_raster(path: Path) -> str:
-    """CRS, size, pixel, overviews and bands of a raster, in a line."""
-    with _opened(path) as source:
-        crs = source.crs.to_string() if source.crs else "no CRS"
-        return (
-            f"{path.name}: {crs}, {source.width} x {source.height} px of {source.res[0]:g} units, "
-            f"{source.count} bands of {source.dtypes[0]}, overviews {list(source.overviews(1)) or 'none'}, "
-            f"nodata {source.nodata}"
-        )
-
-
-def _raster(path: Path, crs: str) -> _Raster:
-    """A checked raster."""
-    with _opened(path) as source:
-        _check(path, source)
-        bands, alpha = _bands(path, source)
-        meridian = _meridian_deg(source)
-        placed = _placed(source, meridian)
-        own, affine = placed.get("src_crs", source.crs), placed.get("src_transform", source.transform)
-        bounds = array_bounds(source.height, source.width, affine)
-        box = transform_bounds(own, crs, *bounds)
-        if not np.isfinite(box).all():
-            raise SourceError(
-                f"{path}: lies where the map around the airport does not reach; name another one"
-            )
-        masked = alpha or source.nodata is not None
-        pixel_m = _pixel_m(source, own, affine, crs)
-        return _Raster(path, box, pixel_m, tuple(source.overviews(1)), bands, masked, meridian)
-
-
-def _meridian_deg(source: Any) -> int:
-    """Meridian in the middle of a raster whose longitudes pass 180 degrees (0 to 360, say); else 0."""
-    left, right = source.bounds.left, source.bounds.right
-    if not source.crs.is_geographic or (left >= -180.0 and right <= 180.0):
-        return 0
-    return round((left + right) / 2)
-
-
-def _placed(source: Any, meridian_deg: int) -> dict[str, Any]:
-    """Options of a warp that count a raster's longitudes from its own meridian: PROJ's end at 180."""
-    if meridian_deg == 0:
-        return {}
-    turned = (meridian_deg + 180) % 360 - 180
-    wkt = re.sub(r'PRIMEM\["Greenwich",\s*0', f'PRIMEM["turned",{turned}', source.crs.to_wkt())
-    affine = Affine.translation(-meridian_deg, 0) * source.transform
-    return {"src_crs": CRS.from_wkt(wkt), "src_transform": affine}
-
-
-@contextlib.contextmanager
-def _opened(path: Path, overview: int | None = None) -> Iterator[Any]:
-    """A raster, or one of its overviews; everything GDAL says becomes a SourceError with the file's name."""
-    if not path.is_file():
-        raise SourceError(f"{path}: no such file; expected a georeferenced raster (GeoTIFF, COG, VRT)")
-    options = {} if overview is None else {"overview_level": overview}
-    try:
-        with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES), rasterio.open(path, **options) as source:
-            yield source
-    except RasterioError as error:
-        raise SourceError(
-            f"{path}: cannot be read ({error.__cause__ or error}); expected a whole georeferenced raster, "
-            "copy or make it again"
-        ) from error
-
-
-def _check(path: Path, source: Any) -> None:
-    if source.crs is None and source.gcps[0]:
-        raise SourceError(
-            f"{path}: placed by control points only; warp it first: gdalwarp {path.name} out.tif"
-        )
-    if source.crs is None:
-        raise SourceError(
-            f"{path}: no CRS or no transform; georeference it first: "
-            "gdal_translate -a_srs EPSG:... -a_ullr ..."
-        )
-    if not (source.crs.is_geographic or source.crs.is_projected):
-        raise SourceError(
-            f"{path}: its coordinates are those of a site or of no map of the earth; name their CRS: "
-            "gdal_translate -a_srs EPSG:..., or warp it first: gdalwarp -t_srs EPSG:..."
-        )
-    if source.transform.is_identity:
-        raise SourceError(
-            f"{path}: has the CRS {source.crs.to_string()} but no transform; georeference it first: "
-            "gdal_translate -a_ullr ..."
-        )
-    distant = [name for name in source.files if name.startswith(_DISTANT)]
-    if distant:
-        raise SourceError(f"{path}: reads {distant[0]} over the network; copy the raster here first")
-    _bands(path, source)
-
-
-def _bands(path: Path, source: Any) -> tuple[tuple[int, int, int], bool]:
-    """Numbers of the red, green and blue bands, and whether there is an alpha band."""
-    kinds, wrong = list(source.colorinterp), {dtype for dtype in source.dtypes[:3] if dtype != "uint8"}
-    found = f"{source.count} band{'s' if source.count > 1 else ''} of {source.dtypes[0]}"
-    if ColorInterp.palette in kinds:
-        raise SourceError(f"{path}: {found} with a palette; expand it first: gdal_translate -expand rgb")
-    if wrong:
-        raise SourceError(
-            f"{path}: {found}; expected three of uint8 (red, green, blue): stretch it first, for example "
-            "gdal_translate -ot Byte -scale LOW HIGH 1 255"
-        )
-    if source.count < 3:
-        raise SourceError(
-            f"{path}: {found}; expected three of uint8 (red, green, blue); for grey imagery: "
-            "gdal_translate -b 1 -b 1 -b 1"
-        )
-    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    numbers = (
-        tuple(kinds.index(colour) + 1 for colour in colours)
-        if all(c in kinds for c in colours)
-        else (1, 2, 3)
-    )
-    alpha = ColorInterp.alpha in kinds
-    if alpha:
-        _check_alpha(path, source, kinds.index(ColorInterp.alpha) + 1)
-    return (numbers[0], numbers[1], numbers[2]), alpha
-
-
-def _check_alpha(path: Path, source: Any, band: int) -> None:
-    """SourceError for a band called alpha that holds a picture: near-infrared, by most writers' default."""
-    rows, columns = min(source.height, _LOOK_PX), min(source.width, _LOOK_PX)
-    found = source.read(band, out_shape=(rows, columns))
-    between = float(np.mean((found > 0) & (found < np.iinfo(found.dtype).max)))
-    if between > _SOFT_SHARE:
-        raise SourceError(
-            f"{path}: band {band} is called alpha, but {between:.0%} of it is neither clear nor opaque: "
-            "near-infrared? Keep the colours only: gdal_translate -b 1 -b 2 -b 3"
-        )
-
-
-def _pixel_m(source: Any, own: Any, a: Affine, crs: str) -> float:
-    """Metres on the map of the longer side of a raster's middle pixel."""
-    columns = np.array([0.0, 1.0, 0.0]) + source.width / 2
-    rows = np.array([0.0, 0.0, 1.0]) + source.height / 2
-    x, y = transform(own, crs, a.a * columns + a.b * rows + a.c, a.d * columns + a.e * rows + a.f)
-    return float(max(np.hypot(x[1] - x[0], y[1] - y[0]), np.hypot(x[2] - x[0], y[2] - y[0])))

@@ -1,5 +1,6 @@
 """Samples the local map from tiles: an exact warp of the tiles under a window, memory bounded."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +11,15 @@ from rasterio.transform import Affine
 from rasterio.warp import reproject
 
 from lard.errors import SourceError
-from lard.ground.fetched.download import TileReader
+from lard.ground.cover import Cover, cell_centres, probe
 from lard.ground.fetched.grid import MapBox, TileMatrix, box_in_crs, transformer
+from lard.ground.fetched.pictures import TileReader
 from lard.ground.fetched.rasters import WARP_TOLERANCE_PX, warp_target
 from lard.ground.tiles import LevelGrid
 
 MOSAIC_LIMIT_PX = 40_000_000
 _OPAQUE = 128
+_PARTS = 8  # of a tile, each way, that are told apart where it is partly transparent
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +91,34 @@ def _span_m(matrix: TileMatrix, grid: LevelGrid, crs: str, pixels: int) -> float
     px, py = transformer(crs, matrix.crs).transform([x, x + grid.gsd_m], [y, y])
     step = float(np.hypot(px[1] - px[0], py[1] - py[0])) / grid.gsd_m  # CRS units per metre
     return pixels * matrix.pixel_x / step
+
+
+def tile_cover(reader: TileReader, matrices: Iterable[TileMatrix], grid: LevelGrid, crs: str) -> Cover:
+    """Which cells of a level are imagery: tiles that are there, where they are not transparent."""
+    cells = probe(grid)
+    x, y = (values.ravel() for values in cell_centres(cells))
+    mask = np.zeros(len(x), bool)
+    opaque: dict[tuple[int, int, int], NDArray[np.bool_] | None] = {}
+    for matrix in sorted(matrices, key=lambda found: found.zoom):
+        left = np.flatnonzero(~mask)
+        across, down = transformer(crs, matrix.crs).transform(x[left], y[left])
+        with np.errstate(invalid="ignore"):
+            column = (np.asarray(across) - matrix.x_min) / (matrix.pixel_x * matrix.tile_width_px)
+            row = (matrix.y_max - np.asarray(down)) / (matrix.pixel_y * matrix.tile_height_px)
+            inner = (column >= matrix.col_min) & (column < matrix.col_max + 1)
+            inner &= (row >= matrix.row_min) & (row < matrix.row_max + 1)
+        left, column, row = left[inner], column[inner], row[inner]
+        places = np.column_stack([np.floor(column), np.floor(row)]).astype(np.int64)
+        tiles, of_cell = np.unique(places, axis=0, return_inverse=True)
+        part = np.column_stack([row - places[:, 1], column - places[:, 0]]) * _PARTS
+        parts = np.clip(part.astype(np.intp), 0, _PARTS - 1)
+        shown = np.zeros((len(tiles), _PARTS, _PARTS), bool)
+        for k, (col, rw) in enumerate(tiles.tolist()):
+            tile = matrix.tile(col, rw)
+            if tile not in opaque:
+                opaque[tile] = reader.opaque(tile, _PARTS)
+            found = opaque[tile]
+            if found is not None:
+                shown[k] = found
+        mask[left] = shown[of_cell.ravel(), parts[:, 0], parts[:, 1]]
+    return Cover(cells, mask.reshape(cells.height_px, cells.width_px))
