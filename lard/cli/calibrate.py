@@ -59,10 +59,10 @@ def calibrate(
     from lard.errors import DataError
     from lard.labels.judging import judging_spec
     from lard.quality.measures.paint import PAINTS, paint_of
-    from lard.tables import FRAMES, MANIFEST, read_table
+    from lard.tables import FRAMES, MANIFEST, POSE, read_table
     from lard.workers import default_workers
 
-    frames = read_table(dataset / "frames.parquet", FRAMES)
+    frames = read_table(dataset / "frames.parquet", FRAMES, POSE)
     manifest = read_table(dataset / "manifest.parquet", MANIFEST)
     images = dict(zip(manifest["frame_id"], manifest["image"], strict=True))
     lacking = [name for name in frames["frame_id"] if name not in images]

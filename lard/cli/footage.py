@@ -82,7 +82,7 @@ def footage(
     from lard.intake.footage.fit import Fit
     from lard.odd import load_spec
     from lard.scenario.formats import frames_of_scenario, read_scenario
-    from lard.tables import FRAMES, read_table
+    from lard.tables import FRAMES, POSE, read_table
     from lard.workers import default_workers
 
     if not dry_run and out is None:
@@ -92,7 +92,7 @@ def footage(
 
     def frames_at(path: Path) -> pl.DataFrame:
         if path.suffix.lower() == ".parquet":
-            return read_table(path, FRAMES)
+            return read_table(path, FRAMES, POSE)
         scenario = read_scenario(path, airport=airport, runway=runway, timezone=timezone)
         return frames_of_scenario(scenario, database, spec=spec, earth=earth, timezone=timezone)
 

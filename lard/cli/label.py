@@ -177,9 +177,9 @@ def _label_frames(
     from lard.labels import label_frames
     from lard.labels.dataset import write_labels
     from lard.labels.verdict import assume
-    from lard.tables import FRAMES, LABELS, read_table, write_table
+    from lard.tables import FRAMES, LABELS, POSE, read_table, write_table
 
-    frames = assume(read_table(path, FRAMES), stated)
+    frames = assume(read_table(path, FRAMES, POSE), stated)
     db, spec, odd = _basis(frames, runways, asked)
     terrain = _terrain(tiles, db.altitude_datum)
     if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
@@ -232,7 +232,7 @@ def _by_convention(
     read: Scenario, path: Path, runways: str, convention: str, images: list[str], options: dict[str, Any]
 ) -> Labelled:
     from lard.export.conventions import label_as_v1, label_as_v2
-    from lard.scenario.formats_esp import read_studio_camera
+    from lard.scenario.formats_camera import read_studio_camera
 
     if convention == "lard-v2":
         return label_as_v2(read, runways, swap=options["swap"], images=images)

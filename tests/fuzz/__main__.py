@@ -83,20 +83,20 @@ def _fuzz(session: Session, seeds: Path, scratch: Path, asked: argparse.Namespac
                 running = event[1:]
             else:
                 running = None
-                _took(session, scratch / "work", event, spent)
+                _took(session, event)
             number = event[1] + 1
         process.kill()
         process.join()
 
 
-def _took(session: Session, folder: Path, event: tuple, spent: list[float]) -> None:  # type: ignore[type-arg]
-    _, _, index, finds, peak = event
+def _took(session: Session, event: tuple) -> None:  # type: ignore[type-arg]
+    _, _, index, finds, peak, raw = event
     session.runs += 1
     session.peak_bytes = max(session.peak_bytes, peak)
     for find in finds:
         session.counts[find.kind] += 1
         if (find.kind, find.key) not in session.seen:
-            _keep(session, folder, session.readers[index], find)
+            _keep(session, session.readers[index], find, raw)
 
 
 def _lost(session: Session, folder: Path, process: multiprocessing.Process, running: tuple | None) -> None:  # type: ignore[type-arg]
@@ -109,19 +109,18 @@ def _lost(session: Session, folder: Path, process: multiprocessing.Process, runn
     reader = session.readers[running[1]]
     session.counts[kind] += 1
     session.runs += 1
-    _keep(session, folder, reader, Find(kind, reader.command, f"exit {process.exitcode}"))
+    raw = (folder / "case" / reader.seed).read_bytes()
+    _keep(session, reader, Find(kind, reader.command, f"exit {process.exitcode}"), raw)
 
 
-def _keep(session: Session, folder: Path, reader: Reader, find: Find) -> None:
-    """Store the damaged folder, the command and what happened below the folder of finds."""
+def _keep(session: Session, reader: Reader, find: Find, raw: bytes) -> None:
+    """Store the damaged file, the command and what happened below the folder of finds."""
     mark = hashlib.sha256(f"{find.kind} {find.key}".encode()).hexdigest()[:8]
     target = session.keep / f"{find.kind.replace(' ', '-')}-{mark}"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    source = folder / "case" / reader.seed
-    if source.is_file():
-        (target / "CASE" / reader.seed).parent.mkdir(parents=True)
-        shutil.copy(source, target / "CASE" / reader.seed)
+    (target / "CASE" / reader.seed).parent.mkdir(parents=True)
+    (target / "CASE" / reader.seed).write_bytes(raw)
     (target / "find.txt").write_text(
         f"lard {reader.command}\ndamaged: {reader.seed}\n\n{find.kind}: {find.key}\n\n{find.text}\n"
     )

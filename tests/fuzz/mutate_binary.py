@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 import rasterio
 import torch
-from fuzz.mutate import VALUES, Rng, of_bytes, tree
 from PIL import Image
+
+from fuzz.mutate import VALUES, Rng, of_bytes, tree
 
 MODES = ("L", "LA", "P", "RGBA", "CMYK", "1", "I", "I;16", "F", "YCbCr", "RGB")
 FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "BMP", "WEBP")
@@ -99,7 +100,9 @@ def of_picture(raw: bytes, rng: Rng) -> bytes:
         values = np.asarray(picture.convert("L"), np.float64) * scale
         with np.errstate(all="ignore"):
             kind = {"I": np.int32, "F": np.float32, "I;16": np.uint16}[mode]
-            picture = Image.fromarray(np.nan_to_num(values).astype(kind) if mode != "F" else values.astype(kind))
+            picture = Image.fromarray(
+                np.nan_to_num(values).astype(kind) if mode != "F" else values.astype(kind)
+            )
     else:
         picture = picture.convert(mode)
     exif = Image.Exif()
@@ -127,7 +130,9 @@ def of_raster(raw: bytes, rng: Rng) -> bytes:
     profile["crs"] = crs[int(rng.integers(len(crs)))]
     scale = float(rng.choice([1, 1, -1, 1e-9, 1e9, 0]))
     place = profile["transform"]
-    profile["transform"] = rasterio.Affine(place.a * scale, float(rng.choice([0, 0, 0.001])), place.c, 0, place.e, place.f)
+    profile["transform"] = rasterio.Affine(
+        place.a * scale, float(rng.choice([0, 0, 0.001])), place.c, 0, place.e, place.f
+    )
     bands = int(rng.choice([1, 2, 3, 4, 5, len(data)]))
     data = np.resize(data, (bands, *data.shape[1:]))
     profile |= {"count": bands, "nodata": [None, 0, 100][int(rng.integers(3))]}
@@ -147,12 +152,18 @@ def of_checkpoint(raw: bytes, rng: Rng) -> bytes:
     if kind < 0.8:
         content["meta"] = json.dumps(tree(json.loads(content["meta"]), rng))
     elif kind < 0.9:
-        content = tree({**content, "tensors": {name: 1 for name in content["tensors"]}}, rng)
+        content = tree({**content, "tensors": dict.fromkeys(content["tensors"], 1)}, rng)
     else:
         names = sorted(content["tensors"])
         name = names[int(rng.integers(len(names)))]
         tensor = content["tensors"][name]
-        strange = [tensor * float("nan"), tensor[:0], tensor.to(torch.int8), tensor.double() * 1e200, tensor[None]]
+        strange = [
+            tensor * float("nan"),
+            tensor[:0],
+            tensor.to(torch.int8),
+            tensor.double() * 1e200,
+            tensor[None],
+        ]
         content["tensors"][name] = strange[int(rng.integers(len(strange)))]
     stream = io.BytesIO()
     torch.save(content, stream)
@@ -180,10 +191,19 @@ def of_sqlite(raw: bytes, rng: Rng) -> bytes:
         path = Path(folder) / "a"
         path.write_bytes(raw)
         store = sqlite3.connect(path)
-        tables = (("metadata", "value"), ("metadata", "name"), ("tiles", "zoom_level"), ("tiles", "tile_data"))
+        tables = (
+            ("metadata", "value"),
+            ("metadata", "name"),
+            ("tiles", "zoom_level"),
+            ("tiles", "tile_data"),
+        )
         table, column = tables[int(rng.integers(len(tables)))]
         value = VALUES[int(rng.integers(len(VALUES)))]
-        value = str(value) if isinstance(value, list | dict) or (isinstance(value, int) and abs(value) > 2**62) else value
+        value = (
+            str(value)
+            if isinstance(value, list | dict) or (isinstance(value, int) and abs(value) > 2**62)
+            else value
+        )
         one = "" if rng.random() < 0.5 else " where rowid = (select max(rowid) from " + table + ")"
         with store:
             store.execute(f"update {table} set {column} = ?{one}", (value,))

@@ -103,7 +103,9 @@ def _coco() -> Iterator[Reader]:
         yield Reader("ds/coco/test.json", command, JSON)
     yield Reader("test/results.json", f"score CASE/test/results.json {_DATA} --out OUT/s.json", JSON)
     yield Reader(
-        "val/results.json", f"conform CASE/val/results.json SEEDS/test/results.json {_DATA} --score 0 --alpha 0.45", JSON
+        "val/results.json",
+        f"conform CASE/val/results.json SEEDS/test/results.json {_DATA} --score 0 --alpha 0.45",
+        JSON,
     )
     add = f"leaderboard add SEEDS/test/results.json --card CASE/card/card.yaml {_DATA} --board OUT/b"
     yield Reader("card/card.yaml", add, YAML)
@@ -149,7 +151,9 @@ def _scenarios() -> Iterator[Reader]:
         ("camera/cam.json", _TARGET, JSON),
     ):  # fmt: skip
         yield Reader(seed, f"scenario convert CASE/{seed} OUT/x.parquet {more}", mutators)
-        yield Reader(seed, f"label CASE/{seed} --odd SEEDS/odd/plain.yaml --out OUT/x.parquet {more}", mutators)
+        yield Reader(
+            seed, f"label CASE/{seed} --odd SEEDS/odd/plain.yaml --out OUT/x.parquet {more}", mutators
+        )
     yield Reader("yaml2/v2.yaml", "scenario convert CASE/yaml2/v2.yaml OUT/x.esp", YAML)
     yield Reader("esp/s.esp", f"scenario convert CASE/esp/s.esp OUT/x.yaml --to v2 {_TARGET}", JSON)
     match = f"footage CASE/footage --poses SEEDS/camera/cam.json --match index {_TARGET} --out OUT/x"

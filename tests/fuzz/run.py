@@ -12,8 +12,8 @@ from pathlib import Path
 from types import FrameType
 
 from click.testing import CliRunner, Result
-from fuzz.readers import Reader
 
+from fuzz.readers import Reader
 from lard.cli import main
 
 HANG_S = 20

@@ -45,9 +45,7 @@ dqr:
 """
 PARAMS = "models:\n  m: {base: fcos-s, steps: 20}\npredict: {split: val, score_floor: 0.4, max_boxes: 20}\n"
 CARD = "name: mine\nauthors: Someone\ndescription: A detector.\nparameters: 1000\nlatency_ms: 3.5\n"
-WAIVERS = (
-    "waivers:\n  - {check: C01, subject: '*', reason: a tiny set, author: me, expires: 2099-12-31}\n"
-)
+WAIVERS = "waivers:\n  - {check: C01, subject: '*', reason: a tiny set, author: me, expires: 2099-12-31}\n"
 APT = """\
 I
 1100 generated
@@ -249,7 +247,12 @@ def _imagery(root: Path) -> None:
         coarse = rng.integers(1, 200, (count, side // 10, side // 10))
         options = {"driver": "GTiff", "width": side, "height": side, "count": count, "dtype": kind}
         with rasterio.open(
-            root / "raster" / f"{name}.tif", "w", crs="EPSG:4326", transform=place, compress="deflate", **options
+            root / "raster" / f"{name}.tif",
+            "w",
+            crs="EPSG:4326",
+            transform=place,
+            compress="deflate",
+            **options,
         ) as file:
             file.write(np.kron(coarse, np.ones((1, 10, 10))).astype(kind))
     (root / "mbtiles").mkdir()
@@ -260,9 +263,7 @@ def _imagery(root: Path) -> None:
         store.executemany("insert into metadata values (?, ?)", facts.items())
         for path in sorted(tiles.rglob("*.png")):
             x, y = int(path.parent.name), int(path.stem)
-            store.execute(
-                "insert into tiles values (?,?,?,?)", (zoom, x, 2**zoom - 1 - y, path.read_bytes())
-            )
+            store.execute("insert into tiles values (?,?,?,?)", (zoom, x, 2**zoom - 1 - y, path.read_bytes()))
     store.close()
     command(
         "tiles", "fetch", "BIRK", "--source", f"raster:{root}/raster/photo.tif", "--gsd", "8",

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+
 from fuzz.minimise import smallest
 from fuzz.readers import Reader, readers
 from fuzz.run import Find, Place, prepare, run
@@ -76,7 +77,7 @@ def _work(
             to.send(("start", number, index))
             finds = run(reader, place)
             spent[index] += time.monotonic() - began
-            to.send(("end", number, index, finds, _peak_bytes()))
+            to.send(("end", number, index, finds, _peak_bytes(), raw if finds else b""))
             if number - first > 200 and not limited:
                 limited = True
                 _limit_memory()
