@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import zlib
@@ -110,6 +111,26 @@ def folders_for(folder: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):  # another writer has put something there
                 part.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def staged(out: str | Path) -> Iterator[Path]:
+    """Yield an empty folder whose files all move into `out` on success; on failure none does.
+
+    Other files that lie in `out` stay; a link in it is not written through.
+    """
+    out = Path(out)
+    with folders_for(out):
+        staging = Path(tempfile.mkdtemp(prefix=".staged.", suffix=".tmp", dir=out))
+        try:
+            yield staging
+            names = [path.relative_to(staging) for path in sorted(staging.rglob("*")) if path.is_file()]
+            targets = [below(out, name.as_posix()) for name in names]
+            for name, target in zip(names, targets, strict=True):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (staging / name).replace(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def write_text(text: str, path: str | Path) -> None:

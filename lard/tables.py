@@ -22,6 +22,7 @@ from lard.files import json_text as json_text
 from lard.files import name_fault as name_fault
 from lard.files import sha256_file as sha256_file
 from lard.files import stable_hash as stable_hash
+from lard.files import staged as staged
 from lard.files import write_json as write_json
 from lard.files import write_text as write_text
 
@@ -197,8 +198,9 @@ def read_table(
         raise DataError(f"{path}: no such table; run the stage or command that writes it first")
     try:
         table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: not a readable parquet table ({error}); write it again") from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: not a readable parquet table ({reason}); write it again") from error
     table = check_schema(table, schema, str(path))
     faults = [*_nulls(table, filled), *(_numbers(table, schema) if finite else ())]
     if faults:

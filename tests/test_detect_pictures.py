@@ -16,7 +16,7 @@ import lard.detect
 from lard.detect.config import PredictSpec
 from lard.detect.decode import Detections
 from lard.detect.draw import draw_found
-from lard.detect.images import MOST_PX, ORIENTATION, upright_rgb
+from lard.pictures import MOST_PX, ORIENTATION, upright_rgb
 from lard.detect.models import Found, Model, resolve
 from lard.detect.tiling import locate_in_tiles, starts
 from lard.errors import DataError, ModelError

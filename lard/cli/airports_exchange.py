@@ -92,6 +92,7 @@ def import_command(
     from lard.airports.ourairports import RUNWAYS_URL, download_ourairports
     from lard.airports.surfaces import PAVED, UNPAVED
     from lard.airports.table import write_table_folder
+    from lard.errors import naming
 
     if only_named and names is None:
         raise click.UsageError("--only-named needs --names")
@@ -107,13 +108,15 @@ def import_command(
             path, fmt = Path(folder) / "runways.csv", "ourairports"
             stated = download_ourairports(path, url or RUNWAYS_URL)
             name, date = name or "ourairports", date or stated
-        database, report = import_database(
-            path, fmt or "", selection, infos, name=name, version=version, date=date, fixes=fixes
-        )
+        with naming(path):
+            database, report = import_database(
+                path, fmt or "", selection, infos, name=name, version=version, date=date, fixes=fixes
+            )
     if datum:
         database = replace(database, altitude_datum=datum)
     if corrections:
-        database = apply_corrections(database, read_corrections(corrections))
+        with naming(corrections):
+            database = apply_corrections(database, read_corrections(corrections))
     write_table_folder(database, out)
     if as_json:
         print_json(report.as_dict())
@@ -149,10 +152,12 @@ def export_command(
     """
     from lard.airports.corrections import apply_corrections, read_corrections
     from lard.airports.files import export_database, open_database, pick_airports
+    from lard.errors import naming
 
     database = open_database(runways)
     if corrections:
-        database = apply_corrections(database, read_corrections(corrections))
+        with naming(corrections):
+            database = apply_corrections(database, read_corrections(corrections))
     wanted = codes_in(codes)
     if wanted is not None:
         database = pick_airports(database, wanted)

@@ -109,7 +109,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
       lard label KATL/KATL.yaml --runways runways_db_V2_ArcGIS.json --convention lard-v2 --out KATL.csv
       lard label LFPO_24/LFPO_24.yaml --runways runways_database.json --convention lard-v1 --out d.csv
     """
-    from lard.errors import DataError
+    from lard.errors import DataError, naming
     from lard.export.conventions import find_footage
     from lard.scenario.formats import read_scenario
 
@@ -136,11 +136,12 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
         Path(os.path.relpath(scenario.resolve().parent / name, base)).as_posix()
         for name in find_footage(scenario, read)
     ]
-    if convention == "exact":
-        labelled = _exactly(read, scenario, runways, images, options)
-    else:
-        labelled = _by_convention(read, scenario, runways or "shipped", convention, images, options)
-    _write(labelled, read, convention, out, options)
+    with naming(scenario):
+        if convention == "exact":
+            labelled = _exactly(read, scenario, runways, images, options)
+        else:
+            labelled = _by_convention(read, scenario, runways or "shipped", convention, images, options)
+        _write(labelled, read, convention, out, options)
     for note in labelled.notes:
         click.echo(f"note: {note}", err=True)
 
@@ -174,19 +175,21 @@ def _label_frames(
     tiles: tuple[Path, ...],
     stated: dict[str, str],
 ) -> None:
+    from lard.errors import naming
     from lard.labels import label_frames
     from lard.labels.dataset import write_labels
     from lard.labels.verdict import assume
     from lard.tables import FRAMES, LABELS, POSE, read_table, write_table
 
-    frames = assume(read_table(path, FRAMES, POSE), stated)
-    db, spec, odd = _basis(frames, runways, asked)
-    terrain = _terrain(tiles, db.altitude_datum)
-    if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
-        labels, _ = write_labels(out.parent, frames, db, spec, odd, terrain)
-    else:
-        labels = label_frames(frames, db, spec, terrain)
-        write_table(labels, out, LABELS)
+    with naming(path):
+        frames = assume(read_table(path, FRAMES, POSE), stated)
+        db, spec, odd = _basis(frames, runways, asked)
+        terrain = _terrain(tiles, db.altitude_datum)
+        if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
+            labels, _ = write_labels(out.parent, frames, db, spec, odd, terrain)
+        else:
+            labels = label_frames(frames, db, spec, terrain)
+            write_table(labels, out, LABELS)
     click.echo(f"{len(labels)} labels of {labels['frame_id'].n_unique()} frames in {out}")
 
 

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from lard.detect.draw import draw_found
-from lard.detect.images import upright_rgb
 from lard.detect.inputs import Input, collect, drawing_names
 from lard.detect.models import Found, Model
 from lard.detect.video import Video, VideoWriter
 from lard.errors import DataError
+from lard.pictures import upright_rgb
 from lard.progress import Meter
 from lard.tables import atomic_path
 

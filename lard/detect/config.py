@@ -14,7 +14,6 @@ from lard.documents import checked, read_yaml
 from lard.errors import SpecError
 from lard.score.protocols import Benchmark, Protocol
 
-
 _Channels = Annotated[int, Field(ge=1, le=4096)]
 _Depth = Annotated[int, Field(ge=0, le=64)]
 
@@ -46,8 +45,8 @@ class ModelSpec(_Params):
     def _from_preset(cls, given: Any) -> Any:
         if not isinstance(given, Mapping) or "base" not in given:
             return given
-        if given["base"] not in PRESETS:
-            raise ValueError(f"base {given['base']!r} is none of {', '.join(PRESETS)}")
+        if not isinstance(given["base"], str) or given["base"] not in PRESETS:
+            raise ValueError(f"base {given['base']!r:.40} is none of {', '.join(PRESETS)}")
         return PRESETS[given["base"]] | {key: value for key, value in given.items() if key != "base"}
 
     @model_validator(mode="after")

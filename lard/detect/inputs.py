@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lard.detect import images, video
+from lard import pictures
+from lard.detect import video
 from lard.errors import DataError
 
 KEPT = (".jpg", ".jpeg", ".png")
@@ -67,14 +68,14 @@ def _folder(folder: Path, draw: Path | None, others: Counter[str]) -> list[Input
             continue
         if apart is not None and path.resolve().is_relative_to(apart):
             continue
-        if path.suffix.lower() in (*images.SUFFIXES, *video.SUFFIXES):
+        if path.suffix.lower() in (*pictures.SUFFIXES, *video.SUFFIXES):
             entries.append(Input(path, below))
         else:
             others[path.suffix.lower() or path.name] += 1
     if not entries:
         rest = f" ({counted(others)})" if others else ""
         raise DataError(
-            f"{folder}: no picture or video in it{rest}; pictures end in {' '.join(images.SUFFIXES)},"
+            f"{folder}: no picture or video in it{rest}; pictures end in {' '.join(pictures.SUFFIXES)},"
             f" videos in {' '.join(video.SUFFIXES)}"
         )
     return entries

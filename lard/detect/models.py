@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from lard.detect.config import PredictSpec
 from lard.detect.decode import Detections
-from lard.detect.images import Source, upright_rgb
 from lard.detect.predict import open_detector
 from lard.detect.tiling import locate_in_tiles
 from lard.errors import ModelError
+from lard.pictures import Source, upright_rgb
 
 ZOO = Path(__file__).parent / "zoo"
 SCORE = 0.3

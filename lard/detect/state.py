@@ -23,7 +23,8 @@ from lard.tables import sha256_file
 DECIDING = (
     "camera.py", "detect/batches.py", "detect/clutter.py", "detect/config.py", "detect/crew.py",
     "detect/data.py", "detect/fcos.py", "detect/learner.py", "detect/log.py", "detect/loss.py",
-    "detect/ortho.py", "detect/train.py", "intake/coco.py", "score/truth.py",
+    "detect/ortho.py", "detect/train.py", "intake/coco.py", "pictures.py",
+    "score/truth.py",
 )  # fmt: skip
 """Modules that decide what a state holds; one of other code would mix two runs."""
 SHOWN = 4

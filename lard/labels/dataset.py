@@ -19,6 +19,8 @@ from lard.labels.table import label_frames
 from lard.odd import OddSpec
 from lard.tables import FRAMES, LABELS, read_json, read_table, write_json, write_table
 
+_BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
+
 
 def describe(
     source: str, frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec, spec_path: str
@@ -79,6 +81,9 @@ def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[s
         )
     frames = read_table(folder / "frames.parquet", FRAMES)
     labels = read_table(folder / "labels.parquet", LABELS)
+    faults = label_faults(labels, folder)
+    if faults:
+        raise DataError("\n".join(faults))
     stray = sorted(set(labels["frame_id"].unique()) - set(frames["frame_id"]))
     if stray:
         raise DataError(
@@ -86,3 +91,22 @@ def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[s
             "label the frames again"
         )
     return frames, labels, read_json(folder / "dataset.json")
+
+
+def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
+    """Runways in view whose box or outline is missing or not finite, or whose box is half there."""
+    where = folder / "labels.parquet"
+    seen = labels.filter(pl.col("visible_fraction") > 0)
+    outline = pl.col("polygon")
+    whole = (
+        pl.all_horizontal(pl.col(name).is_not_null() for name in _BOX)
+        & (outline.list.len() >= 6)
+        & (outline.list.len() % 2 == 0)
+        & outline.list.eval(pl.element().is_finite().fill_null(False)).list.all()
+    )
+    filled = pl.sum_horizontal(pl.col(name).is_not_null() for name in _BOX)
+    bad = pl.concat([seen.filter(~whole.fill_null(False)), labels.filter(~filled.is_in([0, 4]))])
+    return [
+        f"{where}: runway {runway} of frame {name} is in view without a whole box and outline; label again"
+        for name, runway in bad.select("frame_id", "runway").head(3).iter_rows()
+    ]

@@ -9,12 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Interval = Annotated[list[Number], Field(min_length=2, max_length=2)]
 
 
-class Metrics(BaseModel):
+class _Strict(BaseModel):
+    """Numbers are numbers: the document is shown as it stands."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class Metrics(_Strict):
     """Metrics as fractions; -1 or null where nothing was required."""
-
-    model_config = ConfigDict(extra="allow")
 
     AP: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None
     AP50: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = None
@@ -22,7 +27,7 @@ class Metrics(BaseModel):
     images: Count | None = None
 
 
-class _Bin(BaseModel):
+class _Bin(_Strict):
     low: Share
     high: Share
     detections: Count
@@ -30,31 +35,31 @@ class _Bin(BaseModel):
     precision: Share | None = None
 
 
-class _Calibration(BaseModel):
+class _Calibration(_Strict):
     detections: Count
     ECE: Share | None = None
     bins: list[_Bin] = []
 
 
-class _Best(BaseModel):
+class _Best(_Strict):
     target: Count
     other: Count
     background: Count
     nothing: Count
 
 
-class _Target(BaseModel):
+class _Target(_Strict):
     found: Count
     other_instead: Count
     missed: Count
 
 
-class _Order(BaseModel):
+class _Order(_Strict):
     found: Count
     runways: int = Field(ge=1)
 
 
-class _Confusion(BaseModel):
+class _Confusion(_Strict):
     images: Count
     score: Share | None = None
     best_detection: _Best | None = None
@@ -62,12 +67,12 @@ class _Confusion(BaseModel):
     order: dict[str, _Order] = {}
 
 
-class _Errors(BaseModel):
+class _Errors(_Strict):
     median: Number
     p95: Number
 
 
-class _Localisation(BaseModel):
+class _Localisation(_Strict):
     matched: Count
     corner_px: _Errors | None = None
     centre_px: _Errors | None = None
@@ -75,15 +80,13 @@ class _Localisation(BaseModel):
     offset_m: _Errors | None = None
 
 
-class _Intervals(BaseModel):
-    AP50: tuple[Number, Number] | None = None
-    AP: tuple[Number, Number] | None = None
+class _Intervals(_Strict):
+    AP50: Interval | None = None
+    AP: Interval | None = None
 
 
-class ScoreFile(BaseModel):
+class ScoreFile(_Strict):
     """A score file of this project or of `lard score`; what is told besides is text or a number."""
-
-    model_config = ConfigDict(extra="allow")
 
     model: str | None = None
     metrics: Metrics | None = None

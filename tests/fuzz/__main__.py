@@ -72,8 +72,11 @@ def _fuzz(session: Session, seeds: Path, scratch: Path, asked: argparse.Namespac
         while session.runs < asked.runs and (time.monotonic() < end or running is not None):
             try:
                 event = ours.recv() if ours.poll(HANG_S + GRACE_S) else None
-            except EOFError:
+            except EOFError:  # it has ended
+                process.join()
                 event = None
+            if event is None and running is None and not process.is_alive():
+                break
             if event is None:
                 _lost(session, scratch / "work", process, running)
                 break

@@ -32,6 +32,7 @@ class Reader:
     seed: str
     command: str
     mutators: tuple[Mutator, ...]
+    keeps: bool = False  # what it could read is written although it exits with 2, as its help says
 
     @property
     def name(self) -> str:
@@ -167,7 +168,7 @@ def _models() -> Iterator[Reader]:
     yield Reader("models/lip.pt", certify, checkpoint)
     yield Reader("models/m.onnx", f"predict CASE/models/m.onnx {_DATA} --out OUT/p.json", (of_onnx,))
     picture = f"predict {_MODEL} CASE/footage/shot_0.png --out OUT/p.json --draw OUT/d"
-    yield Reader("footage/shot_0.png", picture, (of_picture,))
+    yield Reader("footage/shot_0.png", picture, (of_picture,), keeps=True)
 
 
 def _foreign() -> Iterator[Reader]:

@@ -91,11 +91,12 @@ def _judged(reader: Reader, place: Place, result: Result, before: set[Path]) -> 
         text = "".join(traceback.format_exception(error))
         finds.append(Find("traceback", f"{type(error).__name__} {_innermost(text)}", text))
     # requirements that fail exit with 1 and have written their report
-    left = _files(place.out) if result.exit_code not in (0, 1) or finds else set()
+    whole = result.exit_code in (0, 1) or (reader.keeps and result.exit_code == 2)
+    left = set() if whole and not finds else _files(place.out)
     left |= _files(place.case) - before
     if left:
         names = "\n".join(sorted(str(path) for path in left))
-        finds.append(Find("left-over", reader.command, f"{names}\n{result.output}"))
+        finds.append(Find("left-over", reader.command, f"exit {result.exit_code} {error!r}\n{names}\n{result.output}"))
     if result.exit_code == 2 and not finds:
         finds += _message(reader, place, result.output)
     if result.exit_code == 0:

@@ -51,8 +51,9 @@ def work(
     to: Connection, seeds: Path, folder: Path, seed: int, first: int, only: str, spent: list[float]
 ) -> None:
     """Run number `first` and all that follow until killed; a fault of the fuzzer itself is sent as a text."""
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 2)  # decoders in C write there
+    folder.mkdir(parents=True, exist_ok=True)
+    native = os.open(folder / "native.txt", os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+    os.dup2(native, 2)  # what decoders in C and Rust say
     try:
         _work(to, seeds, folder, seed, first, only, spent)
     except Exception:
@@ -78,6 +79,9 @@ def _work(
             finds = run(reader, place)
             spent[index] += time.monotonic() - began
             to.send(("end", number, index, finds, _peak_bytes(), raw if finds else b""))
+            if b"panicked" in (folder / "native.txt").read_bytes():
+                return  # the table library survives a panic with threads lost: go on in a new process
+            os.truncate(folder / "native.txt", 0)
             if number - first > 200 and not limited:
                 limited = True
                 _limit_memory()
