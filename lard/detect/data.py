@@ -202,10 +202,11 @@ def _corner(picture: Picture, side: int, rng: np.random.Generator, spec: TrainSp
 def horizon_y_px(picture: Picture, x_px: float) -> float:
     """Height of the horizon in a column of a picture; without its camera and pose, that of the runways."""
     camera, pose = picture.info.get("camera"), picture.info.get("pose")
-    if camera is None or pose is None:
+    angles = [(pose or {}).get(key) for key in ("yaw_deg", "pitch_deg", "roll_deg")]
+    if camera is None or camera.get("fx_px") is None or None in angles:
         rows = picture.boxes[:, [1, 3]]
         return float(rows.mean()) if len(rows) else picture.height_px / 2
-    attitude = cam_from_ned(*(np.array([pose[key]]) for key in ("yaw_deg", "pitch_deg", "roll_deg")))
+    attitude = cam_from_ned(*(np.array([angle]) for angle in angles))
     down = attitude.reshape(3, 3)[:, 2]  # in the camera: x right, y down, z ahead
     aside = (x_px - camera["cx_px"]) / camera["fx_px"]
     drop = -(aside * down[0] + down[2]) / max(down[1], 1e-3)  # the ray (aside, drop, 1) is level

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lard.errors import DataError, LardError
@@ -35,5 +36,6 @@ def _told(fault: Any) -> str:
     field = ".".join(str(part)[:_VALUE_CHARACTERS] for part in fault["loc"])
     plain = not isinstance(fault["input"], dict | list)
     found = f" (found {fault['input']!r:.{_VALUE_CHARACTERS}})" if plain else ""
-    message = fault["msg"].removeprefix("Value error, ")
+    message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    message = re.sub(r"a valid dictionary or instance of \w+", "an object with named fields", message)
     return f"{field}: {message}{found}" if field else f"{message}{found}"

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from lard.documents import checked
 from lard.errors import DataError
 from lard.labels.dataset import read_dataset
 from lard.tables import MANIFEST, folders_for, read_table
@@ -89,14 +90,7 @@ class _Info(BaseModel):
 
 
 def _checked_info(info: Any, path: Path) -> dict[str, Any]:
-    try:
-        _Info.model_validate(info)
-    except ValidationError as error:
-        faults = [
-            f"{path}: {'.'.join(map(str, fault['loc'])) or 'the document'}: {fault['msg']}; label again"
-            for fault in error.errors()
-        ]
-        raise DataError("\n".join(faults)) from error
+    checked(_Info, info, path, remedy="label again")
     return dict(info)
 
 

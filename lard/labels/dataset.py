@@ -96,7 +96,6 @@ def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[s
 def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
     """Runways in view whose box or outline is missing or not finite, or whose box is half there."""
     where = folder / "labels.parquet"
-    seen = labels.filter(pl.col("visible_fraction") > 0)
     outline = pl.col("polygon")
     whole = (
         pl.all_horizontal(pl.col(name).is_not_null() for name in _BOX)
@@ -105,7 +104,8 @@ def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
         & outline.list.eval(pl.element().is_finite().fill_null(False)).list.all()
     )
     filled = pl.sum_horizontal(pl.col(name).is_not_null() for name in _BOX)
-    bad = pl.concat([seen.filter(~whole.fill_null(False)), labels.filter(~filled.is_in([0, 4]))])
+    seen = (pl.col("visible_fraction") > 0).fill_null(False)
+    bad = labels.filter((seen & ~whole.fill_null(False)) | ~filled.is_in([0, 4]))
     return [
         f"{where}: runway {runway} of frame {name} is in view without a whole box and outline; label again"
         for name, runway in bad.select("frame_id", "runway").head(3).iter_rows()

@@ -159,7 +159,7 @@ def of_checkpoint(raw: bytes, rng: Rng) -> bytes:
         tensor = content["tensors"][name]
         strange = [
             tensor * float("nan"),
-            tensor[:0],
+            tensor.flatten()[:0],
             tensor.to(torch.int8),
             tensor.double() * 1e200,
             tensor[None],

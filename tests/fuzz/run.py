@@ -110,7 +110,8 @@ def _message(reader: Reader, place: Place, text: str) -> list[Find]:
     if len(lines) >= LINES or len(text) > 6000:
         return [Find("long message", reader.command, text)]
     top = reader.seed.split("/")[0]
-    named = (Path(reader.seed).name, str(place.case), str(place.out), f"{top}/", place.server or "\0")
+    given = (str(place.case), str(place.out), str(place.seeds), place.server or "\0")
+    named = (Path(reader.seed).name, f"{top}/", *given)
     if not any(part in text for part in named):
         return [Find("nameless message", f"{reader.seed} {lines[-1][:60]}", text)]
     return []
@@ -118,10 +119,11 @@ def _message(reader: Reader, place: Place, text: str) -> list[Find]:
 
 def _no_numbers(reader: Reader, place: Place, output: str) -> list[Find]:
     """NaN and infinity reach neither the terminal nor a text that was written."""
+    given = (place.case / reader.seed).read_bytes()  # names and other texts may be "NaN"
     texts = {path: path.read_bytes() for path in _files(place.out) if path.suffix in _TEXTS}
     for path, raw in {**texts, Path("output"): output.encode("utf-8", "replace")}.items():
         found = _NO_NUMBER.search(raw)
-        if found:
+        if found and not (reader.seed.endswith((".parquet", ".json", ".yaml")) and found[0] in given):
             about = raw[max(found.start() - 200, 0) : found.end() + 100].decode("utf-8", "replace")
             return [Find("no number", f"{reader.command} {path.name}", about)]
     return []
