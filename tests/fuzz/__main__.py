@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fuzz.readers import Reader, readers
-from fuzz.run import HANG_S, Find
+from fuzz.run import WAIT_S, Find
 from fuzz.seeds import make
 from fuzz.worker import minimised, work
 
@@ -71,7 +71,7 @@ def _fuzz(session: Session, seeds: Path, scratch: Path, asked: argparse.Namespac
         running = None
         while session.runs < asked.runs and (time.monotonic() < end or running is not None):
             try:
-                event = ours.recv() if ours.poll(HANG_S + GRACE_S) else None
+                event = ours.recv() if ours.poll(WAIT_S + GRACE_S) else None
             except EOFError:  # it has ended
                 process.join()
                 event = None

@@ -30,7 +30,9 @@ def of_parquet(raw: bytes, rng: Rng) -> bytes:
             break
         name = table.columns[int(rng.integers(table.width))]
         with contextlib.suppress(pl.exceptions.PolarsError, OverflowError, TypeError):
-            table = _changed(table, name, rng)
+            changed = _changed(table, name, rng)
+            changed.write_parquet(io.BytesIO())  # some types cannot be written
+            table = changed
     stream = io.BytesIO()
     table.write_parquet(stream)
     return stream.getvalue()

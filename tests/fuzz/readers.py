@@ -134,7 +134,8 @@ def _domains() -> Iterator[Reader]:
 
 def _runways() -> Iterator[Reader]:
     for seed, mutators in (
-        ("v1/v1.json", JSON), ("v2/v2.json", JSON), ("ourairports/runways.csv", CELLS), ("apt/apt.dat", CELLS),
+        ("v1/v1.json", JSON), ("v2/v2.json", JSON), ("ourairports/runways.csv", CELLS),
+        ("apt/apt.dat", CELLS),
         ("aptgz/apt.dat.gz", (zipped(of_text),)), ("db/runways.csv", CELLS), ("db/airports.csv", CELLS),
         ("db/database.json", JSON),
     ):  # fmt: skip

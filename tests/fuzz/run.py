@@ -16,14 +16,14 @@ from click.testing import CliRunner, Result
 from fuzz.readers import Reader
 from lard.cli import main
 
-HANG_S = 20
+HANG_S, WAIT_S = 20, 60
 LINES = 20
 _NO_NUMBER = re.compile(rb"(?<![\w./#-])(?:-?nan|-?inf|NaN|-?Infinity)(?![\w./-])")
 _TEXTS = (".json", ".jsonl", ".html", ".csv", ".md", ".yaml", ".esp", ".geojson")
 
 
 class Hang(BaseException):
-    """A command took longer than HANG_S."""
+    """A command computed longer than HANG_S or took longer than WAIT_S."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +67,27 @@ def run(reader: Reader, place: Place) -> list[Find]:
     """Run the command on what lies there; the working folder is the output folder."""
     before = _files(place.case)
     os.chdir(place.out)
-    signal.signal(signal.SIGALRM, _alarm)
-    signal.setitimer(signal.ITIMER_REAL, HANG_S)
+    timers = ((signal.ITIMER_PROF, signal.SIGPROF, HANG_S), (signal.ITIMER_REAL, signal.SIGALRM, WAIT_S))
+    for timer, number, seconds in timers:
+        signal.signal(number, _alarm)
+        signal.setitimer(timer, seconds)
     try:
         result = CliRunner().invoke(main, arguments(reader, place))
     except Hang:
         where = traceback.format_exc()
         return [Find("hang", _innermost(where), where)]
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer, _, _ in timers:
+            signal.setitimer(timer, 0)
         os.chdir(place.seeds)
-    return _judged(reader, place, result, before)
+    return judged(reader, place, result, before)
 
 
 def _alarm(number: int, frame: FrameType | None) -> None:
     raise Hang
 
 
-def _judged(reader: Reader, place: Place, result: Result, before: set[Path]) -> list[Find]:
+def judged(reader: Reader, place: Place, result: Result, before: set[Path]) -> list[Find]:
     finds = []
     error = result.exception
     if error is not None and not isinstance(error, SystemExit):
@@ -96,7 +99,8 @@ def _judged(reader: Reader, place: Place, result: Result, before: set[Path]) -> 
     left |= _files(place.case) - before
     if left:
         names = "\n".join(sorted(str(path) for path in left))
-        finds.append(Find("left-over", reader.command, f"exit {result.exit_code} {error!r}\n{names}\n{result.output}"))
+        text = f"exit {result.exit_code} {error!r}\n{names}\n{result.output}"
+        finds.append(Find("left-over", reader.command, text))
     if result.exit_code == 2 and not finds:
         finds += _message(reader, place, result.output)
     if result.exit_code == 0:

@@ -70,7 +70,7 @@ ARCGIS = {
 }  # fmt: skip
 WMTS = """\
 <?xml version="1.0"?>
-<Capabilities xmlns="http://www.opengis.net/wmts/1.0" xmlns:ows="http://www.opengis.net/ows/1.1" version="1.0.0">
+<Capabilities xmlns="http://www.opengis.net/wmts/1.0" xmlns:ows="http://www.opengis.net/ows/1.1">
 <ows:ServiceProvider><ows:ProviderName>me</ows:ProviderName></ows:ServiceProvider>
 <Contents><Layer><ows:Title>a</ows:Title><ows:Identifier>a</ows:Identifier><Style isDefault="true">
 <ows:Identifier>default</ows:Identifier></Style><Format>image/jpeg</Format>
@@ -105,7 +105,8 @@ def command(*arguments: object) -> None:
 
 def _texts(root: Path) -> None:
     for name, text in {
-        "odd/tiny.yaml": TINY_ODD, "odd/plain.yaml": TINY_ODD.split("environment:")[0], "params/params.yaml": PARAMS, "card/card.yaml": CARD,
+        "odd/tiny.yaml": TINY_ODD, "odd/plain.yaml": TINY_ODD.split("environment:")[0],
+        "params/params.yaml": PARAMS, "card/card.yaml": CARD,
         "waivers/waivers.yaml": WAIVERS, "arcgis/arcgis.json": json.dumps(ARCGIS), "wmts/wmts.xml": WMTS,
     }.items():  # fmt: skip
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -194,7 +195,7 @@ def _results(root: Path) -> None:
         rows = [
             {
                 "image_id": note["image_id"], "category_id": note["category_id"], "score": 0.9 - 0.01 * k,
-                "bbox": [*note["bbox"][:2], *(float(side * rng.uniform(0.8, 1)) for side in note["bbox"][2:])],
+                "bbox": [*note["bbox"][:2], *(float(s * rng.uniform(0.8, 1)) for s in note["bbox"][2:])],
             }
             for k, note in enumerate(truth["annotations"])
         ]  # fmt: skip
