@@ -129,6 +129,11 @@ def staged(out: str | Path) -> Iterator[Path]:
             for name, target in zip(names, targets, strict=True):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (staging / name).replace(target)
+        except OSError as error:
+            if error.errno is None or str(staging) not in str(error.filename):
+                raise
+            meant = str(error.filename).replace(str(staging), str(out))
+            raise OSError(error.errno, os.strerror(error.errno), meant) from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 

@@ -17,7 +17,7 @@ from lard.labels.occlusion import Terrain
 from lard.labels.reach import reach_stated
 from lard.labels.table import label_frames
 from lard.odd import OddSpec
-from lard.tables import FRAMES, LABELS, read_json, read_table, write_json, write_table
+from lard.tables import FRAMES, LABELS, read_json, read_table, staged, write_json, write_table
 
 _BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
 
@@ -61,8 +61,9 @@ def write_labels(
     labels = label_frames(frames, db, spec, terrain)
     info = describe(folder.resolve().name, frames, db, spec, spec_path)
     info["reach"] = reach_stated(frames, labels)
-    write_table(labels, folder / "labels.parquet", LABELS)
-    write_json(info, folder / "dataset.json")
+    with staged(folder) as made:
+        write_table(labels, made / "labels.parquet", LABELS)
+        write_json(info, made / "dataset.json")
     return labels, info
 
 

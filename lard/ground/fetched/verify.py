@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 import rasterio
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from rasterio.errors import RasterioError
 
 from lard.airports.model import RunwayDatabase
@@ -43,7 +43,13 @@ class Finding:
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _File(BaseModel):
+class _Strict(BaseModel):
+    """Numbers are numbers: what is checked is used as it stands."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _File(_Strict):
     """A file of a ground folder, beside its manifest."""
 
     file: Annotated[str, AfterValidator(lambda name: inside(name, "file", ValueError))]
@@ -52,7 +58,7 @@ class _File(BaseModel):
     sha256: str | None = None
 
 
-class _Level(BaseModel):
+class _Level(_Strict):
     gsd_m: float = Field(gt=0, allow_inf_nan=False)
     x_min_m: _Number
     y_max_m: _Number
@@ -61,7 +67,7 @@ class _Level(BaseModel):
     tiles: list[_File]
 
 
-class _Hole(BaseModel):
+class _Hole(_Strict):
     level: int = Field(ge=0)
     filled_from: str
     pixels: int
@@ -71,7 +77,7 @@ class _Hole(BaseModel):
     y_max_m: _Number
 
 
-class _Ground(BaseModel):
+class _Ground(_Strict):
     """What a ground folder's manifest must state to be checked."""
 
     airport: str
