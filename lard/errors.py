@@ -40,7 +40,8 @@ def naming(path: object) -> Iterator[None]:
     try:
         yield
     except LardError as error:
-        if PurePath(str(path)).name in str(error):
+        name = PurePath(str(path))
+        if str(path) in str(error) or (name.suffix and name.name in str(error)):
             raise
         raise type(error)(f"{path}: {error}") from error
 

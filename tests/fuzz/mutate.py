@@ -17,7 +17,7 @@ Mutator = Callable[[bytes, Rng], bytes]
 
 VALUES: tuple[Any, ...] = (
     None, True, False, "", " ", 0, -1, 1, 2**31, 2**63, -(2**63) - 1, 10**400, 0.5, -0.0, 1e-308, 1e308,
-    1e999, -1e999, float("nan"), "nan", "NaN", "inf", "0", "-1", "1e999", "true", "null",
+    1e999, -1e999, float("nan"), "NaN", "0", "-1", "1e999", "true", "null",
     "x", "é", "\x00", "a\nb",
     "../../../x", "/etc/passwd", "a/b", "a" * 5000, "٣", "²", "=1+1", "<b>x</b>", "{0}", "%s", [], {}, [[]],
     [None], {"a": 1}, [1, 2], [float("nan")] * 4, "2024-02-30T25:61:61Z", "9" * 5000, 13, 90.0, 180.0, 360.0,
@@ -120,7 +120,7 @@ def _damage(holder: Any, key: Any, rng: Rng) -> None:
             holder[key:key] = [copy.deepcopy(value)] * int(rng.choice([1, 3, 100]))
         case 2 if isinstance(holder, dict) and isinstance(strange, str | int | float | bool | None):
             holder[strange if rng.random() < 0.3 else str(strange)[:40]] = holder.pop(key)
-        case 3 if isinstance(value, int | float):
+        case 3 if isinstance(value, int | float) and abs(value) < 1e300:
             holder[key] = value * float(rng.choice([-1, 0, 1e-9, 1e9, 1.0001]))
         case 4:
             holder[key] = str(value)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from fuzz.minimise import smallest
+from fuzz.mutate import Rng, of_bytes
 from fuzz.readers import Reader, readers
 from fuzz.run import Find, Place, prepare, run
 
@@ -72,8 +73,7 @@ def _work(
             index = int(np.argmin(spent))
             reader, began = chosen[index], time.monotonic()
             rng = np.random.default_rng([seed, number])
-            mutator = reader.mutators[int(rng.integers(len(reader.mutators)))]
-            raw = mutator((seeds / reader.seed).read_bytes(), rng)
+            raw = damaged(reader, (seeds / reader.seed).read_bytes(), rng)
             prepare(reader, raw, place)
             to.send(("start", number, index))
             finds = run(reader, place)
@@ -85,6 +85,15 @@ def _work(
             if number - first > 200 and not limited:
                 limited = True
                 _limit_memory()
+
+
+def damaged(reader: Reader, raw: bytes, rng: Rng) -> bytes:
+    """An input damaged by one of its reader's ways, or in its bytes where that way writes nothing."""
+    mutator = reader.mutators[int(rng.integers(len(reader.mutators)))]
+    try:
+        return mutator(raw, rng)
+    except Exception:  # of whatever library writes the kind of file
+        return of_bytes(raw, rng)
 
 
 def shown_again(reader: Reader, place: Place, find: Find, raw: bytes) -> bool:
