@@ -16,10 +16,10 @@ import lard.detect
 from lard.detect.config import PredictSpec
 from lard.detect.decode import Detections
 from lard.detect.draw import draw_found
-from lard.pictures import MOST_PX, ORIENTATION, upright_rgb
 from lard.detect.models import Found, Model, resolve
 from lard.detect.tiling import locate_in_tiles, starts
 from lard.errors import DataError, ModelError
+from lard.pictures import MOST_PX, ORIENTATION, upright_rgb
 
 BOX = (50, 20, 70, 30)  # x_min, y_min, x_max, y_max of the bright rectangle
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from lard.airports.model import Airport
 from lard.cli import main
-from lard.errors import AirportError, DataError, SourceError, fault_line, naming, told
+from lard.errors import AirportError, DataError, SourceError, SpecError, fault_line, naming, told
 from lard.export.common import _checked_info, _frame_faults, staged_folder
 from lard.labels.dataset import label_faults
 from lard.render.journal import (
@@ -37,6 +37,7 @@ from lard.tables import (
     staged,
     write_table,
 )
+from pipelines.stage import params, run
 
 HOSTILE = ("../../../x", "/etc/x", "a/b", "..", ".", ".hidden", "", "  ", "a\\b", "a\nb", "a\0b", "x" * 201)
 
@@ -276,3 +277,36 @@ def test_what_cannot_be_exported_is_told_by_row(tmp_path: Path) -> None:
     for info in ([], "x", {"camera": 3}, {"odd": "x"}, {"name": {}}):
         with pytest.raises(DataError, match=r"dataset\.json: "):
             _checked_info(info, tmp_path / "dataset.json")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (SourceError("a.tif: odd"), "lard: a.tif: odd"),
+        (
+            OSError(28, "x", "data/a.json"),
+            "lard: data/a.json: No space left on device; make room and run again",
+        ),
+    ],
+)
+def test_stages_end_as_commands_do(capsys: pytest.CaptureFixture[str], error: Exception, line: str) -> None:
+    def stage() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        run(stage)
+    assert caught.value.code == 2 and capsys.readouterr().err == f"{line}\n"
+    with pytest.raises(ConnectionError):
+        run(lambda: (_ for _ in ()).throw(ConnectionError("odd")))
+
+
+@pytest.mark.parametrize("text", ["a: [", "sample: \xff", "a: &a [*a]", "", "- 1"])
+def test_parameters_of_stages_are_read_through_the_same_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError, match=r"params\.yaml: no such file"):
+        params("sample", "odd")
+    (tmp_path / "params.yaml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(SpecError, match=r"params\.yaml"):
+        params("sample", "odd")
