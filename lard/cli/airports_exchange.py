@@ -20,12 +20,11 @@ def codes_in(text: str | None) -> set[str] | None:
     if text is None:
         return None
     if text.startswith("@"):
+        from lard.documents import read_text
         from lard.errors import AirportError
 
-        path = Path(text[1:])
-        if not path.is_file():
-            raise AirportError(f"{path}: no such file; expected airport codes, one per line")
-        text = path.read_text(encoding="utf-8").replace("\n", ",")
+        absent = "expected airport codes, one per line"
+        text = ",".join(read_text(Path(text[1:]), error=AirportError, absent=absent).splitlines())
     return {code.strip().upper() for code in text.split(",") if code.strip()}
 
 

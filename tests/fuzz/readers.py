@@ -123,6 +123,7 @@ def _domains() -> Iterator[Reader]:
         "odd show CASE/odd/tiny.yaml",
         "odd diff CASE/odd/tiny.yaml SEEDS/odd/tiny.yaml",
         "odd openodd CASE/odd/tiny.yaml --out OUT/x.yaml",
+        "init OUT/p --airport BIRK --odd CASE/odd/tiny.yaml",
         "scenario sample --odd CASE/odd/tiny.yaml --airports BIRK --n 4 --seed 1 --out OUT/f.parquet",
     ):
         yield Reader("odd/tiny.yaml", command, YAML)
@@ -143,6 +144,15 @@ def _runways() -> Iterator[Reader]:
         yield Reader(seed, f"airports check {place}", mutators)
         yield Reader(seed, f"airports import {place} --out OUT/x", mutators)
     yield Reader("v1/v1.json", "airports diff CASE/v1/v1.json SEEDS/v2/v2.json", JSON)
+    names = "airports import SEEDS/ourairports/runways.csv --names CASE/names/names.csv --out OUT/x"
+    yield Reader("names/names.csv", names, CELLS)
+    reference = "--reference CASE/ourairports/runways.csv --only A06 --workers 1 --out OUT/x"
+    yield Reader("ourairports/runways.csv", f"dqr run SEEDS/ds {reference}", CELLS)
+    yield Reader(
+        "v2/v2.json",
+        "label SEEDS/ds --odd SEEDS/odd/tiny.yaml --runways CASE/v2/v2.json --out OUT/l.parquet",
+        JSON,
+    )
     moves = "airports export OUT/x.geojson --format geojson --corrections CASE/corrections/moves.csv"
     yield Reader("corrections/moves.csv", moves, CELLS)
 
@@ -194,6 +204,9 @@ def _imagery() -> Iterator[Reader]:
         yield Reader(seed, f"tiles fetch BIRK --source {kind}:CASE/{seed} {_CELL}", mutators)
     report = "terrain report BIRK --dem CASE/raster/land.tif --out OUT/x.csv"
     yield Reader("raster/land.tif", report, (of_raster,))
+    yield Reader("raster/terrain.json", report, JSON)
+    start = "init OUT/p --airport BIRK --ground CASE/raster/photo.tif --licence a --attribution b"
+    yield Reader("raster/photo.tif", start, (of_raster,))
     for seed, kind, mutators in (("arcgis/arcgis.json", "arcgis", JSON), ("wmts/wmts.xml", "wmts", TEXT)):
         address = f"{kind}:SERVER/{seed}" + ("#layer=a" if kind == "wmts" else "/rest/services/N/MapServer")
         yield Reader(seed, f"tiles info {address} --allow-host HOST --cache OUT/c", mutators)

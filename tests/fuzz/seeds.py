@@ -226,6 +226,8 @@ def _annotated(root: Path) -> None:
             "imageData": None, "imageWidth": 160, "imageHeight": 90,
         }  # fmt: skip
         (folder / f"a{k}.json").write_text(json.dumps(document))
+    (root / "names").mkdir()
+    (root / "names" / "names.csv").write_text("icao,name,country\nXAAA,Sample field,XX\nXBBB,Other,XX\n")
     (root / "notes").mkdir()
     (root / "notes" / "notes.csv").write_text("image,airport,runway,weather\na0.png,LFBO,09L,rain\n")
     for version in ("v1", "v2"):
@@ -256,6 +258,7 @@ def _imagery(root: Path) -> None:
             **options,
         ) as file:
             file.write(np.kron(coarse, np.ones((1, 10, 10))).astype(kind))
+    (root / "raster" / "terrain.json").write_text('{"unit": "m", "vertical_datum": "EGM96"}\n')
     (root / "mbtiles").mkdir()
     with sqlite3.connect(root / "mbtiles" / "a.mbtiles") as store:
         store.execute("create table metadata (name text, value text)")
