@@ -16,14 +16,14 @@ from click.testing import CliRunner, Result
 from fuzz.readers import Reader
 from lard.cli import main
 
-HANG_S, WAIT_S = 20, 60
+HANG_S, WAIT_S = 20, 120
 LINES = 20
 _NO_NUMBER = re.compile(rb"(?<![\w./#-])(?:-?nan|-?inf|NaN|-?Infinity)(?![\w./-])")
 _TEXTS = (".json", ".jsonl", ".html", ".csv", ".md", ".yaml", ".esp", ".geojson")
 
 
 class Hang(BaseException):
-    """A command computed longer than HANG_S or took longer than WAIT_S."""
+    """A command computed HANG_S longer than on valid input, or took longer than WAIT_S."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,15 @@ def arguments(reader: Reader, place: Place) -> list[str]:
     return [re.sub("|".join(named), lambda found: str(named[found[0]]), word) for word in words]
 
 
-def run(reader: Reader, place: Place) -> list[Find]:
-    """Run the command on what lies there; the working folder is the output folder."""
+def run(reader: Reader, place: Place, usual_s: float = 0.0) -> list[Find]:
+    """Run the command on what lies there; the working folder is the output folder.
+
+    usual_s: seconds of computing that the valid input takes.
+    """
     before = _files(place.case)
     os.chdir(place.out)
-    timers = ((signal.ITIMER_PROF, signal.SIGPROF, HANG_S), (signal.ITIMER_REAL, signal.SIGALRM, WAIT_S))
+    computing = (signal.ITIMER_PROF, signal.SIGPROF, HANG_S + usual_s)
+    timers = (computing, (signal.ITIMER_REAL, signal.SIGALRM, WAIT_S))
     for timer, number, seconds in timers:
         signal.signal(number, _alarm)
         signal.setitimer(timer, seconds)
