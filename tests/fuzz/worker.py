@@ -20,7 +20,7 @@ import numpy as np
 from fuzz.minimise import smallest
 from fuzz.mutate import Rng, of_bytes
 from fuzz.readers import Reader, readers
-from fuzz.run import Find, Place, prepare, run
+from fuzz.run import HANG_S, Find, Place, prepare, run
 
 GROWTH_BYTES = 2 << 30
 
@@ -68,7 +68,6 @@ def _work(
     chosen = [reader for reader in readers() if only in f"{reader.seed} {reader.command}"]
     with serving(folder / "case") as server:
         place = Place(seeds, folder / "case", folder / "out", server)
-        usual_s: dict[int, float] = {}
         limited = False
         for number in range(first, 1 << 40):
             index = int(np.argmin(spent))
@@ -76,10 +75,12 @@ def _work(
             rng = np.random.default_rng([seed, number])
             raw = damaged(reader, (seeds / reader.seed).read_bytes(), rng)
             to.send(("start", number, index))
-            if index not in usual_s:
-                usual_s[index] = _seconds_of_valid(reader, place)
             prepare(reader, raw, place)
-            finds = run(reader, place, usual_s[index])
+            worked_s = time.process_time()
+            finds = run(reader, place)
+            worked_s = time.process_time() - worked_s
+            if worked_s > HANG_S and not finds and worked_s > HANG_S + _seconds_of_valid(reader, place):
+                finds = [Find("hang", reader.command, f"{worked_s:.0f} s of computing")]
             spent[index] += time.monotonic() - began
             to.send(("end", number, index, finds, _peak_bytes(), raw if finds else b""))
             if b"panicked" in (folder / "native.txt").read_bytes():
@@ -91,10 +92,10 @@ def _work(
 
 
 def _seconds_of_valid(reader: Reader, place: Place) -> float:
-    """Seconds of computing of a reader's valid input, with the modules that it loads."""
+    """Seconds of computing of a reader's valid input, which some commands need many of."""
     began = time.process_time()
     prepare(reader, (place.seeds / reader.seed).read_bytes(), place)
-    run(reader, place, usual_s=100.0)
+    run(reader, place)
     return time.process_time() - began
 
 
