@@ -1,17 +1,23 @@
 # make repro: environment, then the whole pipeline offline.  make test: environment, then the tests.
+# make fuzz: environment, then damaged inputs of every reader for two minutes.
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 # the stages of dvc.yaml call `python`
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: repro test lint env flightgear clean
+.PHONY: repro test fuzz lint env flightgear clean
 
 repro: $(VENV)/.ready
 	$(BIN)/dvc repro
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest
+
+# damaged inputs of every reader, for so many seconds; finds are kept in fuzz_finds/ (docs/fuzzing.md)
+SECONDS ?= 120
+fuzz: $(VENV)/.ready
+	PYTHONPATH=tests:. $(BIN)/python -m fuzz --seconds $(SECONDS) $(FUZZ)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

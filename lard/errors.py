@@ -1,5 +1,14 @@
 """The project's errors: every message says where, what was found, what was expected and the remedy."""
 
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Iterator
+from pathlib import PurePath
+
+LINES_TOLD, CHARACTERS_TOLD = 15, 500
+
 
 class LardError(Exception):
     """Root of all errors a user can cause and mend; the CLI prints the message and exits with 2."""
@@ -23,3 +32,58 @@ class SourceError(LardError):
 
 class ModelError(LardError):
     """A checkpoint, model name or training run is unusable."""
+
+
+@contextlib.contextmanager
+def naming(path: object) -> Iterator[None]:
+    """Errors about what a file holds name the file, where they do not already."""
+    try:
+        yield
+    except LardError as error:
+        name = PurePath(str(path))
+        if str(path) in str(error) or (name.suffix and name.name in str(error)):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+
+
+def told(error: LardError) -> str:
+    """What a user reads of an error: of many lines the first, of long ones the start, nothing that steers
+    a terminal."""
+    lines = [re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", line) for line in str(error).split("\n")]
+    more = [f"and {len(lines) - LINES_TOLD} more lines"] if len(lines) > LINES_TOLD else []
+    cut = [line if len(line) <= CHARACTERS_TOLD else f"{line[:CHARACTERS_TOLD]} ..." for line in lines]
+    return "\n".join(cut[:LINES_TOLD] + more)
+
+
+# what to do about a fault of the operating system
+_REMEDIES = {
+    errno.ENOSPC: "make room and run again",
+    errno.EDQUOT: "make room and run again",
+    errno.EROFS: "choose a place that can be written",
+    errno.EACCES: "choose another place or change its permissions",
+    errno.EPERM: "choose another place or change its permissions",
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "a file is where a folder should be; move it or choose another place",
+    errno.EEXIST: "a file is where a folder should be; move it or choose another place",
+    errno.EISDIR: "a folder is where a file should be; move it or choose another place",
+    errno.ENOTEMPTY: "choose a new or empty folder",
+    errno.ELOOP: "its links lead in a circle or where none is followed; give the place itself",
+    errno.EXDEV: "choose a place on one file system",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n) or use fewer workers",
+}
+
+
+def fault_line(error: OSError) -> str | None:
+    """A fault of a file or folder in one line: path, reason, remedy; None for others, so that they show.
+
+    Errors that only look alike (a library's own classes, failures without a path) keep their traceback.
+    """
+    if error.errno in _REMEDIES or (error.errno is not None and error.filename is not None):
+        paths = [str(path) for path in (error.filename, error.filename2) if path is not None]
+        reason = f"{' -> '.join(paths)}: " if paths else ""
+        remedy = _REMEDIES.get(error.errno, "check the disk")
+        return f"{reason}{os.strerror(error.errno)}; {remedy}".replace("\n", " ")
+    if type(error).__module__.partition(".")[0] == "rasterio" or isinstance(error, FileNotFoundError):
+        return " ".join(str(error).split())  # GDAL and polars put the path into their text
+    return None

@@ -1,24 +1,30 @@
-"""Declared table schemas and the one way files are written: atomically, same bytes each time."""
+"""Declared table schemas, what their columns must hold, and tables read and written by them."""
 
-import contextlib
-import errno
-import fcntl
-import hashlib
-import json
 import os
 import re
-import sys
-import tempfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from lard.documents import read_json as read_json
-from lard.errors import DataError, LardError
+from lard.errors import DataError
+from lard.files import NAME_LIMIT_BYTES, NO_NAME
+from lard.files import atomic_path as atomic_path
+from lard.files import atomic_paths as atomic_paths
+from lard.files import below as below
+from lard.files import folder_lock as folder_lock
+from lard.files import folders_for as folders_for
+from lard.files import frame_rng as frame_rng
+from lard.files import inside as inside
+from lard.files import json_text as json_text
+from lard.files import name_fault as name_fault
+from lard.files import sha256_file as sha256_file
+from lard.files import stable_hash as stable_hash
+from lard.files import staged as staged
+from lard.files import write_json as write_json
+from lard.files import write_text as write_text
 
 Schema = Mapping[str, Any]
 
@@ -123,9 +129,21 @@ FINDINGS: Schema = {
 }
 """One row per offending subject of a data quality requirement."""
 
-NAME_LIMIT_BYTES = 200
-_NO_NAME = r"^\s*$|^\.|[\x00-\x1f\x7f/\\]"
-_STEM_CHARACTERS = 40  # of a temporary name, which must not outgrow what file systems allow
+POSE = (
+    "airport", "runway", "lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg", "width_px",
+    "height_px", "fx_px", "fy_px", "cx_px", "cy_px", "earth_model", "altitude_datum",
+)  # fmt: skip
+"""Columns of frames that tell where a camera is and what it sees; null where nobody knows."""
+
+SIDE_LIMIT_PX = 65_500
+"""Longest side of a picture, that of JPEG."""
+_ANGLE = (-360.0, 360.0)
+_RANGES = {
+    "lat_deg": (-90.0, 90.0), "lon_deg": (-180.0, 180.0), "alt_m": (-1e5, 1e6), "yaw_deg": _ANGLE,
+    "pitch_deg": _ANGLE, "roll_deg": _ANGLE, "width_px": (1, SIDE_LIMIT_PX), "height_px": (1, SIDE_LIMIT_PX),
+    "fx_px": (1e-3, 1e9), "fy_px": (1e-3, 1e9), "visible_fraction": (0.0, 1.0 + 1e-6),
+}  # fmt: skip
+"""What values of columns lie within, whatever the dataset; a requirement may ask for more."""
 
 
 def check_schema(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
@@ -155,7 +173,7 @@ def _check_names(table: pl.DataFrame, schema: Schema, where: str) -> None:
         column, text = table[name], pl.col(name)
         parts = text.str.split("/") if name == "image" else pl.concat_list(text)
         bad = parts.list.eval(
-            pl.element().str.contains(_NO_NAME) | (pl.element().str.len_bytes() > NAME_LIMIT_BYTES)
+            pl.element().str.contains(NO_NAME) | (pl.element().str.len_bytes() > NAME_LIMIT_BYTES)
         )
         # an annotated picture may be of no known airport, a label of a scenario of no picture yet
         odd = table.filter(bad.list.any() & ((text != "") | (name == "frame_id"))).get_column(name)
@@ -168,16 +186,46 @@ def _check_names(table: pl.DataFrame, schema: Schema, where: str) -> None:
             raise DataError(f"{where}: frame_id is empty in {column.null_count()} rows; name every frame")
 
 
-def read_table(path: str | Path, schema: Schema) -> pl.DataFrame:
-    """Read a parquet table and check it against its declared schema; raise DataError when it does not fit."""
+def read_table(
+    path: str | Path, schema: Schema, filled: Sequence[str] = (), finite: bool = True
+) -> pl.DataFrame:
+    """Read a parquet table and check it against its declared schema; raise DataError when it does not fit.
+
+    Columns `filled` hold no null; unless `finite` is off, all numbers are finite and in their range.
+    """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such table; run the stage or command that writes it first")
     try:
         table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: not a readable parquet table ({error}); write it again") from error
-    return check_schema(table, schema, str(path))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: not a readable parquet table ({reason}); write it again") from error
+    table = check_schema(table, schema, str(path))
+    faults = [*_nulls(table, filled), *(_numbers(table, schema) if finite else ())]
+    if faults:
+        raise DataError("\n".join(f"{path}: {fault}" for fault in faults))
+    return table
+
+
+def _nulls(table: pl.DataFrame, names: Sequence[str]) -> list[str]:
+    counts = {name: table[name].null_count() for name in names}
+    return [f"{name} is empty in {n} of {len(table)} rows; fill it" for name, n in counts.items() if n]
+
+
+def _numbers(table: pl.DataFrame, schema: Schema) -> list[str]:
+    """A fault for each column of numbers with one that is not finite or out of its range."""
+    faults = []
+    for name, kind in table.schema.items():
+        if not kind.is_numeric():
+            continue
+        low, high = _RANGES.get(name, (-1.7e308, 1.7e308)) if name in schema else (-1.7e308, 1.7e308)
+        odd = table.filter(~pl.col(name).is_between(low, high))
+        if len(odd):
+            expected = f"{low:g} to {high:g}" if name in schema and name in _RANGES else "a finite number"
+            of = f" of {odd['frame_id'][0]}" if "frame_id" in odd.columns else ""
+            faults.append(f"{name}{of} is {odd[name][0]}, expected {expected} ({len(odd)} such rows)")
+    return faults
 
 
 def write_table(table: pl.DataFrame, path: str | Path, schema: Schema) -> None:
@@ -196,141 +244,3 @@ def write_parquet(table: pl.DataFrame, path: Path) -> None:
         if code is None:
             raise
         raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
-
-
-def name_fault(name: str) -> str:
-    """Why a text cannot be the name of one file in a folder; empty when it can."""
-    if not name.strip():
-        return "is empty"
-    if name.startswith("."):
-        return "begins with a dot"
-    if re.search(_NO_NAME, name):
-        return "has a slash, a backslash or a control character"
-    long = len(name.encode("utf-8", "surrogatepass")) > NAME_LIMIT_BYTES
-    return f"is longer than {NAME_LIMIT_BYTES} bytes" if long else ""
-
-
-def inside(name: str, where: str, error: type[Exception] = DataError) -> str:
-    """A relative path as it stands; an error when it is absolute or leads out of its folder."""
-    parts = name.split("/")
-    if not name or ".." in parts or Path(name).is_absolute() or re.search(r"[\x00-\x1f\x7f\\]", name):
-        raise error(f"{where}: {name[:80]!r} leads out of its folder; expected a relative path below it")
-    return name
-
-
-def below(root: str | Path, name: str, error: type[LardError] = DataError) -> Path:
-    """Where a writer puts a name below a folder; an error when .., a root or a link leads out of it."""
-    path = Path(root) / inside(name, str(root), error)
-    real = os.path.realpath(root)
-    folder = os.path.realpath(path.parent)
-    if folder != real and not folder.startswith(real.rstrip("/") + "/"):
-        raise error(
-            f"{path.parent}: is a link to {folder}, outside {root}; nothing is written there: replace the "
-            "link by a folder"
-        )
-    return path
-
-
-@contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling of path that replaces it on success and vanishes on failure.
-
-    Folders made for it vanish with it.
-    """
-    with atomic_paths([path]) as (temporary,):
-        yield temporary
-
-
-@contextlib.contextmanager
-def atomic_paths(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
-    """Yield a temporary sibling of each path; on success all replace their paths, on failure none does."""
-    targets = [Path(path) for path in paths]
-    temporaries: list[Path] = []
-    with contextlib.ExitStack() as stack:
-        try:
-            for path in targets:
-                stack.enter_context(folders_for(path.parent))
-                if path.is_dir():
-                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-                prefix, suffix = f".{path.stem[:_STEM_CHARACTERS]}.", f".tmp{path.suffix}"
-                handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
-                os.close(handle)
-                temporaries.append(Path(name))
-            yield temporaries
-            for temporary in temporaries:
-                temporary.chmod(0o644)
-            for temporary, path in zip(temporaries, targets, strict=True):
-                temporary.replace(path)
-        except OSError as error:
-            meant = {str(part): str(path) for part, path in zip(temporaries, targets, strict=False)}
-            found = str(targets[0]) if error.filename is None else meant.get(str(error.filename))
-            if error.errno is None or found is None:
-                raise
-            raise OSError(error.errno, os.strerror(error.errno), found) from error
-        finally:
-            for temporary in temporaries:
-                temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def folders_for(folder: Path) -> Iterator[None]:
-    """Make a folder and those above it; those made vanish again on failure where nothing lies in them."""
-    missing = [part for part in (folder, *folder.parents) if not part.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        for part in missing:
-            with contextlib.suppress(OSError):  # another writer has put something there
-                part.rmdir()
-        raise
-
-
-def write_text(text: str, path: str | Path) -> None:
-    """Write text as UTF-8, atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def write_json(value: Any, path: str | Path) -> None:
-    """Write JSON with sorted keys, atomically; NaN is refused because JSON has none."""
-    write_text(json_text(value), path)
-
-
-def json_text(value: Any) -> str:
-    """JSON with sorted keys; NaN is refused because JSON has none."""
-    return json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n"
-
-
-def stable_hash(text: str) -> int:
-    """CRC-32 of the UTF-8 text: the same on every machine and Python, unlike hash()."""
-    return zlib.crc32(text.encode("utf-8"))
-
-
-def frame_rng(seed: int, key: str) -> np.random.Generator:
-    """Return the generator of one frame or airport: independent of order, shard and worker."""
-    return np.random.default_rng([seed, stable_hash(key)])
-
-
-def sha256_file(path: str | Path) -> str:
-    """Hex SHA-256 of a file."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def folder_lock(folder: str | Path) -> Iterator[None]:
-    """Hold a folder for this process; wait, saying so, while another run still writes it.
-
-    A run whose parent was killed may go on for a while; the lock is the kernel's and dies with its holder.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    # the lock lies beside the folder, so that the folder holds only outputs
-    with (folder.parent / f".{folder.name}.lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{folder}: another run is still writing here; waiting for it to end", file=sys.stderr)
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield

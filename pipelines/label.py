@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lard.labels.dataset import write_labels
 from lard.odd import load_spec
-from lard.tables import FRAMES, read_table
+from lard.tables import FRAMES, POSE, read_table
 from pipelines.stage import params, run, runway_database
 
 FOLDER = Path("data/ortho")
@@ -14,7 +14,7 @@ def main() -> None:
     """Label the frames with the runways and the sampled domain."""
     odd = params("sample", "odd")
     spec, db = load_spec(odd), runway_database()
-    frames = read_table(FOLDER / "frames.parquet", FRAMES)
+    frames = read_table(FOLDER / "frames.parquet", FRAMES, POSE)
     labels, _ = write_labels(FOLDER, frames, db, spec, odd)
     print(f"{len(labels)} labels of {len(frames)} frames in {FOLDER / 'labels.parquet'}")
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lard.render.driver import RenderSettings, render_frames
-from lard.tables import FRAMES, read_table
+from lard.tables import FRAMES, POSE, read_table
 from lard.workers import default_workers
 from pipelines.stage import params, run, runway_database
 
@@ -17,7 +17,7 @@ def main() -> None:
     values = dict(params("render"))
     dem = values.pop("dem", None)  # path of a terrain model
     settings = RenderSettings.of_params(values)
-    frames = read_table(FRAMES_TABLE, FRAMES)
+    frames = read_table(FRAMES_TABLE, FRAMES, POSE)
     manifest = render_frames(
         frames, GROUND, FOLDER, default_workers(), runway_database(), settings=settings, dem=dem
     )

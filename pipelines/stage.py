@@ -5,24 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from lard.airports import RunwayDatabase
 from lard.airports.files import open_database
-from lard.errors import LardError, SpecError
+from lard.documents import read_yaml
+from lard.errors import LardError, SpecError, fault_line, told
 
 PARAMS = Path("params.yaml")
 
 
 def params(*path: str) -> Any:
     """The value at a path of keys in params.yaml; SpecError names the key that is missing."""
-    try:
-        value: Any = YAML(typ="safe").load(PARAMS)
-    except FileNotFoundError as error:
-        raise SpecError(f"{PARAMS}: no such file; run the stages from the repository root") from error
-    except YAMLError as error:
-        raise SpecError(f"{PARAMS}: not valid YAML: {error}") from error
+    value = read_yaml(PARAMS, error=SpecError, absent="run the stages from the repository root")
     for depth, key in enumerate(path, start=1):
         if not isinstance(value, dict) or key not in value:
             raise SpecError(f"{PARAMS}: {'.'.join(path[:depth])} is missing; see the shipped params.yaml")
@@ -40,7 +33,13 @@ def run(stage: Callable[[], int | None]) -> None:
     try:
         code = stage() or 0
     except LardError as error:
-        print(f"lard: {error}", file=sys.stderr)
+        print(f"lard: {told(error)}", file=sys.stderr)
+        code = 2
+    except OSError as error:
+        line = fault_line(error)
+        if line is None:
+            raise
+        print(f"lard: {line}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on from here", file=sys.stderr)

@@ -138,3 +138,42 @@ def test_lard_real_table(tmp_path: Path) -> None:
     (folder / "images/clip_1.jpg").unlink()
     with pytest.raises(DataError, match=r"no picture clip_1\.jpg"):
         import_lard_real(table, tmp_path / "other")
+
+
+def test_dialects_of_labelme(tmp_path: Path) -> None:
+    """A rectangle of four points, a closed ring, a turned box, a picture in a folder beside."""
+    folder = tmp_path / "labels"
+    closed = [*QUAD, QUAD[0]]
+    four = [[10, 20], [60, 20], [60, 40], [10, 40]]
+    shapes = [runway(closed, "runway 09L"), runway(four, kind="rectangle"), runway(QUAD, kind="rotation")]
+    annotate(folder, "a1", shapes, imagePath="..\\pictures\\a1.png")
+    (tmp_path / "pictures").mkdir()
+    (folder / "a1.png").rename(tmp_path / "pictures" / "a1.png")
+    import_labelme(folder, tmp_path / "data")
+    labels = read_table(tmp_path / "data/labels.parquet", LABELS)
+    corners = labels.select("x_tl_px", "y_br_px").null_count().row(0)
+    assert len(labels) == 3 and corners == (2, 2), "only the ring has corners"
+    box = labels.filter(pl.col("x_max_px") == 60.0).row(0, named=True)
+    assert [box[f"{axis}_{end}_px"] for end in ("min", "max") for axis in "xy"] == [10.0, 20.0, 60.0, 40.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"imageWidth": [320]}, "imageWidth: expected a valid integer"),
+        ({"imageWidth": 10**400}, "is no number"),
+        ({"flags": "night"}, "flags: expected a valid dictionary"),
+        ({"shapes": [3]}, r"shapes\.0: expected an object"),
+        ({"shapes": [{"label": "runway", "points": [[1, 2, 3]]}]}, r"shapes\.0\.points"),
+        ({"imagePath": "/etc/passwd\n"}, "imagePath"),
+    ],
+)  # fmt: skip
+def test_labelme_files_of_other_shapes_are_refused(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    annotate(tmp_path / "video", "a1", [runway(QUAD)])
+    path = tmp_path / "video" / "a1.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(DataError, match=message):
+        import_labelme(tmp_path / "video", tmp_path / "data")
+    assert not (tmp_path / "data").exists()

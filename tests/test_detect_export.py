@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from detect_support import write_toy
 
 from lard.cli import main
-from lard.detect.checkpoint import exported, load_detector, save_detector
+from lard.detect.checkpoint import exported, load_detector, read_tensors, save_detector, write_tensors
 from lard.detect.config import ModelSpec, PredictSpec
 from lard.detect.data import load_image, read_pictures
 from lard.detect.decode import Decoder, select, to_input
@@ -179,3 +179,65 @@ def test_command(files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.M
     assert wrong.exit_code == 2 and "expected WIDTHxHEIGHT" in wrong.output
     missing = CliRunner().invoke(main, ["export-model", "none.pt", "--out", str(out)])
     assert missing.exit_code == 2 and "no such checkpoint" in missing.output
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"input": {"shape": ["batch", 3, "x", 160]}}, r"input\.shape\.2: expected a valid integer"),
+        ({"levels": True}, "levels: expected a valid list"),
+        ({"levels": []}, "levels: "),
+        ({"levels": [{"locations": 7}]}, "its description says"),
+        ({"format": "other"}, "format: expected 'lard-deploy-1'"),
+    ],
+)  # fmt: skip
+def test_descriptions_of_onnx_files_are_checked(
+    files: tuple[Path, Path], tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    model = onnx.load(files[1])
+    about = json.loads(model.metadata_props[0].value) | change
+    model.metadata_props[0].value = json.dumps(about)
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match=message):
+        open_onnx(tmp_path / "m.onnx", PLAN)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"spec": 3}, "spec: "),
+        ({"spec": {"family": "fcos", "widths": [10**9] * 4}}, r"spec\.widths\.0: expected"),
+        ({"name": None}, "name: expected a valid string"),
+        ({"lipschitz": []}, "lipschitz: expected an object"),
+        ({"format": None}, "format None, expected 'lard-detector-1'"),
+    ],
+)  # fmt: skip
+def test_descriptions_of_checkpoints_are_checked(
+    files: tuple[Path, Path], tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    tensors, meta = read_tensors(files[0])
+    write_tensors(tensors, meta | change, tmp_path / "m.pt")
+    with pytest.raises(ModelError, match=message):
+        load_detector(tmp_path / "m.pt")
+
+
+def test_tensors_are_compared_with_the_description_before_memory_is_taken(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    tensors, meta = read_tensors(files[0])
+    name = sorted(tensors)[0]
+    for changed, message in (
+        ({**tensors, name: tensors[name].flatten()[:0]}, "tensors do not fit"),
+        ({key: value for key, value in tensors.items() if key != name}, "tensors do not fit"),
+        ({**tensors, name: tensors[name] * float("nan")}, f"tensor {name} holds no finite numbers"),
+    ):
+        write_tensors(changed, meta, tmp_path / "m.pt")
+        with pytest.raises(ModelError, match=message):
+            load_detector(tmp_path / "m.pt")
+    for text in ("[]", "{", '{"a": ' * 500):
+        torch.save({"meta": text, "tensors": tensors}, tmp_path / "m.pt")
+        with pytest.raises(ModelError, match="its description"):
+            load_detector(tmp_path / "m.pt")
+    torch.save({"meta": 3, "tensors": tensors}, tmp_path / "m.pt")
+    with pytest.raises(ModelError, match="not a checkpoint of this project"):
+        load_detector(tmp_path / "m.pt")

@@ -117,6 +117,13 @@ def test_faults_name_file_and_line(tmp_path: Path, name: str, line: str, message
     assert f"{name}.txt" in str(caught.value)
 
 
+def test_names_of_classes_beside_the_pictures_texts_are_no_detections(tmp_path: Path) -> None:
+    """What labelling programs write beside; the texts may have a byte order mark."""
+    (tmp_path / "classes.txt").write_text("runway\n")
+    (tmp_path / "p1.txt").write_text("0 0.5 0.5 0.1 0.2 0.9\n", encoding="utf-8-sig")
+    assert len(read_yolo(tmp_path, truth_of(picture(1)))) == 1
+
+
 def test_all_faults_at_once_but_not_endlessly(tmp_path: Path) -> None:
     (tmp_path / "p1.txt").write_text("0 0.5 0.5\n" * 20)
     with pytest.raises(DataError, match="and 12 more faults"):

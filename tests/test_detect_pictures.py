@@ -19,7 +19,7 @@ from lard.detect.draw import draw_found
 from lard.detect.models import Found, Model, resolve
 from lard.detect.tiling import locate_in_tiles, starts
 from lard.errors import DataError, ModelError
-from lard.intake.pictures import MOST_PX, ORIENTATION, upright_rgb
+from lard.pictures import MOST_PX, ORIENTATION, upright_rgb
 
 BOX = (50, 20, 70, 30)  # x_min, y_min, x_max, y_max of the bright rectangle
 

@@ -208,7 +208,8 @@ def test_predictions_over_two_sources_are_those_of_each(two: list[Path], tmp_pat
 
 WITHOUT_EFFECT = {
     "__init__.py", "airports/__init__.py", "detect/__init__.py", "score/__init__.py",
-    "errors.py", "progress.py", "tables.py", "geodesy.py",  # the last is the camera's, for other callers
+    "errors.py", "files.py", "progress.py", "tables.py",
+    "geodesy.py",  # the camera's, for other callers
     "detect/deploy.py",  # only for ONNX files
     "detect/events.py", "detect/memory.py", "detect/state.py",  # about a run, not in it
 }  # fmt: skip

@@ -24,7 +24,10 @@ WITHOUT_EFFECT = {
     "detect/state.py", "detect/memory.py", "detect/events.py",  # about a run, not in it
     "detect/presets.py", "score/protocols.py",  # resolved before a run begins
     "errors.py", "progress.py", "tables.py", "__init__.py", "detect/__init__.py", "score/__init__.py",
-    "intake/__init__.py", "compiled.py", "documents.py",
+    "intake/coco_model.py",  # refuses, decides nothing
+    "intake/__init__.py", "compiled.py", "files.py",
+    "documents/__init__.py", "documents/json.py", "documents/model.py", "documents/text.py",
+    "documents/yaml.py",
     "geodesy.py", "distortion.py",  # the camera's, for other callers
 }  # fmt: skip
 """What training imports and a saved state does not depend on."""

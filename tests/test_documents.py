@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, Field
 
-from lard.documents import DEPTH_LIMIT, parse_json, read_json, read_text, read_yaml
+from lard.documents import DEPTH_LIMIT, checked, parse_json, read_json, read_text, read_yaml
 from lard.errors import DataError, SpecError
 
 TEXT = "name: Orly é\nwidth_m: [45.0, 60]\n"
@@ -131,3 +132,27 @@ def test_size_and_kind_of_file(tmp_path: Path) -> None:
         read_json(path / "below.json")
     with pytest.raises(DataError, match="is no path"):
         read_json("a\0b")
+
+
+class Sample(BaseModel):
+    """A declared model with what readers use."""
+
+    name: str
+    width_m: float = Field(gt=0, allow_inf_nan=False)
+    ends: list[dict[str, int]] = []
+
+
+def test_faults_of_a_declared_model_are_told_by_field() -> None:
+    """One line for each: file, field, what was expected and found, remedy; in our own words."""
+    assert checked(Sample, {"name": "a", "width_m": 45}, "a.json").width_m == 45.0
+    bad = {"width_m": "x" * 500, "ends": [3]}
+    with pytest.raises(SpecError) as caught:
+        checked(Sample, bad, "a.json", error=SpecError, remedy="write it again")
+    lines = str(caught.value).split("\n")
+    assert [line.split(": ")[1] for line in lines] == ["name", "width_m", "ends.0"]
+    assert all(line.startswith("a.json: ") and line.endswith("; write it again") for line in lines)
+    assert max(map(len, lines)) < 200 and "pydantic" not in str(caught.value)
+    with pytest.raises(DataError, match=r"^a\.json: expected an object with named fields$"):
+        checked(Sample, [], "a.json")
+    with pytest.raises(DataError, match="and 42 more faults"):
+        checked(Sample, {"name": "a", "width_m": 1, "ends": [None] * 50}, "a.json")

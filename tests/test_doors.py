@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import polars as pl
@@ -10,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from lard.airports.model import Airport
-from lard.cli import fault_line, main
-from lard.errors import AirportError, DataError, SourceError
-from lard.export.common import _checked_info, _frame_faults, _label_faults, staged_folder
+from lard.cli import main
+from lard.errors import AirportError, DataError, SourceError, SpecError, fault_line, naming, told
+from lard.export.common import _checked_info, _frame_faults, staged_folder
+from lard.labels.dataset import label_faults
 from lard.render.journal import (
     Journal,
     check_folder,
@@ -25,13 +27,17 @@ from lard.render.journal import (
 from lard.tables import (
     FRAMES,
     LABELS,
+    POSE,
     atomic_path,
     atomic_paths,
     below,
     check_schema,
     name_fault,
+    read_table,
+    staged,
     write_table,
 )
+from pipelines.stage import params, run
 
 HOSTILE = ("../../../x", "/etc/x", "a/b", "..", ".", ".hidden", "", "  ", "a\\b", "a\nb", "a\0b", "x" * 201)
 
@@ -207,20 +213,100 @@ def test_other_errors_keep_their_traceback() -> None:
     assert json.dumps(fault_line(FileNotFoundError(2, "x", "a\nb"))).count("\\n") == 0
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("alt_m", float("-inf"), "alt_m of a is -inf, expected -100000 to 1e"),
+        ("lat_deg", float("nan"), "lat_deg of a is nan, expected -90 to 90"),
+        ("width_px", 0, "width_px of a is 0, expected 1 to 65500"),
+        ("along_track_m", float("nan"), "along_track_m of a is nan, expected a finite number"),
+        ("further", float("inf"), "further of a is inf, expected a finite number"),
+    ],
+)  # fmt: skip
+def test_numbers_of_a_table_are_numbers(tmp_path: Path, column: str, value: float, message: str) -> None:
+    """NaN, infinity and values that nothing has are refused where a table is read; what is unknown passes."""
+    path = tmp_path / "frames.parquet"
+    good = frames("a").with_columns(airport=pl.lit(""))
+    good.write_parquet(path)
+    assert read_table(path, FRAMES).height == 1
+    with pytest.raises(DataError, match="yaw_deg is empty in 1 of 1 rows; fill it"):
+        read_table(path, FRAMES, POSE)
+    good.with_columns(pl.lit(value).alias(column)).write_parquet(path)
+    with pytest.raises(DataError, match=re.escape(f"{path}: {message}")):
+        read_table(path, FRAMES)
+
+
+def test_a_folder_takes_all_files_of_a_command_or_none(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    with pytest.raises(ZeroDivisionError), staged(out) as made:
+        (made / "a").write_text("new")
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    out.mkdir(parents=True)
+    (out / "theirs").write_text("theirs")
+    with staged(out) as made:
+        (made / "below").mkdir()
+        (made / "below" / "a").write_text("new")
+    assert {path.relative_to(out).as_posix() for path in out.rglob("*")} == {"theirs", "below", "below/a"}
+
+
+def test_errors_name_their_file_and_are_short() -> None:
+    with pytest.raises(DataError, match=r"^folder/a\.csv: odd$"), naming("folder/a.csv"):
+        raise DataError("odd")
+    with pytest.raises(SourceError, match=r"^a\.csv:3: odd$"), naming("folder/a.csv"):
+        raise SourceError("a.csv:3: odd")
+    text = told(DataError("\n".join(["x" * 1000, "\x1b[31mred", *map(str, range(100))])))
+    assert text.count("\n") == 15 and text.endswith("and 87 more lines") and "\x1b" not in text
+    assert max(map(len, text.split("\n"))) < 510
+
+
 def test_what_cannot_be_exported_is_told_by_row(tmp_path: Path) -> None:
     """No size, no number, no box: named by frame; an unknown pose is no fault."""
     good = frames("a").with_columns(width_px=pl.lit(64, pl.Int32), height_px=pl.lit(48, pl.Int32))
     assert not _frame_faults(good, tmp_path)
     [fault] = _frame_faults(good.with_columns(height_px=pl.lit(0, pl.Int32)), tmp_path)
     assert fault.endswith("frame a is 64 x 0 px; expected from 1 to 65500 each way")
-    [fault] = _frame_faults(good.with_columns(alt_m=pl.lit(float("-inf"))), tmp_path)
-    assert fault.endswith("alt_m of frame a is -inf; expected a finite number")
+    [fault] = _frame_faults(pl.concat([good, good]), tmp_path)
+    assert fault.endswith("frame a occurs more than once; name every frame once")
     label = {"frame_id": "a", "runway": "09", "visible_fraction": 1.0, "x_min_px": 1.0, "y_min_px": 1.0}
     whole = {**label, "x_max_px": 2.0, "y_max_px": 2.0, "polygon": [1.0, 1.0, 2.0, 1.0, 2.0, 2.0]}
     empty = pl.DataFrame(schema=dict(LABELS))
     for row, count in ((whole, 0), (label, 1), ({**whole, "polygon": [1.0, 2.0]}, 1)):
         table = pl.concat([empty, pl.DataFrame([row])], how="diagonal")
-        assert len(_label_faults(table, tmp_path)) == count, row
+        assert len(label_faults(table, tmp_path)) == count, row
     for info in ([], "x", {"camera": 3}, {"odd": "x"}, {"name": {}}):
         with pytest.raises(DataError, match=r"dataset\.json: "):
             _checked_info(info, tmp_path / "dataset.json")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (SourceError("a.tif: odd"), "lard: a.tif: odd"),
+        (
+            OSError(28, "x", "data/a.json"),
+            "lard: data/a.json: No space left on device; make room and run again",
+        ),
+    ],
+)
+def test_stages_end_as_commands_do(capsys: pytest.CaptureFixture[str], error: Exception, line: str) -> None:
+    def stage() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        run(stage)
+    assert caught.value.code == 2 and capsys.readouterr().err == f"{line}\n"
+    with pytest.raises(ConnectionError):
+        run(lambda: (_ for _ in ()).throw(ConnectionError("odd")))
+
+
+@pytest.mark.parametrize("text", ["a: [", "sample: \xff", "a: &a [*a]", "", "- 1"])
+def test_parameters_of_stages_are_read_through_the_same_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError, match=r"params\.yaml: no such file"):
+        params("sample", "odd")
+    (tmp_path / "params.yaml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(SpecError, match=r"params\.yaml"):
+        params("sample", "odd")

@@ -25,7 +25,7 @@ from lard.scenario.formats import (
     scenario_of_frames,
     write_scenario,
 )
-from lard.scenario.formats_esp import read_studio_camera
+from lard.scenario.formats_camera import read_studio_camera
 from lard.scenario.formats_model import CLOCK, POSE_NUMBERS, Scenario, ScenarioImage, poses_table
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "lard"

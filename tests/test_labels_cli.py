@@ -84,7 +84,7 @@ def test_exact_labels_of_a_scenario_are_those_of_its_frames(place: Path) -> None
 @pytest.mark.parametrize(
     ("source", "out", "more", "expected"),
     [
-        ("none.yaml", "o.csv", (), "none.yaml: no such scenario file"),
+        ("none.yaml", "o.csv", (), "none.yaml: no such file; expected a scenario file"),
         ("none.parquet", "o.parquet", (), "none.parquet: no such table"),
         ("S/S.yaml", "o.txt", (), "expected a name that ends in .parquet or .csv"),
         ("db.json", "o.csv", (), "no cameraFrames"),

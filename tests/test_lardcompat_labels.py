@@ -20,7 +20,7 @@ from lard.intake.lard_csv import read_lard_csv
 from lard.labels.lard_v1 import SphereCameras, label_v1
 from lard.labels.lard_v2 import label_v2, verdicts_v2
 from lard.scenario.formats import read_scenario, scenario_of_frames
-from lard.scenario.formats_esp import read_studio_camera
+from lard.scenario.formats_camera import read_studio_camera
 from lard.scenario.formats_model import Scenario
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "lard"

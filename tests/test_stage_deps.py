@@ -9,8 +9,13 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parent.parent
 FOUNDATIONS = {
     "lard/compiled.py",
-    "lard/documents.py",
+    "lard/documents/__init__.py",
+    "lard/documents/json.py",
+    "lard/documents/model.py",
+    "lard/documents/text.py",
+    "lard/documents/yaml.py",
     "lard/errors.py",
+    "lard/files.py",
     "lard/progress.py",
     "lard/tables.py",
     "lard/workers.py",

@@ -8,7 +8,7 @@ from lard.airports.intake import NOT_ASKED_FOR, AirportInfo, ImportReport, Selec
 from lard.airports.model import RunwayDatabase
 from lard.airports.provenance import as_changed
 from lard.airports.table import load_shipped, read_table_folder, write_table_folder
-from lard.errors import AirportError
+from lard.errors import AirportError, naming
 from lard.tables import sha256_file
 
 SHIPPED = "shipped"
@@ -36,7 +36,8 @@ def open_database(spec: str | Path = SHIPPED) -> RunwayDatabase:
     """A runway database: "shipped", a table folder, a LARD JSON, OurAirports' runways.csv or an apt.dat."""
     if str(spec) == SHIPPED:
         return load_shipped()
-    return import_database(Path(spec))[0]
+    with naming(spec):
+        return import_database(Path(spec))[0]
 
 
 def import_database(

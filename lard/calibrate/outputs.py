@@ -19,7 +19,7 @@ from lard.calibrate.solve import Calibration
 from lard.camera import Poses, cam_from_ecef
 from lard.geodesy import geodetic_from_ecef
 from lard.scenario.restate import restated
-from lard.tables import atomic_path, write_json
+from lard.tables import staged, write_json, write_parquet
 
 Array = NDArray[np.float64]
 
@@ -124,17 +124,29 @@ def write_outputs(
     Those of an earlier run are removed when this one does not fit. Frames state the approach to the corrected
     runways; apexes_m: how far beyond the threshold its lateral and vertical angles are seen from.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     names = ("calibration.json", "corrections.csv", "frames.parquet", "residuals.parquet", "residuals.png")
-    paths = [folder / name for name in names]
-    write_json(summary(calibration, source), paths[0])
-    if calibration.fits:
-        write_corrections(corrections_of(calibration, database, source), paths[1])
-    else:
-        paths[1].unlink(missing_ok=True)
-        paths[2].unlink(missing_ok=True)
+    with staged(folder) as made:
+        paths = [made / name for name in names]
+        write_json(summary(calibration, source), paths[0])
+        residuals = _residuals(calibration, scene)
+        tables = {paths[3]: residuals}
+        if calibration.fits:
+            write_corrections(corrections_of(calibration, database, source), paths[1])
+            shown = apply_corrections(database, read_corrections(paths[1]))
+            tables[paths[2]] = restated(corrected_frames(frames, calibration), shown, *apexes_m)
+        for path, table in tables.items():
+            write_parquet(table, path)
+        _plot(residuals, source, paths[4])
+    if not calibration.fits:
+        for name in names[1:3]:
+            (folder / name).unlink(missing_ok=True)
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def _residuals(calibration: Calibration, scene: Scene) -> pl.DataFrame:
+    """A row per line found: its frame, kind, distance and deviation before and after."""
     measured = calibration.measured
-    residuals = pl.DataFrame(
+    return pl.DataFrame(
         {
             "frame_id": [scene.frame_ids[i] for i in scene.frame[measured.view]],
             "line": [KINDS[i] for i in measured.kind],
@@ -143,16 +155,6 @@ def write_outputs(
             "after_px": calibration.after_px,
         }
     ).sort("frame_id", "line", "before_px")
-    tables = {paths[3]: residuals}
-    if calibration.fits:
-        shown = apply_corrections(database, read_corrections(paths[1]))
-        tables[paths[2]] = restated(corrected_frames(frames, calibration), shown, *apexes_m)
-    for path, table in tables.items():
-        with atomic_path(path) as temporary:
-            table.write_parquet(temporary)
-    with atomic_path(paths[4]) as temporary:
-        _plot(residuals, source, temporary)
-    return [path for path in paths if path.is_file()]
 
 
 def _plot(residuals: pl.DataFrame, source: str, path: Path) -> None:

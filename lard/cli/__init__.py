@@ -1,14 +1,12 @@
 """`lard ...`: each command's module is imported only when the command is used."""
 
-import errno
 import importlib
-import os
 import sys
 
 import click
 
 from lard import __version__
-from lard.errors import LardError
+from lard.errors import LardError, fault_line, told
 
 # command: (module, what it does); the texts stand here so that --help imports no module
 COMMANDS = {
@@ -62,7 +60,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except LardError as error:
-            click.echo(f"lard: {error}", err=True)
+            click.echo(f"lard: {told(error)}", err=True)
             sys.exit(2)
         except BrokenPipeError:
             sys.exit(0)  # the reader, `head` say, has had enough
@@ -72,40 +70,6 @@ class LazyGroup(click.Group):
                 raise
             click.echo(f"lard: {line}", err=True)
             sys.exit(2)
-
-
-# what to do about a fault of the operating system
-_REMEDIES = {
-    errno.ENOSPC: "make room and run again",
-    errno.EDQUOT: "make room and run again",
-    errno.EROFS: "choose a place that can be written",
-    errno.EACCES: "choose another place or change its permissions",
-    errno.EPERM: "choose another place or change its permissions",
-    errno.ENOENT: "check the path",
-    errno.ENOTDIR: "a file is where a folder should be; move it or choose another place",
-    errno.EEXIST: "a file is where a folder should be; move it or choose another place",
-    errno.EISDIR: "a folder is where a file should be; move it or choose another place",
-    errno.ENOTEMPTY: "choose a new or empty folder",
-    errno.ELOOP: "its links lead in a circle or where none is followed; give the place itself",
-    errno.EXDEV: "choose a place on one file system",
-    errno.ENAMETOOLONG: "choose a shorter name",
-    errno.EMFILE: "too many files are open; raise the limit (ulimit -n) or use fewer workers",
-}
-
-
-def fault_line(error: OSError) -> str | None:
-    """A fault of a file or folder in one line: path, reason, remedy; None for others, so that they show.
-
-    Errors that only look alike (a library's own classes, failures without a path) keep their traceback.
-    """
-    if error.errno in _REMEDIES or (error.errno is not None and error.filename is not None):
-        paths = [str(path) for path in (error.filename, error.filename2) if path is not None]
-        reason = f"{' -> '.join(paths)}: " if paths else ""
-        remedy = _REMEDIES.get(error.errno, "check the disk")
-        return f"{reason}{os.strerror(error.errno)}; {remedy}".replace("\n", " ")
-    if type(error).__module__.partition(".")[0] == "rasterio" or isinstance(error, FileNotFoundError):
-        return " ".join(str(error).split())  # GDAL and polars put the path into their text
-    return None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -20,12 +20,11 @@ def codes_in(text: str | None) -> set[str] | None:
     if text is None:
         return None
     if text.startswith("@"):
+        from lard.documents import read_text
         from lard.errors import AirportError
 
-        path = Path(text[1:])
-        if not path.is_file():
-            raise AirportError(f"{path}: no such file; expected airport codes, one per line")
-        text = path.read_text(encoding="utf-8").replace("\n", ",")
+        absent = "expected airport codes, one per line"
+        text = ",".join(read_text(Path(text[1:]), error=AirportError, absent=absent).splitlines())
     return {code.strip().upper() for code in text.split(",") if code.strip()}
 
 
@@ -97,6 +96,7 @@ def import_command(
     from lard.airports.provenance import as_changed
     from lard.airports.surfaces import PAVED, UNPAVED
     from lard.airports.table import write_table_folder
+    from lard.errors import naming
 
     if only_named and names is None:
         raise click.UsageError("--only-named needs --names")
@@ -112,14 +112,16 @@ def import_command(
             path, fmt = Path(folder) / "runways.csv", "ourairports"
             stated = download_ourairports(path, url or RUNWAYS_URL)
             name, date = name or "ourairports", date or stated
-        database, report = import_database(
-            path, fmt or "", selection, infos, name=name, version=version, date=date, fixes=fixes
-        )
+        with naming(path):
+            database, report = import_database(
+                path, fmt or "", selection, infos, name=name, version=version, date=date, fixes=fixes
+            )
     if datum and datum != database.altitude_datum:
         database = replace(database, altitude_datum=datum)
         database = database if version else as_changed(database)
     if corrections:
-        database = apply_corrections(database, read_corrections(corrections))
+        with naming(corrections):
+            database = apply_corrections(database, read_corrections(corrections))
     _refuse_nothing(report, database)
     write_table_folder(database, out)
     if as_json:
@@ -170,10 +172,12 @@ def export_command(
     """
     from lard.airports.corrections import apply_corrections, read_corrections
     from lard.airports.files import export_database, open_database, pick_airports
+    from lard.errors import naming
 
     database = open_database(runways)
     if corrections:
-        database = apply_corrections(database, read_corrections(corrections))
+        with naming(corrections):
+            database = apply_corrections(database, read_corrections(corrections))
     wanted = codes_in(codes)
     if wanted is not None:
         database = pick_airports(database, wanted)

@@ -31,13 +31,15 @@ def annotated(
       lard annotated landing_video/ --notes notes.csv --out data/real
       lard annotated LARD_test_real_nominal/LARD_test_real_nominal.csv --out data/real
     """
+    from lard.errors import naming
     from lard.intake.annotated import import_labelme, import_lard_real
 
-    if source.suffix.lower() == ".csv":
-        frames = import_lard_real(source, out, split=split, licence=licence, attribution=attribution)
-    else:
-        frames = import_labelme(
-            source, out, notes=notes, airport=airport, split=split, other_labels=other_labels,
-            licence=licence, attribution=attribution,
-        )  # fmt: skip
+    with naming(notes or source):
+        if source.suffix.lower() == ".csv":
+            frames = import_lard_real(source, out, split=split, licence=licence, attribution=attribution)
+        else:
+            frames = import_labelme(
+                source, out, notes=notes, airport=airport, split=split, other_labels=other_labels,
+                licence=licence, attribution=attribution,
+            )  # fmt: skip
     click.echo(f"{out}: {len(frames)} annotated pictures")

@@ -56,13 +56,13 @@ def calibrate(
     from lard.calibrate.scene import scene_of
     from lard.calibrate.solve import MOST_AFTER_PX
     from lard.calibrate.solve import calibrate as solve
-    from lard.errors import DataError
+    from lard.errors import DataError, naming
     from lard.labels.judging import judging_spec
     from lard.quality.measures.paint import PAINTS, paint_of
-    from lard.tables import FRAMES, MANIFEST, read_table
+    from lard.tables import FRAMES, MANIFEST, POSE, read_table
     from lard.workers import default_workers
 
-    frames = read_table(dataset / "frames.parquet", FRAMES)
+    frames = read_table(dataset / "frames.parquet", FRAMES, POSE)
     manifest = read_table(dataset / "manifest.parquet", MANIFEST)
     images = dict(zip(manifest["frame_id"], manifest["image"], strict=True))
     lacking = [name for name in frames["frame_id"] if name not in images]
@@ -72,11 +72,13 @@ def calibrate(
             f"{max(len(lacking) - 3, 0)} more; render them first"
         )
     database = open_database(runways)
-    spec, _, note = judging_spec(frames, odd_path)
+    with naming(dataset / "frames.parquet"):
+        spec, _, note = judging_spec(frames, odd_path)
     if note:
         click.echo(f"note: {note}", err=True)
     groups = [name.strip() for name in estimate.split(",") if name.strip()]
-    scene = scene_of(frames, database, groups, reach_m)
+    with naming(dataset / "frames.parquet"):
+        scene = scene_of(frames, database, groups, reach_m)
     origin = str(manifest["source"][0]) if len(manifest) else dataset.name
     found = solve(
         scene, lambda name: dataset / images[name], workers or int(default_workers()), reach_px,

@@ -107,17 +107,19 @@ def lard_command(
       lard export lard data/ortho --out out/lard_v2
       lard export lard data/ortho --version v1 --timezone UTC --out out/lard_v1
     """
+    from lard.errors import naming
     from lard.export.common import open_dataset
     from lard.export.lard_folder import write_lard_folder
 
-    rows, left_out = write_lard_folder(
-        open_dataset(dataset),
-        out,
-        version,
-        image_type=image_type,
-        timezone=timezone,
-        lateral_apex_m=lateral_apex_m,
-    )
+    with naming(dataset):
+        rows, left_out = write_lard_folder(
+            open_dataset(dataset),
+            out,
+            version,
+            image_type=image_type,
+            timezone=timezone,
+            lateral_apex_m=lateral_apex_m,
+        )
     click.echo(f"{rows} labels in {out}")
     if left_out:
         click.echo(

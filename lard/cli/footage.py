@@ -77,12 +77,12 @@ def footage(
     import polars as pl
 
     from lard.airports.files import open_database
-    from lard.errors import SourceError
+    from lard.errors import SourceError, naming
     from lard.intake.footage.collect import Origin, collect, disagreements, inspect, plan
     from lard.intake.footage.fit import Fit
     from lard.odd import load_spec
     from lard.scenario.formats import frames_of_scenario, read_scenario
-    from lard.tables import FRAMES, read_table
+    from lard.tables import FRAMES, POSE, read_table
     from lard.workers import default_workers
 
     if not dry_run and out is None:
@@ -92,15 +92,17 @@ def footage(
 
     def frames_at(path: Path) -> pl.DataFrame:
         if path.suffix.lower() == ".parquet":
-            return read_table(path, FRAMES)
+            return read_table(path, FRAMES, POSE)
         scenario = read_scenario(path, airport=airport, runway=runway, timezone=timezone)
         return frames_of_scenario(scenario, database, spec=spec, earth=earth, timezone=timezone)
 
-    frames = frames_at(poses)
+    with naming(poses):
+        frames = frames_at(poses)
     band = watermark_px if crop_watermark else 0
     fit = Fit(_borders(trim), _size(window), window_fov_deg, (band, 0, band, 0))
     threads = workers or int(default_workers())
-    pairs = plan(frames, folder, how)
+    with naming(poses):
+        pairs = plan(frames, folder, how)
     click.echo(f"{len(pairs.paths)} of {len(frames)} frames matched by {pairs.how}")
     if dry_run:
         for frame_id, path in pairs.paths.items():
@@ -117,7 +119,8 @@ def footage(
     if pairs.pictures_without:
         names = ", ".join(path.name for path in pairs.pictures_without[:_SHOWN])
         faults.append(f"{len(pairs.pictures_without)} pictures of no frame: {names}; move them elsewhere")
-    found = inspect(frames, pairs, fit, threads)
+    with naming(poses):
+        found = inspect(frames, pairs, fit, threads)
     suspect = [*found.blank, *found.repeated]
     faults += [*found.unreadable, *found.misfits]
     for text in suspect if accept_suspect else []:

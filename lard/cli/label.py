@@ -111,7 +111,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
       lard label KATL/KATL.yaml --runways runways_db_V2_ArcGIS.json --convention lard-v2 --out KATL.csv
       lard label LFPO_24/LFPO_24.yaml --runways runways_database.json --convention lard-v1 --out d.csv
     """
-    from lard.errors import DataError
+    from lard.errors import DataError, naming
     from lard.export.conventions import find_footage
     from lard.scenario.formats import read_scenario, scenario_of_frames
     from lard.tables import FRAMES, read_table
@@ -147,11 +147,12 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
         Path(os.path.relpath(scenario.resolve().parent / name, base)).as_posix()
         for name in find_footage(scenario, read)
     ]
-    if convention == "exact":
-        labelled = _exactly(read, drawn, runways, images, options)
-    else:
-        labelled = _by_convention(read, scenario, runways or "shipped", convention, images, options)
-    _write(labelled, read, scenario, convention, out, options)
+    with naming(scenario):
+        if convention == "exact":
+            labelled = _exactly(read, drawn, runways, images, options)
+        else:
+            labelled = _by_convention(read, scenario, runways or "shipped", convention, images, options)
+        _write(labelled, read, scenario, convention, out, options)
     for note in labelled.notes:
         click.echo(f"note: {note}", err=True)
 
@@ -205,22 +206,24 @@ def _label_frames(
     tiles: tuple[Path, ...],
     stated: dict[str, str],
 ) -> None:
+    from lard.errors import naming
     from lard.labels import label_frames
     from lard.labels.dataset import check_land_known, write_labels
     from lard.labels.verdict import assume
-    from lard.tables import FRAMES, LABELS, read_table, write_table
+    from lard.tables import FRAMES, LABELS, POSE, read_table, write_table
 
-    frames = assume(read_table(path, FRAMES), stated)
-    db, spec, odd = _basis(frames, runways, asked)
-    terrain = _terrain(tiles, db.altitude_datum)
-    if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
-        rests_on = _rests_on(frames, db, tiles, stated)
-        labels, _ = write_labels(out.parent, frames, db, spec, odd, terrain, rests_on)
-    else:
-        labels = label_frames(frames, db, spec, terrain)
-        if terrain is not None:
-            check_land_known(frames, labels)
-        write_table(labels, out, LABELS)
+    with naming(path):
+        frames = assume(read_table(path, FRAMES, POSE), stated)
+        db, spec, odd = _basis(frames, runways, asked)
+        terrain = _terrain(tiles, db.altitude_datum)
+        if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
+            rests_on = _rests_on(frames, db, tiles, stated)
+            labels, _ = write_labels(out.parent, frames, db, spec, odd, terrain, rests_on)
+        else:
+            labels = label_frames(frames, db, spec, terrain)
+            if terrain is not None:
+                check_land_known(frames, labels)
+            write_table(labels, out, LABELS)
     click.echo(f"{len(labels)} labels of {labels['frame_id'].n_unique()} frames in {out}")
 
 
@@ -268,7 +271,7 @@ def _by_convention(
     read: Scenario, path: Path, runways: str, convention: str, images: list[str], options: dict[str, Any]
 ) -> Labelled:
     from lard.export.conventions import label_as_v1, label_as_v2
-    from lard.scenario.formats_esp import read_studio_camera
+    from lard.scenario.formats_camera import read_studio_camera
 
     if convention == "lard-v2":
         return label_as_v2(read, runways, swap=options["swap"], images=images)

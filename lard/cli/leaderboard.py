@@ -71,15 +71,18 @@ def build(datasets: tuple[Path, ...], split: str, board: Path, out: Path) -> Non
       lard leaderboard build --data data/ortho --out reports
     """
     from lard.report import Evidence, read_entries, write_leaderboard
+    from lard.score.scores import read_results
     from lard.score.submission import verify
     from lard.score.truth import coco_paths, read_truth
-    from lard.tables import read_json
 
     paths = coco_paths(datasets, split)
     scores = verify(paths, board)
-    found = {str(read_json(path)["model"]): read_json(path.with_name("results.json")) for path in scores}
+    truth, entries = read_truth(paths), read_entries(scores)
+    found = {
+        read_entries([path])[0].model: read_results(path.with_name("results.json"), truth) for path in scores
+    }
     root = datasets[0] if len(datasets) == 1 else Path()
-    write_leaderboard(read_entries(scores), out, Evidence(truth=read_truth(paths), results=found, root=root))
+    write_leaderboard(entries, out, Evidence(truth=truth, results=found, root=root))
     click.echo(f"{len(scores)} submissions in {out / 'leaderboard.html'}")
 
 

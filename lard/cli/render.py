@@ -70,12 +70,12 @@ def render(
     from lard.render.conditions import remarks
     from lard.render.driver import RenderSettings, render_frames
     from lard.render.renderer import Quality
-    from lard.tables import FRAMES, read_table
+    from lard.tables import FRAMES, POSE, read_table
     from lard.workers import default_workers
 
     check_options(ctx, source)
     part = _shard_of(shard)
-    frames = read_table(frames_path, FRAMES)
+    frames = read_table(frames_path, FRAMES, POSE)
     database = open_database(runways)
     if source == "ortho":
         for remark in remarks(frames):

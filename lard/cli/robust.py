@@ -66,6 +66,7 @@ def conform(
     """
     import json
 
+    from lard.errors import naming
     from lard.robust.conform import calibrate, coverage, matched_pairs
     from lard.score.scores import read_results
     from lard.score.truth import coco_paths, read_truth
@@ -74,6 +75,7 @@ def conform(
     for path, split in ((calibration, "val"), (results, "test")):
         truth = read_truth(coco_paths(datasets, split))
         pairs.append(matched_pairs(truth, read_results(path, truth), threshold))
-    margins = calibrate(*pairs[0], alpha, "additive" if method == "additive" else "multiplicative")
+    with naming(calibration):
+        margins = calibrate(*pairs[0], alpha, "additive" if method == "additive" else "multiplicative")
     found = {"method": method, "margin": float(margins.sides[0]), "calibration_pairs": margins.pairs}
     click.echo(json.dumps(found | {"test": coverage(margins, *pairs[1])}, indent=1, sort_keys=True))

@@ -157,6 +157,7 @@ def fill_command(
     import polars as pl
 
     from lard.airports.files import open_database
+    from lard.errors import naming
     from lard.odd import load_spec
     from lard.odd.coverage import coverage
     from lard.scenario import fill
@@ -176,9 +177,10 @@ def fill_command(
         split=split_of(split),
     )
     together = pl.concat([frames, found.frames], how="diagonal_relaxed").sort("frame_id")
+    with naming(dataset):
+        before, after = (coverage(spec, part, bins, (t,)) for part in (frames, together))
     write_table(together if merge else found.frames, out, FRAMES)
     click.echo(f"{out}: {len(found.frames)} new frames")
-    before, after = (coverage(spec, part, bins, (t,)) for part in (frames, together))
     for old, new in zip(before, after, strict=True):
         failed = found.impossible[new.zone]
         note = f"; {failed} cells have no point that obeys the rules and the sun" if failed else ""

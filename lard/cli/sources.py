@@ -47,20 +47,20 @@ def runways(source: str, out: str, airports: str | None, corrections: str | None
       lard sources runways flightgear --out data/runways_flightgear
       lard sources runways flightgear --airports PHNL,BIKF --out rw --corrections flightgear.csv
     """
-    from pathlib import Path
 
     from lard.airports.corrections import corrections_between, write_corrections
     from lard.airports.files import open_database
     from lard.airports.table import write_table_folder
     from lard.simulators.flightgear.install import find_installation
     from lard.simulators.flightgear.runways import flightgear_runways, pavement_csv
-    from lard.tables import write_text
+    from lard.tables import staged, write_text
 
     codes = None if airports is None else [code.strip().upper() for code in airports.split(",")]
     installation = find_installation()
     database, report = flightgear_runways(installation, codes)
-    write_table_folder(database, out)
-    write_text(pavement_csv(report), Path(out) / "pavement.csv")
+    with staged(out) as made:
+        write_table_folder(database, made)
+        write_text(pavement_csv(report), made / "pavement.csv")
     ends = sum(len(airport.runways) for airport in database.airports.values())
     click.echo(f"{out}: {ends} landing directions at {len(database.airports)} airports; {database.version}")
     for reason, count in sorted(report.excluded.items()):

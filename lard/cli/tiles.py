@@ -161,14 +161,16 @@ def verify(folder: Path, frames_path: str | None, quiet: bool, runways: str) -> 
       lard tiles verify data/tile_cache
     """
     from lard.airports.files import open_database
+    from lard.errors import naming
     from lard.ground.fetched.verify import ERROR, NOTE, folders_of, verify_cache, verify_ground
-    from lard.tables import FRAMES, read_table
+    from lard.tables import FRAMES, POSE, read_table
 
     caches, grounds = folders_of(folder)
-    frames = read_table(frames_path, FRAMES) if frames_path else None
+    frames = read_table(frames_path, FRAMES, POSE) if frames_path else None
     db = open_database(runways)
     findings = [finding for cache in caches for finding in verify_cache(cache)]
-    findings += [finding for ground in grounds for finding in verify_ground(ground, db, frames)]
+    with naming(frames_path or folder):
+        findings += [finding for ground in grounds for finding in verify_ground(ground, db, frames)]
     for finding in findings:
         if not quiet or finding.severity != NOTE:
             click.echo(str(finding))

@@ -18,7 +18,7 @@ from lard.detect.inputs import Input, collect, drawing_names
 from lard.detect.models import Found, Model
 from lard.detect.video import Video, VideoWriter
 from lard.errors import DataError
-from lard.intake.pictures import upright_rgb
+from lard.pictures import upright_rgb
 from lard.progress import Meter
 from lard.tables import atomic_path
 

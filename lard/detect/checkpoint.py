@@ -10,17 +10,38 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from lard.detect.audit import LipschitzBound, audit
 from lard.detect.config import ModelSpec
 from lard.detect.fcos import Detector, LipschitzFcos, build
 from lard.detect.ortho import OrthoConv2d
-from lard.errors import ModelError
+from lard.documents import checked, parse_json
+from lard.errors import LardError, ModelError
 from lard.tables import atomic_path
 
 FORMAT = "lard-detector-1"
 BOUND_TOLERANCE = 1e-5
+_REMEDY = "use a checkpoint that lard train wrote"
+
+
+class _Constant(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    L: float = Field(gt=0, allow_inf_nan=False)
+
+
+class Description(BaseModel):
+    """What a checkpoint says of its detector; training adds more, which is passed on."""
+
+    model_config = ConfigDict(extra="allow")
+
+    format: str
+    name: str
+    spec: ModelSpec
+    parameters: int = Field(ge=0)
+    lipschitz: _Constant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +72,40 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such checkpoint; train the model first") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (MemoryError, LardError):
+        raise
+    except Exception as error:  # damaged archives let errors of any class out of torch
         # torch's own text tells to load it all the same
         code = isinstance(error, pickle.UnpicklingError)
         what = "it may hold code" if code else f"cannot be read, {type(error).__name__}"
         raise ModelError(
             f"{path}: refused: not a checkpoint of tensors only ({what}); use one that lard train wrote"
         ) from error
+    if not _is_ours(content):
+        raise ModelError(f"{path}: not a checkpoint of this project; {_REMEDY}")
+    meta = parse_json(content["meta"], f"{path}: its description", error=ModelError)
+    if not isinstance(meta, dict):
+        raise ModelError(f"{path}: its description is no JSON object; {_REMEDY}")
+    return content["tensors"], meta
+
+
+def _is_ours(content: Any) -> bool:
+    """Whether a checkpoint has a description in JSON and tensors by name."""
     if not isinstance(content, dict) or set(content) != {"meta", "tensors"}:
-        raise ModelError(f"{path}: not a checkpoint of this project; use one that lard train wrote")
-    return content["tensors"], json.loads(content["meta"])
+        return False
+    tensors = content["tensors"]
+    return (
+        isinstance(content["meta"], str)
+        and isinstance(tensors, dict)
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors.items())
+    )
+
+
+def described(meta: dict[str, Any], path: str | Path) -> Description:
+    """A checkpoint's description as declared; ModelError names every field at fault."""
+    if meta.get("format") != FORMAT:
+        raise ModelError(f"{path}: format {meta.get('format')!r}, expected {FORMAT!r}; train the model again")
+    return checked(Description, meta, path, error=ModelError, remedy=_REMEDY)
 
 
 def save_detector(
@@ -102,14 +147,13 @@ def exported(net: Detector, spec: ModelSpec) -> Detector:
 
 def facts(path: str | Path) -> dict[str, Any]:
     """What a leaderboard says about a checkpoint: size, work per picture, Lipschitz constant if any."""
-    meta = read_tensors(path)[1]
-    work = multiplications(ModelSpec.model_validate(meta["spec"]))
-    found = {
-        "parameters": meta["parameters"],
-        "family": meta["spec"]["family"],
-        "gmac_per_megapixel": round(work / 1e9, 3),
+    about = described(read_tensors(path)[1], path)
+    found: dict[str, Any] = {
+        "parameters": about.parameters,
+        "family": about.spec.family,
+        "gmac_per_megapixel": round(multiplications(about.spec) / 1e9, 3),
     }
-    return found | ({"lipschitz_constant": meta["lipschitz"]["L"]} if "lipschitz" in meta else {})
+    return found | ({"lipschitz_constant": about.lipschitz.L} if about.lipschitz else {})
 
 
 def multiplications(spec: ModelSpec, side_px: int = 1024) -> int:
@@ -133,27 +177,38 @@ def multiplications(spec: ModelSpec, side_px: int = 1024) -> int:
 def load_detector(path: str | Path, name: str | None = None) -> Checkpoint:
     """Load a detector for prediction; a Lipschitz one is measured again and must match what it claims."""
     tensors, meta = read_tensors(path)
-    if meta.get("format") != FORMAT:
-        raise ModelError(f"{path}: format {meta.get('format')!r}, expected {FORMAT!r}; train the model again")
-    if name is not None and meta["name"] != name:
+    about = described(meta, path)
+    if name is not None and about.name != name:
         raise ModelError(
-            f"{path}: holds model {meta['name']!r}, expected {name!r}; give the matching checkpoint"
+            f"{path}: holds model {about.name!r}, expected {name!r}; give the matching checkpoint"
         )
-    net = build(ModelSpec.model_validate(meta["spec"]), exported=True)
-    try:
-        net.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ModelError(
-            f"{path}: tensors do not fit the model it describes ({str(error).splitlines()[-1]})"
-        ) from error
-    net.eval()
+    net = _network(about.spec, tensors, path)
     bound = None
     if isinstance(net, LipschitzFcos):
         bound = audit(net)
-        claimed = float(meta.get("lipschitz", {}).get("L", 0.0))
+        claimed = about.lipschitz.L if about.lipschitz else 0.0
         if not abs(bound.constant - claimed) <= BOUND_TOLERANCE * bound.constant:
             raise ModelError(
                 f"{path}: claims Lipschitz constant {claimed:.6f}, its layers measure {bound.constant:.6f};"
                 " the file was altered, train the model again"
             )
-    return Checkpoint(net, str(meta["name"]), meta, bound)
+    return Checkpoint(net, about.name, meta, bound)
+
+
+def _network(spec: ModelSpec, tensors: dict[str, Tensor], path: str | Path) -> Detector:
+    """The network of a description with a checkpoint's tensors, which must fit it and be finite."""
+    with torch.device("meta"):  # no memory before the sizes are known to fit
+        sizes = {name: tensor.shape for name, tensor in build(spec, exported=True).state_dict().items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if found != sizes:
+        odd = sorted(name for name in {*found, *sizes} if found.get(name) != sizes.get(name))
+        raise ModelError(
+            f"{path}: tensors do not fit the model it describes ({len(odd)} of them, such as {odd[0][:80]});"
+            f" {_REMEDY}"
+        )
+    broken = sorted(name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all()))
+    if broken:
+        raise ModelError(f"{path}: tensor {broken[0]} holds no finite numbers; train the model again")
+    net = build(spec, exported=True)
+    net.load_state_dict(tensors)
+    return net.eval()

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lard.detect.clutter import PARTS, ClutterPart
 from lard.detect.presets import PRESETS
-from lard.documents import read_yaml
+from lard.documents import checked, read_yaml
 from lard.errors import SpecError
 from lard.score.protocols import Benchmark, Protocol
 
+_Channels = Annotated[int, Field(ge=1, le=4096)]
+_Depth = Annotated[int, Field(ge=0, le=64)]
+
 
 class _Params(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelSpec(_Params):
@@ -26,10 +29,10 @@ class ModelSpec(_Params):
     """
 
     family: Literal["fcos", "lip-fcos"]
-    widths: tuple[int, ...] = Field(default=(16, 32, 64, 96), min_length=3)
-    depths: tuple[int, ...] = Field(default=(1, 1, 2, 2), min_length=3)
-    pyramid: int = Field(default=32, ge=4)
-    towers: int = Field(default=2, ge=0)
+    widths: tuple[_Channels, ...] = Field(default=(16, 32, 64, 96), min_length=3, max_length=8)
+    depths: tuple[_Depth, ...] = Field(default=(1, 1, 2, 2), min_length=3, max_length=8)
+    pyramid: int = Field(default=32, ge=4, le=4096)
+    towers: int = Field(default=2, ge=0, le=64)
     side_limits_px: tuple[float, ...] = (32.0, 96.0)
     loss: Literal["focal", "hinge"] = "focal"
     temperature: float = Field(default=1.0, gt=0)
@@ -43,8 +46,8 @@ class ModelSpec(_Params):
     def _from_preset(cls, given: Any) -> Any:
         if not isinstance(given, Mapping) or "base" not in given:
             return given
-        if given["base"] not in PRESETS:
-            raise ValueError(f"base {given['base']!r} is none of {', '.join(PRESETS)}")
+        if not isinstance(given["base"], str) or given["base"] not in PRESETS:
+            raise ValueError(f"base {given['base']!r:.40} is none of {', '.join(PRESETS)}")
         return PRESETS[given["base"]] | {key: value for key, value in given.items() if key != "base"}
 
     @model_validator(mode="after")
@@ -169,12 +172,4 @@ def parse_plan(document: Mapping[str, Any]) -> TrainSpec:
 
 def parse_params(document: Mapping[str, Any], where: str) -> Params:
     """Check parameters already read; `where` names their file in errors."""
-    try:
-        return Params.model_validate(document)
-    except ValidationError as error:
-        lines = [
-            f"{where}: {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-            + ("" if isinstance(fault["input"], Mapping) else f" (found {fault['input']!r})")
-            for fault in error.errors()
-        ]
-        raise SpecError("\n".join(lines)) from error
+    return checked(Params, document, where, error=SpecError)

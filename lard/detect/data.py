@@ -14,6 +14,7 @@ from lard.camera import cam_from_ned
 from lard.detect.clutter import clutter
 from lard.detect.config import TrainSpec
 from lard.errors import DataError
+from lard.pictures import plain_colour, upright_rgb
 from lard.score.truth import Paths, coco_paths, image_path, read_truth, several
 
 MIN_VISIBLE = 0.25
@@ -86,9 +87,7 @@ def _picture(dataset: Path, image: dict[str, Any], notes: list[dict[str, Any]]) 
 
 def load_image(picture: Picture) -> NDArray[np.uint8]:
     """Decode an image as RGB (h, w, 3); raise DataError when it cannot be read or has another size."""
-    image = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f"{picture.path}: cannot be decoded; render it again")
+    image = _decoded(picture.path)
     if image.shape[:2] != (picture.height_px, picture.width_px):
         found = f"{image.shape[1]}x{image.shape[0]}"
         raise DataError(
@@ -96,6 +95,16 @@ def load_image(picture: Picture) -> NDArray[np.uint8]:
             " export and render the same frames"
         )
     return np.ascontiguousarray(image[:, :, ::-1])
+
+
+def _decoded(path: Path) -> NDArray[np.uint8]:
+    """Upright pixels (h, w, 3) blue-green-red of a picture of any mode."""
+    if not plain_colour(path):
+        return upright_rgb(path).pixels[:, :, ::-1]
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(f"{path}: cannot be decoded; render it again")
+    return np.asarray(image, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +215,11 @@ def _corner(picture: Picture, side: int, rng: np.random.Generator, spec: TrainSp
 def horizon_y_px(picture: Picture, x_px: float) -> float:
     """Height of the horizon in a column of a picture; without its camera and pose, that of the runways."""
     camera, pose = picture.info.get("camera"), picture.info.get("pose")
-    if camera is None or pose is None:
+    angles = [(pose or {}).get(key) for key in ("yaw_deg", "pitch_deg", "roll_deg")]
+    if camera is None or camera.get("fx_px") is None or None in angles:
         rows = picture.boxes[:, [1, 3]]
         return float(rows.mean()) if len(rows) else picture.height_px / 2
-    attitude = cam_from_ned(*(np.array([pose[key]]) for key in ("yaw_deg", "pitch_deg", "roll_deg")))
+    attitude = cam_from_ned(*(np.array([angle]) for angle in angles))
     down = attitude.reshape(3, 3)[:, 2]  # in the camera: x right, y down, z ahead
     aside = (x_px - camera["cx_px"]) / camera["fx_px"]
     drop = -(aside * down[0] + down[2]) / max(down[1], 1e-3)  # the ray (aside, drop, 1) is level

@@ -14,10 +14,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 
 from lard.detect.checkpoint import Checkpoint, load_detector
 from lard.detect.config import PredictSpec
 from lard.detect.decode import Decoder, Detections, cells_of, select
+from lard.documents import checked, parse_json
 from lard.errors import DataError, ModelError
 from lard.tables import atomic_path
 
@@ -26,6 +28,23 @@ KEY = "lard"
 OPSET = 18
 AGREEMENT = 1e-4
 Format = Literal["onnx", "torch"]
+
+
+class _Frames(BaseModel):
+    shape: tuple[str, Literal[3], int, int]  # batch, 3, height, width
+
+
+class _Locations(BaseModel):
+    locations: int = Field(ge=1)
+
+
+class _About(BaseModel):
+    """What `lard predict` needs of an ONNX file's description."""
+
+    format: Literal["lard-deploy-1"]
+    name: str
+    input: _Frames
+    levels: list[_Locations] = Field(min_length=1)
 
 
 def export_model(
@@ -166,7 +185,8 @@ def _session(model: bytes | str) -> Any:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own classes, one per kind of fault
         where = model if isinstance(model, str) else "export"
-        raise ModelError(f"{where}: not a readable ONNX file ({error})") from error
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{where}: not a readable ONNX file ({reason}); export it again") from error
 
 
 @torch.inference_mode()
@@ -201,7 +221,12 @@ class OnnxDetector:
         filled = np.full((height, width, 3), 127.5, dtype=np.float32)
         filled[:rows, :columns] = image
         pixels = np.ascontiguousarray(filled.transpose(2, 0, 1)[None] / np.float32(255))
-        boxes, scores = self.session.run(None, {"images": pixels})
+        try:
+            boxes, scores = self.session.run(None, {"images": pixels})
+        except Exception as error:  # onnxruntime's own classes, one per kind of fault
+            raise ModelError(f"{self.path}: cannot be run ({str(error).splitlines()[0][:200]})") from error
+        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+            raise ModelError(f"{self.path}: answers with numbers that are not finite; export it again")
         return select(boxes[0], scores[0], self.cells, (columns, rows), self.plan)
 
 
@@ -210,10 +235,27 @@ def open_onnx(path: str | Path, plan: PredictSpec) -> OnnxDetector:
     if not Path(path).is_file():
         raise ModelError(f"{path}: no such file; write it with lard export-model")
     session = _session(str(path))
-    properties = session.get_modelmeta().custom_metadata_map
-    about = json.loads(properties.get(KEY, "{}"))
-    if about.get("format") != FORMAT:
+    described = session.get_modelmeta().custom_metadata_map.get(KEY)
+    if described is None:
         raise ModelError(f"{path}: not an ONNX file that lard export-model wrote")
-    height, width = about["input"]["shape"][2:]
-    cells = [level["locations"] for level in about["levels"]]
-    return OnnxDetector(str(about["name"]), Path(path), session, (width, height), cells, plan)
+    where = f"{path}: its description"
+    about = checked(
+        _About, parse_json(described, where, error=ModelError), where, error=ModelError,
+        remedy="use a file that lard export-model wrote",
+    )  # fmt: skip
+    height, width = about.input.shape[2:]
+    cells = [level.locations for level in about.levels]
+    _check_shapes(session, [(3, height, width), (sum(cells), 4), (sum(cells),)], path)
+    return OnnxDetector(about.name, Path(path), session, (width, height), cells, plan)
+
+
+def _check_shapes(session: Any, expected: list[tuple[int, ...]], path: str | Path) -> None:
+    """Compare the shapes of images, boxes and scores, batch aside, with those described."""
+    parts = [*session.get_inputs(), *session.get_outputs()]
+    shapes = [tuple(part.shape[1:]) for part in parts]
+    names = [part.name for part in parts]
+    if names != ["images", "boxes", "scores"] or shapes != expected:
+        raise ModelError(
+            f"{path}: takes and gives {', '.join(map(str, zip(names, shapes, strict=True)))}, its description"
+            f" says {', '.join(map(str, expected))}; write it again with lard export-model"
+        )

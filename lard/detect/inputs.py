@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lard import pictures
 from lard.detect import video
 from lard.errors import DataError
-from lard.intake import pictures
 
 KEPT = (".jpg", ".jpeg", ".png")
 """Drawings of such pictures keep their suffix; those of others are PNG."""

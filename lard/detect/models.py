@@ -14,7 +14,7 @@ from lard.detect.decode import Detections
 from lard.detect.predict import open_detector
 from lard.detect.tiling import locate_in_tiles
 from lard.errors import ModelError
-from lard.intake.pictures import Source, upright_rgb
+from lard.pictures import Source, upright_rgb
 
 ZOO = Path(__file__).parent / "zoo"
 SCORE = 0.3

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from lard.documents import checked
 from lard.errors import DataError
 from lard.labels.dataset import read_dataset
 from lard.tables import MANIFEST, folders_for, read_table
 
 SPLITS = ("train", "val", "test")
 _SIDE_LIMIT_PX = 65_500  # of JPEG
-_BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def open_dataset(folder: str | Path, *, images: bool = True) -> LabelledFolder:
             f"{folder / 'frames.parquet'}: split {', '.join(unknown)}; expected {', '.join(SPLITS)}"
         )
     info = _checked_info(info, folder / "dataset.json")
-    faults = [*_frame_faults(frames, folder), *_label_faults(labels, folder)]
+    faults = _frame_faults(frames, folder)
     if faults:
         raise DataError("\n".join(faults))
     path = folder / "manifest.parquet"
@@ -90,14 +90,7 @@ class _Info(BaseModel):
 
 
 def _checked_info(info: Any, path: Path) -> dict[str, Any]:
-    try:
-        _Info.model_validate(info)
-    except ValidationError as error:
-        faults = [
-            f"{path}: {'.'.join(map(str, fault['loc'])) or 'the document'}: {fault['msg']}; label again"
-            for fault in error.errors()
-        ]
-        raise DataError("\n".join(faults)) from error
+    checked(_Info, info, path, remedy="label again")
     return dict(info)
 
 
@@ -112,34 +105,9 @@ def _frame_faults(frames: pl.DataFrame, folder: Path) -> list[str]:
         f"{where}: frame {name} is {width} x {height} px; expected from 1 to {_SIDE_LIMIT_PX} each way"
         for name, width, height in small.select("frame_id", "width_px", "height_px").head(3).iter_rows()
     ]
-    return faults + _infinite(frames, where)
-
-
-def _label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
-    """Runways in view whose box or outline is missing or not finite."""
-    where = folder / "labels.parquet"
-    seen = labels.filter(pl.col("visible_fraction") > 0)
-    outline = pl.col("polygon")
-    whole = (
-        pl.all_horizontal(pl.col(name).is_not_null() for name in _BOX)
-        & (outline.list.len() >= 6)
-        & (outline.list.len() % 2 == 0)
-        & outline.list.eval(pl.element().is_finite().fill_null(False)).list.all()
-    )
-    bad = seen.filter(~whole.fill_null(False))
-    faults = [
-        f"{where}: runway {runway} of frame {name} is in view without a whole box and outline; label again"
-        for name, runway in bad.select("frame_id", "runway").head(3).iter_rows()
-    ]
-    return faults + _infinite(labels, where)
-
-
-def _infinite(table: pl.DataFrame, where: Path) -> list[str]:
-    numbers = [name for name, kind in table.schema.items() if kind.is_float()]
-    faults = []
-    for name in numbers:
-        odd = table.filter(~pl.col(name).is_finite()).select("frame_id", name).head(1).rows()
-        faults += [f"{where}: {name} of frame {row[0]} is {row[1]}; expected a finite number" for row in odd]
+    names = frames["frame_id"]
+    twice = names.filter(names.is_duplicated()).unique().sort()
+    faults += [f"{where}: frame {name} occurs more than once; name every frame once" for name in twice[:3]]
     return faults
 
 

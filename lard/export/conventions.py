@@ -24,7 +24,7 @@ from lard.labels.verdict import assume
 from lard.odd import OddSpec
 from lard.odd.parameters import PARAMETERS
 from lard.scenario.formats import frames_of_scenario
-from lard.scenario.formats_esp import StudioCamera
+from lard.scenario.formats_camera import StudioCamera
 from lard.scenario.formats_model import Scenario
 
 CONVENTIONS = ("exact", "lard-v1", "lard-v2")

@@ -95,7 +95,7 @@ def lard_table(
     read = np.take_along_axis(corners, order[..., None], axis=1).reshape(-1, 8)
     columns |= {name: read[:, k] for k, name in enumerate(pixel_columns(LETTERS))}
     table = pl.DataFrame(columns).select(V1_COLUMNS)
-    return table.with_columns(pl.col(METRICS).round(2)), len(labels) - len(whole)
+    return table.with_columns(pl.col(METRICS).cast(pl.Float64).round(2)), len(labels) - len(whole)
 
 
 def _picture_names(rows: pl.DataFrame, version: str) -> pl.Expr:

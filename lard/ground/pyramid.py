@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from lard.documents import parse_json
+from lard.documents import checked, parse_json
 from lard.errors import SourceError
+from lard.ground.manifest import GroundManifest
 from lard.tables import sha256_file
 
 BLOCK_PX = 256
@@ -227,6 +228,7 @@ def load_ground(folder: str | Path, budget_bytes: int = DEFAULT_BUDGET_BYTES) ->
     missing = [key for key in ("airport", "lat0_deg", "lon0_deg", "levels") if key not in manifest]
     if missing or not manifest["levels"]:
         raise SourceError(f"{path}: lacks {', '.join(missing) or 'levels'}; make the ground imagery again")
+    checked(GroundManifest, manifest, path, error=SourceError, remedy="make the ground imagery again")
     return GroundPyramid(folder, manifest, hashlib.sha256(text).hexdigest(), budget_bytes)
 
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from PIL import Image, UnidentifiedImageError
 
 from lard import __version__
+from lard.documents import read_text
 from lard.errors import DataError
 from lard.intake.labelme import Annotated, labels_of_annotated, read_labelme
 from lard.intake.lard_csv import read_lard_csv
 from lard.intake.lard_tables import labels_of_lard
+from lard.pictures import upright_jpeg, upright_rgb
 from lard.progress import track
 from lard.tables import (
     FRAMES,
     LABELS,
     MANIFEST,
-    atomic_path,
     check_schema,
     folder_lock,
+    folders_for,
     sha256_file,
+    staged,
     write_json,
     write_table,
 )
@@ -33,7 +35,6 @@ NOTES = {
     "time_to_landing_s": pl.Float64, "weather": pl.String, "night": pl.String, "time_utc": pl.String,
 }  # fmt: skip
 """Columns that a table of notes beside labelme files may have; image is needed, the rest may be empty."""
-_JPEG_QUALITY = 95
 
 
 def import_labelme(
@@ -53,13 +54,13 @@ def import_labelme(
         except DataError as error:
             faults.append(str(error))
             continue
-        image = path.parent / picture.image
+        image = _picture_of(path, picture, folder)
         faults += _picture_faults(image, picture.width_px, picture.height_px, path)
         pictures.append(picture)
         paths.append(image)
     faults += _unlabelled(folder, paths)
     known = _read_notes(notes, [picture.image for picture in pictures], faults) if notes else {}
-    ids = [path.relative_to(folder).with_suffix("").as_posix().replace("/", "_") for path in paths]
+    ids = [_frame_id(path, folder) for path in paths]
     faults += [
         f"{paths[i]}: two pictures would be called {name}" for i, name in enumerate(ids) if name in ids[:i]
     ]
@@ -83,6 +84,12 @@ def import_labelme(
     frames = _frames(rows)
     labels = labels_of_annotated(pictures, ids, [str(row["airport"]) for row in rows])
     return _write(frames, labels, dict(zip(ids, paths, strict=True)), out, "labelme", licence, attribution)
+
+
+def _frame_id(path: Path, folder: Path) -> str:
+    """The picture's path below the folder, or its name where it lies beside, without suffix and slashes."""
+    below = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
+    return below.with_suffix("").as_posix().replace("/", "_")
 
 
 def import_lard_real(
@@ -122,15 +129,22 @@ def import_lard_real(
     return _write(_frames(rows), labels, paths, out, "lard-real", licence, attribution)
 
 
+def _picture_of(path: Path, picture: Annotated, folder: Path) -> Path:
+    """The picture beside its labelme file, else where the file says, within the folder's surroundings."""
+    beside = path.parent / picture.image
+    stated = Path(os.path.normpath(path.parent / picture.stated))
+    near = stated.resolve().is_relative_to(folder.resolve().parent)
+    return stated if near and stated.is_file() and not beside.is_file() else beside
+
+
 def _picture_faults(path: Path, width: int, height: int, where: Path) -> list[str]:
     if not path.is_file():
         return [f"{where}: no picture {path.name} beside it"]
     try:
-        with Image.open(path) as image:
-            size = image.size
-            image.verify()
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        return [f"{path}: not a picture that can be read ({error})"]
+        pixels = upright_rgb(path).pixels
+    except DataError as error:
+        return [str(error)]
+    size = pixels.shape[1], pixels.shape[0]
     if size != (width, height):
         return [f"{where}: {path.name} is {size[0]}x{size[1]} px, annotated as {width}x{height}"]
     return []
@@ -149,8 +163,12 @@ def _unlabelled(folder: Path, paths: Sequence[Path]) -> list[str]:
 
 def _read_notes(path: Path, images: Sequence[str], faults: list[str]) -> dict[str, dict[str, Any]]:
     try:
-        table = pl.read_csv(path, schema_overrides={name: NOTES[name] for name in NOTES}, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        raw = "\n".join(read_text(path, old=True).splitlines()).encode()
+        table = pl.read_csv(raw, schema_overrides={name: NOTES[name] for name in NOTES}, infer_schema=False)
+    except DataError as error:
+        faults.append(str(error))
+        return {}
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         faults.append(f"{path}: {str(error).splitlines()[0]}; expected a CSV with columns {', '.join(NOTES)}")
         return {}
     unknown = sorted(set(table.columns) - set(NOTES))
@@ -159,6 +177,8 @@ def _read_notes(path: Path, images: Sequence[str], faults: list[str]) -> dict[st
             f"{path}: columns {', '.join(table.columns)}; expected image and some of {', '.join(NOTES)}"
         )
         return {}
+    if not all(column.is_finite().all() for column in table.select(pl.col(pl.Float64))):
+        faults.append(f"{path}: time_to_landing_s is not a finite number of seconds everywhere")
     notes = {row["image"]: row for row in table.iter_rows(named=True)}
     faults += [f"{path}: {name} is no annotated picture" for name in notes if name not in set(images)]
     return notes
@@ -177,21 +197,13 @@ def _write(
     frames: pl.DataFrame, labels: pl.DataFrame, paths: Mapping[str, Path], out: Path, source: str,
     licence: str, attribution: str,
 ) -> pl.DataFrame:  # fmt: skip
-    with folder_lock(out):
-        (out / "images").mkdir(parents=True, exist_ok=True)
+    with folders_for(out), folder_lock(out), staged(out) as made:
+        (made / "images").mkdir()
         digests = []
         for name in track(frames["frame_id"].to_list(), "import", len(frames), "img"):
-            target, path = out / f"images/{name}.jpg", paths[name]
-            if path.suffix.lower() in (".jpg", ".jpeg"):
-                data = path.read_bytes()
-            else:
-                buffer = io.BytesIO()
-                with Image.open(path) as image:
-                    image.convert("RGB").save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
-                data = buffer.getvalue()
-            with atomic_path(target) as temporary:
-                temporary.write_bytes(data)
-            digests.append(sha256_file(target))
+            data, _ = upright_jpeg(paths[name])
+            (made / f"images/{name}.jpg").write_bytes(data)
+            digests.append(sha256_file(made / f"images/{name}.jpg"))
         constants = {
             "source": source, "source_version": "", "licence": licence, "attribution": attribution,
             "runway_db": "annotated", "runway_db_version": "", "tool_version": __version__,
@@ -205,9 +217,9 @@ def _write(
             *(pl.lit(value).alias(name) for name, value in constants.items()),
             "seed",
         )
-        write_table(frames, out / "frames.parquet", FRAMES)
-        write_table(labels, out / "labels.parquet", LABELS)
-        write_table(manifest.select(list(MANIFEST)), out / "manifest.parquet", MANIFEST)
+        write_table(frames, made / "frames.parquet", FRAMES)
+        write_table(labels, made / "labels.parquet", LABELS)
+        write_table(manifest.select(list(MANIFEST)), made / "manifest.parquet", MANIFEST)
         counts = dict(frames.group_by("split").len().sort("split").iter_rows())
         description = {
             "name": f"annotated pictures ({source})", "source": source, "frames": len(frames),
@@ -215,5 +227,5 @@ def _write(
             "runway_db": "annotated", "runway_db_version": "",
             "tool_version": __version__,
         }  # fmt: skip
-        write_json(description, out / "dataset.json")
+        write_json(description, made / "dataset.json")
     return frames

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lard.errors import DataError
-from lard.tables import read_json
+from lard.tables import inside, read_json
 
 PARTS = ("images", "annotations", "categories")
 Id = int | float | str
@@ -54,6 +54,10 @@ def read_coco(path: str | Path) -> Coco:
         if not isinstance(image, dict) or "file_name" not in image or not isinstance(image.get("id"), Id):
             faults.append(CocoFault(f"images[{k}]", "an image needs id and file_name"))
             continue
+        if not _is_inside(image["file_name"]):
+            told = f"{image['file_name']!r:.80}"
+            faults.append(CocoFault(f"images[{k}]", f"file_name {told} leads out of the dataset's folder"))
+            continue
         if image["id"] in known:
             faults.append(CocoFault(f"images[{k}]", f"two images have the same id, {image['id']}"))
         known.add(image["id"])
@@ -68,19 +72,28 @@ def read_coco(path: str | Path) -> Coco:
     return Coco(document, tuple(images), tuple(annotations), tuple(faults))
 
 
+def _is_inside(name: object) -> bool:
+    """Whether a picture's name is a path below a folder."""
+    try:
+        inside(str(name), "file_name")
+    except DataError:
+        return False
+    return isinstance(name, str)
+
+
 def _annotation_fault(note: object, known: set[Id]) -> str:
     if not isinstance(note, dict) or "image_id" not in note:
         return "an annotation needs image_id and bbox"
     image = note["image_id"]
     if not isinstance(image, Id) or image not in known:
-        return f"an annotation is of image {image}, which is not there"
+        return f"an annotation is of image {image!r:.60}, which is not there"
     box: object = note.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_finite, box)):
-        return f"bbox {box!r} is not x, y, width, height"
+        return f"bbox {box!r:.80} is not x, y, width, height"
     if box[2] < 0 or box[3] < 0:
         return f"a box of {box[2]:g} x {box[3]:g} px in image {image}"
     return ""
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

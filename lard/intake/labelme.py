@@ -7,6 +7,7 @@ is UNKNOWN.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 from shapely.geometry import Polygon, box
 
 from lard.airports.model import normalise_ident
+from lard.documents import checked
 from lard.errors import AirportError, DataError
 from lard.labels.pixels import labels_of_pixels, ordered_around
-from lard.tables import LABELS, read_json
+from lard.tables import LABELS, SIDE_LIMIT_PX, name_fault, read_json
 
 Array = NDArray[np.float64]
 
@@ -32,11 +35,35 @@ UNKNOWN = {
 }  # fmt: skip
 
 
+_Number = typing.Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
+_Side = typing.Annotated[int, Field(ge=1, le=SIDE_LIMIT_PX)]
+
+
+class _Shape(BaseModel):
+    label: str = ""
+    points: list[tuple[_Number, _Number]]
+    shape_type: str | None = None
+
+
+class _File(BaseModel):
+    """What is read of a labelme file."""
+
+    imagePath: str
+    imageWidth: _Side
+    imageHeight: _Side
+    shapes: list[_Shape]
+    flags: dict[str, Any] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Annotated:
-    """One annotated picture: its name and size, and a shape (ident, points (k, 2)) per runway."""
+    """One annotated picture: its name and size, and a shape (ident, points (k, 2)) per runway.
+
+    stated: the picture's path as the file has it, which may lead to a folder beside.
+    """
 
     image: str
+    stated: str
     width_px: int
     height_px: int
     flags: tuple[str, ...]
@@ -48,16 +75,13 @@ def read_labelme(path: Path, other_labels: Sequence[str] = ()) -> Annotated:
     document = read_json(path)
     if not isinstance(document, dict) or "shapes" not in document:
         raise DataError(f"{path}: no labelme file; expected an object with shapes, imagePath and image size")
+    file = checked(_File, document, path)
     faults: list[str] = []
-    width, height = document.get("imageWidth"), document.get("imageHeight")
-    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
-        raise DataError(
-            f"{path}: imageWidth and imageHeight are {width}, {height}; expected positive whole numbers"
-        )
+    width, height = file.imageWidth, file.imageHeight
     runways = []
-    for number, shape in enumerate(document["shapes"]):
+    for number, shape in enumerate(file.shapes):
         where = f"{path}: shapes[{number}]"
-        label = str(shape.get("label", "")).strip()
+        label = shape.label.strip()
         if label in other_labels:
             continue
         ident = _ident(label)
@@ -71,11 +95,12 @@ def read_labelme(path: Path, other_labels: Sequence[str] = ()) -> Annotated:
             runways.append((ident, points))
     if faults:
         raise DataError("\n".join(faults))
-    image = str(document.get("imagePath") or "").replace("\\", "/").rsplit("/", 1)[-1]
-    if not image:
-        raise DataError(f"{path}: imagePath is empty; expected the picture's file name")
-    flags = tuple(sorted(name for name, on in (document.get("flags") or {}).items() if on))
-    return Annotated(image, width, height, flags, tuple(runways))
+    stated = file.imagePath.replace("\\", "/")
+    image = stated.rsplit("/", 1)[-1]
+    if name_fault(image):
+        raise DataError(f"{path}: imagePath {image[:80]!r} {name_fault(image)}; expected the picture's name")
+    flags = tuple(sorted(name for name, on in (file.flags or {}).items() if on))
+    return Annotated(image, stated, width, height, flags, tuple(runways))
 
 
 def _ident(label: str) -> str | None:
@@ -91,20 +116,18 @@ def _ident(label: str) -> str | None:
         return None
 
 
-def _points(shape: dict[str, Any], where: str, width: int, height: int, faults: list[str]) -> Array | None:
-    kind = shape.get("shape_type") or "polygon"
-    try:
-        points = np.array(shape["points"], np.float64).reshape(-1, 2)
-    except (KeyError, TypeError, ValueError):
-        faults.append(f"{where}: points are no pairs of numbers")
-        return None
-    if not np.isfinite(points).all():
-        faults.append(f"{where}: points are not all finite")
-        return None
-    if kind == "rectangle" and len(points) == 2:
-        (x0, y0), (x1, y1) = points
+def _points(shape: _Shape, where: str, width: int, height: int, faults: list[str]) -> Array | None:
+    kind = shape.shape_type or "polygon"
+    points = np.array(shape.points, np.float64).reshape(-1, 2)
+    if kind in ("polygon", "linestrip") and len(points) > 3 and (points[0] == points[-1]).all():
+        kind, points = "polygon", points[:-1]  # a ring that some programs close
+    if kind == "rectangle" and len(points) in (2, 4):  # two corners, or in newer files all four
+        (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
         # five points: a box, not a runway's corners
         points = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, (y0 + y1) / 2]])
+    elif kind == "rotation" and len(points) == 4:
+        # a box that is turned: no runway's corners either
+        kind, points = "polygon", np.vstack([points, (points[3] + points[0]) / 2])
     elif kind != "polygon" or len(points) < 3:
         faults.append(f"{where}: a {kind} of {len(points)} points; expected a polygon or a rectangle")
         return None

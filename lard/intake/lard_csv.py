@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from lard.documents import read_text
 from lard.errors import DataError
 
 NM_M, FOOT_PER_M = 1852.0, 3.28084
@@ -100,14 +102,14 @@ def open_lard_csv(path: str | Path) -> LardCsv:
     if not layout and len(lines) > 1:
         try:
             raw = pl.read_csv(
-                path,
+                "\n".join(lines).encode(),
                 separator=SEPARATOR,
                 infer_schema=False,
                 has_header=False,
                 skip_rows=1,
                 new_columns=names,
             )
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise DataError(f"{path}: not a readable CSV table ({str(error).splitlines()[0]})") from error
     cells: list[BadCell] = []
     table = pl.DataFrame([_column(raw, name, cells) for name in columns])
@@ -117,12 +119,7 @@ def open_lard_csv(path: str | Path) -> LardCsv:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such label table") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a readable UTF-8 text file ({error})") from error
+    return re.split(r"\r\n|\r|\n", read_text(path, absent="expected a label table").removesuffix("\n"))
 
 
 def _names(path: Path, lines: Sequence[str]) -> list[str]:

@@ -10,6 +10,8 @@ from lard.documents import read_text
 from lard.errors import DataError
 
 SLACK = 1e-3
+NO_DETECTIONS = ("classes.txt", "labels.txt", "train.txt", "val.txt", "test.txt", "readme.txt")
+"""Texts that labelling programs put beside those of the pictures: names of classes, lists of files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,9 @@ from lard.labels.occlusion import Terrain
 from lard.labels.reach import reach_stated
 from lard.labels.table import label_frames
 from lard.odd import OddSpec
-from lard.tables import FRAMES, LABELS, read_json, read_table, write_json, write_table
+from lard.tables import FRAMES, LABELS, read_json, read_table, staged, write_json, write_table
+
+_BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
 
 
 def describe(
@@ -66,8 +68,9 @@ def write_labels(
         check_land_known(frames, labels)
     info = describe(folder.resolve().name, frames, db, spec, spec_path) | dict(stated or {})
     info["reach"] = reach_stated(frames, labels)
-    write_table(labels, folder / "labels.parquet", LABELS)
-    write_json(info, folder / "dataset.json")
+    with staged(folder) as made:
+        write_table(labels, made / "labels.parquet", LABELS)
+        write_json(info, made / "dataset.json")
     return labels, info
 
 
@@ -100,6 +103,9 @@ def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[s
         )
     frames = read_table(folder / "frames.parquet", FRAMES)
     labels = read_table(folder / "labels.parquet", LABELS)
+    faults = label_faults(labels, folder)
+    if faults:
+        raise DataError("\n".join(faults))
     stray = sorted(set(labels["frame_id"].unique()) - set(frames["frame_id"]))
     if stray:
         raise DataError(
@@ -107,3 +113,22 @@ def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[s
             "label the frames again"
         )
     return frames, labels, read_json(folder / "dataset.json")
+
+
+def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
+    """Runways in view whose box or outline is missing or not finite, or whose box is half there."""
+    where = folder / "labels.parquet"
+    outline = pl.col("polygon")
+    whole = (
+        pl.all_horizontal(pl.col(name).is_not_null() for name in _BOX)
+        & (outline.list.len() >= 6)
+        & (outline.list.len() % 2 == 0)
+        & outline.list.eval(pl.element().is_finite().fill_null(False)).list.all()
+    )
+    filled = pl.sum_horizontal(pl.col(name).is_not_null() for name in _BOX)
+    seen = (pl.col("visible_fraction") > 0).fill_null(False)
+    bad = labels.filter((seen & ~whole.fill_null(False)) | ~filled.is_in([0, 4]))
+    return [
+        f"{where}: runway {runway} of frame {name} is in view without a whole box and outline; label again"
+        for name, runway in bad.select("frame_id", "runway").head(3).iter_rows()
+    ]

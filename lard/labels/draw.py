@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont
 
 from lard.errors import DataError
+from lard.pictures import upright_rgb
 
 COLOURS = {
     "IN_ODD": (64, 224, 96),
@@ -25,13 +26,9 @@ _CAPTION_PX = 20
 
 def open_image(path: str | Path) -> Image.Image:
     """An image as RGB; DataError when it is missing or cannot be decoded."""
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such image; render the frames first") from error
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"{path}: not a readable image ({error}); render this frame again") from error
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such image; render the frames first")
+    return Image.fromarray(upright_rgb(path).pixels)
 
 
 def draw_labels(

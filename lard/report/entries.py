@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lard.documents import checked
 from lard.errors import DataError
+from lard.report.score_file import ScoreFile
 from lard.tables import read_json
 
 HEADLINE = ("AP", "AP50", "AP75", "AR100")
@@ -76,6 +78,7 @@ def _entry(score: Any, path: Path) -> Entry:
     metrics = score.get("metrics", score.get("overall")) if isinstance(score, dict) else None
     if not isinstance(metrics, dict) or "AP" not in metrics:
         raise DataError(f"{path}: no metrics; expected a score file with AP, AP50, AP75 and AR100")
+    checked(ScoreFile, score, path, remedy="score the results again")
     slices: dict[str, dict[str, Any]] = {}
     for key, value in (score.get("slices") or {}).items():
         if not isinstance(value, dict):

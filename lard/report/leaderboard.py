@@ -36,7 +36,7 @@ from lard.report.leaderboard_tables import (
     orders,
 )
 from lard.report.page import render
-from lard.tables import write_json, write_text
+from lard.tables import atomic_paths, json_text
 
 if TYPE_CHECKING:
     from lard.score.evaluation import Evaluation
@@ -193,6 +193,11 @@ def write_boards(boards: Sequence[Board], folder: str | Path) -> None:
         raise DataError("no score files; run the score stage or `lard score` first")
     pages = _pages(boards)
     table = [leaderboard_table(board, page["differences"]) for board, page in zip(boards, pages, strict=True)]
-    write_text(leaderboard_csv(boards), Path(folder) / "leaderboard.csv")
-    write_json({"boards": table}, Path(folder) / "leaderboard.json")
-    write_text(_html(boards, pages), Path(folder) / "leaderboard.html")
+    texts = {
+        "leaderboard.csv": leaderboard_csv(boards),
+        "leaderboard.json": json_text({"boards": table}),
+        "leaderboard.html": _html(boards, pages),
+    }
+    with atomic_paths([Path(folder) / name for name in texts]) as files:
+        for file, text in zip(files, texts.values(), strict=True):
+            file.write_text(text, encoding="utf-8")

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from lard.airports import Runway, RunwayDatabase
 from lard.approach import Approaches, approach_of
 from lard.camera import Camera, Poses, camera_of, intrinsics
-from lard.errors import DataError
+from lard.errors import DataError, naming
 from lard.geodesy import wrap_deg
 from lard.odd import OddSpec, zone_of
-from lard.scenario.formats_esp import read_esp, read_studio_camera, studio_scenario, write_esp
+from lard.scenario.formats_camera import read_studio_camera, studio_scenario
+from lard.scenario.formats_esp import read_esp, write_esp
 from lard.scenario.formats_model import (
     CLOCK,
     Scenario,
@@ -29,7 +30,7 @@ from lard.scenario.formats_model import (
 )
 from lard.scenario.formats_yaml import read_yaml_scenario, write_yaml_scenario
 from lard.scenario.sampler import origin
-from lard.tables import FRAMES, check_schema, read_table
+from lard.tables import FRAMES, POSE, check_schema, read_table
 
 SPLITS = ("train", "val", "test")
 
@@ -53,7 +54,8 @@ def read_scenario(
     if suffix in (".yaml", ".yml"):
         return read_yaml_scenario(path)
     if suffix == ".parquet":
-        return scenario_of_frames(read_table(path, FRAMES), path.stem, timezone)
+        with naming(path):
+            return scenario_of_frames(read_table(path, FRAMES, POSE), path.stem, timezone)
     if suffix not in (".esp", ".json"):
         raise DataError(f"{path}: unknown extension {suffix!r}; expected .yaml, .esp, .json or .parquet")
     if not path.is_file():

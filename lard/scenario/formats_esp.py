@@ -1,24 +1,25 @@
-"""Google Earth Studio: .esp projects, written and read, and the camera JSON it exports with its pictures."""
+"""Google Earth Studio: .esp projects, written and read."""
 
 from __future__ import annotations
 
 import calendar
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 
+from lard.documents import checked
 from lard.errors import DataError
-from lard.geodesy import geodetic_from_ecef, ned_from_ecef, wrap_deg
+from lard.geodesy import wrap_deg
 from lard.scenario.formats_model import (
     CLOCK,
     Scenario,
     ScenarioImage,
+    check_poses,
     local_of,
     other_fov_deg,
     poses_table,
@@ -49,19 +50,55 @@ _COLUMNS = {
 _OWN = "lard"  # our block in `settings`: what an .esp has no place for
 
 
-@dataclass(frozen=True, slots=True)
-class StudioCamera:
-    """Camera track of Earth Studio's JSON, in its own numbers."""
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Angle = Annotated[float, Field(gt=0, lt=180)]
+_Side = Annotated[int, Field(ge=1, le=65536)]
 
-    width_px: int
-    height_px: int
-    position_ecef: Array  # (n, 3) metres on the sphere
-    ecef_from_cam: Array  # (n, 3, 3), columns: picture right, picture down, forward
-    coordinate: Array  # (n, 3) latitude and longitude in degrees, altitude in metres
-    fov_y_deg: Array  # (n,)
 
-    def __len__(self) -> int:
-        return len(self.position_ecef)
+class _Size(BaseModel):
+    width: _Side
+    height: _Side
+
+
+class _Own(BaseModel):
+    watermark_px: int = Field(default=0, ge=0)
+    fov_x_deg: _Angle | None = None
+    fov_y_deg: _Angle | None = None
+    poses: list[tuple[str, str, str]] = []
+    timezone: str = "solar"
+
+
+class _Settings(BaseModel):
+    dimensions: _Size
+    lard: _Own | None = None  # as _OWN
+
+
+class _Scene(BaseModel):
+    attributes: list[Any]
+
+
+class _Project(BaseModel):
+    """What is read of an Earth Studio project; the rest of it is passed over."""
+
+    settings: _Settings
+    scenes: list[_Scene] = Field(min_length=1)
+
+
+class _Value(BaseModel):
+    minValueRange: _Finite | None = None
+    maxValueRange: _Finite | None = None
+    relative: _Finite = 0.0
+
+
+class _Keyframe(BaseModel):
+    value: _Finite
+
+
+class _Track(BaseModel):
+    """An attribute that a pose is read from."""
+
+    value: _Value | None = None
+    keyframes: list[_Keyframe] | None = None
 
 
 def write_esp(scenario: Scenario, path: str | Path, timezone: str = "solar") -> None:
@@ -158,140 +195,66 @@ def _ms(moment: datetime) -> float:
 def read_esp(path: str | Path, timezone: str | None = None) -> Scenario:
     """Read the poses of an Earth Studio project, with local times in the zone stated or written with it."""
     path = Path(path)
-    document = read_json(path)
-    try:
-        settings, scene = document["settings"], document["scenes"][0]
-        width, height = (int(settings["dimensions"][side]) for side in ("width", "height"))
-        own = settings.get(_OWN, {})
-        found: dict[str, Mapping[str, Any]] = {}
-        _collect(scene["attributes"], found)
-        tracks = {name: _values(found.get(name), name, path) for name in (*_RANGES, "worldTime")}
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise DataError(
-            f"{path}: not an Earth Studio project as LARD writes it: {error!r} missing"
-        ) from error
+    project = checked(_Project, read_json(path), path, remedy="expected an Earth Studio project")
+    size, own = project.settings.dimensions, project.settings.lard or _Own()
+    found: dict[str, Any] = {}
+    _collect(project.scenes[0].attributes, found)
+    tracks = {name: _values(found.get(name), name, path) for name in (*_RANGES, "worldTime")}
     n = max(len(values) for values in tracks.values())
     uneven = [name for name, values in tracks.items() if len(values) not in (1, n)]
     if uneven:
         raise DataError(f"{path}: {', '.join(uneven)} have other than {n} keyframes; expected one per pose")
     tracks = {name: np.broadcast_to(values, n) for name, values in tracks.items()}
-    fov, watermark = float(tracks["fov"][0]), int(own.get("watermark_px", 0))
-    inner = height - 2 * watermark
-    fov_y = float(own.get("fov_y_deg", other_fov_deg(fov, height, inner)))
-    fov_x = float(own.get("fov_x_deg", other_fov_deg(fov_y, inner, width)))
-    labels = own.get("poses") or [("", "", "")] * n
+    fov, inner = float(tracks["fov"][0]), size.height - 2 * own.watermark_px
+    if not 0 < fov < 180 or inner < 1:
+        raise DataError(
+            f"{path}: a field of view of {fov:g} degrees and {inner} rows between the watermarks; expected"
+            " 0 to 180 degrees and at least one row"
+        )
+    fov_y = own.fov_y_deg or other_fov_deg(fov, size.height, inner)
+    fov_x = own.fov_x_deg or other_fov_deg(fov_y, inner, size.width)
+    labels = own.poses or [("", "", "")] * n
     if len(labels) != n:
         raise DataError(f"{path}: settings.{_OWN}.poses names {len(labels)} poses, the keyframes {n}")
-    zone = timezone or str(own.get("timezone", "solar"))
+    zone = timezone or own.timezone
     rows = []
     for k in range(n):
-        utc = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
-            seconds=round(float(tracks["worldTime"][k]) / 1000)
-        )
+        utc = _moment(float(tracks["worldTime"][k]), path)
         numbers = {column: float(tracks[name][k]) for name, column in _COLUMNS.items()}
         numbers["roll_deg"] = float(wrap_deg(numbers["roll_deg"]))
         clock = local_of(utc, numbers["lon_deg"], zone)
         names = dict(zip(("pose_id", "airport", "runway"), labels[k], strict=True))
         rows.append({**names, **numbers, **dict(zip(CLOCK, clock, strict=True))})
-    image = ScenarioImage(width, inner, fov_x, fov_y, watermark)
+    faults = check_poses(rows)
+    if faults:
+        raise DataError("\n".join(f"{path}: pose {k}: {name}: {told}" for k, name, told in faults[:8]))
+    image = ScenarioImage(size.width, inner, fov_x, fov_y, own.watermark_px)
     return Scenario(path.stem, "esp", image, poses_table(rows))
 
 
-def _collect(attributes: Any, found: dict[str, Mapping[str, Any]]) -> None:
+def _moment(milliseconds: float, path: Path) -> datetime:
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=round(milliseconds / 1000))
+    except OverflowError as error:
+        raise DataError(f"{path}: worldTime {milliseconds:g} ms is no date of a calendar") from error
+
+
+def _collect(attributes: Any, found: dict[str, Any]) -> None:
     """Every attribute of a tree by its type, wherever a version of the format nests it."""
-    for attribute in attributes:
-        found.setdefault(attribute["type"], attribute)
-        _collect(attribute.get("attributes") or (), found)
+    for attribute in attributes if isinstance(attributes, list) else ():
+        if isinstance(attribute, Mapping):
+            found.setdefault(str(attribute.get("type")), attribute)
+            _collect(attribute.get("attributes"), found)
 
 
-def _values(attribute: Mapping[str, Any] | None, name: str, path: Path) -> Array:
+def _values(attribute: Any, name: str, path: Path) -> Array:
     """Absolute values of an attribute's keyframes, or its one constant value."""
     if attribute is None:
         raise DataError(f"{path}: attribute {name} is missing from the scene; expected a keyframed {name}")
-    value = attribute.get("value", {})
+    track = checked(_Track, attribute, f"{path}: attribute {name}")
+    value = track.value or _Value()
     low, high = _RANGES.get(name, (0.0, 1.0))
-    low, high = float(value.get("minValueRange", low)), float(value.get("maxValueRange", high))
-    keyframes = attribute.get("keyframes") or [{"value": value.get("relative", 0.0)}]
-    relative = np.array([float(keyframe["value"]) for keyframe in keyframes])
+    low = low if value.minValueRange is None else value.minValueRange
+    high = high if value.maxValueRange is None else value.maxValueRange
+    relative = np.array([keyframe.value for keyframe in track.keyframes or [_Keyframe(value=value.relative)]])
     return low + relative * (high - low)
-
-
-def read_studio_camera(path: str | Path) -> StudioCamera:
-    """Read the camera JSON that Earth Studio exports, in global space; DataError names frame and field."""
-    path = Path(path)
-    document = read_json(path)
-    faults: list[str] = []
-
-    def numbers(item: Any, where: str, keys: str | tuple[str, ...]) -> list[float]:
-        cells = item if isinstance(item, Mapping) else {}
-        values = [cells.get(key) for key in keys]
-        for key, value in zip(keys, values, strict=True):
-            if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-                faults.append(f"{path}: {where}{key}: found {value!r}, expected a finite number")
-        return [float(v) if isinstance(v, int | float) else math.nan for v in values]
-
-    frames = document.get("cameraFrames") if isinstance(document, Mapping) else None
-    if not isinstance(frames, list) or not frames:
-        raise DataError(f"{path}: no cameraFrames; expected the 3D camera JSON of Earth Studio, global space")
-    size = numbers(document, "", ("width", "height"))
-    parts: dict[str, list[list[float]]] = {"position": [], "rotation": [], "coordinate": [], "fov": []}
-    for k, frame in enumerate(frames):
-        frame = frame if isinstance(frame, Mapping) else {}
-        where = f"cameraFrames[{k}]."
-        for name, keys in (("position", "xyz"), ("rotation", "xyz"), ("coordinate", _COORDINATE)):
-            parts[name].append(numbers(frame.get(name), f"{where}{name}.", keys))
-        parts["fov"].append(numbers(frame, where, ("fovVertical",)))
-        if not 0 < parts["fov"][-1][0] < 180:
-            faults.append(
-                f"{path}: {where}fovVertical: found {parts['fov'][-1][0]}, expected 0 to 180 degrees"
-            )
-    if faults:
-        raise DataError("\n".join(faults))
-    rotation = _euler(np.radians(parts["rotation"]))
-    position, coordinate = np.array(parts["position"]), np.array(parts["coordinate"])
-    return StudioCamera(
-        int(size[0]), int(size[1]), position, rotation, coordinate, np.array(parts["fov"])[:, 0]
-    )
-
-
-_COORDINATE = ("latitude", "longitude", "altitude")
-
-
-def _euler(angles: Array) -> Array:
-    """Rotations (n, 3, 3) = Rx(x) Ry(y) Rz(z) of angles (n, 3) in radians."""
-    (cx, cy, cz), (sx, sy, sz) = np.cos(angles).T, np.sin(angles).T
-    rows = [
-        [cy * cz, -cy * sz, sy],
-        [cx * sz + sx * sy * cz, cx * cz - sx * sy * sz, -sx * cy],
-        [sx * sz - cx * sy * cz, sx * cz + cx * sy * sz, cx * cy],
-    ]
-    return np.moveaxis(np.array(rows), -1, 0)
-
-
-def studio_scenario(camera: StudioCamera, name: str, airport: str = "", runway: str = "") -> Scenario:
-    """The camera track as a scenario: attitudes recovered from its rotations, no times of its own."""
-    lat, lon, alt = geodetic_from_ecef(camera.position_ecef, SPHERE)
-    ned_from_cam = ned_from_ecef(lat, lon) @ camera.ecef_from_cam  # columns right, down, forward in NED
-    right, down, forward = (ned_from_cam[:, :, k] for k in range(3))
-    yaw = np.degrees(np.arctan2(forward[:, 1], forward[:, 0]))
-    tilt = 90.0 + np.degrees(np.arctan2(-forward[:, 2], np.hypot(forward[:, 0], forward[:, 1])))
-    roll = np.degrees(np.arctan2(right[:, 2], down[:, 2]))
-    fov_y = float(camera.fov_y_deg[0])
-    other = np.flatnonzero(np.abs(camera.fov_y_deg - fov_y) > 1e-9)
-    if len(other):
-        raise DataError(
-            f"{name}: cameraFrames[{other[0]}].fovVertical is {camera.fov_y_deg[other[0]]:g}, of the first "
-            f"frame {fov_y:g}; a scenario has one field of view, split the track where it changes"
-        )
-    fov_x = other_fov_deg(fov_y, camera.height_px, camera.width_px)
-    clock = dict(zip(CLOCK, (2020, 6, 1, 12, 0, 0), strict=True))
-    rows = [
-        {
-            "pose_id": "", "airport": airport, "runway": runway,
-            "lon_deg": lon[k], "lat_deg": lat[k], "alt_m": alt[k],
-            "yaw_deg": yaw[k], "tilt_deg": tilt[k], "roll_deg": roll[k], **clock,
-        }
-        for k in range(len(camera))
-    ]  # fmt: skip
-    image = ScenarioImage(camera.width_px, camera.height_px, fov_x, fov_y)
-    return Scenario(name, "ges", image, poses_table(rows))

@@ -23,7 +23,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from lard.errors import DataError
+from lard.documents import YAML_LIMIT_BYTES, read_text
 from lard.odd.yamlfile import Faults
 
 Where = tuple[str | int, ...]
@@ -177,12 +177,7 @@ def read_document(path: str | Path) -> tuple[Any, Faults]:
     Lines are not noted: `locate` does that, once something is wrong.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such scenario file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a readable UTF-8 text file ({error})") from error
+    text = read_text(path, absent="expected a scenario file", limit_bytes=YAML_LIMIT_BYTES)
     reading = _read(text, Faults(str(path)), lines=False)
     if reading.repeated:
         locate(path).raise_if_any()
@@ -191,7 +186,7 @@ def read_document(path: str | Path) -> tuple[Any, Faults]:
 
 def locate(path: str | Path) -> Faults:
     """Faults of a file that know the line of every key and item, repeated keys among them."""
-    return _read(Path(path).read_text(encoding="utf-8"), Faults(str(path)), lines=True).faults
+    return _read(read_text(path, limit_bytes=YAML_LIMIT_BYTES), Faults(str(path)), lines=True).faults
 
 
 def _read(text: str, faults: Faults, lines: bool) -> _Reading:

@@ -101,7 +101,7 @@ def check_poses(poses: list[dict[str, Any]]) -> list[tuple[int, str, str]]:
         clock = [pose[name] for name in CLOCK]
         try:
             datetime(*clock).replace(tzinfo=UTC)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             shown = dict(zip(CLOCK, clock, strict=True))
             faults.append((k, "time", f"found {shown}, expected a date and time ({error})"))
     return faults

@@ -38,6 +38,8 @@ def read_yaml_scenario(path: str | Path) -> Scenario:
     layout = _layout(data)
     image = _image(data, layout, found)
     rows = _poses(data, found)
+    blocks = {key: _block(data, key, found) for key in ("trajectory", "time")}
+    targets = _targets(data, layout, found)
     if found or image is None:
         _raise(path, found)
     assert image is not None
@@ -46,11 +48,20 @@ def read_yaml_scenario(path: str | Path) -> Scenario:
         layout=layout,
         image=image,
         poses=poses_table(rows),
-        trajectory=dict(data.get("trajectory") or {}),
-        time_window=dict(data.get("time") or {}),
+        trajectory=blocks["trajectory"],
+        time_window=blocks["time"],
         runways_database=str(data.get("runways_database") or ""),
-        airports_runways=_targets(data, layout),
+        airports_runways=targets,
     )
+
+
+def _block(data: Mapping[str, Any], key: str, found: Found) -> dict[str, Any]:
+    """A mapping of plain values; whatever else becomes a fault."""
+    block = data.get(key) or {}
+    if not isinstance(block, Mapping):
+        found.append(((key,), f"found {block!r:.60}, expected a mapping"))
+        return {}
+    return {str(name): value for name, value in block.items()}
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -163,16 +174,24 @@ def _pose(pose: Any, k: int, found: Found) -> dict[str, Any] | None:
     }
 
 
-def _targets(data: Mapping[str, Any], layout: str) -> dict[str, list[str]]:
+def _targets(data: Mapping[str, Any], layout: str, found: Found) -> dict[str, list[str]]:
     """Runways asked for, by airport; sets, which LARD's page writes, become sorted lists."""
     if layout == "v2":
-        given = data.get("airports_runways") or {}
-        return {
-            icao: sorted(map(str, v)) if isinstance(v, set) else [*map(str, v)] for icao, v in given.items()
-        }
-    if layout == "v1-older":
-        return {item["code"]: [*map(str, item.get("runways") or [])] for item in data.get("airports") or []}
-    return {str(data.get("airport")): [*map(str, data.get("runways") or [])]}
+        key, given = "airports_runways", data.get("airports_runways") or {}
+        pairs = list(given.items()) if isinstance(given, Mapping) else [(None, given)]
+    elif layout == "v1-older":
+        key, given = "airports", data.get("airports") or []
+        items = given if isinstance(given, list) else [given]
+        pairs = [(i.get("code"), i.get("runways")) if isinstance(i, Mapping) else (None, i) for i in items]
+    else:
+        key, pairs = "runways", [(str(data.get("airport")), data.get("runways"))]
+    targets = {}
+    for icao, idents in pairs:
+        if not isinstance(icao, str) or not isinstance(idents or [], list | set):
+            found.append(((key,), f"found {icao!r:.20}: {idents!r:.60}, expected runways by airport"))
+            continue
+        targets[icao] = sorted(map(str, idents)) if isinstance(idents, set) else [*map(str, idents or [])]
+    return targets
 
 
 def write_yaml_scenario(scenario: Scenario, path: str | Path, layout: str) -> None:

@@ -127,7 +127,10 @@ def localisation(evaluation: Evaluation, score: float) -> dict[str, Any]:
     cameras = [images[int(evaluation.image_ids[k])].get("camera") for k in evaluation.image[rows]]
     notes = [evaluation.truth["annotations"][evaluation.notes[k]] for k in runway]
     known = np.array(
-        [c is not None and n.get("slant_m") is not None for c, n in zip(cameras, notes, strict=True)]
+        [
+            c is not None and c.get("fx_px") is not None and n.get("slant_m") is not None
+            for c, n in zip(cameras, notes, strict=True)
+        ]
     )
     if known.any():
         where = np.flatnonzero(known)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lard.errors import DataError
-from lard.intake.yolo import YoloBox, read_detections
+from lard.intake.yolo import NO_DETECTIONS, YoloBox, read_detections
 
 SHOWN = 8
 
@@ -26,6 +26,8 @@ def read_yolo(folder: str | Path, truth: Mapping[str, Any], class_id: int = 0) -
     category = truth["categories"][0]["id"]
     for path in sorted(folder.rglob("*.txt")):
         image = named.get(path.relative_to(folder).with_suffix(""))
+        if image is None and path.name.lower() in NO_DETECTIONS:
+            continue
         if image is None:
             faults.append(f"{path}: no image of the ground truth has this name")
             continue

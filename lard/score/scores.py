@@ -60,22 +60,27 @@ def _row_faults(
     if not isinstance(row, dict) or not {"image_id", "category_id", "bbox", "score"} <= set(row):
         return [("expected image_id, category_id, bbox and score", str(row)[:80])]
     faults = []
-    if row["image_id"] not in sizes:
-        faults.append(("image_id is not an image of the ground truth", repr(row["image_id"])))
-    if row["category_id"] not in categories:
-        faults.append((f"category_id must be one of {sorted(categories)}", repr(row["category_id"])))
+    known = _whole(row["image_id"]) and row["image_id"] in sizes
+    if not known:
+        faults.append(("image_id is not an image of the ground truth", f"{row['image_id']!r:.60}"))
+    if not (_whole(row["category_id"]) and row["category_id"] in categories):
+        faults.append((f"category_id must be one of {sorted(categories)}", f"{row['category_id']!r:.60}"))
     if not (_number(row["score"]) and 0 <= row["score"] <= 1):
-        faults.append(("score must be in [0, 1]", repr(row["score"])))
+        faults.append(("score must be in [0, 1]", f"{row['score']!r:.60}"))
     box = row["bbox"]
     if not (isinstance(box, list) and len(box) == 4 and all(_number(value) for value in box)):
         faults.append(("bbox must be four finite numbers x, y, width, height", str(box)[:80]))
     elif box[2] <= 0 or box[3] <= 0:
         faults.append(("bbox must have positive width and height", str(box)))
-    elif row["image_id"] in sizes:
+    elif known:
         width, height = sizes[row["image_id"]]
         if box[0] < -1 or box[1] < -1 or box[0] + box[2] > width + 1 or box[1] + box[3] > height + 1:
             faults.append((f"bbox must lie in the {width:g}x{height:g} picture", str(box)))
     return faults
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _number(value: Any) -> bool:

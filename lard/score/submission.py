@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from lard.documents import read_yaml
+from lard.documents import checked, read_yaml
 from lard.errors import DataError
 from lard.score.scores import read_results, score
 from lard.score.truth import Paths, read_truth, truth_sha256
@@ -38,11 +38,7 @@ def read_card(path: str | Path) -> Card:
     """Read a card (YAML); every fault in one error."""
     path = Path(path)
     document = read_yaml(path, absent="write a card with at least name and authors")
-    try:
-        card = Card.model_validate(document)
-    except ValidationError as error:
-        faults = [f"{path}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        raise DataError("\n".join(faults)) from error
+    card = checked(Card, document, path)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", card.name):
         raise DataError(
             f"{path}: name: {card.name!r}, expected letters, digits, dots, dashes and underscores"
@@ -74,6 +70,9 @@ def verify(truth_paths: Paths, board: str | Path) -> list[Path]:
     found, faults = sorted(Path(board).glob("*/score.json")), []
     for path in found:
         report = read_json(path)
+        if not isinstance(report, dict):
+            faults.append(f"{path}: no score file; add the submission again")
+            continue
         if report.get("truth_sha256") != truth_hash:
             faults.append(f"{path}: scored against another dataset; add it again")
         results = path.with_name("results.json")

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.documents import checked
 from lard.errors import DataError
 from lard.intake.coco import read_coco
+from lard.intake.coco_model import CocoModel
 from lard.tables import sha256_file
 
 REQUIRED, IGNORED, ABSENT = 0, 1, 2
@@ -83,6 +85,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         ]
         more = [f"and {len(faults) - SHOWN} more faults"] if len(faults) > SHOWN else []
         raise DataError("\n".join(lines + more))
+    checked(CocoModel, document, path, remedy="write it with lard export coco")
     return document
 
 

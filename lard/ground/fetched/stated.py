@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lard.documents import read_json
 from lard.errors import DataError
@@ -14,7 +14,13 @@ from lard.tables import inside
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _File(BaseModel):
+class _Strict(BaseModel):
+    """Numbers are numbers: what is checked is used as it stands."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _File(_Strict):
     """A file of a ground folder, beside its manifest."""
 
     file: Annotated[str, AfterValidator(lambda name: inside(name, "file", ValueError))]
@@ -23,7 +29,7 @@ class _File(BaseModel):
     sha256: str | None = None
 
 
-class _Level(BaseModel):
+class _Level(_Strict):
     gsd_m: float = Field(gt=0, allow_inf_nan=False)
     x_min_m: _Number
     y_max_m: _Number
@@ -32,7 +38,7 @@ class _Level(BaseModel):
     tiles: list[_File]
 
 
-class _Hole(BaseModel):
+class _Hole(_Strict):
     level: int = Field(ge=0)
     filled_from: str
     pixels: int
@@ -42,7 +48,7 @@ class _Hole(BaseModel):
     y_max_m: _Number
 
 
-class GroundManifest(BaseModel):
+class GroundManifest(_Strict):
     """What a ground folder's manifest must state to be checked."""
 
     airport: str

@@ -7,7 +7,6 @@ the caller names: those above mean sea level are used as they are, whatever geoi
 grid.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from typing import Any
 import numpy as np
 import pyproj
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 from pyproj.exceptions import ProjError
 
+from lard.documents import checked
 from lard.errors import DataError
 from lard.ground.terrain.layers import Layer, layers_of, terrarium_layers
 from lard.ground.terrain.rasters import SUFFIXES, open_raster
@@ -168,19 +169,23 @@ def _geoid_shift(geoid: str) -> pyproj.Transformer:
     )
 
 
+class _Stated(BaseModel):
+    """terrain.json beside rasters: what their own files do not say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    unit: str | None = None
+    vertical_datum: str | None = None
+    geoid: str | None = None
+
+
 def _sidecar(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    try:
-        stated = read_json(path)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}: not JSON ({error})") from error
-    known = {"unit", "vertical_datum", "geoid"}
-    if not isinstance(stated, dict) or set(stated) - known:
-        raise DataError(f"{path}: expected an object with some of {', '.join(sorted(known))}")
-    if stated.get("unit", "m") not in _FEET:
-        raise DataError(f"{path}: unit {stated['unit']!r}; expected {', '.join(_FEET)}")
-    return {key: str(value) for key, value in stated.items()}
+    stated = checked(_Stated, read_json(path), path)
+    if stated.unit is not None and stated.unit not in _FEET:
+        raise DataError(f"{path}: unit {stated.unit!r:.40}; expected {', '.join(_FEET)}")
+    return {key: str(value) for key, value in stated.model_dump(exclude_none=True).items()}
 
 
 def _is_pyramid(path: Path) -> bool:

@@ -177,6 +177,12 @@ def read_block(
             scale, offset = source.scales[0], source.offsets[0]
     except (RasterioError, OSError) as error:
         raise DataError(f"{raster.file}: damaged terrain raster ({error}); fetch it again") from error
+    expected = (len(range(*rows.indices(side))), len(range(*columns.indices(side))))
+    if part.shape != expected or not np.issubdtype(part.dtype, np.number) or np.iscomplexobj(part):
+        raise DataError(
+            f"{raster.file}: {part.shape} posts of {part.dtype} where {expected} heights were expected; "
+            "warp it upright: gdalwarp"
+        )
     void = np.ma.getmaskarray(part)
     if part.dtype == np.int16:
         void = void | (part.data == -32768)

@@ -18,14 +18,14 @@ from PIL import Image
 import lard
 from lard.airports.model import RunwayDatabase
 from lard.camera import camera_of, intrinsics
-from lard.errors import SourceError
+from lard.errors import DataError, SourceError
 from lard.geodesy import ecef_from_geodetic, wrap_deg
 from lard.intake.footage.fit import Fit, fitted, fitted_camera
 from lard.intake.footage.match import Pairs, match, pictures_in
+from lard.pictures import JPEG_QUALITY, upright_jpeg, upright_rgb
 from lard.progress import track
-from lard.tables import FRAMES, MANIFEST, atomic_path, folder_lock, sha256_file, write_table
+from lard.tables import FRAMES, MANIFEST, folder_lock, folders_for, sha256_file, staged, write_table
 
-JPEG_QUALITY = 95
 BLANK_SD = 2.0  # grey levels, below which a picture shows nothing
 _THUMB = 32
 
@@ -97,9 +97,11 @@ def inspect(frames: pl.DataFrame, pairs: Pairs, fit: Fit, workers: int) -> Inspe
 
     def look(item: tuple[str, Path]) -> tuple[str, str, float, NDArray[Any] | None]:
         frame_id, path = item
-        picture = _read(path)
-        if picture is None:
-            return "unreadable", f"{path.name} (frame {frame_id}): not a picture that can be read", 0.0, None
+        try:
+            picture = upright_rgb(path).pixels
+        except DataError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            return "unreadable", f"{path.name} (frame {frame_id}): {reason}", 0.0, None
         try:
             inner = fitted(picture, camera, fit, f"{path.name} (frame {frame_id})")
         except SourceError as error:
@@ -154,26 +156,22 @@ def collect(
         frames = frames.with_columns(watermark_px=pl.lit(watermark_px, pl.Int32))
 
     def bring(frame_id: str) -> str:
-        path, target = pairs.paths[frame_id], out_dir / f"images/{frame_id}.jpg"
-        if fit.changes_pixels or path.suffix.lower() not in (".jpg", ".jpeg"):
-            picture = _read(path)
-            if picture is None:
-                raise SourceError(f"{path}: not a picture that can be read; make it again")
+        path, name = pairs.paths[frame_id], f"images/{frame_id}.jpg"
+        if fit.changes_pixels:
             buffer = io.BytesIO()
-            Image.fromarray(fitted(picture, camera, fit, path.name)).save(
+            Image.fromarray(fitted(upright_rgb(path).pixels, camera, fit, path.name)).save(
                 buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0
             )
             data = buffer.getvalue()
         else:
-            data = path.read_bytes()
+            data, _ = upright_jpeg(path)
         digest = hashlib.sha256(data).hexdigest()
-        if not (target.is_file() and sha256_file(target) == digest):
-            with atomic_path(target) as temporary:
-                temporary.write_bytes(data)
+        if not ((out_dir / name).is_file() and sha256_file(out_dir / name) == digest):
+            (made / name).write_bytes(data)
         return digest
 
-    with folder_lock(out_dir):
-        (out_dir / "images").mkdir(parents=True, exist_ok=True)
+    with folders_for(out_dir), folder_lock(out_dir), staged(out_dir) as made:
+        (made / "images").mkdir()
         frames = frames.sort("frame_id")
         ids = frames["frame_id"].to_list()
         with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -196,13 +194,6 @@ def collect(
             },
             schema=dict(MANIFEST),
         )
-        write_table(frames, out_dir / "frames.parquet", FRAMES)
-        write_table(manifest, out_dir / "manifest.parquet", MANIFEST)
+        write_table(frames, made / "frames.parquet", FRAMES)
+        write_table(manifest, made / "manifest.parquet", MANIFEST)
     return manifest
-
-
-def _read(path: Path) -> NDArray[np.uint8] | None:
-    """RGB pixels (h, w, 3) of a file, None when it is no picture."""
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    return None if pixels is None else np.asarray(pixels[..., ::-1], np.uint8)

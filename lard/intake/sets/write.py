@@ -13,9 +13,9 @@ from PIL import Image
 
 from lard import __version__
 from lard.errors import DataError
-from lard.intake.pictures import ORIENTATION, upright_rgb
 from lard.intake.sets.model import Imported, refuse
 from lard.intake.sets.sizes import upright_size
+from lard.pictures import ORIENTATION, upright_rgb
 from lard.progress import track
 from lard.tables import (
     FRAMES,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shapely.geometry import Polygon
 
 from lard.airports import Airport, Runway
+from lard.documents import read_text
 from lard.errors import AirportError, DataError
 from lard.quality.dataset import Dataset
 from lard.quality.measures import geometry
@@ -185,17 +186,17 @@ def _reference_thresholds(path: Any) -> dict[str, Array]:
     By geometry and not by ident, because runways are renumbered.
     """
     try:
-        table = pl.read_csv(path, infer_schema_length=0)
-    except (OSError, pl.exceptions.PolarsError) as error:
+        table = pl.read_csv(read_text(path, old=True).encode(), infer_schema_length=0)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DataError(f"{path}: not a readable OurAirports runways.csv ({error})") from error
     columns = [f"{end}_{name}" for end in ("le", "he") for name in ("latitude_deg", "longitude_deg")]
     columns += ["le_displaced_threshold_ft", "he_displaced_threshold_ft"]
     missing = [name for name in ("airport_ident", *columns) if name not in table.columns]
     if missing:
         raise DataError(f"{path}: columns {', '.join(missing)} are missing; expected OurAirports runways.csv")
-    table = table.select("airport_ident", pl.col(columns).cast(pl.Float64, strict=False)).drop_nulls(
-        columns[:4]
-    )
+    numbers = pl.col(columns).cast(pl.Float64, strict=False)
+    numbers = pl.when(numbers.is_finite()).then(numbers)
+    table = table.select("airport_ident", numbers.name.keep()).drop_nulls(columns[:4])
     found: dict[str, list[Array]] = {}
     for row in table.iter_rows(named=True):
         ends = np.array([[row[columns[0]], row[columns[1]]], [row[columns[2]], row[columns[3]]]])

@@ -191,6 +191,6 @@ def _cached(part: Path | None) -> pl.DataFrame | None:
     if part is None or not part.is_file():
         return None
     try:
-        return read_table(part, PICTURES)
+        return read_table(part, PICTURES, finite=False)
     except DataError:
         return None  # a half-written block of a killed run is measured again

@@ -1,7 +1,8 @@
-"""Pictures of any mode, size and orientation as RGB arrays."""
+"""Pictures of others, of any mode, size and orientation, as upright RGB arrays or as plain JPEG files."""
 
 from __future__ import annotations
 
+import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ SUFFIXES = (
 MOST_PX = 100_000_000
 ORIENTATION = 0x0112  # the EXIF tag
 CLEAR = (128, 128, 128)  # what shines through transparent pixels: the networks' zero
+JPEG_QUALITY = 95
+_TWELVE_BITS, _EIGHT_BITS = 4095, 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +55,32 @@ def upright_rgb(source: Source) -> Upright:
         except Exception as error:  # a broken file makes decoders raise errors of any class
             text = str(error).splitlines()[0].replace(f" {name!r}", "") if str(error) else repr(error)
             raise DataError(f"{name}: not a picture that can be read ({text}); save it again") from error
+
+
+def upright_jpeg(path: Path) -> tuple[bytes, tuple[int, int]]:
+    """A picture as the bytes of an upright JPEG without EXIF orientation, and its width and height.
+
+    A JPEG of 8-bit colour or grey that is upright stays as it is, to the byte.
+    """
+    found = upright_rgb(path)
+    height, width = found.pixels.shape[:2]
+    with Image.open(path) as image:
+        plain = image.format == "JPEG" and image.mode in ("RGB", "L") and found.exif_orientation == 1
+    if plain:
+        return path.read_bytes(), (width, height)
+    stream = io.BytesIO()
+    Image.fromarray(found.pixels).save(stream, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return stream.getvalue(), (width, height)
+
+
+def plain_colour(path: Path) -> bool:
+    """Whether a file holds 8-bit colour or grey, which every decoder reads alike."""
+    try:
+        with Image.open(path) as image:
+            opaque = image.mode in ("RGB", "L") and "transparency" not in image.info
+            return image.format in ("JPEG", "PNG") and opaque
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
 
 
 def _checked(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -99,5 +128,10 @@ def _grey(values: NDArray[np.generic], mode: str, name: str) -> NDArray[np.uint8
     if not (low >= 0 and high <= white):  # NaN too
         raise DataError(
             f"{name}: values from {low:g} to {high:g} in mode {mode}; expected 0 to {white:g}, scale them"
+        )
+    if not mode.startswith("F") and _EIGHT_BITS < high <= _TWELVE_BITS:
+        raise DataError(
+            f"{name}: whole numbers up to {high:g} of {white:g}, as cameras of 10 or 12 bits write them; "
+            "stretch them to 16 bits or save 8 bits"
         )
     return np.asarray(np.rint(level * (255 / white)), dtype=np.uint8)

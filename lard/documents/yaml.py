@@ -1,0 +1,129 @@
+"""YAML 1.2: bounded in depth and in what aliases make of it, and only numbers that a table can hold."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from lard.documents.json import DEPTH_LIMIT, NO_NUMBER, WHOLE_LIMIT
+from lard.documents.text import read_text
+from lard.errors import DataError, LardError
+
+YAML_LIMIT_BYTES = 32 << 20
+
+_EXPANSION_NODES, _EXPANSION_FACTOR = 100_000, 10
+
+
+def read_yaml(
+    path: str | Path,
+    *,
+    error: type[LardError] = DataError,
+    absent: str = "give the path of a file that is there",
+) -> Any:
+    """A YAML 1.2 file's value; repeated keys are refused."""
+    text = read_text(path, error=error, absent=absent, limit_bytes=YAML_LIMIT_BYTES)
+    return yaml_value(yaml_nodes(text, path, error=error), path, error=error)
+
+
+def yaml_nodes(
+    text: str, where: object, *, error: type[LardError] = DataError, finite: bool = True
+) -> Node | None:
+    """The nodes of a YAML text, with their lines: bounded in depth and in what aliases make of them.
+
+    Without `finite`, .inf and .nan pass, for a reader that reports them by field.
+    """
+    try:
+        node = YAML(typ="safe", pure=True).compose(text)
+    except MarkedYAMLError as fault:
+        raise _marked(fault, where, error) from fault
+    except YAMLError as fault:
+        raise error(f"{where}:1: not valid YAML: {_one_line(fault)}") from fault
+    except RecursionError:
+        raise error(f"{where}: nested deeper than {DEPTH_LIMIT} levels; expected a plain document") from None
+    except (ValueError, IndexError, OverflowError) as fault:  # of a tag or directive that means nothing
+        raise error(f"{where}:1: not valid YAML: {_one_line(fault)}") from fault
+    if node is not None:
+        sizes: dict[int, int] = {}
+        whole = _size(node, where, error, sizes, 1)
+        _check_numbers(node, where, error, finite)
+        if whole > max(_EXPANSION_NODES, _EXPANSION_FACTOR * len(sizes)):
+            raise error(f"{where}: its aliases expand to {whole:,} values; write them out or leave them out")
+    return node
+
+
+def yaml_value(
+    node: Node | None, where: object, *, error: type[LardError] = DataError, repeated: bool = False
+) -> Any:
+    """Value of a text's nodes; `repeated` lets keys occur twice, for a reader that reports them itself."""
+    if node is None:
+        return None
+    yaml = YAML(typ="safe", pure=True)
+    yaml.allow_duplicate_keys = repeated
+    try:
+        return yaml.constructor.construct_document(node)
+    except MarkedYAMLError as fault:
+        raise _marked(fault, where, error) from fault
+    except (YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError) as fault:
+        # the library lets all of these out for a tag that does not fit its value (month 13, !!bool 7)
+        raise error(f"{where}:1: not valid YAML: {_one_line(fault)}") from fault
+
+
+def _size(node: Node, where: object, error: type[LardError], sizes: dict[int, int], depth: int) -> int:
+    """Number of values below a node, aliases written out; 0 marks those that are being counted."""
+    if id(node) in sizes:
+        if sizes[id(node)] == 0:
+            raise error(f"{where}:{node.start_mark.line + 1}: an alias of itself; write the value out")
+        return sizes[id(node)]
+    if depth > DEPTH_LIMIT:
+        raise error(f"{where}:{node.start_mark.line + 1}: nested deeper than {DEPTH_LIMIT} levels")
+    sizes[id(node)], total = 0, 1
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            total += _size(key, where, error, sizes, depth + 1) + _size(value, where, error, sizes, depth + 1)
+    elif isinstance(node, SequenceNode):
+        total += sum(_size(child, where, error, sizes, depth + 1) for child in node.value)
+    sizes[id(node)] = total
+    return total
+
+
+def _check_numbers(root: Node, where: object, error: type[LardError], finite: bool) -> None:
+    """Refuse numbers that no table can hold; each node once, however many aliases name it."""
+    seen: set[int] = set()
+    nodes = [root]
+    while nodes:
+        node = nodes.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, MappingNode):
+            nodes += [part for pair in reversed(node.value) for part in reversed(pair)]
+        elif isinstance(node, SequenceNode):
+            nodes += reversed(node.value)
+        elif not _fits(str(node.tag).rpartition(":")[2], str(node.value).replace("_", ""), finite):
+            found = str(node.value)[:40]
+            raise error(f"{where}:{node.start_mark.line + 1}: {found} {NO_NUMBER}")
+
+
+def _fits(kind: str, text: str, finite: bool) -> bool:
+    """Whether a scalar of a YAML kind is no number or one that a table can hold."""
+    try:
+        if kind == "float" and finite:
+            return text.lower().lstrip("+-") not in (".inf", ".nan") and math.isfinite(float(text))
+        if kind == "int":
+            return len(text) <= 70 and -WHOLE_LIMIT <= int(text, 0) < WHOLE_LIMIT
+    except ValueError:
+        pass  # leading zeros, sexagesimal or no number at all: the constructor decides
+    return True
+
+
+def _marked(fault: MarkedYAMLError, where: object, error: type[LardError]) -> LardError:
+    line = fault.problem_mark.line + 1 if fault.problem_mark else 1
+    what = " ".join(str(part) for part in (fault.context, fault.problem) if part)
+    return error(f"{where}:{line}: not valid YAML: {_one_line(what)}")
+
+
+def _one_line(fault: object) -> str:
+    return " ".join(str(fault).split())[:200] or type(fault).__name__

@@ -1,0 +1,188 @@
+"""The one way files are written: named inside their folder, atomically, the same bytes each time."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lard.errors import DataError, LardError
+
+NAME_LIMIT_BYTES = 200
+NO_NAME = r"^\s*$|^\.|[\x00-\x1f\x7f/\\]"
+"""What makes a text no name of a file in a folder."""
+_STEM_CHARACTERS = 40  # of a temporary name, which must not outgrow what file systems allow
+
+
+def name_fault(name: str) -> str:
+    """Why a text cannot be the name of one file in a folder; empty when it can."""
+    if not name.strip():
+        return "is empty"
+    if name.startswith("."):
+        return "begins with a dot"
+    if re.search(NO_NAME, name):
+        return "has a slash, a backslash or a control character"
+    long = len(name.encode("utf-8", "surrogatepass")) > NAME_LIMIT_BYTES
+    return f"is longer than {NAME_LIMIT_BYTES} bytes" if long else ""
+
+
+def inside(name: str, where: str, error: type[Exception] = DataError) -> str:
+    """A relative path as it stands; an error when it is absolute or leads out of its folder."""
+    parts = name.split("/")
+    if not name or ".." in parts or Path(name).is_absolute() or re.search(r"[\x00-\x1f\x7f\\]", name):
+        raise error(f"{where}: {name[:80]!r} leads out of its folder; expected a relative path below it")
+    return name
+
+
+def below(root: str | Path, name: str, error: type[LardError] = DataError) -> Path:
+    """Where a writer puts a name below a folder; an error when .., a root or a link leads out of it."""
+    path = Path(root) / inside(name, str(root), error)
+    real = os.path.realpath(root)
+    folder = os.path.realpath(path.parent)
+    if folder != real and not folder.startswith(real.rstrip("/") + "/"):
+        raise error(
+            f"{path.parent}: is a link to {folder}, outside {root}; nothing is written there: replace the "
+            "link by a folder"
+        )
+    return path
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling of path that replaces it on success and vanishes on failure.
+
+    Folders made for it vanish with it.
+    """
+    with atomic_paths([path]) as (temporary,):
+        yield temporary
+
+
+@contextlib.contextmanager
+def atomic_paths(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
+    """Yield a temporary sibling of each path; on success all replace their paths, on failure none does."""
+    targets = [Path(path) for path in paths]
+    temporaries: list[Path] = []
+    with contextlib.ExitStack() as stack:
+        try:
+            for path in targets:
+                stack.enter_context(folders_for(path.parent))
+                if path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+                prefix, suffix = f".{path.stem[:_STEM_CHARACTERS]}.", f".tmp{path.suffix}"
+                handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
+                os.close(handle)
+                temporaries.append(Path(name))
+            yield temporaries
+            for temporary in temporaries:
+                temporary.chmod(0o644)
+            for temporary, path in zip(temporaries, targets, strict=True):
+                temporary.replace(path)
+        except OSError as error:
+            meant = {str(part): str(path) for part, path in zip(temporaries, targets, strict=False)}
+            found = str(targets[0]) if error.filename is None else meant.get(str(error.filename))
+            if error.errno is None or found is None:
+                raise
+            raise OSError(error.errno, os.strerror(error.errno), found) from error
+        finally:
+            for temporary in temporaries:
+                temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folders_for(folder: Path) -> Iterator[None]:
+    """Make a folder and those above it; those made vanish again on failure where nothing lies in them."""
+    missing = [part for part in (folder, *folder.parents) if not part.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for part in missing:
+            with contextlib.suppress(OSError):  # another writer has put something there
+                part.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def staged(out: str | Path) -> Iterator[Path]:
+    """Yield an empty folder whose files all move into `out` on success; on failure none does.
+
+    Other files that lie in `out` stay; a link in it is not written through.
+    """
+    out = Path(out)
+    with folders_for(out):
+        staging = Path(tempfile.mkdtemp(prefix=".staged.", suffix=".tmp", dir=out))
+        try:
+            yield staging
+            names = [path.relative_to(staging) for path in sorted(staging.rglob("*")) if path.is_file()]
+            targets = [below(out, name.as_posix()) for name in names]
+            for name, target in zip(names, targets, strict=True):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (staging / name).replace(target)
+        except OSError as error:
+            if error.errno is None or str(staging) not in str(error.filename):
+                raise
+            meant = str(error.filename).replace(str(staging), str(out))
+            raise OSError(error.errno, os.strerror(error.errno), meant) from error
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write text as UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(value: Any, path: str | Path) -> None:
+    """Write JSON with sorted keys, atomically; NaN is refused because JSON has none."""
+    write_text(json_text(value), path)
+
+
+def json_text(value: Any) -> str:
+    """JSON with sorted keys; NaN is refused because JSON has none."""
+    return json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+
+def stable_hash(text: str) -> int:
+    """CRC-32 of the UTF-8 text: the same on every machine and Python, unlike hash()."""
+    return zlib.crc32(text.encode("utf-8"))
+
+
+def frame_rng(seed: int, key: str) -> np.random.Generator:
+    """Return the generator of one frame or airport: independent of order, shard and worker."""
+    return np.random.default_rng([seed, stable_hash(key)])
+
+
+def sha256_file(path: str | Path) -> str:
+    """Hex SHA-256 of a file."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def folder_lock(folder: str | Path) -> Iterator[None]:
+    """Hold a folder for this process; wait, saying so, while another run still writes it.
+
+    A run whose parent was killed may go on for a while; the lock is the kernel's and dies with its holder.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # the lock lies beside the folder, so that the folder holds only outputs
+    with (folder.parent / f".{folder.name}.lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{folder}: another run is still writing here; waiting for it to end", file=sys.stderr)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

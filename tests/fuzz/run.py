@@ -1,0 +1,145 @@
+"""One damaged input given to one command in this process: what came of it, and whether that is sound."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from click.testing import CliRunner, Result
+
+from fuzz.readers import Reader
+from lard.cli import main
+
+HANG_S, WAIT_S = 20, 120
+LINES = 20
+_NO_NUMBER = re.compile(rb"(?<![\w./#-])(?:-?nan|-?inf|NaN|-?Infinity)(?![\w./-])")
+_TEXTS = (".json", ".jsonl", ".html", ".csv", ".md", ".yaml", ".esp", ".geojson")
+
+
+class Hang(BaseException):
+    """A command computed three times HANG_S, or took WAIT_S."""
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Something unsound: its kind, what tells it from others, and the whole of it."""
+
+    kind: str
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run happens: the valid seeds, the damaged copy, the empty output folder, and a server."""
+
+    seeds: Path
+    case: Path
+    out: Path
+    server: str = ""
+
+
+def prepare(reader: Reader, raw: bytes, place: Place) -> None:
+    """Copy what the reader needs and put the damaged file into it."""
+    for folder in (place.case, place.out):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    top = reader.seed.split("/")[0]
+    shutil.copytree(place.seeds / top, place.case / top)
+    (place.case / reader.seed).write_bytes(raw)
+
+
+def arguments(reader: Reader, place: Place) -> list[str]:
+    """The words of the command."""
+    host = place.server.removeprefix("http://")
+    named = {"CASE": place.case, "SEEDS": place.seeds, "OUT": place.out, "SERVER": place.server, "HOST": host}
+    words = reader.command.split()
+    return [re.sub("|".join(named), lambda found: str(named[found[0]]), word) for word in words]
+
+
+def run(reader: Reader, place: Place) -> list[Find]:
+    """Run the command on what lies there; the working folder is the output folder."""
+    before = _files(place.case)
+    os.chdir(place.out)
+    timers = ((signal.ITIMER_PROF, signal.SIGPROF, 3 * HANG_S), (signal.ITIMER_REAL, signal.SIGALRM, WAIT_S))
+    for timer, number, seconds in timers:
+        signal.signal(number, _alarm)
+        signal.setitimer(timer, seconds)
+    try:
+        result = CliRunner().invoke(main, arguments(reader, place))
+    except Hang:
+        where = traceback.format_exc()
+        return [Find("hang", _innermost(where), where)]
+    finally:
+        for timer, _, _ in timers:
+            signal.setitimer(timer, 0)
+        os.chdir(place.seeds)
+    return judged(reader, place, result, before)
+
+
+def _alarm(number: int, frame: FrameType | None) -> None:
+    raise Hang
+
+
+def judged(reader: Reader, place: Place, result: Result, before: set[Path]) -> list[Find]:
+    finds = []
+    error = result.exception
+    if error is not None and not isinstance(error, SystemExit):
+        text = "".join(traceback.format_exception(error))
+        finds.append(Find("traceback", f"{type(error).__name__} {_innermost(text)}", text))
+    # requirements that fail exit with 1 and have written their report
+    whole = result.exit_code in (0, 1) or (reader.keeps and result.exit_code == 2)
+    left = set() if whole and not finds else _files(place.out)
+    left |= _files(place.case) - before
+    if left:
+        names = "\n".join(sorted(str(path) for path in left))
+        text = f"exit {result.exit_code} {error!r}\n{names}\n{result.output}"
+        finds.append(Find("left-over", reader.command, text))
+    if result.exit_code == 2 and not finds:
+        finds += _message(reader, place, result.output)
+    if result.exit_code == 0:
+        finds += _no_numbers(reader, place, result.output)
+    return finds
+
+
+def _message(reader: Reader, place: Place, text: str) -> list[Find]:
+    """A refusal is short and names a file or folder that was given."""
+    lines = text.rstrip("\n").split("\n")
+    if len(lines) >= LINES or len(text) > 6000:
+        return [Find("long message", reader.command, text)]
+    top = reader.seed.split("/")[0]
+    given = (str(place.case), str(place.out), str(place.seeds), place.server or "\0")
+    named = (Path(reader.seed).name, f"{top}/", *given)
+    if not any(part in text for part in named):
+        return [Find("nameless message", f"{reader.seed} {lines[-1][:60]}", text)]
+    return []
+
+
+def _no_numbers(reader: Reader, place: Place, output: str) -> list[Find]:
+    """NaN and infinity reach neither the terminal nor a text that was written."""
+    given = (place.case / reader.seed).read_bytes()  # names and other texts may be "NaN"
+    texts = {path: path.read_bytes() for path in _files(place.out) if path.suffix in _TEXTS}
+    for path, raw in {**texts, Path("output"): output.encode("utf-8", "replace")}.items():
+        found = _NO_NUMBER.search(raw)
+        if found and found[0] not in given:
+            about = raw[max(found.start() - 200, 0) : found.end() + 100].decode("utf-8", "replace")
+            return [Find("no number", f"{reader.command} {path.name}", about)]
+    return []
+
+
+def _files(folder: Path) -> set[Path]:
+    """Files below a folder, and folders in it that are empty; locks of folders are no outputs."""
+    found = {path for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
+    return {path for path in found if not (path.name.startswith(".") and path.name.endswith(".lock"))}
+
+
+def _innermost(trace: str) -> str:
+    """File and function of the last line of ours in a traceback."""
+    ours = re.findall(r'File "[^"]*?((?:lard|pipelines)/[\w/]+\.py)", line \d+, in (\S+)', trace)
+    return ":".join(ours[-1]) if ours else "outside"

@@ -1,0 +1,118 @@
+"""Pictures of others are stored upright, in 8 bits and without flags, and every reader sees the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from lard.cli import main
+from lard.detect.data import Picture, load_image
+from lard.errors import DataError
+from lard.labels.draw import open_image
+from lard.pictures import ORIENTATION, upright_jpeg, upright_rgb
+
+SIZE = (120, 80)
+
+
+def scene() -> np.ndarray:
+    """A dark picture (80, 120, 3) with a bright top-left corner, which tells how it is turned."""
+    pixels = np.full((SIZE[1], SIZE[0], 3), 40, np.uint8)
+    pixels[:30, :40] = (230, 180, 90)
+    return pixels
+
+
+def turned(path: Path, orientation: int) -> Path:
+    """The scene stored turned, with the flag that turns it back."""
+    back = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.fromarray(scene()).transpose(back[orientation]).save(path, quality=95, exif=exif)
+    return path
+
+
+def annotate(folder: Path, name: str) -> None:
+    shape = {"label": "runway 09L", "points": [[10, 5], [20, 5], [30, 25], [5, 25]], "shape_type": "polygon"}
+    document = {"shapes": [shape], "imagePath": name, "imageWidth": SIZE[0], "imageHeight": SIZE[1]}
+    (folder / f"{Path(name).stem}.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_turned_photographs_are_stored_as_shown(tmp_path: Path, orientation: int) -> None:
+    """All readers of the imported picture see the scene upright, whether or not they heed the flag."""
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    turned(folder / "a.jpg", orientation)
+    annotate(folder, "a.jpg")
+    ran = CliRunner().invoke(main, ["annotated", str(folder), "--out", str(out)])
+    assert ran.exit_code == 0, ran.output
+    stored = out / "images/a.jpg"
+    with Image.open(stored) as image:
+        assert ORIENTATION not in image.getexif() and image.size == SIZE
+        plain = np.asarray(image.convert("RGB"))
+    picture = Picture(1, stored, *SIZE, np.zeros((0, 4)), (), np.zeros(0, bool))
+    for pixels in (
+        plain,
+        load_image(picture),
+        np.asarray(open_image(stored)),
+        cv2.imread(str(stored))[..., ::-1],
+    ):
+        assert np.abs(pixels.astype(int) - scene()).mean() < 4
+
+
+def test_upright_jpeg_files_stay_to_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(scene()).save(path, quality=80)
+    assert upright_jpeg(path) == (path.read_bytes(), SIZE)
+    body, size = upright_jpeg(turned(tmp_path / "b.jpg", 6))
+    assert size == SIZE and body != (tmp_path / "b.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "F", "CMYK", "P", "RGBA", "LA", "1"])
+@pytest.mark.parametrize("name", ["a [1].tif", "b #2.tif", "ü%20 é.tif"])
+def test_every_mode_becomes_plain_colour(tmp_path: Path, mode: str, name: str) -> None:
+    """16 bits and floats are scaled, palettes and inks converted; the name has what shells stumble over."""
+    grey = np.asarray(Image.fromarray(scene()).convert("L"))
+    if mode == "I;16":
+        picture = Image.fromarray(grey.astype(np.uint16) * 257)
+    elif mode == "F":
+        picture = Image.fromarray(grey.astype(np.float32) / 255)
+    else:
+        picture = Image.fromarray(scene()).convert(mode)
+    picture.save(tmp_path / name)
+    body, size = upright_jpeg(tmp_path / name)
+    assert size == SIZE
+    pixels = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels.shape == (SIZE[1], SIZE[0], 3)
+    assert np.abs(pixels.astype(int) - upright_rgb(tmp_path / name).pixels[..., ::-1]).mean() < 6
+    if mode != "1":
+        assert abs(pixels.mean() - scene().mean()) < 12
+
+
+def test_twelve_bits_are_not_taken_for_sixteen(tmp_path: Path) -> None:
+    """A camera's values up to 4080 would be black; as 8 bits they would be white."""
+    path = tmp_path / "a.png"
+    Image.fromarray(np.full((8, 8), 4080, np.uint16)).save(path)
+    with pytest.raises(DataError, match=r"a\.png: whole numbers up to 4080 of 65535.*stretch them"):
+        upright_rgb(path)
+
+
+def test_near_infrared_is_no_transparency(tmp_path: Path) -> None:
+    """A fourth band that nothing calls alpha is passed over."""
+    path = tmp_path / "a.tif"
+    Image.merge("RGBX", [*Image.fromarray(scene()).split(), Image.new("L", SIZE, 7)]).save(path)
+    assert np.abs(upright_rgb(path).pixels.astype(int) - scene()).max() == 0
+
+
+def test_pictures_of_a_dataset_are_read_by_their_mode(tmp_path: Path) -> None:
+    """Training and prediction see what import and drawing see, also of 16 bits and with transparency."""
+    path = tmp_path / "a.png"
+    clear = np.dstack([scene(), np.full(SIZE[::-1], 0, np.uint8)])
+    Image.fromarray(clear).save(path)
+    picture = Picture(1, path, *SIZE, np.zeros((0, 4)), (), np.zeros(0, bool))
+    assert (load_image(picture) == upright_rgb(path).pixels).all() and (load_image(picture) == 128).all()
