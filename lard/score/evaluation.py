@@ -50,7 +50,8 @@ class Evaluation:
         roles: NDArray[np.int8] | None = None,
     ) -> None:
         self.truth = truth
-        self.image_ids = np.array(sorted(int(image["id"]) for image in truth["images"]), np.int64)
+        self.pictures = sorted(truth["images"], key=lambda image: int(image["id"]))
+        self.image_ids = np.array([int(image["id"]) for image in self.pictures], np.int64)
         self._place = {int(image_id): place for place, image_id in enumerate(self.image_ids)}
         self._read_detections(results)
         self._take_roles(roles_as_marked(truth) if roles is None else roles)
