@@ -16,6 +16,10 @@ RULES = {
 }  # fmt: skip
 
 
+_TOLD = ("name", "split", "odd_name", "odd_version", "odd_sha256", "runway_db", "runway_db_version",
+         "tool_version")  # fmt: skip
+
+
 def statement(entries: Sequence[Entry]) -> dict[str, Any]:
     """What the page may claim of the test airports: which of them trained or tuned which model.
 
@@ -26,7 +30,7 @@ def statement(entries: Sequence[Entry]) -> dict[str, Any]:
     first = next((origin for origin in origins.values() if origin), {})
     tested = next(iter(known.values()), {})
     return {
-        "datasets": first.get("datasets", []),
+        "datasets": [dict.fromkeys(_TOLD) | dataset for dataset in first.get("datasets", [])],
         "truth_sha256": first.get("truth_sha256"),
         "lard": sorted({origin["lard"] for origin in origins.values() if origin}),
         "test": tested.get("test", []),
@@ -80,7 +84,7 @@ def point_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
                     "model": entry.model,
                     "used": place == 0,
                     "rule": RULES.get(rule, rule),
-                    "point": point,
+                    "point": point and {"budget": None} | point,
                     "there": (point or {}).get("validation"),
                 }
             )
