@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lard.cli.benchmark import DATA
+from lard.cli.benchmark import BUDGET, DATA, VALIDATION
 from lard.cli.score import SHOWN
 
 SPLIT = click.option("--split", default="test", show_default=True, help="Split the results are for.")
@@ -41,17 +41,34 @@ BOARD = click.option(
 @DATA
 @SPLIT
 @BOARD
-def add(results: Path, card: Path, datasets: tuple[Path, ...], split: str, board: Path) -> None:
+@VALIDATION
+@BUDGET
+@click.option("--replace", is_flag=True, help="Replace an entry of the same name and authors.")
+def add(
+    results: Path,
+    card: Path,
+    datasets: tuple[Path, ...],
+    split: str,
+    board: Path,
+    validation: Path | None,
+    budget: float,
+    replace: bool,
+) -> None:
     """Check, score and store a submission: a COCO results file and a card.
+
+    Operating points come from --val, results on the validation split, or the card states score_threshold.
 
     \b
     Examples:
-      lard leaderboard add mine.json --card card.yaml --data data/ortho
+      lard leaderboard add mine.json --card card.yaml --data data/ortho --val mine_val.json
+      lard leaderboard add mine.json --card card.yaml --data data/ortho --replace
     """
     from lard.score.submission import add as run
     from lard.score.truth import coco_paths
 
-    report = run(results, card, coco_paths(datasets, split), board)
+    tuned = None if validation is None else (coco_paths(datasets, "val"), validation)
+    paths = coco_paths(datasets, split)
+    report = run(results, card, paths, board, validation=tuned, budget=budget, replace=replace)
     overall = report["overall"]
     click.echo(f"{report['model']}: " + ", ".join(f"{key} {overall[key]}" for key in SHOWN))
 
@@ -64,20 +81,22 @@ def add(results: Path, card: Path, datasets: tuple[Path, ...], split: str, board
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True
 )
 def build(datasets: tuple[Path, ...], split: str, board: Path, out: Path) -> None:
-    """Write leaderboard.html, .csv and .json from the stored submissions.
+    """Write leaderboard.html, .csv and .json from the stored submissions, each scored anew.
 
     \b
     Examples:
       lard leaderboard build --data data/ortho --out reports
     """
     from lard.report import Evidence, read_entries, write_leaderboard
-    from lard.score.submission import verify
+    from lard.score.submission import rebuilt, validation_paths
     from lard.score.truth import coco_paths, read_truth
     from lard.tables import read_json
 
     paths = coco_paths(datasets, split)
-    scores = verify(paths, board)
-    found = {str(read_json(path)["model"]): read_json(path.with_name("results.json")) for path in scores}
+    scores, changed = rebuilt(paths, board, validation_paths(datasets) or None)
+    for line in changed:
+        click.echo(f"lard: {line}", err=True)
+    found = {path.parent.name: read_json(path.with_name("results.json")) for path in scores}
     root = datasets[0] if len(datasets) == 1 else Path()
     write_leaderboard(read_entries(scores), out, Evidence(truth=read_truth(paths), results=found, root=root))
     click.echo(f"{len(scores)} submissions in {out / 'leaderboard.html'}")
@@ -105,6 +124,8 @@ def convert(folder: Path, datasets: tuple[Path, ...], split: str, class_id: int,
     from lard.score.truth import coco_paths, read_truth
     from lard.tables import write_json
 
-    rows = read_yolo(folder, read_truth(coco_paths(datasets, split)), class_id)
+    truth = read_truth(coco_paths(datasets, split))
+    rows = read_yolo(folder, truth, class_id)
     write_json(rows, out)
-    click.echo(f"{len(rows)} boxes in {out}")
+    found = len({row["image_id"] for row in rows})
+    click.echo(f"{len(rows)} boxes in {found} of {len(truth['images'])} pictures in {out}")

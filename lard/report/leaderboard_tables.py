@@ -28,7 +28,7 @@ def statement(entries: Sequence[Entry]) -> dict[str, Any]:
     origins = {entry.model: entry.details.get("provenance") or {} for entry in entries}
     known = {model: origin["airports"] for model, origin in origins.items() if origin}
     first = next((origin for origin in origins.values() if origin), {})
-    tested = next(iter(known.values()), {})
+    tested: Mapping[str, Any] = next(iter(known.values()), {})
     return {
         "datasets": [dict.fromkeys(_TOLD) | dataset for dataset in first.get("datasets", [])],
         "truth_sha256": first.get("truth_sha256"),
@@ -78,11 +78,13 @@ def point_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     rows = []
     for entry in entries:
         points = entry.details.get("operating_points") or {}
-        for place, (rule, point) in enumerate(points.items()):
+        used = (entry.details.get("operating_point") or {}).get("rule")
+        for rule in sorted(points, key=lambda rule: (rule != used, [*RULES, rule].index(rule))):
+            point = points[rule]
             rows.append(
                 {
                     "model": entry.model,
-                    "used": place == 0,
+                    "used": rule == used,
                     "rule": RULES.get(rule, rule),
                     "point": point and {"budget": None} | point,
                     "there": (point or {}).get("validation"),

@@ -13,11 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lard.errors import DataError
 from lard.score.boxes import Floats
 from lard.score.evaluation import Evaluation
 from lard.score.submitted import read_results
 from lard.score.truth import Paths, read_truth, truth_sha256
-from lard.tables import sha256_file
+from lard.tables import read_json, sha256_file
 
 FALSE_ALARMS_PER_IMAGE = 0.1
 """Budget of the first rule where none is stated."""
@@ -62,6 +63,24 @@ def chosen_on_validation(truth_paths: Paths, results: str | Path, budget: float)
         "airports": airports,
     }
     return Choice(found.chosen_on, found.thresholds, found.budget, found.there, origin)
+
+
+def chosen_threshold(truth_paths: Paths, results: str | Path, budget: float) -> float:
+    """The score within the budget on validation pictures; DataError where there is none."""
+    found = chosen_on_validation(truth_paths, results, budget).thresholds["false_alarms"]
+    if found is None:
+        raise DataError(f"{results}: no score keeps {budget:g} false alarms per picture; allow more")
+    return found
+
+
+def point_of(path: Path) -> float:
+    """The score of the operating point in a score file."""
+    document = read_json(path)
+    point = document.get("operating_point") if isinstance(document, dict) else None
+    score = point.get("score") if isinstance(point, dict) else None
+    if not isinstance(score, int | float):
+        raise DataError(f"{path}: operating_point.score: {score!r}; score the results again with --val")
+    return float(score)
 
 
 def operating_points(evaluation: Evaluation, choice: Choice) -> dict[str, dict[str, Any] | None]:
