@@ -93,7 +93,7 @@ def test_entries_have_owners(toy: Path) -> None:
     enter(toy, "mine", "A. Uthor", 0.5)
     with pytest.raises(DataError, match="take another name, or --replace your own"):
         enter(toy, "mine", "A. Uthor")
-    with pytest.raises(DataError, match="belongs to 'A. Uthor', not 'Someone Else'"):
+    with pytest.raises(DataError, match=r"belongs to 'A\. Uthor', not 'Someone Else'"):
         enter(toy, "mine", "Someone Else", replace=True)
     assert enter(toy, "mine", "A. Uthor", replace=True)["overall"]["AP"] == pytest.approx(1)
     enter(toy, "theirs", "Someone Else")

@@ -176,7 +176,7 @@ def test_points_that_are_not_there(toy: Path, tmp_path: Path) -> None:
         "false_alarms": None,
         "best_f1": None,
     }
-    with pytest.raises(DataError, match="no score keeps 0.01 false alarms"):
+    with pytest.raises(DataError, match=r"no score keeps 0\.01 false alarms"):
         chosen_threshold(toy / "coco/val.json", tmp_path / "w.json", 0.01)
     (tmp_path / "s.json").write_text('{"operating_point": null}')
     with pytest.raises(DataError, match="score the results again with --val"):

@@ -32,7 +32,7 @@ ABOUT = {
 """What is told of a model beside its metrics, with the heading on the page."""
 DETAILS = (
     "calibration", "confusion", "localisation", "operating_point", "operating_points", "intervals",
-    "provenance", "validation",
+    "provenance", "validation", "severity",
 )  # fmt: skip
 HIDDEN = ("family", *ABOUT)
 HIDDEN_PARTS = ("format",)
@@ -40,6 +40,8 @@ DIGITS = {"lipschitz_constant": 7}
 """Significant digits of facts that differ from a whole number in few parts of a million."""
 POINT = ("score", "precision", "recall", "f1", "false_alarms_per_image")
 """What the table tells of the operating point, as columns point_*."""
+GRADED = ("AP50", "AP", "recall")
+"""Scores weighted by severity, as columns severity_*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +167,12 @@ def leaderboard_csv(boards: Sequence[Board]) -> str:
     limits = [f"{metric}_{end}" for metric in INTERVALS for end in ("low", "high")]
     points = [f"point_{key}" for key in POINT]
     head = ["protocol"] if len(boards) > 1 else []
-    writer.writerow([*head, "model", *names, *limits, *points, *told])
+    graded = [f"severity_{key}" for key in GRADED]
+    writer.writerow([*head, "model", *names, *limits, *points, *graded, *told])
     for board in boards:
         for entry in board.entries:
             values = [value(entry, name) for name in names] + _limits(entry) + _point(entry)
+            values += [number((entry.details.get("severity") or {}).get(key)) for key in GRADED]
             about = [number(entry.facts.get(key)) for key in told]
             writer.writerow(
                 [*([board.name] if len(boards) > 1 else []), entry.model]

@@ -37,6 +37,7 @@ from lard.report.leaderboard_tables import (
     orders,
     point_rows,
     points_of,
+    severity_rows,
     statement,
 )
 from lard.report.page import render
@@ -123,6 +124,7 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
         "curves": curves_svg(judged, points, of),
         "airports_plot": airports_svg(airports, details, of),
         "points": point_rows(entries),
+        "severity": severity_rows(entries),
         "reliability": reliability_svg(reliability, of),
         "zones_plot": dots_svg(list(zip((e.model for e in entries), zone_values, strict=True)), zones, of),
         "differences": differences(entries),

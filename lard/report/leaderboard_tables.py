@@ -93,6 +93,20 @@ def point_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     return rows
 
 
+def severity_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Per model: plain and weighted AP50 and AP, and both recalls at the operating point."""
+    rows = []
+    for entry in entries:
+        graded = entry.details.get("severity")
+        if graded:
+            plain = (entry.details.get("operating_point") or {}).get("recall")
+            cells = [entry.metrics.get("AP50"), graded["AP50"], entry.metrics.get("AP"), graded["AP"], plain]
+            rows.append(
+                {"model": entry.model, "cells": [*cells, graded["recall"]], "points": graded["points"]}
+            )
+    return rows
+
+
 def points_of(entries: Sequence[Entry]) -> dict[str, float | None]:
     """The one score per model from which its detections count; None where it has no point."""
     return {entry.model: (entry.details.get("operating_point") or {}).get("score") for entry in entries}

@@ -127,6 +127,15 @@ class Localisation(_Part):
     offset_m: Spread | None = None
 
 
+class Severity(_Part):
+    """Scores weighted by the domain's table of severity."""
+
+    points: list[list[Finite]]
+    AP: Value
+    AP50: Value
+    recall: Value
+
+
 class Airports(_Part):
     """Airports tested, trained and tuned on; None where not known."""
 
@@ -169,6 +178,7 @@ class ScoreFile(_Part):
     calibration: Calibration | None = None
     confusion: Confusion | None = None
     localisation: Localisation | None = None
+    severity: Severity | None = None
     provenance: Provenance | None = None
     truth_sha256: str | None = None
 
