@@ -134,7 +134,7 @@ def scoring() -> None:
 
 
 def report() -> None:
-    """Seconds of a whole score report, slices, intervals and points included, and of pycocotools' AP alone."""
+    """Seconds of a whole score report, intervals and points included, and of pycocotools' AP alone."""
     truth, rows = crowd_of_boxes()
     for image in truth["images"]:
         image |= {"airport": f"A{image['id'] % 20:02d}", "zone": ("far", "medium", "close")[image["id"] % 3]}

@@ -90,7 +90,7 @@ def coverage(draws: int) -> None:
 
 
 def errors(draws: int) -> None:
-    """Share of draws in which p of the sign-flip test is below 0.05: for equal models, and for a better one."""
+    """Share of draws where p of the sign-flip test is at most 0.05: equal models, and a better one."""
     mean, spread = WORLDS[0]
     for airports in (2, 3, 5, 6, 8, 10, 15, 20):
         rng = np.random.default_rng([1, airports])

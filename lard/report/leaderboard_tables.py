@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from lard.report.entries import Entry
+from lard.report.entries import MEASURED, Entry, number
 from lard.score.inference import METRICS, holm, paired_difference
 
 ALL_PAIRS = 5
@@ -103,6 +103,22 @@ def severity_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
             cells = [entry.metrics.get("AP50"), graded["AP50"], entry.metrics.get("AP"), graded["AP"], plain]
             rows.append(
                 {"model": entry.model, "cells": [*cells, graded["recall"]], "points": graded["points"]}
+            )
+    return rows
+
+
+def cost_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Per model: what was measured, and apart from it what the entry states of its latency."""
+    rows = []
+    for entry in entries:
+        cost = entry.details.get("cost")
+        stated = number(entry.facts.get("latency_ms"))
+        if cost or stated is not None:
+            cells = [number((cost or {}).get(key)) for key in MEASURED]
+            about = {"machine": (cost or {}).get("machine"), "threads": (cost or {}).get("threads")}
+            hardware = entry.facts.get("hardware") or ""
+            rows.append(
+                {"model": entry.model, "cells": cells, **about, "stated": stated, "hardware": hardware}
             )
     return rows
 

@@ -183,19 +183,41 @@ class ScoreFile(_Part):
     truth_sha256: str | None = None
 
 
+class Cost(_Part):
+    """What a model cost on a machine where it was measured."""
+
+    machine: str
+    threads: Count
+    pictures: Count
+    latency_ms_median: Finite
+    latency_ms_p99: Finite
+    peak_memory_mib: Finite
+    gmac: Value = None
+
+
 PARTS = tuple(ScoreFile.model_fields)
 
 
 def read_score(path: Path) -> dict[str, Any]:
     """A score file's document, checked; DataError names every part that cannot be shown."""
+    return _checked(path, ScoreFile, "score the results again")
+
+
+def read_cost(score_path: Path) -> dict[str, Any] | None:
+    """What was measured of a model, from the file beside its score file; None where there is none."""
+    path = score_path.with_name(score_path.name.removesuffix("score.json") + "cost.json")
+    return _checked(path, Cost, "measure it again") if path.is_file() else None
+
+
+def _checked(path: Path, kind: type[BaseModel], remedy: str) -> dict[str, Any]:
     document = read_json(path)
     try:
-        ScoreFile.model_validate(document)
+        kind.model_validate(document)
     except ValidationError as error:
         found = error.errors()
         lines = [
             f"{path}: {'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}"
-            f" (found {str(fault['input'])[:60]!r}); score the results again"
+            f" (found {str(fault['input'])[:60]!r}); {remedy}"
             for fault in found[:SHOWN]
         ]
         more = [f"and {len(found) - SHOWN} more faults"] if len(found) > SHOWN else []
