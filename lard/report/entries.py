@@ -179,7 +179,6 @@ def leaderboard_csv(boards: Sequence[Board]) -> str:
             values = [value(entry, name) for name in names] + _limits(entry) + _point(entry)
             values += [number((entry.details.get("severity") or {}).get(key)) for key in GRADED]
             values += [number((entry.details.get("cost") or {}).get(key)) for key in MEASURED]
-            values += [number((entry.details.get("cost") or {}).get(key)) for key in MEASURED]
             about = [number(entry.facts.get(key)) for key in told]
             writer.writerow(
                 [*([board.name] if len(boards) > 1 else []), entry.model]

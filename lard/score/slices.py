@@ -62,6 +62,8 @@ def _distance_bin(slant_m: float) -> str:
 def _daylight(image: Mapping[str, Any]) -> dict[str, str]:
     """Light and solar time of an image whose time and place are known, else nothing."""
     pose = image.get("pose")
+    if pose is None or image.get("time_utc") is None:
+        return {}
     try:
         moment = datetime.datetime.fromisoformat(str(image.get("time_utc")))
         lat_deg, lon_deg = (float(pose[key]) for key in ("lat_deg", "lon_deg"))  # type: ignore[index]
