@@ -152,11 +152,11 @@ class Evaluation:
             return precision, recall
         chosen = self._best_first(places)
         right, skipped = found.right[:, chosen], found.skipped[:, chosen]
-        for place, limit in enumerate(MAX_DETECTIONS):
-            recall[:, place] = (right & (self.rank[chosen] < limit)).sum(axis=1) / required
+        rank = self.rank[chosen]
         for level in range(len(IOUS)):
             # precision only falls between hits, so that hits alone make its envelope
             at = np.flatnonzero(right[level])
+            recall[level] = [np.count_nonzero(rank[at] < limit) / required for limit in MAX_DETECTIONS]
             hits = np.arange(1.0, len(at) + 1)
             wrong = np.cumsum(~(right[level] | skipped[level]), dtype=np.int32)[at]
             exact = hits / (hits + wrong + np.spacing(1))
