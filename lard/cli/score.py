@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lard.cli.benchmark import BUDGET, DATA, VALIDATION
+from lard.cli.options import runways_option
 
 SHOWN = ("AP", "AP50", "AP75", "AR100")
 
@@ -23,6 +24,7 @@ SHOWN = ("AP", "AP50", "AP75", "AR100")
     type=click.FloatRange(0, 1),
     help="State the score from which detections count, instead of --val.",
 )
+@runways_option
 @click.option(
     "--out", type=click.Path(path_type=Path), help="JSON to write [default: RESULTS with .score.json]."
 )
@@ -33,6 +35,7 @@ def score(
     validation: Path | None,
     budget: float,
     threshold: float | None,
+    runways: str,
     out: Path | None,
 ) -> None:
     """Score any COCO results file: AP50:95, AP50, AP75, AR, whole and by slice.
@@ -60,7 +63,7 @@ def score(
         choice = chosen_on_validation(tuned, validation, budget)
     origin = provenance(paths, tuned_on=tuned if validation is not None else None)
     out = out or results.with_suffix(".score.json")
-    report = run(paths, results, out, results.stem, None, choice, origin)
+    report = run(paths, results, out, results.stem, None, choice, origin, runways)
     zones = sorted(report["slices"].get("zone", {}).items())
     for title, row in [("all", report["overall"]), *zones]:
         values = "  ".join(f"{key} {_text(row[key])}" for key in SHOWN)

@@ -32,7 +32,7 @@ ABOUT = {
 """What is told of a model beside its metrics, with the heading on the page."""
 DETAILS = (
     "calibration", "confusion", "localisation", "operating_point", "operating_points", "intervals",
-    "provenance", "validation", "severity",
+    "provenance", "validation", "severity", "corners",
 )  # fmt: skip
 HIDDEN = ("family", *ABOUT)
 HIDDEN_PARTS = ("format",)
@@ -42,6 +42,8 @@ POINT = ("score", "precision", "recall", "f1", "false_alarms_per_image")
 """What the table tells of the operating point, as columns point_*."""
 MEASURED = ("latency_ms_median", "latency_ms_p99", "peak_memory_mib", "gmac")
 """What was measured of a model on the machine that the page names, as columns measured_*."""
+CORNERS = ("corner_px", "along_track_m", "cross_track_m", "height_m", "localiser_dots", "glide_path_dots")
+"""Medians of corners and pose, as columns corners_*."""
 GRADED = ("AP50", "AP", "recall")
 """Scores weighted by severity, as columns severity_*."""
 
@@ -173,12 +175,15 @@ def leaderboard_csv(boards: Sequence[Board]) -> str:
     head = ["protocol"] if len(boards) > 1 else []
     graded = [f"severity_{key}" for key in GRADED]
     measured = [f"measured_{key}" for key in MEASURED]
-    writer.writerow([*head, "model", *names, *limits, *points, *graded, *measured, *told])
+    cornered = [f"corners_{key}" for key in CORNERS]
+    writer.writerow([*head, "model", *names, *limits, *points, *graded, *measured, *cornered, *told])
     for board in boards:
         for entry in board.entries:
             values = [value(entry, name) for name in names] + _limits(entry) + _point(entry)
             values += [number((entry.details.get("severity") or {}).get(key)) for key in GRADED]
             values += [number((entry.details.get("cost") or {}).get(key)) for key in MEASURED]
+            found = entry.details.get("corners") or {}
+            values += [number((found.get(key) or {}).get("median")) for key in CORNERS]
             about = [number(entry.facts.get(key)) for key in told]
             writer.writerow(
                 [*([board.name] if len(boards) > 1 else []), entry.model]

@@ -29,9 +29,11 @@ from lard.report.failures import failures
 from lard.report.leaderboard_plots import airports_svg, curves_svg, dots_svg, reliability_svg
 from lard.report.leaderboard_tables import (
     BEST,
+    CORNERS,
     ERRORS,
     TARGET,
     confusion_rows,
+    corner_rows,
     cost_rows,
     differences,
     localisation_rows,
@@ -127,6 +129,7 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
         "points": point_rows(entries),
         "severity": severity_rows(entries),
         "costs": cost_rows(entries),
+        "corners": {"rows": corner_rows(details), "heads": [head for _, head in CORNERS]},
         "reliability": reliability_svg(reliability, of),
         "zones_plot": dots_svg(list(zip((e.model for e in entries), zone_values, strict=True)), zones, of),
         "differences": differences(entries),

@@ -127,6 +127,25 @@ class Localisation(_Part):
     offset_m: Spread | None = None
 
 
+class Corners(_Part):
+    """Errors of corners and of the pose from them, whole and by distance."""
+
+    score: Finite
+    matched: Count
+    with_corners: Count
+    with_pose: Count
+    corner_px: Spread | None = None
+    along_track_m: Spread | None = None
+    cross_track_m: Spread | None = None
+    height_m: Spread | None = None
+    yaw_deg: Spread | None = None
+    pitch_deg: Spread | None = None
+    roll_deg: Spread | None = None
+    localiser_dots: Spread | None = None
+    glide_path_dots: Spread | None = None
+    by_distance: dict[str, dict[str, Spread | Count]]
+
+
 class Severity(_Part):
     """Scores weighted by the domain's table of severity."""
 
@@ -179,6 +198,7 @@ class ScoreFile(_Part):
     confusion: Confusion | None = None
     localisation: Localisation | None = None
     severity: Severity | None = None
+    corners: Corners | None = None
     provenance: Provenance | None = None
     truth_sha256: str | None = None
 

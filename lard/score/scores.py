@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lard.airports.files import SHIPPED, open_database
+from lard.airports.model import RunwayDatabase
 from lard.score.diagnosis import calibration, confusion, localisation
 from lard.score.evaluation import AREAS_PX2, Evaluation
 from lard.score.inference import airport_intervals
 from lard.score.points import FALSE_ALARMS_PER_IMAGE, Choice, chosen_by, operating_points
+from lard.score.pose import corner_scores
 from lard.score.provenance import provenance
 from lard.score.severity import severity_scores
 from lard.score.slices import slices
@@ -36,9 +39,10 @@ def score(
     facts: Mapping[str, Any] | None = None,
     choice: Choice | None = None,
     origin: Mapping[str, Any] | None = None,
+    runways: str = SHIPPED,
 ) -> dict[str, Any]:
     """Score a results file and write the report as JSON, with `facts` about the model; returns it."""
-    report = score_report(truth_paths, results_path, model, facts, choice, origin)
+    report = score_report(truth_paths, results_path, model, facts, choice, origin, runways)
     write_json(report, out)
     return report
 
@@ -50,9 +54,11 @@ def score_report(
     facts: Mapping[str, Any] | None = None,
     choice: Choice | None = None,
     origin: Mapping[str, Any] | None = None,
+    runways: str = SHIPPED,
 ) -> dict[str, Any]:
     """The report of a results file; `choice` gives the operating points, `origin` is its provenance.
 
+    `runways` is the database that corners are turned into poses with, where detections have corners.
     Without a choice the points are chosen on the scored pictures themselves, and the report says so.
     """
     truth = read_truth(truth_paths)
@@ -64,7 +70,7 @@ def score_report(
         "format": FORMAT,
         "model": model,
         "detections": len(read.rows),
-        **scores(truth, read.rows, choice),
+        **scores(truth, read.rows, choice, _database(runways, truth, read.rows)),
         "provenance": dict(origin or provenance(truth_paths)),
         "results_sha256": sha256_file(results_path),
     }
@@ -75,8 +81,30 @@ def score_report(
     return rounded
 
 
+def _database(
+    runways: str, truth: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> RunwayDatabase | None:
+    """The runways that a ground truth was labelled with; None where nothing needs them or they are others."""
+    if not any("keypoints" in row for row in rows):
+        return None
+    db = open_database(runways)
+    info = truth.get("info")
+    labelled = (info.get("runway_db"), info.get("runway_db_version")) if isinstance(info, dict) else None
+    if labelled != (db.name, db.version):
+        print(
+            f"lard: labels are of runways {labelled}, {runways} is {db.name} {db.version}: no pose from"
+            " corners; give the database they were made with",
+            file=sys.stderr,
+        )
+        return None
+    return db
+
+
 def scores(
-    truth: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], choice: Choice | None = None
+    truth: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    choice: Choice | None = None,
+    db: RunwayDatabase | None = None,
 ) -> dict[str, Any]:
     """Every number of a score report: whole, intervals, slices, and all that counts from one point on."""
     evaluation = Evaluation(truth, rows)
@@ -96,6 +124,8 @@ def scores(
     if used is not None:
         found["calibration"] = calibration(evaluation, used["score"])
         found["localisation"] = localisation(evaluation, used["score"])
+        corners = corner_scores(evaluation, rows, used["score"], db)
+        found |= {"corners": corners} if corners else {}
         mistaken = confusion(evaluation, used["score"])
         found |= {"confusion": mistaken} if mistaken["images"] else {}
     return found

@@ -36,7 +36,7 @@ def slices(truth: Mapping[str, Any]) -> dict[str, dict[str, list[int]]]:
         names = [(kind, image[kind]) for kind in STATED if image.get(kind) is not None]
         names += [("runways", _count(len(slants_m))), ("in_view", _count(visible.get(image_id, 0)))]
         if slants_m and None not in slants_m:
-            names.append(("distance", _distance_bin(min(slants_m))))
+            names.append(("distance", distance_bin(min(slants_m))))
         for kind, name in (*names, *_daylight(image).items()):
             groups = found[kind]
             if name in groups:
@@ -55,7 +55,8 @@ def _count(number: int) -> str:
     return "3+" if number >= 3 else str(number)
 
 
-def _distance_bin(slant_m: float) -> str:
+def distance_bin(slant_m: float) -> str:
+    """The range of distances that a slant distance in metres lies in."""
     place = int(np.searchsorted(DISTANCES_M, slant_m, side="right"))
     if place == len(DISTANCES_M):
         return f"over {DISTANCES_M[-1] / 1000:g} km"
