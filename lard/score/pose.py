@@ -94,7 +94,7 @@ def _pose_error(
     try:
         runway = db.airport(str(note.get("airport"))).runway(str(note.get("runway")))
         lens = Camera(int(image["width"]), int(image["height"]), **camera)
-        true = Poses(*(np.array([float(pose[key])]) for key in _POSE), earth=runway.earth)
+        true = Poses(**{key: np.array([float(pose[key])]) for key in _POSE}, earth=runway.earth)
     except (LardError, KeyError, TypeError, ValueError):
         return None
     estimated = pose_from_corners(corners_px, runway, lens)
@@ -119,9 +119,9 @@ def pose_from_corners(corners_px: Floats, runway: Runway, camera: Camera) -> Pos
         )
         for k in range(count):
             turn, shift = cv2.solvePnPRefineLM(corners_enu, flat, focal, None, turns[k], shifts[k], _UNTIL)
-            rotation = cv2.Rodrigues(turn)[0]
+            rotation = np.asarray(cv2.Rodrigues(turn)[0], np.float64)
             seen = corners_enu @ rotation.T + shift.ravel()
-            eye = -rotation.T @ shift.ravel()
+            eye = np.asarray(-rotation.T @ shift.ravel(), np.float64)
             if (seen[:, 2] <= 0).any() or eye[2] <= 0:
                 continue
             misfit = float(np.abs((seen / seen[:, 2:]) @ focal.T[:, :2] - flat).max())
