@@ -6,6 +6,9 @@ from pathlib import Path
 
 from lard.errors import SpecError
 
+VALIDATION = "val"
+"""The split that operating points are chosen on."""
+
 
 def model_and_protocol() -> tuple[str, str]:
     """The two arguments of a stage."""

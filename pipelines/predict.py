@@ -1,21 +1,40 @@
-"""Stage predict@MODEL-PROTOCOL: results/<protocol>/<model>.json, detections on its test sources."""
+"""Stage predict@MODEL-PROTOCOL: results/<protocol>/<model>.json and <model>.val.json.
+
+The first holds detections on the test sources, the second those on the validation airports of the sources
+that trained, where operating points are chosen.
+"""
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
-from lard.detect.config import read_params
+from lard.detect.config import PredictSpec, read_params
 from lard.detect.predict import predict
-from pipelines.benchmark import datasets, model_and_protocol, model_folder, results_file
+from lard.score.truth import coco_paths, holds_images
+from lard.tables import write_json
+from pipelines.benchmark import VALIDATION, datasets, model_and_protocol, model_folder, results_file
 from pipelines.stage import run
 
 
 def main(model: str, protocol: str) -> None:
     """Predict with a model trained under a protocol; every core takes a share of the images."""
     params = read_params("params.yaml")
+    sources = params.protocol(protocol)
+    _predict(model, protocol, datasets(sources.test), params.predict, ".json")
+    plan = params.predict.model_copy(update={"split": VALIDATION})
+    folders = datasets(sources.train)
+    if all(holds_images(path) for path in coco_paths(folders, VALIDATION)):
+        _predict(model, protocol, folders, plan, ".val.json")
+    else:  # a project of two airports has none; the score stage says what that means
+        write_json([], results_file(protocol, model, ".val.json"))
+
+
+def _predict(model: str, protocol: str, folders: Sequence[Path], plan: PredictSpec, suffix: str) -> None:
     predict(
         model_folder(protocol, model) / "checkpoint.pt",
-        datasets(params.protocol(protocol).test),
-        results_file(protocol, model),
-        params.predict,
+        folders,
+        results_file(protocol, model, suffix),
+        plan,
         model,
         processes=min(8, os.cpu_count() or 1),
     )

@@ -23,7 +23,7 @@ from lard.errors import DataError, ModelError
 from lard.robust.attack import project, vanish
 from lard.robust.certify import Contrast, Firing, certificates, certified_recall, firing, logit_threshold
 from lard.robust.conform import calibrate, conformal_quantile, coverage, matched_pairs
-from lard.score.submission import add, read_card, verify
+from lard.score.submission import add, read_card, rebuilt
 from lard.tables import sha256_file
 
 LIP = ModelSpec(
@@ -154,20 +154,22 @@ def test_pairs_leave_out_ignorable_runways(toy: Path, tmp_path: Path) -> None:
 def test_entering_the_leaderboard(toy: Path, tmp_path: Path) -> None:
     truth, board = toy / "coco" / "test.json", tmp_path / "board"
     results, card = perfect(toy, tmp_path / "p.json"), tmp_path / "card.yaml"
-    card.write_text(f"name: perfect\nauthors: someone\ndataset_sha256: {sha256_file(truth)}\n")
+    card.write_text(
+        f"name: perfect\nauthors: someone\nscore_threshold: 0.5\ndataset_sha256: {sha256_file(truth)}\n"
+    )
     report = add(results, card, truth, board)
     assert report["overall"]["AP"] == pytest.approx(1) and report["authors"] == "someone"
-    assert verify(truth, board) == [board / "perfect" / "score.json"]
+    assert rebuilt(truth, board, None) == ([board / "perfect" / "score.json"], [])
     (board / "perfect" / "results.json").write_text("[]")
-    with pytest.raises(DataError, match="not the file that was scored"):
-        verify(truth, board)
+    with pytest.raises(DataError, match="not the file that was entered"):
+        rebuilt(truth, board, None)
     with pytest.raises(DataError, match="no submissions"):
-        verify(truth, tmp_path / "empty")
-    card.write_text("name: perfect\nauthors: someone\ndataset_sha256: abc\n")
+        rebuilt(truth, tmp_path / "empty", None)
+    card.write_text("name: perfect\nauthors: someone\ndataset_sha256: " + "a" * 64)
     with pytest.raises(DataError, match="another dataset"):
         add(results, card, truth, board)
     card.write_text("name: ../x\nauthors: someone\n")
-    with pytest.raises(DataError, match="expected letters"):
+    with pytest.raises(DataError, match="name: String should match pattern"):
         read_card(card)
     card.write_text("name: x\nauthor: someone\n")
     with pytest.raises(DataError, match="authors: Field required"):
@@ -178,10 +180,17 @@ def test_commands(detector: Checkpoint, toy: Path, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     save_detector(detector.net, "lip", detector.net.spec, {}, path)
     shown = CliRunner().invoke(
-        certify_command, [str(path), "--data", str(toy), "--eps", "0.1", "--limit", "2"]
+        certify_command, [str(path), "--data", str(toy), "--eps", "0.1", "--limit", "2", "--score", "0.3"]
     )
     assert shown.exit_code == 0 and '"certified_recall"' in shown.output
-    assert CliRunner().invoke(certify_command, [str(path), "--data", str(toy), "--eps", "a"]).exit_code == 2
+    without = CliRunner().invoke(certify_command, [str(path), "--data", str(toy)])
+    assert without.exit_code == 2 and "--point" in without.output, "no threshold of its own"
+    point = tmp_path / "s.score.json"
+    point.write_text('{"operating_point": {"score": 0.25}}')
+    options = ["--data", str(toy), "--limit", "1", "--point", str(point)]
+    told = CliRunner().invoke(certify_command, [str(path), *options, "--eps", "0.1"])
+    assert told.exit_code == 0 and '"score_threshold": 0.25' in told.output
+    assert CliRunner().invoke(certify_command, [str(path), *options, "--eps", "a"]).exit_code == 2
     (toy / "coco" / "val.json").write_text((toy / "coco" / "test.json").read_text())
     results = perfect(toy, tmp_path / "p.json")
     shown = CliRunner().invoke(conform_command, [str(results)] * 2 + ["--data", str(toy), "--alpha", "0.4"])

@@ -18,9 +18,9 @@ from pycocotools.cocoeval import COCOeval
 from lard.cli import main
 from lard.errors import DataError
 from lard.score.evaluation import AREAS_PX2, Evaluation
-from lard.score.resampling import airport_draws, bootstrap, paired_difference
-from lard.score.scores import read_results, score, submission_faults
+from lard.score.scores import score
 from lard.score.slices import slices
+from lard.score.submitted import checked, read_results
 from lard.score.truth import read_truth, roles_all_required
 
 
@@ -95,24 +95,6 @@ def test_areas_equal_pycocotools(truth_path: Path) -> None:
     )
 
 
-def test_intervals_resample_whole_airports(truth_path: Path) -> None:
-    truth = read_truth(truth_path)
-    good, bad = Evaluation(truth, noisy_results(truth)), Evaluation(truth, noisy_results(truth)[:3])
-    airports = slices(truth)["airport"]
-    assert airport_draws(["A"], 10) == [] and len(airport_draws(["A", "B"], 10)) == 10
-    report = bootstrap(good, airports)
-    low, high = report["AP50"]
-    assert low <= good.metrics()["AP50"] <= high
-    difference = paired_difference(good, bad, airports)
-    assert (
-        difference["difference"] < 0 and difference["interval"][1] < 0 and difference["share_positive"] == 0
-    )
-    twice = good.metrics([image for image in good.images for _ in range(2)])
-    assert twice["AP"] == pytest.approx(good.metrics()["AP"], abs=0.02) and twice["images"] == 2 * len(
-        good.images
-    )
-
-
 def test_ignorable_runways_neither_reward_nor_punish(truth_path: Path) -> None:
     truth = read_truth(truth_path)
     perfect = [
@@ -149,9 +131,9 @@ def test_faults_of_a_submission_are_all_listed(truth_path: Path, tmp_path: Path)
         {"image_id": 1},
         7,
     ]
-    faults = submission_faults(rows, truth)
+    faults = checked(rows, truth)[1]
     assert len(faults) == 7 and "(2 such rows)" in faults[0] and faults[0].startswith("row 1")
-    assert submission_faults([good], truth) == []
+    assert checked([good], truth)[1] == []
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     with pytest.raises(DataError, match="score must be in"):
         read_results(tmp_path / "rows.json", truth)

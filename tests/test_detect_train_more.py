@@ -163,7 +163,7 @@ def test_the_robust_preset_trains_predicts_and_certifies(toy: Path, tmp_path: Pa
         ["train", "robust", "--data", str(toy), "--config", config, "--out", out],
         ["predict", checkpoint, "--data", str(toy), "--config", config, "--out", results],
         ["score", results, "--data", str(toy)],
-        ["certify", checkpoint, "--data", str(toy), "--eps", "0.1"],
+        ["certify", checkpoint, "--data", str(toy), "--eps", "0.1", "--score", "0.3"],
     ):
         shown = CliRunner().invoke(main, command)
         assert shown.exit_code == 0, f"{command}\n{shown.output}"

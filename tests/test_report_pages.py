@@ -9,7 +9,6 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from quality_support import opened, write_clean
@@ -17,9 +16,11 @@ from quality_support import opened, write_clean
 from lard.errors import DataError
 from lard.quality import Dataset, all_checks, load_dataset, run_checks
 from lard.report import Board, Evidence, compliance_html, read_entries, write_leaderboard
-from lard.report.failures import iou, judge
+from lard.report.failures import judge
 from lard.report.leaderboard import leaderboard_csv, leaderboard_html
 from lard.report.page import figures_text
+from lard.score.evaluation import Evaluation
+from lard.score.points import measured_at
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,16 @@ def evidence(root: Path) -> Evidence:
 
 
 def test_leaderboard(tmp_path: Path) -> None:
-    paths = written(tmp_path, score_of("poor", 0.2), score_of("good", 0.6, params=12345, L=1.0))
+    point = {
+        "rule": "stated",
+        "chosen_on": "stated",
+        "score": 0.5,
+        "precision": 1.0,
+        "recall": 1.0,
+        "f1": 1.0,
+    }
+    poor = score_of("poor", 0.2, operating_point=point | {"false_alarms_per_image": 0.0})
+    paths = written(tmp_path, poor, score_of("good", 0.6, params=12345, lipschitz_constant=1.000002))
     entries = read_entries(paths)
     assert [entry.model for entry in entries] == ["good", "poor"]
     rows = list(csv.reader(io.StringIO(leaderboard_csv([Board(entries)]))))
@@ -159,24 +169,13 @@ def test_leaderboard(tmp_path: Path) -> None:
     text = leaderboard_html([Board(entries, evidence(tmp_path))])
     check_page(text)
     assert "12345" in text
+    assert "1.000002" in text, "L has the digits that tell it from 1"
+    assert "no model has seen" not in text and "nothing is claimed" in text
     assert "1 missed" in text
     write_leaderboard(entries, tmp_path / "a", evidence(tmp_path))
     write_leaderboard(entries, tmp_path / "b", evidence(tmp_path))
     for name in ("leaderboard.html", "leaderboard.csv", "leaderboard.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-
-
-def test_flat_slices_read_the_same(tmp_path: Path) -> None:
-    nested = score_of("m", 0.5)
-    flat = dict(nested)
-    flat["slices"] = {
-        f"{kind}:{name}": value
-        for kind, groups in nested["slices"].items()  # type: ignore[attr-defined]
-        for name, value in groups.items()
-    }
-    flat["metrics"] = flat.pop("overall")
-    first = leaderboard_csv([Board(read_entries(written(tmp_path, nested)))])
-    assert leaderboard_csv([Board(read_entries(written(tmp_path, flat)))]) == first
 
 
 @pytest.mark.parametrize("score", [{}, {"model": "m"}, {"overall": {"AP50": 1}}, [1]])
@@ -194,18 +193,20 @@ def test_two_scores_of_a_model_and_none(tmp_path: Path) -> None:
         write_leaderboard([], tmp_path)
 
 
-def test_failures_are_judged_as_scores_are() -> None:
-    truth = evidence(Path()).truth["annotations"]
-    hit = {"bbox": [11.0, 10.0, 30.0, 30.0], "score": 0.9}
-    on_ignorable = {"bbox": [52.0, 52.0, 10.0, 10.0], "score": 0.9}
-    alarm = {"bbox": [80.0, 80.0, 10.0, 10.0], "score": 0.9}
-    assert judge(truth[:1], [hit]) == ([], [])
-    assert judge(truth[1:], [on_ignorable]) == ([], [])
-    assert judge(truth[1:], [alarm]) == ([alarm], [])
-    assert judge(truth[:1], []) == ([], truth[:1])
-    assert judge([], [alarm]) == ([alarm], [])
-    a = np.array([[0.0, 0, 2, 2]])
-    assert iou(a, np.array([[1.0, 0, 2, 2]]))[0, 0] == pytest.approx(1 / 3)
+def test_failures_are_counted_as_scores_are() -> None:
+    """Missed runways and false alarms of the page are those of the operating point, for any threshold."""
+    known = evidence(Path())
+    rows = [
+        *known.results["good"],
+        {"image_id": 2, "category_id": 1, "bbox": [52.0, 52.0, 10.0, 10.0], "score": 0.9},
+        {"image_id": 1, "category_id": 1, "bbox": [10.0, 11.0, 30.0, 30.0], "score": 0.6},
+    ]
+    judged = Evaluation(known.truth, rows)
+    for point, alarms in ((0.5, 2), (0.7, 1), (0.95, 0)):
+        missed, wrong = judge(judged, point)
+        at = measured_at(judged, point)
+        assert len(wrong) == at["false_alarms"] == alarms, "what lies in an ignorable runway is no alarm"
+        assert len(missed) == at["required"] - at["found"] == (point == 0.95)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,20 @@ DATA = click.option(
     multiple=True,
     help="Dataset folder, with coco/; several are taken together.",
 )
+VALIDATION = click.option(
+    "--val",
+    "validation",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Results on the validation split, where operating points are chosen.",
+)
+BUDGET = click.option(
+    "--false-alarms",
+    "budget",
+    type=click.FloatRange(0, min_open=True),
+    default=0.1,
+    show_default=True,
+    help="False alarms per picture that the operating point may have on the validation split.",
+)
 
 
 def parameters(config: Path | None) -> Params:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from lard.cli.benchmark import DATA
+from lard.cli.benchmark import BUDGET, CONFIG, DATA, VALIDATION, parameters
+from lard.cli.options import runways_option
 from lard.cli.score import SHOWN
 
 SPLIT = click.option("--split", default="test", show_default=True, help="Split the results are for.")
@@ -41,17 +42,38 @@ BOARD = click.option(
 @DATA
 @SPLIT
 @BOARD
-def add(results: Path, card: Path, datasets: tuple[Path, ...], split: str, board: Path) -> None:
+@VALIDATION
+@BUDGET
+@runways_option
+@click.option("--replace", is_flag=True, help="Replace an entry of the same name and authors.")
+def add(
+    results: Path,
+    card: Path,
+    datasets: tuple[Path, ...],
+    split: str,
+    board: Path,
+    validation: Path | None,
+    budget: float,
+    runways: str,
+    replace: bool,
+) -> None:
     """Check, score and store a submission: a COCO results file and a card.
+
+    Operating points come from --val, results on the validation split, or the card states score_threshold.
 
     \b
     Examples:
-      lard leaderboard add mine.json --card card.yaml --data data/ortho
+      lard leaderboard add mine.json --card card.yaml --data data/ortho --val mine_val.json
+      lard leaderboard add mine.json --card card.yaml --data data/ortho --replace
     """
     from lard.score.submission import add as run
     from lard.score.truth import coco_paths
 
-    report = run(results, card, coco_paths(datasets, split), board)
+    tuned = None if validation is None else (coco_paths(datasets, "val"), validation)
+    paths = coco_paths(datasets, split)
+    report = run(
+        results, card, paths, board, validation=tuned, budget=budget, replace=replace, runways=runways
+    )
     overall = report["overall"]
     click.echo(f"{report['model']}: " + ", ".join(f"{key} {overall[key]}" for key in SHOWN))
 
@@ -60,29 +82,29 @@ def add(results: Path, card: Path, datasets: tuple[Path, ...], split: str, board
 @DATA
 @SPLIT
 @BOARD
+@runways_option
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True
 )
-def build(datasets: tuple[Path, ...], split: str, board: Path, out: Path) -> None:
-    """Write leaderboard.html, .csv and .json from the stored submissions.
+def build(datasets: tuple[Path, ...], split: str, board: Path, runways: str, out: Path) -> None:
+    """Write leaderboard.html, .csv and .json from the stored submissions, each scored anew.
 
     \b
     Examples:
       lard leaderboard build --data data/ortho --out reports
     """
     from lard.report import Evidence, read_entries, write_leaderboard
-    from lard.score.scores import read_results
-    from lard.score.submission import verify
+    from lard.score.submission import rebuilt, validation_paths
     from lard.score.truth import coco_paths, read_truth
+    from lard.tables import read_json
 
     paths = coco_paths(datasets, split)
-    scores = verify(paths, board)
-    truth, entries = read_truth(paths), read_entries(scores)
-    found = {
-        read_entries([path])[0].model: read_results(path.with_name("results.json"), truth) for path in scores
-    }
+    scores, changed = rebuilt(paths, board, validation_paths(datasets) or None, runways)
+    for line in changed:
+        click.echo(f"lard: {line}", err=True)
+    found = {path.parent.name: read_json(path.with_name("results.json")) for path in scores}
     root = datasets[0] if len(datasets) == 1 else Path()
-    write_leaderboard(entries, out, Evidence(truth=truth, results=found, root=root))
+    write_leaderboard(read_entries(scores), out, Evidence(truth=read_truth(paths), results=found, root=root))
     click.echo(f"{len(scores)} submissions in {out / 'leaderboard.html'}")
 
 
@@ -108,6 +130,43 @@ def convert(folder: Path, datasets: tuple[Path, ...], split: str, class_id: int,
     from lard.score.truth import coco_paths, read_truth
     from lard.tables import write_json
 
-    rows = read_yolo(folder, read_truth(coco_paths(datasets, split)), class_id)
+    truth = read_truth(coco_paths(datasets, split))
+    rows = read_yolo(folder, truth, class_id)
     write_json(rows, out)
-    click.echo(f"{len(rows)} boxes in {out}")
+    found = len({row["image_id"] for row in rows})
+    click.echo(f"{len(rows)} boxes in {found} of {len(truth['images'])} pictures in {out}")
+
+
+@leaderboard.command()
+@click.argument("model", type=click.Path(dir_okay=False, path_type=Path))
+@DATA
+@SPLIT
+@CONFIG
+@click.option("--pictures", default=100, show_default=True, help="How many pictures are timed.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="JSON: cost.json in the folder of the entry, or MODEL.cost.json beside its score file.",
+)
+def cost(
+    model: Path, datasets: tuple[Path, ...], split: str, config: Path | None, pictures: int, out: Path
+) -> None:
+    """Measure latency, memory and multiplications of MODEL, a checkpoint or ONNX file, on this machine.
+
+    The page shows them apart from what entries state.
+
+    \b
+    Examples:
+      lard leaderboard cost mine.onnx --data data/ortho --out leaderboard/mine/cost.json
+    """
+    from lard.detect.cost import measure_cost
+    from lard.tables import write_json
+
+    plan = parameters(config).predict.model_copy(update={"split": split})
+    found = measure_cost(model, datasets, plan, pictures)
+    write_json(found, out)
+    click.echo(
+        f"{found['latency_ms_median']:.1f} ms a picture (99 %: {found['latency_ms_p99']:.1f}),"
+        f" {found['peak_memory_mib']:.0f} MiB on {found['machine']}"
+    )

@@ -6,25 +6,36 @@ from pathlib import Path
 
 import click
 
-from lard.cli.benchmark import DATA
+from lard.cli.benchmark import BUDGET, DATA
 
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(dir_okay=False, path_type=Path))
 @DATA
 @click.option("--split", default="test", show_default=True, help="Split to certify on.")
-@click.option("--score", "threshold", default=0.3, show_default=True, help="A runway fires above this score.")
+@click.option(
+    "--point",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Score file of the model; its operating point is the score from which a runway fires.",
+)
+@click.option("--score", "threshold", type=float, help="That score itself, instead of --point.")
 @click.option("--eps", default="0.25,0.5,1,2", show_default=True, help="L2 radii, pixels in [0, 1].")
 @click.option("--limit", type=click.IntRange(1), help="Only the first pictures of the split.")
 def certify(
-    checkpoint: Path, datasets: tuple[Path, ...], split: str, threshold: float, eps: str, limit: int | None
+    checkpoint: Path,
+    datasets: tuple[Path, ...],
+    split: str,
+    point: Path | None,
+    threshold: float | None,
+    eps: str,
+    limit: int | None,
 ) -> None:
     """Certified recall of a Lipschitz CHECKPOINT: runways that no perturbation of a radius can hide.
 
     \b
     Examples:
-      lard certify models/ortho/lip-fcos-s/checkpoint.pt --data data/ortho
-      lard certify models/ortho/lip-fcos-s/checkpoint.pt --data data/ortho --eps 0.1,0.5 --limit 50
+      lard certify checkpoint.pt --data data/ortho --point results/ortho/lip-fcos-s.score.json
+      lard certify checkpoint.pt --data data/ortho --score 0.5 --eps 0.1,0.5 --limit 50
     """
     import json
 
@@ -32,7 +43,12 @@ def certify(
     from lard.detect.data import read_pictures
     from lard.progress import track
     from lard.robust.certify import certificates
+    from lard.score.points import point_of
 
+    if (point is None) == (threshold is None):
+        raise click.UsageError("give --point, a score file with the operating point, or --score")
+    fires = threshold if point is None else point_of(point)
+    assert fires is not None
     try:
         radii = [float(part) for part in eps.split(",")]
     except ValueError as error:
@@ -40,9 +56,7 @@ def certify(
             f"{eps!r}: expected numbers separated by commas", param_hint="--eps"
         ) from error
     pictures = read_pictures(datasets, split)[:limit]
-    found = certificates(
-        load_detector(checkpoint), track(pictures, "certify", unit="images"), threshold, radii
-    )
+    found = certificates(load_detector(checkpoint), track(pictures, "certify", unit="images"), fires, radii)
     click.echo(json.dumps(found, indent=1, sort_keys=True))
 
 
@@ -53,10 +67,22 @@ def certify(
 @click.option(
     "--alpha", default=0.1, show_default=True, help="Accepted share of boxes that miss part of the runway."
 )
-@click.option("--score", "threshold", default=0.3, show_default=True, help="Least score of a detection.")
+@click.option(
+    "--score",
+    "threshold",
+    type=click.FloatRange(0, 1),
+    help="Least score of a detection  [default: the operating point of CALIBRATION].",
+)
+@BUDGET
 @click.option("--method", type=click.Choice(["additive", "multiplicative"]), default="multiplicative")
 def conform(
-    calibration: Path, results: Path, datasets: tuple[Path, ...], alpha: float, threshold: float, method: str
+    calibration: Path,
+    results: Path,
+    datasets: tuple[Path, ...],
+    alpha: float,
+    threshold: float | None,
+    budget: float,
+    method: str,
 ) -> None:
     """Conformal margins from CALIBRATION (results on val), and their coverage on RESULTS (on test).
 
@@ -68,14 +94,22 @@ def conform(
 
     from lard.errors import naming
     from lard.robust.conform import calibrate, coverage, matched_pairs
-    from lard.score.scores import read_results
+    from lard.score.points import chosen_threshold
+    from lard.score.submitted import read_results
     from lard.score.truth import coco_paths, read_truth
 
+    if threshold is None:
+        threshold = chosen_threshold(coco_paths(datasets, "val"), calibration, budget)
     pairs = []
     for path, split in ((calibration, "val"), (results, "test")):
         truth = read_truth(coco_paths(datasets, split))
-        pairs.append(matched_pairs(truth, read_results(path, truth), threshold))
+        pairs.append(matched_pairs(truth, read_results(path, truth).rows, threshold))
     with naming(calibration):
         margins = calibrate(*pairs[0], alpha, "additive" if method == "additive" else "multiplicative")
-    found = {"method": method, "margin": float(margins.sides[0]), "calibration_pairs": margins.pairs}
+    found = {
+        "method": method,
+        "score": threshold,
+        "margin": float(margins.sides[0]),
+        "calibration_pairs": margins.pairs,
+    }
     click.echo(json.dumps(found | {"test": coverage(margins, *pairs[1])}, indent=1, sort_keys=True))

@@ -12,7 +12,7 @@ from lard.detect.clutter import PARTS, ClutterPart
 from lard.detect.presets import PRESETS
 from lard.documents import checked, read_yaml
 from lard.errors import SpecError
-from lard.score.protocols import Benchmark, Protocol
+from lard.score.protocols import Benchmark, Protocol, ScoreSpec
 
 _Channels = Annotated[int, Field(ge=1, le=4096)]
 _Depth = Annotated[int, Field(ge=0, le=64)]
@@ -133,6 +133,7 @@ class Params(_Params):
     models: dict[str, ModelSpec] = Field(default_factory=dict)
     train: TrainSpec = TrainSpec()
     predict: PredictSpec = PredictSpec()
+    score: ScoreSpec = ScoreSpec()
     protocols: dict[str, Protocol] = Field(default_factory=dict)
     benchmark: Benchmark | None = None
 

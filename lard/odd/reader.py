@@ -16,13 +16,22 @@ from lard.odd.parameters import APPROACH, resolve
 from lard.odd.reader_rules import read_margins, read_rules
 from lard.odd.reading import Where, model_of, parameter_of, section_of, unknown_field
 from lard.odd.shipped import find_spec
-from lard.odd.spec import DEFAULT_CAMERA, OUTSIDE, CameraSpec, Categories, OddSpec, Reference, Zone
+from lard.odd.spec import (
+    DEFAULT_CAMERA,
+    OUTSIDE,
+    CameraSpec,
+    Categories,
+    OddSpec,
+    Reference,
+    Severity,
+    Zone,
+)
 from lard.odd.yamlfile import Faults, load_yaml
 from lard.tables import sha256_file
 
 SECTIONS = (
     "name", "version", "description", "reference", "camera", "margins", "approach", "zones", "environment",
-    "runways", "rules", "dqr",
+    "runways", "rules", "dqr", "severity",
 )  # fmt: skip
 
 
@@ -75,6 +84,8 @@ def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec:
     runways = _laws(section_of(data, "runways", faults), ("runways",), "runway", faults)
     rules = read_rules(data.get("rules"), faults)
     dqr = _dqr(data, faults)
+    graded = section_of(data, "severity", faults)
+    severity = model_of(Severity, graded, ("severity",), faults) if graded else None
     check_spec(zones, margins, environment, runways, rules, faults)
     check_frame(zones, reference, camera, environment, faults)
     spec = OddSpec(
@@ -89,6 +100,7 @@ def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec:
         runways=runways,
         rules=tuple(rules),
         dqr=dqr,
+        severity=severity,
     )
     if not faults.found:
         check_feasible(spec, faults)

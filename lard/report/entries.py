@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lard.documents import checked
 from lard.errors import DataError
-from lard.report.score_file import ScoreFile
-from lard.tables import read_json
+from lard.report.page import figures_text
+from lard.report.scorefile import PARTS, read_cost, read_score
 
 HEADLINE = ("AP", "AP50", "AP75", "AR100")
 SLICED = ("AP50", "AP")
+INTERVALS = ("AP50", "AP")
 ORDER = (
     "far", "medium", "close", "day", "dusk", "night", "IN_ODD", "IN_EXTENDED_ODD", "OUT_OF_ODD",
     "under 16 px", "16-32 px", "32-64 px", "over 64 px",
@@ -30,8 +30,22 @@ ABOUT = {
     "lipschitz_constant": "L",
 }
 """What is told of a model beside its metrics, with the heading on the page."""
-DETAILS = ("calibration", "confusion", "localisation", "operating_point", "intervals")
+DETAILS = (
+    "calibration", "confusion", "localisation", "operating_point", "operating_points", "intervals",
+    "provenance", "validation", "severity", "corners",
+)  # fmt: skip
 HIDDEN = ("family", *ABOUT)
+HIDDEN_PARTS = ("format",)
+DIGITS = {"lipschitz_constant": 7}
+"""Significant digits of facts that differ from a whole number in few parts of a million."""
+POINT = ("score", "precision", "recall", "f1", "false_alarms_per_image")
+"""What the table tells of the operating point, as columns point_*."""
+MEASURED = ("latency_ms_median", "latency_ms_p99", "peak_memory_mib", "gmac")
+"""What was measured of a model on the machine that the page names, as columns measured_*."""
+CORNERS = ("corner_px", "along_track_m", "cross_track_m", "height_m", "localiser_dots", "glide_path_dots")
+"""Medians of corners and pose, as columns corners_*."""
+GRADED = ("AP50", "AP", "recall")
+"""Scores weighted by severity, as columns severity_*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,39 +79,40 @@ class Board:
 
 
 def read_entries(paths: Sequence[Path]) -> list[Entry]:
-    """Entries of score files, best AP first; DataError names what a file lacks."""
-    entries = [_entry(read_json(path), path) for path in paths]
+    """Entries of score files of one ground truth, best AP first; DataError names what a file lacks."""
+    entries = [_entry(path) for path in paths]
     names = [entry.model for entry in entries]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{', '.join(twice)}: two score files of one model; keep one")
+    truths = {_truth(entry) for entry in entries} - {None}
+    if len(truths) > 1:
+        raise DataError(
+            f"{', '.join(names)}: scored against {len(truths)} different ground truths; score all on one"
+        )
     return sorted(entries, key=lambda entry: (-(entry.metrics.get("AP") or 0.0), entry.model))
 
 
-def _entry(score: Any, path: Path) -> Entry:
-    metrics = score.get("metrics", score.get("overall")) if isinstance(score, dict) else None
-    if not isinstance(metrics, dict) or "AP" not in metrics:
-        raise DataError(f"{path}: no metrics; expected a score file with AP, AP50, AP75 and AR100")
-    checked(ScoreFile, score, path, remedy="score the results again")
-    slices: dict[str, dict[str, Any]] = {}
-    for key, value in (score.get("slices") or {}).items():
-        if not isinstance(value, dict):
-            continue
-        if "AP" in value:  # flat: "zone:far"
-            kind, _, name = key.partition(":")
-            slices.setdefault(kind, {})[name] = value
-        else:
-            slices.setdefault(key, {}).update(value)
+def _entry(path: Path) -> Entry:
+    score = read_score(path)
+    slices = score.get("slices") or {}
     kinds = sorted(slices, key=lambda kind: (kind != "zone", kind))
     sorted_slices = {kind: {name: slices[kind][name] for name in ordered(slices[kind])} for kind in kinds}
-    known = ("model", "metrics", "overall", "slices")
     facts = {
-        key: value for key, value in score.items() if key not in known and not isinstance(value, dict | list)
+        key: value
+        for key, value in score.items()
+        if key not in PARTS and key not in HIDDEN_PARTS and not isinstance(value, dict | list)
     }
-    facts |= {key: metrics[key] for key in ("images", "boxes") if key in metrics}
+    facts |= {key: score["overall"][key] for key in ("images", "boxes") if key in score["overall"]}
     details = {key: score[key] for key in DETAILS if isinstance(score.get(key), dict)}
-    facts |= {"ECE": details["calibration"].get("ECE")} if "calibration" in details else {}
-    return Entry(str(score.get("model") or path.name.split(".")[0]), metrics, sorted_slices, facts, details)
+    measured = read_cost(path)
+    details |= {"cost": measured} if measured is not None else {}
+    facts |= {"ECE": details["calibration"]["ECE"]} if "calibration" in details else {}
+    return Entry(score["model"], score["overall"], sorted_slices, facts, details)
+
+
+def _truth(entry: Entry) -> str | None:
+    return (entry.details.get("provenance") or {}).get("truth_sha256")
 
 
 def ordered(names: Mapping[str, Any]) -> list[str]:
@@ -146,7 +161,7 @@ def number(found: Any) -> float | None:
 
 
 def leaderboard_csv(boards: Sequence[Board]) -> str:
-    """A row per model: AP, AP50, AP75, AR100 as fractions, the slices, then what is told of the model.
+    """A row per model: AP, AP50, AP75, AR100 as fractions, slices, interval and operating point, facts.
 
     Empty where undefined; a column `protocol` when there are several boards.
     """
@@ -155,10 +170,20 @@ def leaderboard_csv(boards: Sequence[Board]) -> str:
     told = [key for key in ABOUT if any(number(entry.facts.get(key)) is not None for entry in entries)]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*(["protocol"] if len(boards) > 1 else []), "model", *names, *told])
+    limits = [f"{metric}_{end}" for metric in INTERVALS for end in ("low", "high")]
+    points = [f"point_{key}" for key in POINT]
+    head = ["protocol"] if len(boards) > 1 else []
+    graded = [f"severity_{key}" for key in GRADED]
+    measured = [f"measured_{key}" for key in MEASURED]
+    cornered = [f"corners_{key}" for key in CORNERS]
+    writer.writerow([*head, "model", *names, *limits, *points, *graded, *measured, *cornered, *told])
     for board in boards:
         for entry in board.entries:
-            values = [value(entry, name) for name in names]
+            values = [value(entry, name) for name in names] + _limits(entry) + _point(entry)
+            values += [number((entry.details.get("severity") or {}).get(key)) for key in GRADED]
+            values += [number((entry.details.get("cost") or {}).get(key)) for key in MEASURED]
+            found = entry.details.get("corners") or {}
+            values += [number((found.get(key) or {}).get("median")) for key in CORNERS]
             about = [number(entry.facts.get(key)) for key in told]
             writer.writerow(
                 [*([board.name] if len(boards) > 1 else []), entry.model]
@@ -166,6 +191,23 @@ def leaderboard_csv(boards: Sequence[Board]) -> str:
                 + ["" if v is None else f"{v:.7g}" for v in about]
             )
     return stream.getvalue()
+
+
+def _limits(entry: Entry) -> list[float | None]:
+    """Both ends of the intervals of each metric that has one."""
+    found = entry.details.get("intervals") or {}
+    return [end for metric in INTERVALS for end in (found.get(metric) or (None, None))]
+
+
+def _point(entry: Entry) -> list[float | None]:
+    found = entry.details.get("operating_point") or {}
+    return [number(found.get(key)) for key in POINT]
+
+
+def fact_text(entry: Entry, key: str) -> str:
+    """A fact as the page shows it, L with the digits that tell it from 1."""
+    known = number(entry.facts.get(key))
+    return figures_text(known) if known is None or key not in DIGITS else f"{known:.{DIGITS[key]}g}"
 
 
 def leaderboard_table(board: Board, differences: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""The worst failures of detectors: confident false alarms and large runways that were missed."""
+"""The worst failures of detectors at their operating point: false alarms, and large runways missed."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,94 +10,94 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.report.thumbs import thumbnail
-from lard.score.boxes import iou, share_inside
+from lard.score.boxes import iou
+from lard.score.evaluation import Evaluation
 
 Array = NDArray[np.float64]
+Places = NDArray[np.int64]
 IOU = 0.5
 SHOWN = 5
 RED_BGR, GREEN_BGR, GREY_BGR = (38, 38, 214), (90, 200, 60), (190, 190, 190)
 
 
 def failures(
-    truth: Mapping[str, Any], results: Mapping[str, Sequence[Mapping[str, Any]]], root: Path
+    evaluations: Mapping[str, Evaluation], points: Mapping[str, float | None], root: Path
 ) -> list[dict[str, Any]]:
-    """Per model, thumbnails of its most confident false alarms and of the largest runways it missed.
+    """Per model, thumbnails of the largest runways it missed and of its most confident false alarms.
 
-    Missed means that no detection overlaps it by half; ignorable runways (iscrowd) are neither.
+    Both as the scores count them at the model's operating point; a model without one is left out.
     """
-    images = {int(image["id"]): image for image in truth["images"]}
-    notes: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for note in truth["annotations"]:
-        notes[int(note["image_id"])].append(note)
     found = []
-    for model in sorted(results):
-        rows: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-        for row in results[model]:
-            rows[int(row["image_id"])].append(row)
-        alarms, missed = [], []
-        for image_id in sorted(images):
-            wrong, lost = judge(notes[image_id], rows[image_id])
-            alarms += [(row, image_id) for row in wrong]
-            missed += [(note, image_id) for note in lost]
-        alarms.sort(key=lambda item: (-float(item[0]["score"]), item[1], tuple(item[0]["bbox"])))
-        missed.sort(key=lambda item: (-min(item[0]["bbox"][2:]), item[1], tuple(item[0]["bbox"])))
-        shown = []
-        for row, image_id in _spread(missed):
-            width, height = row["bbox"][2:]
-            text = f"missed runway {row.get('runway', '')} of {width:.0f} x {height:.0f} px"
-            shown.append(_picture(images[image_id], notes[image_id], rows[image_id], row["bbox"], text, root))
-        for row, image_id in _spread(alarms):
-            text = f"false alarm, score {row['score']:.2f}"
-            shown.append(_picture(images[image_id], notes[image_id], rows[image_id], row["bbox"], text, root))
-        found.append({"model": model, "pictures": shown, "missed": len(missed), "alarms": len(alarms)})
+    for model in sorted(evaluations):
+        point = points.get(model)
+        if point is None:
+            continue
+        judged = evaluations[model]
+        missed, alarms = judge(judged, point)
+        shown = [_missed(judged, k, point, root) for k in _spread(judged.runway_image, missed)]
+        shown += [_alarm(judged, k, point, root) for k in _spread(judged.image, alarms)]
+        found.append(
+            {
+                "model": model,
+                "score": point,
+                "pictures": shown,
+                "missed": len(missed),
+                "alarms": len(alarms),
+            }
+        )
     return found
 
 
-def _spread(items: Sequence[tuple[Mapping[str, Any], int]]) -> list[tuple[Mapping[str, Any], int]]:
-    """The first few, one per picture."""
-    kept: dict[int, tuple[Mapping[str, Any], int]] = {}
-    for item in items:
+def judge(judged: Evaluation, point: float) -> tuple[Places, Places]:
+    """Rows of the required runways missed, the largest first, and of false alarms, the best scored first."""
+    found, above = judged.matches(), judged.scores >= point
+    hit = np.zeros(len(judged.runways), bool)
+    hit[found.taken[0][found.right[0] & above]] = True
+    missed = np.flatnonzero(~hit & ~judged.crowd)
+    alarms = np.flatnonzero(above & ~found.right[0] & ~found.skipped[0])
+    size = judged.runways[missed, 2:].min(axis=1) if len(missed) else np.zeros(0)
+    return (
+        missed[np.lexsort((missed, -size))],
+        alarms[np.lexsort((alarms, -judged.scores[alarms]))],
+    )
+
+
+def _spread(image: Places, rows: Places) -> list[int]:
+    """The first few rows, one per picture; image (all rows,) is the place of each row's picture."""
+    kept: dict[int, int] = {}
+    for row in rows.tolist():
         if len(kept) < SHOWN:
-            kept.setdefault(item[1], item)
+            kept.setdefault(int(image[row]), row)
     return list(kept.values())
 
 
-def judge(
-    notes: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
-) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
-    """False alarms (score 0.5 or more) and missed required runways of one picture."""
-    if not notes:
-        return [row for row in rows if row["score"] >= 0.5], []
-    required = [note for note in notes if not note.get("iscrowd")]
-    if not rows:
-        return [], required
-    detected = np.array([row["bbox"] for row in rows], np.float64)
-    overlap = iou(np.array([note["bbox"] for note in notes], np.float64), detected)
-    best = overlap.max(axis=0)
-    # what touches an ignorable runway is no false alarm, as in the scoring
-    crowd = [k for k, note in enumerate(notes) if note.get("iscrowd")]
-    covered = share_inside(detected, np.array([notes[k]["bbox"] for k in crowd], np.float64).reshape(-1, 4))
-    touched: list[bool] = (covered.max(axis=1, initial=0.0) >= IOU).tolist()
-    alarms = [row for k, row in enumerate(rows) if row["score"] >= 0.5 and best[k] < IOU and not touched[k]]
-    missed = [
-        note for k, note in enumerate(notes) if not note.get("iscrowd") and overlap[k].max(initial=0.0) < IOU
-    ]
-    return alarms, missed
+def _missed(judged: Evaluation, row: int, point: float, root: Path) -> dict[str, str]:
+    note = judged.truth["annotations"][judged.notes[row]]
+    width, height = judged.runways[row, 2:]
+    text = f"missed runway {note.get('runway', '')} of {width:.0f} x {height:.0f} px"
+    return _picture(judged, int(judged.runway_image[row]), point, judged.runways[row], text, root)
+
+
+def _alarm(judged: Evaluation, row: int, point: float, root: Path) -> dict[str, str]:
+    place = int(judged.image[row])
+    shown = judged.runways[judged.runway_image == place]
+    twice = bool((iou(judged.boxes[row : row + 1], shown) >= IOU).any())
+    text = f"{'runway detected twice' if twice else 'false alarm'}, score {judged.scores[row]:.2f}"
+    return _picture(judged, place, point, judged.boxes[row], text, root)
 
 
 def _picture(
-    image: Mapping[str, Any],
-    notes: Sequence[Mapping[str, Any]],
-    rows: Sequence[Mapping[str, Any]],
-    focus: Sequence[float],
-    text: str,
-    root: Path,
+    judged: Evaluation, place: int, point: float, focus: Sequence[float] | Array, text: str, root: Path
 ) -> dict[str, str]:
+    """A thumbnail with the runways and the detections that count, around a box x, y, width, height."""
+    image = judged.pictures[place]
     name = str(image["file_name"])
     path = root / name if (root / name).is_file() else root / "images" / name
-    outlines = [(_corners(n["bbox"]), GREY_BGR if n.get("iscrowd") else GREEN_BGR) for n in notes]
-    outlines += [(_corners(r["bbox"]), RED_BGR) for r in rows if r["score"] >= 0.3]
-    x, y, width, height = focus
+    runways = np.flatnonzero(judged.runway_image == place)
+    rows = np.flatnonzero((judged.image == place) & (judged.scores >= point))
+    outlines = [(_corners(judged.runways[k]), GREY_BGR if judged.crowd[k] else GREEN_BGR) for k in runways]
+    outlines += [(_corners(judged.boxes[k]), RED_BGR) for k in rows]
+    x, y, width, height = (float(value) for value in focus)
     return {
         "image": thumbnail(path, outlines, (x, y, x + width, y + height)),
         "name": str(image.get("frame_id", name)),
@@ -106,6 +105,6 @@ def _picture(
     }
 
 
-def _corners(box: Sequence[float]) -> Array:
+def _corners(box: Array) -> Array:
     x, y, width, height = box
     return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], np.float64)

@@ -16,6 +16,7 @@ from lard.report.entries import (
     Board,
     Entry,
     Evidence,
+    fact_text,
     leaderboard_csv,
     leaderboard_table,
     number,
@@ -25,15 +26,22 @@ from lard.report.entries import (
     value,
 )
 from lard.report.failures import failures
-from lard.report.leaderboard_plots import curves_svg, dots_svg, reliability_svg
+from lard.report.leaderboard_plots import airports_svg, curves_svg, dots_svg, reliability_svg
 from lard.report.leaderboard_tables import (
     BEST,
+    CORNERS,
     ERRORS,
     TARGET,
     confusion_rows,
+    corner_rows,
+    cost_rows,
     differences,
     localisation_rows,
     orders,
+    point_rows,
+    points_of,
+    severity_rows,
+    statement,
 )
 from lard.report.page import render
 from lard.tables import atomic_paths, json_text
@@ -54,7 +62,7 @@ __all__ = [
 
 
 def leaderboard_html(boards: Sequence[Board]) -> str:
-    """The page; a board without evidence has no curves, differences and pictures."""
+    """The page; a board without evidence has no curves and pictures."""
     return _html(boards, _pages(boards))
 
 
@@ -94,37 +102,44 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
             "cells": [value(entry, name) for name in HEADLINE],
             "interval": (entry.details.get("intervals") or {}).get("AP50"),
             "zones": zone_values[place],
-            "about": [number(entry.facts.get(key)) for key in ABOUT],
+            "about": [(number(entry.facts.get(key)), fact_text(entry, key)) for key in ABOUT],
             "facts": [(name, entry.facts[name]) for name in sorted(entry.facts) if name not in HIDDEN],
         }
         for place, entry in enumerate(entries)
     ]
-    told = [place for place in range(len(ABOUT)) if any(row["about"][place] is not None for row in table)]
+    told = [place for place in range(len(ABOUT)) if any(row["about"][place][0] is not None for row in table)]
     judged = _evaluations(board)
     details = {entry.model: entry.details for entry in entries}
     reliability = {model: found["calibration"] for model, found in details.items() if "calibration" in found}
     confused = confusion_rows(details)
-    evidence = board.evidence
+    points = points_of(entries)
+    airports = {entry.model: entry.slices.get("airport", {}) for entry in entries}
     return {
         "prefix": prefix,
         "name": board.name,
+        "statement": statement(entries),
         "zones": zones,
         "table": table,
         "about": [(place, list(ABOUT.values())[place]) for place in told],
         "best": [_top([row["cells"][k] for row in table]) for k in range(len(HEADLINE))],
         "best_zones": [_top([row["zones"][k] for row in table]) for k in range(len(zones))],
         "kinds": _kinds(entries),
-        "curves": curves_svg(judged, of),
+        "curves": curves_svg(judged, points, of),
+        "airports_plot": airports_svg(airports, details, of),
+        "points": point_rows(entries),
+        "severity": severity_rows(entries),
+        "costs": cost_rows(entries),
+        "corners": {"rows": corner_rows(details), "heads": [head for _, head in CORNERS]},
         "reliability": reliability_svg(reliability, of),
         "zones_plot": dots_svg(list(zip((e.model for e in entries), zone_values, strict=True)), zones, of),
-        "differences": differences(judged),
+        "differences": differences(entries),
         "confusion": {
             "rows": confused,
             "orders": orders(confused),
             "heads": (*BEST.values(), *TARGET.values()),
         },
         "localisation": {"rows": localisation_rows(details), "heads": [head for _, head in ERRORS]},
-        "failures": failures(evidence.truth, evidence.results, evidence.root) if evidence is not None else [],
+        "failures": failures(judged, points, board.evidence.root) if board.evidence is not None else [],
     }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lard.report.page import BLUE, GREEN, GREY, LINE, ORANGE, RED, figure, to_svg
+from lard.report.page import BLUE, GREEN, GREY, LINE, ORANGE, RED, figure, figures_text, to_svg
+from lard.score.points import measured_at
 
 if TYPE_CHECKING:
     from lard.score.evaluation import Evaluation
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 COLOURS = (BLUE, ORANGE, GREEN, RED, GREY, "#6b4fa3", "#2a8c8c", "#8a6d3b")
 
 
-def curves_svg(evaluations: Mapping[str, Evaluation], of: str = "") -> str:
-    """Precision over recall at two IoU thresholds."""
+def curves_svg(
+    evaluations: Mapping[str, Evaluation], points: Mapping[str, float | None], of: str = ""
+) -> str:
+    """Precision over recall at two IoU thresholds, at the first with each model's operating point."""
     if not evaluations:
         return ""
     found = {model: judged.curves(judged.images)[0] for model, judged in evaluations.items()}
@@ -27,6 +30,10 @@ def curves_svg(evaluations: Mapping[str, Evaluation], of: str = "") -> str:
                 kept = [(r, p) for r, p in zip(recall, precision[place], strict=True) if p > 0]
                 if kept:
                     ax.plot(*zip(*kept, strict=True), color=colour, lw=1.6, label=model)
+                if place == 0 and (point := points.get(model)) is not None:
+                    at = measured_at(evaluations[model], point)
+                    if at["precision"] is not None and at["recall"] is not None:
+                        ax.plot([at["recall"]], [at["precision"]], color=colour, marker="o", ms=5)
             ax.set_title(f"IoU {iou:g}")
             ax.set_xlim(0, 1)
             ax.set_ylim(0, 1.02)
@@ -39,6 +46,31 @@ def curves_svg(evaluations: Mapping[str, Evaluation], of: str = "") -> str:
         return to_svg(fig, f"Precision over recall{of}")
 
 
+def airports_svg(
+    airports: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    details: Mapping[str, Mapping[str, Any]],
+    of: str = "",
+) -> str:
+    """AP50 of each model in each airport as dots, and the 95 % interval of all together as a bar."""
+    if not any(airports.values()):
+        return ""
+    with figure(8.4, 0.8 + 0.36 * len(airports)) as fig:
+        ax = fig.subplots()
+        for place, (model, found) in enumerate(reversed(list(airports.items()))):
+            interval = (details[model].get("intervals") or {}).get("AP50")
+            if interval:
+                ax.plot(interval, [place, place], color=LINE, lw=7, zorder=1, solid_capstyle="butt")
+            values = [row["AP50"] for row in found.values() if row.get("AP50") is not None]
+            ax.scatter(values, [place] * len(values), color=BLUE, s=14, zorder=2, alpha=0.75, lw=0)
+        ax.set_yticks(range(len(airports)), list(reversed(list(airports))))
+        ax.set_ylim(-0.6, len(airports) - 0.4)
+        ax.set_xlim(0, 1)
+        ax.set_xlabel("AP50")
+        ax.grid(axis="x", color=LINE, lw=0.6)
+        ax.tick_params(length=0)
+        return to_svg(fig, f"AP50 by airport{of}")
+
+
 def reliability_svg(tables: Mapping[str, Mapping[str, Any]], of: str = "") -> str:
     """Share of right detections over their score, and below it how many detections each bin holds."""
     known = {model: table for model, table in tables.items() if table.get("detections")}
@@ -49,7 +81,7 @@ def reliability_svg(tables: Mapping[str, Mapping[str, Any]], of: str = "") -> st
         shares.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (4, 3)))
         for (model, table), colour in zip(known.items(), COLOURS * 9, strict=False):
             rows = [row for row in table["bins"] if row["detections"]]
-            label = f"{model}, ECE {table['ECE']:.3f}"
+            label = f"{model}, ECE {figures_text(table['ECE'])}"
             points = [row["score"] for row in rows], [row["precision"] for row in rows]
             shares.plot(*points, color=colour, lw=1.4, marker="o", ms=3.5, label=label)
             middle = [(row["low"] + row["high"]) / 2 for row in table["bins"]]

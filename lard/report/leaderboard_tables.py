@@ -1,41 +1,131 @@
-"""Tables of the leaderboard beyond the metrics: differences, runways mistaken, errors of boxes."""
+"""Tables of the leaderboard beyond the metrics: what was compared, differences, points, mistakes, errors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from lard.score.evaluation import Evaluation
+from lard.report.entries import MEASURED, Entry, number
+from lard.score.inference import METRICS, holm, paired_difference
 
 ALL_PAIRS = 5
 """Up to so many models every pair is compared; of more, each with the best."""
+RULES = {
+    "false_alarms": "budget of false alarms", "best_f1": "best F1", "stated": "stated by its authors",
+}  # fmt: skip
 
 
-def differences(evaluations: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
-    """Paired differences of AP50 and AP between models over the same draws of airports; best model first."""
-    from lard.score.resampling import difference_of, resampled
-    from lard.score.slices import slices
+_TOLD = ("name", "split", "odd_name", "odd_version", "odd_sha256", "runway_db", "runway_db_version",
+         "tool_version")  # fmt: skip
 
-    models = list(evaluations)
-    if len(models) < 2:
+
+def statement(entries: Sequence[Entry]) -> dict[str, Any]:
+    """What the page may claim of the test airports: which of them trained or tuned which model.
+
+    `unknown` are models whose training airports nobody states; `datasets` those that were scored against.
+    """
+    origins = {entry.model: entry.details.get("provenance") or {} for entry in entries}
+    known = {model: origin["airports"] for model, origin in origins.items() if origin}
+    first = next((origin for origin in origins.values() if origin), {})
+    tested: Mapping[str, Any] = next(iter(known.values()), {})
+    return {
+        "datasets": [dict.fromkeys(_TOLD) | dataset for dataset in first.get("datasets", [])],
+        "truth_sha256": first.get("truth_sha256"),
+        "lard": sorted({origin["lard"] for origin in origins.values() if origin}),
+        "test": tested.get("test", []),
+        "unnamed": tested.get("images_without_airport", 0),
+        "trained": {m: found["seen_in_training"] for m, found in known.items() if found["seen_in_training"]},
+        "tuned": {
+            m: found["seen_in_validation"] for m, found in known.items() if found["seen_in_validation"]
+        },
+        "unseen": [
+            model
+            for model, found in known.items()
+            if found.get("train") is not None
+            and not found["seen_in_training"]
+            and not found["seen_in_validation"]
+        ],
+        "unknown": [model for model in origins if model not in known or known[model].get("train") is None],
+    }
+
+
+def differences(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Differences of AP50 and AP within airports between models, the better named first.
+
+    p_holm is adjusted for the number of pairs.
+    """
+    if len(entries) < 2:
         return []
-    airports = slices(evaluations[models[0]].truth).get("airport", {})
-    whole = {model: judged.metrics() for model, judged in evaluations.items()}
-    draws = {model: resampled(judged, airports) for model, judged in evaluations.items()}
-    pairs = combinations(models, 2) if len(models) <= ALL_PAIRS else [(models[0], m) for m in models[1:]]
-    return [
-        {
-            "pair": f"{better} minus {other}",
-            "airports": len(airports),
-            **{
-                metric: difference_of(whole[other], whole[better], draws[other], draws[better], metric)
-                for metric in ("AP50", "AP")
-            },
-        }
-        for better, other in pairs
-    ]
+    pairs = combinations(entries, 2) if len(entries) <= ALL_PAIRS else ((entries[0], e) for e in entries[1:])
+    rows: list[dict[str, Any]] = []
+    for better, other in pairs:
+        ours, theirs = (entry.slices.get("airport", {}) for entry in (better, other))
+        row: dict[str, Any] = {"pair": f"{better.model} minus {other.model}"}
+        for metric in METRICS:
+            pooled = better.metrics.get(metric), other.metrics.get(metric)
+            gap = None if pooled[0] is None or pooled[1] is None else pooled[0] - pooled[1]
+            row[metric] = {"difference": gap, **paired_difference(theirs, ours, metric)}
+        rows.append(row)
+    for metric in METRICS:
+        for row, p in zip(rows, holm([row[metric]["p"] for row in rows]), strict=True):
+            row[metric]["p_holm"] = p
+    return rows
+
+
+def point_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Per model and rule: threshold, what it was chosen on, what held there and what holds here."""
+    rows = []
+    for entry in entries:
+        points = entry.details.get("operating_points") or {}
+        used = (entry.details.get("operating_point") or {}).get("rule")
+        for rule in sorted(points, key=lambda rule: (rule != used, [*RULES, rule].index(rule))):
+            point = points[rule]
+            rows.append(
+                {
+                    "model": entry.model,
+                    "used": rule == used,
+                    "rule": RULES.get(rule, rule),
+                    "point": point and {"budget": None} | point,
+                    "there": (point or {}).get("validation"),
+                }
+            )
+    return rows
+
+
+def severity_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Per model: plain and weighted AP50 and AP, and both recalls at the operating point."""
+    rows = []
+    for entry in entries:
+        graded = entry.details.get("severity")
+        if graded:
+            plain = (entry.details.get("operating_point") or {}).get("recall")
+            cells = [entry.metrics.get("AP50"), graded["AP50"], entry.metrics.get("AP"), graded["AP"], plain]
+            rows.append(
+                {"model": entry.model, "cells": [*cells, graded["recall"]], "points": graded["points"]}
+            )
+    return rows
+
+
+def cost_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Per model: what was measured, and apart from it what the entry states of its latency."""
+    rows = []
+    for entry in entries:
+        cost = entry.details.get("cost")
+        stated = number(entry.facts.get("latency_ms"))
+        if cost or stated is not None:
+            cells = [number((cost or {}).get(key)) for key in MEASURED]
+            about = {"machine": (cost or {}).get("machine"), "threads": (cost or {}).get("threads")}
+            hardware = entry.facts.get("hardware") or ""
+            rows.append(
+                {"model": entry.model, "cells": cells, **about, "stated": stated, "hardware": hardware}
+            )
+    return rows
+
+
+def points_of(entries: Sequence[Entry]) -> dict[str, float | None]:
+    """The one score per model from which its detections count; None where it has no point."""
+    return {entry.model: (entry.details.get("operating_point") or {}).get("score") for entry in entries}
 
 
 def confusion_rows(details: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -80,6 +170,27 @@ def localisation_rows(details: Mapping[str, Mapping[str, Any]]) -> list[dict[str
         if table and table.get("matched"):
             cells = [(table[key]["median"], table[key]["p95"]) if key in table else None for key, _ in ERRORS]
             rows.append({"model": model, "matched": table["matched"], "cells": cells})
+    return rows
+
+
+CORNERS = (
+    ("corner_px", "corner, px"), ("along_track_m", "along track, m"), ("cross_track_m", "cross track, m"),
+    ("height_m", "height, m"), ("yaw_deg", "yaw, °"), ("pitch_deg", "pitch, °"), ("roll_deg", "roll, °"),
+    ("localiser_dots", "localiser, dots"), ("glide_path_dots", "glide path, dots"),
+)  # fmt: skip
+
+
+def corner_rows(details: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Per model, whole and by distance: errors of corners and pose as (median, 95 %), None if not known."""
+    rows = []
+    for model, detail in details.items():
+        table = detail.get("corners")
+        if not table or not table["with_corners"]:
+            continue
+        parts = [("all", {**table, "runways": table["with_corners"]}), *sorted(table["by_distance"].items())]
+        for name, part in parts:
+            cells = [(part[key]["median"], part[key]["p95"]) if part.get(key) else None for key, _ in CORNERS]
+            rows.append({"model": model, "distance": name, "runways": part["runways"], "cells": cells})
     return rows
 
 

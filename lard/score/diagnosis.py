@@ -13,48 +13,34 @@ BINS = 10
 IOU = 0.5
 
 
-def calibration(evaluation: Evaluation) -> dict[str, Any]:
-    """Expected calibration error and a reliability table of ten equal bins of score, at IoU 0.5.
+def calibration(evaluation: Evaluation, score: float) -> dict[str, Any]:
+    """How far scores are from being probabilities, for detections of a score or above, at IoU 0.5.
 
-    The error is the mean of |share of right detections - mean score| over the bins, weighted by their
-    numbers; detections of runways that need not be found are left out.
+    Over ten equal bins of score, the sum of |right detections - sum of their scores|, for each runway that
+    was found: detections below the score, however many, change nothing. Detections of runways that need not
+    be found are left out. None where no runway was found.
     """
     found = evaluation.matches()
-    known = ~found.skipped[0]
+    known = ~found.skipped[0] & (evaluation.scores >= score)
     scores, right = evaluation.scores[known], found.right[0][known]
     place = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
-    rows, error = [], 0.0
+    rows, gap = [], 0.0
     for k in range(BINS):
         here = place == k
         count = int(here.sum())
         row: dict[str, Any] = {"low": k / BINS, "high": (k + 1) / BINS, "detections": count}
         if count:
-            mean, share = float(scores[here].mean()), float(right[here].mean())
-            row |= {"score": mean, "precision": share}
-            error += count / len(scores) * abs(share - mean)
+            row |= {"score": float(scores[here].mean()), "precision": float(right[here].mean())}
+            gap += abs(float(right[here].sum()) - float(scores[here].sum()))
         rows.append(row)
-    return {"iou": IOU, "ECE": error if len(scores) else None, "detections": len(scores), "bins": rows}
-
-
-def operating_point(evaluation: Evaluation) -> dict[str, Any] | None:
-    """The score with the best F1 at IoU 0.5 and what holds above it; None where nothing is right."""
-    found = evaluation.matches()
-    required = int(found.required.sum())
-    order = np.argsort(-evaluation.scores, kind="stable")
-    right = np.cumsum(found.right[0][order])
-    wrong = np.cumsum(~found.right[0][order] & ~found.skipped[0][order])
-    if required == 0 or not len(order) or right[-1] == 0:
-        return None
-    f1 = 2 * right / (right + wrong + required)
-    scores = evaluation.scores[order]
-    last = np.append(scores[1:] < scores[:-1], True)  # a threshold takes all detections of equal score
-    best = int(np.argmax(np.where(last, f1, -1.0)))
+    matched = int(right.sum())
     return {
-        "score": float(scores[best]),
-        "f1": float(f1[best]),
-        "precision": float(right[best] / max(right[best] + wrong[best], 1)),
-        "recall": float(right[best] / required),
-        "false_alarms_per_image": float(wrong[best] / len(evaluation.image_ids)),
+        "iou": IOU,
+        "score": score,
+        "ECE": gap / matched if matched else None,
+        "detections": len(scores),
+        "matched": matched,
+        "bins": rows,
     }
 
 

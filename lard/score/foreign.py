@@ -24,7 +24,10 @@ def read_yolo(folder: str | Path, truth: Mapping[str, Any], class_id: int = 0) -
     rows: list[dict[str, Any]] = []
     faults: list[str] = []
     category = truth["categories"][0]["id"]
-    for path in sorted(folder.rglob("*.txt")):
+    files = sorted(folder.rglob("*.txt"))
+    if not files:
+        raise DataError(f"{folder}: no label files (*.txt); predict with save_txt and save_conf first")
+    for path in files:
         image = named.get(path.relative_to(folder).with_suffix(""))
         if image is None and path.name.lower() in NO_DETECTIONS:
             continue

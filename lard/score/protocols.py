@@ -20,6 +20,13 @@ class Protocol(BaseModel):
         return self
 
 
+class ScoreSpec(BaseModel):
+    """How operating points are chosen on the validation pictures."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    false_alarms_per_image: float = Field(default=0.1, gt=0, allow_inf_nan=False)
+
+
 class Benchmark(BaseModel):
     """What the pipeline trains and scores: every model under every protocol."""
 

@@ -34,6 +34,11 @@ def coco_paths(datasets: Paths, split: str) -> list[Path]:
     return [folder / "coco" / f"{split}.json" for folder in several(datasets)]
 
 
+def holds_images(path: Path) -> bool:
+    """Whether a COCO file is there and has images."""
+    return path.is_file() and bool(read_coco(path).document["images"])
+
+
 def read_truth(paths: Paths) -> dict[str, Any]:
     """Read a COCO ground-truth file, or join several.
 
@@ -48,8 +53,7 @@ def read_truth(paths: Paths) -> dict[str, Any]:
     for path, document in zip(files, documents, strict=True):
         if document["categories"] != joined["categories"]:
             raise DataError(f"{path}: categories differ from those of {files[0]}; export both alike")
-        info = document.get("info")
-        source = (info.get("source") if isinstance(info, dict) else None) or path.parent.parent.name
+        source = source_of(document, path)
         for image in document["images"]:
             moved = {"source": source, **image, "id": int(image["id"]) + raised["images"]}
             if len(files) > 1:
@@ -63,6 +67,12 @@ def read_truth(paths: Paths) -> dict[str, Any]:
         for key in raised:
             raised[key] = max((int(item.get("id", 0)) for item in joined[key]), default=0)
     return joined
+
+
+def source_of(document: Mapping[str, Any], path: Path) -> str:
+    """The imagery source that a COCO file names, else its dataset's folder."""
+    info = document.get("info")
+    return str((info.get("source") if isinstance(info, dict) else None) or path.parent.parent.name)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
