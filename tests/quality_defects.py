@@ -35,9 +35,8 @@ class Defect:
     close: bool = False  # planted in the dataset of close-ups
     ruled: bool = False  # planted in the dataset whose spec has conditional rules
     few: bool = False  # planted in the dataset of few frames
-    alone: bool = False  # only its owner is asked in the matrix
+    alone: bool = False  # the matrix asks its owner only: others take long, or have nothing to say
     waivers: tuple[Waiver, ...] = ()
-    beside: tuple[str, ...] = ()  # the only other requirements that the matrix asks, all where empty
 
 
 DEFECTS: list[Defect] = []

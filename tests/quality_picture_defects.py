@@ -74,8 +74,7 @@ def tinted(pixels: Pixels) -> Pixels:
     return np.clip(pixels * np.array([0.75, 1.0, 1.2]), 0, 255).astype(np.uint8)
 
 
-PICTURES = ("A02", "I04", "I05")
-defect = partial(defect_of, files=True, beside=PICTURES)
+defect = partial(defect_of, files=True, alone=True)
 GROUPS: dict[str, pl.Expr] = {
     "one airport": pl.col("airport") == "EGLL",
     "the validation set": pl.col("split") == "val",

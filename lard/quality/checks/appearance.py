@@ -124,7 +124,7 @@ def _against_stated(name: str, values: pl.DataFrame) -> list[Offence]:
     for column, least, most, story in STATED:
         median = float(np.median(values[column].to_numpy()))
         if not least <= median <= most:
-            text = f"{name}: {len(values)} pictures {story} ({median:.3g} in the median)"
+            text = f"{len(values)} pictures {story} ({median:.3g} in the median)"
             offences.append(Offence(name, median, text.replace("pictures red", "pictures: red")))
     return offences
 
@@ -152,9 +152,7 @@ def _against_others(values: pl.DataFrame, groups: Mapping[str, frozenset[str]]) 
             # of two groups alike in size either may be the wrong one: both are named
             if abs(gap) > look.floor and abs(gap) > SIGMAS * error:
                 word = look.more if gap > 0 else look.less
-                text = (
-                    f"{name}: {len(inside)} pictures are {word} than those of the other groups ({gap:+.3g})"
-                )
+                text = f"{len(inside)} pictures are {word} than those of the other groups ({gap:+.3g})"
                 offences.append(Offence(name, abs(gap), text))
     return offences
 

@@ -104,11 +104,11 @@ def _group_offences(name: str, errors: Array, limit: float, limit95: float) -> l
     """Whether a group's errors are too large in the median, or too often."""
     median, share = float(np.median(errors)), float(np.mean(~(errors <= limit95)))
     if not median <= limit:
-        text = f"{name}: cameras found from the corners are off by {median:.1%} of the range in the median"
+        text = f"cameras found from the corners are off by {median:.1%} of the range in the median"
         return [Offence(name, median, text)]
     # 5 % may be off, and in a small group chance allows a few more
     if share > 0.05 + (0.0 if name == WHOLE else 2.0 * np.sqrt(0.05 / len(errors))):
-        text = f"{name}: {share:.0%} of the cameras found from the corners are off by over {limit95:.0%}"
+        text = f"{share:.0%} of the cameras found from the corners are off by over {limit95:.0%}"
         return [Offence(name, float(np.quantile(errors, 0.95)), text)]
     return []
 
@@ -120,9 +120,7 @@ def _lean_offences(name: str, farther: Array, spread: Array, limit: float) -> li
     weights = 1.0 / spread**2
     lean = float(np.sum(weights * np.clip(farther, -3 * LEANING, 3 * LEANING)) / np.sum(weights))
     if abs(lean) > limit and abs(lean) > LEAN_SIGMAS / np.sqrt(np.sum(weights)):
-        text = (
-            f"{name}: cameras found from the rounded corners are {lean:+.1%} of the range too far on average"
-        )
+        text = f"cameras found from the rounded corners are {lean:+.1%} of the range too far on average"
         return [Offence(name, abs(lean), text)]
     return []
 

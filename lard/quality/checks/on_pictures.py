@@ -184,7 +184,7 @@ def _rough(fits: list[Fit], ids: frozenset[str]) -> Common | None:
 def _rough_offences(rough: Mapping[str, Common], least: float) -> list[Offence]:
     """Groups whose outlines lie as another focal length would put them."""
     return [
-        Offence(name, abs(found.larger), f"{name}: runways are drawn {found.larger:+.1%} larger than stated")
+        Offence(name, abs(found.larger), f"runways are drawn {found.larger:+.1%} larger than stated")
         for name, found in rough.items()
         if abs(found.larger) > max(ROUGH_SCALE, least * found.larger_error)
     ]
@@ -222,12 +222,12 @@ def _common_offences(common: Mapping[str, Common], limits: Mapping[str, Any]) ->
         if found.distance_px > float(limits["max_common_px"]) and found.sigmas > least:
             right, down = found.shift_px
             text = (
-                f"{name}: the pictures look shifted by ({right:+.2f}, {down:+.2f}) px against the labels "
+                f"the pictures look shifted by ({right:+.2f}, {down:+.2f}) px against the labels "
                 f"({found.edges} edges, {found.sigmas:.0f} standard deviations)"
             )
             offences.append(Offence(name, found.distance_px, text))
         if abs(found.larger) > float(limits["max_scale"]) and abs(found.larger) > least * found.larger_error:
-            text = f"{name}: runways are drawn {found.larger:+.2%} larger than the stated focal length says"
+            text = f"runways are drawn {found.larger:+.2%} larger than the stated focal length says"
             offences.append(Offence(name, abs(found.larger), text))
     return offences
 

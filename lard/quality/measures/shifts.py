@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-MIN_EDGES = 12
+MIN_EDGES, MIN_SCALE = 12, 16
 FLOOR_PX = 0.03  # no edge is known better
 
 
@@ -45,7 +45,7 @@ def common_shift(normals: Array, places: Array, offsets: Array, px_per_m: Array)
     shift: Array = np.column_stack([normals, px_per_m])
     columns: Array = shift
     reach = float(np.abs(places).max())
-    if len(offsets) >= 2 * MIN_EDGES and reach > 0:
+    if len(offsets) >= MIN_SCALE and reach > 0:
         # scaled, so that the ridge below is small beside every column
         columns = np.column_stack([shift, np.sum(normals * places, axis=1) / reach])
     found, error = _robust(columns, offsets)

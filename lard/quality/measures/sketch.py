@@ -19,6 +19,7 @@ FEWEST_POINTS = 30  # of a horizon, over as many picture widths as SMALL_PX: sho
 LAYERS = (-1, 0, 1, 2)  # sketch pixels that haze may move the visible edge by, downwards more
 COMPARED = 150  # horizons of other frames that each picture is compared with
 LOW, LOW_SHARE = 0.45, 0.62  # agreement with its own horizon, and its share of the best, of a stranger
+ALIKE = 0.06  # agreements that are the same
 CLEARLY = 0.15  # by how much the best must be better
 FLAT = VIEWS[:5]  # views that keep the scale
 
@@ -62,7 +63,10 @@ class Sketches:
             all_ = np.array([_score(lines, self.fields[k : k + 1])[0] for lines in self.lines])
             text = "shows a horizon that is not its pose's"
             if all_.max() > own[k] + CLEARLY:
-                text = f"shows another frame: its horizon is that of {self.ids[int(np.argmax(all_))]}"
+                # of those that fit alike, the nearest in the table: exchanges are between neighbours
+                alike = np.flatnonzero(all_ > all_.max() - ALIKE)
+                other = self.ids[int(alike[np.argmin(np.abs(alike - k))])]
+                text = f"shows another frame: its horizon is that of {other}"
             found.append((self.ids[k], float(own[k]), text))
         return found
 
