@@ -109,8 +109,7 @@ def matrix_text(bases: Bases, folder: Path) -> tuple[str, str]:
         # fitting edges in pictures takes long and is left to the defects of pictures
         skipped = set() if item.close else {"DQR-A02", "DQR-I05"} - {item.owner}
         asked = [c.id for c in all_checks() if c.id not in skipped]
-        asked = [item.owner, *item.beside] if item.beside or item.alone else asked
-        run = run_checks(data, asked, item.waivers)
+        run = run_checks(data, [item.owner] if item.alone else asked, item.waivers)
         ignored = WHOLE_ODD if item.close or item.few else UNTRACED if item.ruled else set()
         found = [r.id for r in run.results if r.status == FAIL and r.id not in ignored]
         assert item.owner in found, item
@@ -124,7 +123,7 @@ def matrix_text(bases: Bases, folder: Path) -> tuple[str, str]:
         rows[item.owner].append(f"| {item.name} | {item.owner.removeprefix('DQR-')} | {others or '–'} |")
     lines = ["| defect | found by its owner | also found by |", "|---|---|---|"]
     lines += [row for owner in rows if owner != "alone" for row in rows[owner]]
-    alone = ["| defect, its owner alone asked | found by |", "|---|---|", *rows["alone"]]
+    alone = ["| defect of which only the owner was asked | found by its owner |", "|---|---|", *rows["alone"]]
     return "\n".join(lines), "\n".join(alone)
 
 
