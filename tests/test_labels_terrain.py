@@ -25,7 +25,7 @@ from lard.labels.occlusion import MOST_HIDDEN, hidden_in_picture, surface_points
 from lard.odd import OddSpec, load_spec
 from lard.quality import Odd, load_dataset
 from lard.quality.checks.coverage import verdicts_true
-from lard.quality.checks.images import visibility_true
+from lard.quality.checks.outlines import visibility_true
 from lard.tables import FRAMES, LABELS, read_table, write_table
 
 DB = database()
