@@ -47,7 +47,7 @@ def report(
 
     from lard.airports.files import open_database
     from lard.cli.printing import print_table
-    from lard.errors import DataError
+    from lard.errors import DataError, naming
     from lard.ground.terrain.dem import load_dem
     from lard.quality.measures.terrain import centreline, terrain_fit
     from lard.tables import atomic_path
@@ -58,7 +58,8 @@ def report(
     model = load_dem(dem, db.altitude_datum)
     places = [db.airport(icao) for icao in sorted({icao.strip().upper() for icao in airports})]
     strips = [strip for place in places for strip in (place.strips or place.runways)]
-    fits = [terrain_fit(strip, model, step_m) for strip in strips]
+    with naming(dem):
+        fits = [terrain_fit(strip, model, step_m) for strip in strips]
     bare = [f"{fit.airport} {fit.runway}" for fit in fits if fit.covered == 0]
     if len(bare) == len(fits):
         raise DataError(f"{dem}: covers none of {', '.join(bare)}; add the tiles around them")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyproj
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 from rasterio.transform import Affine
 
 from lard.errors import DataError
@@ -228,7 +229,13 @@ _transformers: dict[str, pyproj.Transformer] = {}
 
 def _from_geodetic(crs_wkt: str) -> pyproj.Transformer:
     if crs_wkt not in _transformers:
-        _transformers[crs_wkt] = pyproj.Transformer.from_crs("EPSG:4326", crs_wkt, always_xy=True)
+        try:
+            _transformers[crs_wkt] = pyproj.Transformer.from_crs("EPSG:4326", crs_wkt, always_xy=True)
+        except ProjError as error:
+            raise DataError(
+                f"terrain: coordinates of a site or of no map of the earth ({crs_wkt[:60]}); name their CRS: "
+                "gdal_translate -a_srs EPSG:..."
+            ) from error
     return _transformers[crs_wkt]
 
 
