@@ -72,9 +72,10 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             f"{far:.0%} beyond {beyond:.0%}"
         )
     if offences:
-        worst = max((abs(o.measured) for o in offences if o.measured is not None), default=None)
-        measured = median if median is not None and median > limit else worst
-        return Outcome(False, message, measured, limit, tuple(offences), len(small.ids))
+        # a median within its limit is not what fails: then the number of findings is
+        off = median is not None and median > limit
+        figures = (median, limit) if off else (float(len({o.subject for o in offences})), 0.0)
+        return Outcome(False, message, *figures, tuple(offences), len(small.ids))
     if len(seen) < 5:
         if not len(small.ids):
             return Outcome(None, f"the pose puts no horizon into any of {len(ids)} pictures")

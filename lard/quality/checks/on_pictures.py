@@ -102,9 +102,10 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     message = _message(seen, fits, exact, common.get(WHOLE), limits)
     evidence = {"coarse": seen.evidence(), "common shift": {n: _figures(c) for n, c in common.items()}}
     if offences:
-        worst = max((abs(o.measured) for o in offences if o.measured is not None), default=None)
-        measured = median if median is not None and median > limit else worst
-        return Outcome(False, message, measured, limit, tuple(offences), seen.pictures, evidence)
+        # a median within its limit is not what fails: then the number of findings is
+        off = median is not None and median > limit
+        figures = (median, limit) if off else (float(len({o.subject for o in offences})), 0.0)
+        return Outcome(False, message, *figures, tuple(offences), seen.pictures, evidence)
     if not seen.decided and len(exact) < 5 and WHOLE not in common:
         return inconclusive(f"{message}; {seen.why}", REMEDY, seen.pictures)
     return Outcome(True, message, median, limit, (), max(seen.pictures, len(fits)), evidence)
