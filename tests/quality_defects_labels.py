@@ -264,6 +264,11 @@ def _(data: Dataset) -> None:
     data.manifest = data.manifest.join(kept, on="frame_id", how="semi")
 
 
+@defect("T02", "light stated of most frames only")
+def _(data: Dataset) -> None:
+    edit_frames(data, one_in(100), light=pl.lit(None, pl.String))
+
+
 @defect("T02", "dataset.json states another camera")
 def _(data: Dataset) -> None:
     data.meta = {**data.meta, "camera": {**data.meta["camera"], "fx_px": 200.0}}

@@ -125,6 +125,11 @@ def _(data: Dataset) -> None:
     edit_frames(data, EVERYWHERE, visibility_m=pl.col("visibility_m") / 0.3048)
 
 
+@defect("A08", "visibility in km, one frame")
+def _(data: Dataset) -> None:
+    edit_frames(data, one_in(1000), visibility_m=pl.col("visibility_m") / 1000)
+
+
 @defect("A08", "local hours in minutes")
 def _(data: Dataset) -> None:
     edit_frames(data, EVERYWHERE, local_time_h=pl.col("local_time_h") * 60)

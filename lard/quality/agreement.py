@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from lard.errors import AirportError
+from lard.odd.parameters import PARAMETERS as KNOWN
 from lard.quality.dataset import BOX, CAMERA, Dataset
 from lard.quality.model import Offence
 from lard.quality.odd import PARAMETERS
@@ -29,6 +30,7 @@ def contradictions(data: Dataset) -> Iterator[Offence]:
         yield from _pictures(data)
         yield from _manifest(data)
         yield from _statements(data)
+        yield from _conditions(data.frames)
     if data.labels is not None and data.kind == "lard":
         yield from _labels_of_frames(data)
         yield from _targets(data)
@@ -70,6 +72,19 @@ def _manifest(data: Dataset) -> Iterator[Offence]:
         other = both.filter(pl.col(name) != pl.col(f"{name}_listed")).sort("frame_id")
         for frame_id, ours, theirs in other.select("frame_id", name, f"{name}_listed").iter_rows():
             yield Offence(str(frame_id), None, f"{name} is {ours} in the frames, {theirs} in the manifest")
+
+
+def _conditions(frames: pl.DataFrame) -> Iterator[Offence]:
+    """Conditions that are stated of some drawn frames only."""
+    drawn = frames.drop_nulls(["zone", *PARAMETERS])
+    for name in drawn.columns:
+        if name not in KNOWN or KNOWN[name].group != "environment":
+            continue
+        column = drawn[name]
+        empty = column.is_null() | (column.is_nan().fill_null(True) if column.dtype.is_float() else False)
+        if 0 < int(empty.sum()) < len(drawn):
+            for frame_id in drawn.filter(empty)["frame_id"].to_list():
+                yield Offence(str(frame_id), None, f"frames.{name} is empty, other frames state it")
 
 
 def _statements(data: Dataset) -> Iterator[Offence]:

@@ -19,6 +19,7 @@ from lard.quality.model import Offence, Outcome
 from lard.quality.registry import check
 
 Array = NDArray[np.float64]
+FAR = 20.0  # times a declared range: further off than weather strays
 
 
 @check(
@@ -83,9 +84,15 @@ def _units(data: Dataset, frames: pl.DataFrame) -> tuple[list[Offence], int]:
             return (v >= low - room) & (v <= high + room)
 
         impossible = np.isfinite(values) & ~((values >= known.lo) & (values <= known.hi))
-        for k in np.flatnonzero(impossible):
+        for k in np.flatnonzero(impossible).tolist():
             text = f"{name} is {values[k]:g}, possible are {known.lo:g} to {known.hi:g} {known.unit}".rstrip()
-            offences.append(Offence(str(frames["frame_id"][int(k)]), float(values[k]), text))
+            offences.append(Offence(str(frames["frame_id"][k]), float(values[k]), text))
+        if low > 0:  # single values far from the range, by so much as another unit would bring them there
+            for k in np.flatnonzero((values < low / FAR) | (values > high * FAR)).tolist():
+                unit = misfit_unit(name, values[k : k + 1], fits)
+                if unit:
+                    text = f"{name} is {values[k]:.4g}: looks like {unit}"
+                    offences.append(Offence(str(frames["frame_id"][k]), float(values[k]), text))
         for group, rows in together:
             unit = misfit_unit(name, values[rows], fits)
             if unit:
