@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lard.airports.model import RunwayDatabase
+from lard.score.approaches import INTEGRITY, approach_parts
 from lard.score.diagnosis import calibration, confusion, localisation
 from lard.score.evaluation import AREAS_PX2, Evaluation
 from lard.score.inference import airport_intervals
+from lard.score.integrity import Integrity
 from lard.score.points import FALSE_ALARMS_PER_IMAGE, Choice, chosen_by, operating_points
 from lard.score.provenance import provenance
 from lard.score.slices import slices
@@ -35,9 +38,11 @@ def score(
     facts: Mapping[str, Any] | None = None,
     choice: Choice | None = None,
     origin: Mapping[str, Any] | None = None,
+    runways: RunwayDatabase | None = None,
+    design: Integrity = INTEGRITY,
 ) -> dict[str, Any]:
     """Score a results file and write the report as JSON, with `facts` about the model; returns it."""
-    report = score_report(truth_paths, results_path, model, facts, choice, origin)
+    report = score_report(truth_paths, results_path, model, facts, choice, origin, runways, design)
     write_json(report, out)
     return report
 
@@ -49,10 +54,13 @@ def score_report(
     facts: Mapping[str, Any] | None = None,
     choice: Choice | None = None,
     origin: Mapping[str, Any] | None = None,
+    runways: RunwayDatabase | None = None,
+    design: Integrity = INTEGRITY,
 ) -> dict[str, Any]:
     """The report of a results file; `choice` gives the operating points, `origin` is its provenance.
 
     Without a choice the points are chosen on the scored pictures themselves, and the report says so.
+    `runways` is the table that the ground truth was labelled with, by default the shipped one.
     """
     truth = read_truth(truth_paths)
     read = read_results(results_path, truth)
@@ -63,7 +71,7 @@ def score_report(
         "format": FORMAT,
         "model": model,
         "detections": len(read.rows),
-        **scores(truth, read.rows, choice),
+        **scores(truth, read.rows, choice, runways, design),
         "provenance": dict(origin or provenance(truth_paths)),
         "results_sha256": sha256_file(results_path),
     }
@@ -75,7 +83,11 @@ def score_report(
 
 
 def scores(
-    truth: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], choice: Choice | None = None
+    truth: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    choice: Choice | None = None,
+    runways: RunwayDatabase | None = None,
+    design: Integrity = INTEGRITY,
 ) -> dict[str, Any]:
     """Every number of a score report: whole, intervals, slices, and all that counts from one point on."""
     evaluation = Evaluation(truth, rows)
@@ -95,7 +107,7 @@ def scores(
         found["localisation"] = localisation(evaluation, used["score"])
         mistaken = confusion(evaluation, used["score"])
         found |= {"confusion": mistaken} if mistaken["images"] else {}
-    return found
+    return found | approach_parts(evaluation, rows, None if used is None else used["score"], runways, design)
 
 
 def _slices(

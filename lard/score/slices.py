@@ -35,7 +35,7 @@ def slices(truth: Mapping[str, Any]) -> dict[str, dict[str, list[int]]]:
         names = {kind: image.get(kind) for kind in ("zone", "airport", "source")}
         names |= {"runways": _count(len(slants_m)), "in_view": _count(visible.get(image_id, 0))}
         if slants_m and None not in slants_m:
-            names["distance"] = _distance_bin(min(slants_m))
+            names["distance"] = distance_bin(min(slants_m))
         for kind, name in (names | _daylight(image)).items():
             if name is not None:
                 found[kind].setdefault(str(name), []).append(image_id)
@@ -51,7 +51,8 @@ def _count(number: int) -> str:
     return "3+" if number >= 3 else str(number)
 
 
-def _distance_bin(slant_m: float) -> str:
+def distance_bin(slant_m: float) -> str:
+    """Name of the range of distances that a slant distance lies in."""
     place = int(np.searchsorted(DISTANCES_M, slant_m, side="right"))
     if place == len(DISTANCES_M):
         return f"over {DISTANCES_M[-1] / 1000:g} km"
