@@ -54,7 +54,7 @@ def score(
     image ids are those of `lard predict` on the same datasets.
 
     Where detections carry the four corners (keypoints) and --runways is the table of the labels, the errors
-    of corners and poses and the integrity test follow; where the pictures are sequences, what happens in time.
+    of corners and poses and an integrity test follow; where pictures are sequences, what happens in time.
 
     \b
     Examples:

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import chi2, ncx2, norm
 
@@ -26,6 +25,7 @@ RATES = (0.05, 0.01, 0.001)
 MOVED_PX = (1.0, 2.0, 5.0, 10.0, 20.0)
 _DIRECTIONS = 8
 LEVELS = (*POSITION, "horizontal_m")
+"""What a position is bounded in; horizontal is the distance along and across together."""
 _SEEN = 1e-9
 """Share of a corner's move that the residual must show; less is told from rounding by nothing."""
 
@@ -96,6 +96,15 @@ def _blocks(parity: Parity) -> Floats:
     return np.stack([pairs[:, k, :, k] for k in range(4)], axis=1)
 
 
+def nominal_levels(parity: Parity, design: Integrity) -> Floats:
+    """Along, cross, height and horizontal (n, 4) in metres that normal errors exceed at the risk."""
+    covariance = parity.gain @ np.swapaxes(parity.gain, 1, 2) * design.corner_sigma_px**2
+    sigma = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    sigma_flat = np.sqrt(np.linalg.eigvalsh(covariance[:, :2, :2])[:, -1])
+    flat = np.sqrt(chi2.isf(design.risk, 2)) * sigma_flat
+    return np.column_stack([norm.isf(design.risk / 2) * sigma, flat])
+
+
 def protection_levels(parity: Parity, design: Integrity) -> Floats:
     """Along, cross, height and horizontal (n, 4) in metres; infinite where a corner's move goes unseen.
 
@@ -113,12 +122,7 @@ def protection_levels(parity: Parity, design: Integrity) -> Floats:
         root = np.nan_to_num((gain @ vectors) * weight[:, :, None, :], nan=np.inf)
     slope = np.sqrt((root**2).sum(axis=3)).max(axis=1)  # (n, 3)
     flat = _greatest(root[:, :, :2]).max(axis=1)
-    covariance = parity.gain @ np.swapaxes(parity.gain, 1, 2) * design.corner_sigma_px**2
-    sigma = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-    sigma_flat = np.sqrt(np.linalg.eigvalsh(covariance[:, :2, :2])[:, -1])
-    each = slope * bias + norm.isf(design.risk / 2) * sigma
-    both = flat * bias + np.sqrt(chi2.isf(design.risk, 2)) * sigma_flat
-    return np.column_stack([each, both])
+    return np.column_stack([slope, flat]) * bias + nominal_levels(parity, design)
 
 
 def _greatest(matrix: Floats) -> Floats:
@@ -153,7 +157,8 @@ def integrity_report(
         "detection_probability": {
             f"{moved:g}": _told(detection_probability(parity, moved, design)) for moved in MOVED_PX
         },
-        "protection": _protection(levels),
+        "nominal": _told_levels(nominal_levels(parity, design)),
+        "protection": _told_levels(levels),
         "beyond_without_alarm": {
             name: float((beyond[:, k] & ~alarm).mean()) for k, name in enumerate(LEVELS)
         },
@@ -161,7 +166,7 @@ def integrity_report(
     for kind, name, rows in groups(found, truth):
         if kind == "distance":
             entry = {"detections": len(rows), "alarm_rate": float(alarm[rows].mean())}
-            report.setdefault("by_distance", {})[name] = entry | _protection(levels[rows])
+            report.setdefault("by_distance", {})[name] = entry | _told_levels(levels[rows])
     return report
 
 
@@ -170,7 +175,7 @@ def _told(chance: Floats) -> dict[str, float]:
     return {"mean": float(chance.mean()), "worst_corner": float(chance.min(axis=1).mean())}
 
 
-def _protection(levels: Floats) -> dict[str, Any]:
+def _told_levels(levels: Floats) -> dict[str, Any]:
     """Median and 95 % of each level; None where so many are infinite."""
     told: dict[str, Any] = {}
     for k, name in enumerate(LEVELS):
@@ -178,8 +183,3 @@ def _protection(levels: Floats) -> dict[str, Any]:
             values = spread(levels[:, k])
         told[name] = {key: value if np.isfinite(value) else None for key, value in values.items()}
     return told
-
-
-def alarms(solved: Solved, design: Integrity) -> NDArray[np.bool_]:
-    """Whether (n,) each pose is refused."""
-    return np.asarray(statistic(solved, design.corner_sigma_px) > threshold(design.false_alarm_rate))

@@ -1,8 +1,8 @@
 """Camera poses from the four corners of runways, all of them at once.
 
-Each starts from the homography of its four corners, which needs no guess, and is refined by Levenberg and
-Marquardt's method on the distances in pixels. Of the two minima that a flat figure may have the one with the
-camera upright above the runway is taken; where refinement ends elsewhere there is no pose.
+Each starts from what the runway's width and length say, and is refined by Levenberg and Marquardt's method on
+the distances in pixels. Of the minima that a flat figure may have the one with the camera upright above the
+runway is wanted; where refinement ends elsewhere there is no pose.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lard.score.boxes import Floats
 
 STEPS = 60
-_DONE = 1e-10
+_DONE = 1e-8
 _DAMPING = 1e-3
 
 
@@ -122,56 +122,36 @@ def _turn(vector: Floats) -> Floats:
 
 
 def first_guess(corners_m: Floats, plane: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Attitude, position and whether there is one, from corners in metres and at depth 1 (n, 4, 2)."""
-    centre = corners_m.mean(axis=1)
-    along = corners_m[:, :2].mean(axis=1) - corners_m[:, 2:].mean(axis=1)
-    length = np.linalg.norm(along, axis=1)
-    e1 = along / length[:, None]
-    across = corners_m[:, 1:3].mean(axis=1) - corners_m[:, [0, 3]].mean(axis=1)
-    across = across - (across * e1).sum(axis=1, keepdims=True) * e1
-    width = np.linalg.norm(across, axis=1)
-    e2 = across / width[:, None]
-    axes = np.stack([e1, e2, np.cross(e1, e2)], axis=1)  # flat from runway
-    flat = np.einsum("nij,nkj->nki", axes, corners_m - centre[:, None, :])[..., :2]
-    matrix, usable = _homographies(flat / np.stack([length, width], -1)[:, None, :], plane)
-    pair = matrix[..., :2] / np.stack([length, width], -1)[:, None, :]
-    pair[~usable] = np.eye(3)[:, :2]
-    u, scale, vt = np.linalg.svd(pair, full_matrices=False)
-    factor = scale.mean(axis=1)
-    usable &= factor > 0
-    nearest = u @ vt
-    third = np.cross(nearest[..., 0], nearest[..., 1])
-    cam_from_flat = np.concatenate([nearest, third[..., None]], axis=-1)
-    rotation = cam_from_flat @ axes
-    offset = matrix[..., 2] / np.where(factor > 0, factor, 1.0)[:, None]
-    position = centre - np.einsum("nji,nj->ni", rotation, offset)
+    """Attitude, position and whether there is one, from corners in metres and at depth 1 (n, 4, 2).
+
+    The near edge's apparent width gives its distance; runway length and the angle between the rays to both
+    ends then make a triangle, which gives the axis.
+    """
+    rays = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
+    rays = _unit(rays)
+    near, far = corners_m[:, 2:].mean(axis=1), corners_m[:, :2].mean(axis=1)
+    width = np.linalg.norm(corners_m[:, 2] - corners_m[:, 3], axis=1)
+    length = np.linalg.norm(far - near, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = width / np.linalg.norm(rays[:, 2] - rays[:, 3], axis=1)
+        to_near, to_far = _unit(rays[:, 2:].sum(axis=1)), _unit(rays[:, :2].sum(axis=1))
+        cosine = (to_near * to_far).sum(axis=1)
+        beside = distance * np.sqrt(np.maximum(1 - cosine**2, 0.0))
+        reach = distance * cosine + np.sqrt(np.maximum(length**2 - beside**2, 0.0))
+        at_near = distance[:, None] * to_near
+        seen = _axes(reach[:, None] * to_far - at_near, rays[:, 2] - rays[:, 3])
+        rotation = np.swapaxes(seen, 1, 2) @ _axes(far - near, corners_m[:, 2] - corners_m[:, 3])
+        position = near - np.einsum("nji,nj->ni", rotation, at_near)
+    usable = np.isfinite(rotation).all(axis=(1, 2)) & np.isfinite(position).all(axis=1)
     return rotation, position, usable
 
 
-def _homographies(flat: Floats, plane: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Matrices (n, 3, 3), the centre of the figure at depth 1, from points (n, 4, 2) to (n, 4, 2)."""
-    n = len(flat)
-    middle = plane.mean(axis=1)
-    spread = np.abs(plane - middle[:, None, :]).max(axis=(1, 2))
-    usable = np.isfinite(spread) & (spread > 0)
-    target = (plane - middle[:, None, :]) / np.where(usable, spread, 1.0)[:, None, None]
-    x, y = flat[..., 0], flat[..., 1]
-    one, zero = np.ones_like(x), np.zeros_like(x)
-    rows = [
-        np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], -1)
-        if axis == 0
-        else np.stack([zero, zero, zero, x, y, one, -u * x, -u * y], -1)
-        for axis, u in enumerate((target[..., 0], target[..., 1]))
-    ]
-    system = np.concatenate(rows, axis=1)  # (n, 8, 8)
-    system[~usable] = np.eye(8)
-    usable &= np.linalg.cond(system) < 1e12
-    system[~usable] = np.eye(8)
-    known = np.concatenate([target[..., 0], target[..., 1]], axis=1)
-    solved = np.linalg.solve(system, known[..., None])[..., 0]
-    scaled = np.concatenate([solved, np.ones((n, 1))], axis=1).reshape(n, 3, 3)
-    back = np.zeros((n, 3, 3))
-    back[:, 0, 0] = back[:, 1, 1] = np.where(usable, spread, 1.0)
-    back[:, :2, 2] = np.where(usable[:, None], middle, 0.0)
-    back[:, 2, 2] = 1.0
-    return back @ scaled, usable
+def _axes(along: Floats, across: Floats) -> Floats:
+    """Unit vectors (n, 3, 3) along, across and square to both."""
+    first = _unit(along)
+    second = _unit(across - (across * first).sum(axis=1, keepdims=True) * first)
+    return np.stack([first, second, np.cross(first, second)], axis=1)
+
+
+def _unit(vectors: Floats) -> Floats:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))

@@ -144,7 +144,7 @@ def longest_gap_s(hits: NDArray[np.bool_], time_s: Floats, first: int) -> float:
 def _followed(
     evaluation: Evaluation, results: Sequence[Mapping[str, Any]], frames: Frames
 ) -> list[int | None]:
-    """The detection of each frame that a user follows: of the same track while there is one, else the best."""
+    """The detection of each frame that a user follows: of the same track while it lasts, else the best."""
     followed: list[int | None] = []
     number = None
     for places in frames.detections:
