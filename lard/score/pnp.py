@@ -84,17 +84,17 @@ def drawn(
     """Residuals (n, 8) seen minus drawn, and derivatives (n, 8, 6) of what is drawn, in pixels."""
     p = np.einsum("nij,nkj->nki", rotation, corners_m - position[:, None, :])
     x, y, z = p[..., 0], p[..., 1], p[..., 2]
+    zero = np.zeros_like(x)
+    turn = np.stack(
+        [np.stack([zero, z, -y], -1), np.stack([-z, zero, x], -1), np.stack([y, -x, zero], -1)], -2
+    )  # of a rotation vector on the point: minus its cross product matrix
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         plane = p[..., :2] / z[..., None]
-        zero = np.zeros_like(x)
         by_point = (
             np.stack([np.stack([1 / z, zero, -x / z**2], -1), np.stack([zero, 1 / z, -y / z**2], -1)], -2)
             * focal_px[:, None, :, None]
         )  # (n, 4, 2, 3)
-    turn = np.stack(
-        [np.stack([zero, z, -y], -1), np.stack([-z, zero, x], -1), np.stack([y, -x, zero], -1)], -2
-    )  # of a rotation vector on the point: minus its cross product matrix
-    jacobian = np.concatenate([by_point @ turn, -by_point @ rotation[:, None]], axis=-1)
+        jacobian = np.concatenate([by_point @ turn, -by_point @ rotation[:, None]], axis=-1)
     residual = seen_px - plane * focal_px[:, None, :]
     n = len(p)
     return residual.reshape(n, 8), jacobian.reshape(n, 8, 6)
