@@ -128,7 +128,7 @@ def test_levels_are_those_of_the_worst_direction() -> None:
 
 
 def test_levels_hold_whatever_one_corner_does() -> None:
-    """In the linear model: the worst direction of each corner at many sizes, at a risk that can be counted."""
+    """In the linear model: the worst direction of each corner at many sizes, at a risk one can count."""
     exact, _ = solved_with(np.zeros((1, 4, 2)))
     parity, design = parity_of(exact), Integrity(SIGMA_PX, 0.01, 0.02)
     levels = protection_levels(parity, design)[0]

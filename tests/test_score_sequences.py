@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from approach_support import detections, flown
-from detect_support import runway_note
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,9 +30,9 @@ def scene(frames: int, **changes: Any) -> dict[str, Any]:
         images.append(image | {"sequence": "one", "time_s": k * STEP_S} | changes)
         for ident, box, target in (("09L", TARGET, True), ("09R", PARALLEL, False)):
             away_m = 1000.0 - 10 * k
-            note = runway_note(k + 1, moved(box, k), target, away_m, "IN_ODD" if target else "OUT_OF_ODD")
-            more = {"id": len(notes) + 1, "airport": "XXXX", "runway": ident, "along_track_m": away_m}
-            notes.append(note | more)
+            note = {"id": len(notes) + 1, "image_id": k + 1, "category_id": 1, "bbox": moved(box, k)}
+            named = {"airport": "XXXX", "runway": ident, "is_target": target, "along_track_m": away_m}
+            notes.append({**note, **named, "area": 1200.0, "iscrowd": int(not target)})
     return {"images": images, "annotations": notes, "categories": [{"id": 1, "name": "runway"}]}
 
 
