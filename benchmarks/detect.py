@@ -1,7 +1,7 @@
 """Speed of the detectors and of scoring, each against its baseline in the same run.
 
 python benchmarks/detect.py            # one thread, CPU seconds; a minute or two
-python benchmarks/detect.py scoring    # only the part named: training, inference, scoring
+python benchmarks/detect.py scoring    # only the part named: training, inference, scoring, report
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from lard.detect.fcos import Detector, build, channels_last
 from lard.detect.loss import Targets, assign, detection_loss
 from lard.detect.ortho import retract_all
 from lard.score.evaluation import AREAS_PX2, Evaluation
+from lard.score.scores import scores
 
 BATCH, CROP_PX, FRAME_PX = 16, 192, 1024
 IMAGES, RUNWAYS, DETECTIONS = 20_000, 2, 5
@@ -132,6 +133,23 @@ def scoring() -> None:
     print(f"scoring / pycocotools: {own_s / their_s:.3f} (at most 0.33)")
 
 
+def report() -> None:
+    """Seconds of a whole score report, intervals and points included, and of pycocotools' AP alone."""
+    truth, rows = crowd_of_boxes()
+    for image in truth["images"]:
+        image |= {"airport": f"A{image['id'] % 20:02d}", "zone": ("far", "medium", "close")[image["id"] % 3]}
+    few = {**truth, "images": truth["images"][:60], "annotations": truth["annotations"][:120]}
+    scores(few, rows[:300])  # compiles
+    start = time.process_time()
+    scores(truth, rows)
+    own_s = time.process_time() - start
+    start = time.process_time()
+    pycocotools_eval(truth, rows, {"all": AREAS_PX2["all"]})
+    their_s = time.process_time() - start
+    print(f"whole report of {len(rows)} detections: {own_s:.2f} s, pycocotools' AP alone {their_s:.2f} s")
+    print(f"report / pycocotools: {own_s / their_s:.3f} (at most 0.33)")
+
+
 def crowd_of_boxes() -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A large random ground truth and detections around it."""
     rng = np.random.default_rng(0)
@@ -147,11 +165,11 @@ def crowd_of_boxes() -> tuple[dict[str, Any], list[dict[str, Any]]]:
         for k in range(RUNWAYS)
     ]  # fmt: skip
     near = boxes[:, np.arange(DETECTIONS) % RUNWAYS] + rng.normal(0, 4, (IMAGES, DETECTIONS, 4))
-    scores = rng.random((IMAGES, DETECTIONS))
+    known = rng.random((IMAGES, DETECTIONS))
     rows = [
         {
             "image_id": image + 1, "category_id": 1, "bbox": np.abs(near[image, k]).tolist(),
-            "score": float(scores[image, k]),
+            "score": float(known[image, k]),
         }
         for image in range(IMAGES)
         for k in range(DETECTIONS)
@@ -159,7 +177,9 @@ def crowd_of_boxes() -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return {"images": images, "annotations": notes, "categories": [{"id": 1, "name": "runway"}]}, rows
 
 
-def pycocotools_eval(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Any:
+def pycocotools_eval(
+    truth: dict[str, Any], rows: list[dict[str, Any]], areas_px2: dict[str, tuple[float, float]] = AREAS_PX2
+) -> Any:
     """The same evaluation by pycocotools."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -169,8 +189,8 @@ def pycocotools_eval(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Any:
         coco.dataset = truth
         coco.createIndex()
         judge = COCOeval(coco, coco.loadRes([dict(row) for row in rows]), "bbox")
-        judge.params.areaRng = [list(limits) for limits in AREAS_PX2.values()]
-        judge.params.areaRngLbl = list(AREAS_PX2)
+        judge.params.areaRng = [list(limits) for limits in areas_px2.values()]
+        judge.params.areaRngLbl = list(areas_px2)
         judge.evaluate()
         judge.accumulate()
     return judge
@@ -179,7 +199,7 @@ def pycocotools_eval(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Any:
 def main(parts: list[str]) -> None:
     """Print the parts named, or all of them."""
     torch.set_num_threads(1)
-    known = {"training": training, "inference": inference, "scoring": scoring}
+    known = {"training": training, "inference": inference, "scoring": scoring, "report": report}
     for part in parts or list(known):
         if part not in known:
             sys.exit(f"{part}: expected one of {', '.join(known)}")

@@ -14,7 +14,7 @@ FRAMES = 50
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Detections of all airports, best first: airport and whether right (detections,); runways (airports,)."""
+    """Detections of all airports, best first: airport, right or not (detections,); runways (airports,)."""
 
     airport: NDArray[np.int64]
     right: NDArray[np.bool_]

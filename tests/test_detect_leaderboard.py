@@ -45,6 +45,7 @@ def test_the_steps_of_the_example(copy: Path) -> None:
         assert shown.exit_code == 0, f"{command}\n{shown.output}"
     report = json.loads((copy / "board/outside-yolo/score.json").read_text())
     assert 0.3 < report["overall"]["AP50"] < 1 and report["latency_ms"] == 12.5
+    assert report["operating_point"]["score"] == report["calibration"]["score"] == 0.5
     assert report["confusion"]["images"] > 3 and report["localisation"]["bearing_deg"]["median"] < 1
     assert {"zone", "airport", "verdict", "in_view", "distance", "protocol"} <= set(report["slices"])
     page = (copy / "reports/leaderboard.html").read_text()
@@ -55,12 +56,19 @@ def test_the_steps_of_the_example(copy: Path) -> None:
         "Calibration",
         "Runways mistaken",
         "any GPU, batch 1",
+        "None of the 3 test airports (EGLL, LFPG, PHNL) is among those that trained outside-yolo",
     ):
         assert text in page, text
     table = json.loads((copy / "reports/leaderboard.json").read_text())
     assert table["boards"][0]["models"][0]["metrics"] == report["overall"]
     header = (copy / "reports/leaderboard.csv").read_text().splitlines()[0]
-    assert "ECE" in header and "parameters" in header and "latency_ms" in header
+    assert (
+        "AP50_low" in header
+        and "point_recall" in header
+        and "ECE" in header
+        and "parameters" in header
+        and "latency_ms" in header
+    )
 
 
 def test_the_card_belongs_to_the_example() -> None:
@@ -121,6 +129,9 @@ def test_all_faults_at_once_but_not_endlessly(tmp_path: Path) -> None:
     (tmp_path / "p1.txt").write_text("0 0.5 0.5\n" * 20)
     with pytest.raises(DataError, match="and 12 more faults"):
         read_yolo(tmp_path, truth_of(picture(1)))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no label files"):
+        read_yolo(tmp_path / "empty", truth_of(picture(1)))
     with pytest.raises(DataError, match="no such folder"):
         read_yolo(tmp_path / "none", truth_of(picture(1)))
 

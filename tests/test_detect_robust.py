@@ -164,7 +164,7 @@ def test_entering_the_leaderboard(toy: Path, tmp_path: Path) -> None:
         rebuilt(truth, board, None)
     with pytest.raises(DataError, match="no submissions"):
         rebuilt(truth, tmp_path / "empty", None)
-    card.write_text("name: perfect\nauthors: someone\ndataset_sha256: " + "0" * 64)
+    card.write_text("name: perfect\nauthors: someone\ndataset_sha256: " + "a" * 64)
     with pytest.raises(DataError, match="another dataset"):
         add(results, card, truth, board)
     card.write_text("name: ../x\nauthors: someone\n")

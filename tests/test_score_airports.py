@@ -89,7 +89,7 @@ def test_the_interval_holds_what_the_test_does_not_reject(count: int, seed: int)
 
 
 def test_interval_of_differences_by_brute_force() -> None:
-    """Ends are the ordered means of all subsets: of six airports the second lowest and highest are too far."""
+    """Ends are ordered means of all subsets; six airports leave out nothing but what lies beyond them."""
     values = np.array([0.1, 0.2, 0.35, -0.05, 0.4, 0.15])
     means = sorted(np.mean(chosen) for size in range(1, 7) for chosen in itertools.combinations(values, size))
     assert sign_flip(values).interval == pytest.approx((means[0], means[-1]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lard.cli.benchmark import BUDGET, DATA, VALIDATION
+from lard.cli.benchmark import BUDGET, CONFIG, DATA, VALIDATION, parameters
 from lard.cli.score import SHOWN
 
 SPLIT = click.option("--split", default="test", show_default=True, help="Split the results are for.")
@@ -129,3 +129,38 @@ def convert(folder: Path, datasets: tuple[Path, ...], split: str, class_id: int,
     write_json(rows, out)
     found = len({row["image_id"] for row in rows})
     click.echo(f"{len(rows)} boxes in {found} of {len(truth['images'])} pictures in {out}")
+
+
+@leaderboard.command()
+@click.argument("model", type=click.Path(dir_okay=False, path_type=Path))
+@DATA
+@SPLIT
+@CONFIG
+@click.option("--pictures", default=100, show_default=True, help="How many pictures are timed.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="JSON: cost.json in the folder of the entry, or MODEL.cost.json beside its score file.",
+)
+def cost(
+    model: Path, datasets: tuple[Path, ...], split: str, config: Path | None, pictures: int, out: Path
+) -> None:
+    """Measure latency, memory and multiplications of MODEL, a checkpoint or ONNX file, on this machine.
+
+    The page shows them apart from what entries state.
+
+    \b
+    Examples:
+      lard leaderboard cost mine.onnx --data data/ortho --out leaderboard/mine/cost.json
+    """
+    from lard.detect.cost import measure_cost
+    from lard.tables import write_json
+
+    plan = parameters(config).predict.model_copy(update={"split": split})
+    found = measure_cost(model, datasets, plan, pictures)
+    write_json(found, out)
+    click.echo(
+        f"{found['latency_ms_median']:.1f} ms a picture (99 %: {found['latency_ms_p99']:.1f}),"
+        f" {found['peak_memory_mib']:.0f} MiB on {found['machine']}"
+    )

@@ -32,7 +32,7 @@ def describe(
     return {
         "name": f"{spec.name} ({source})",
         "source": source,
-        "odd": {"name": spec.name, "version": spec.version, "sha256": spec.sha256, "file": spec_path},
+        "odd": _domain(spec, spec_path),
         "camera": {**asdict(camera), "fov_x_deg": round(fov_x, 9), "fov_y_deg": round(fov_y, 9)},
         "earth_model": frames["earth_model"][0],
         "altitude_datum": frames["altitude_datum"][0],
@@ -45,6 +45,12 @@ def describe(
         "airports": sorted(frames["airport"].unique().to_list()),
         "tool_version": __version__,
     }
+
+
+def _domain(spec: OddSpec, spec_path: str) -> dict[str, Any]:
+    """What names the domain, and how it grades missed runways, which scores need."""
+    named_by = {"name": spec.name, "version": spec.version, "sha256": spec.sha256, "file": spec_path}
+    return named_by | ({"severity": spec.severity.model_dump(mode="json")} if spec.severity else {})
 
 
 def write_labels(

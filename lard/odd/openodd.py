@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from lard.odd.laws import Law
 from lard.odd.parameters import PARAMETERS
-from lard.odd.spec import Categories, Condition, OddSpec, Profile
+from lard.odd.spec import Categories, Condition, OddSpec, Profile, Severity
 from lard.odd.yamlfile import Faults
 
 _RANGE = re.compile(r"^\[\s*(\S+)\s*\.\.\s*(\S+)\s*\]\s*(\S*)$")
@@ -74,6 +74,7 @@ def to_openodd(spec: OddSpec) -> dict[str, Any]:
             for rule in spec.rules
         ],
         "dqr": spec.dqr,
+        **({"severity": _graded(spec.severity)} if spec.severity is not None else {}),
     }
     return {
         "TAXONOMY": {"runway_approach": taxonomy},
@@ -120,6 +121,10 @@ def _shapes(laws: Mapping[str, Law | Categories]) -> dict[str, Any]:
     return shapes
 
 
+def _graded(severity: Severity) -> dict[str, Any]:
+    return {"by": severity.by, "points": [list(point) for point in severity.points]}
+
+
 def _plain(conditions: Mapping[str, Condition]) -> dict[str, Any]:
     return {
         name: {"by": c.by, "points": [list(point) for point in c.points]}
@@ -154,7 +159,7 @@ def from_openodd(data: Mapping[str, Any], faults: Faults, name: str) -> dict[str
         "zones": zones,
         **{
             key: extension[key]
-            for key in ("reference", "camera", "margins", "rules", "dqr")
+            for key in ("reference", "camera", "margins", "rules", "dqr", "severity")
             if extension.get(key)
         },
     }

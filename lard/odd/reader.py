@@ -26,6 +26,7 @@ from lard.odd.spec import (
     Profile,
     Reference,
     Rule,
+    Severity,
     Zone,
 )
 from lard.odd.yamlfile import Faults, load_yaml
@@ -36,7 +37,7 @@ Where = tuple[str | int, ...]
 
 SECTIONS = (
     "name", "version", "description", "reference", "camera", "margins", "approach", "zones", "environment",
-    "runways", "rules", "dqr",
+    "runways", "rules", "dqr", "severity",
 )  # fmt: skip
 
 GROUPS = ("approach", "environment", "runway")
@@ -91,6 +92,8 @@ def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
     runways = _laws(_section(data, "runways", faults), ("runways",), "runway", faults)
     rules = _rules(data.get("rules") or [], faults)
     dqr = _dqr(data, faults)
+    graded = _section(data, "severity", faults)
+    severity = _model(Severity, graded, ("severity",), faults) if graded else None
     check_spec(zones, margins, environment, runways, rules, faults)
     if not zones or reference is None or camera is None:
         return None
@@ -106,6 +109,7 @@ def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec | None:
         runways=runways,
         rules=tuple(rules),
         dqr=dqr,
+        severity=severity,
     )
     if not faults.found:
         check_feasible(spec, faults)

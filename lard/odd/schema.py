@@ -47,6 +47,7 @@ def json_schema() -> dict[str, Any]:
                 "environment": _object(_group("environment", "law")),
                 "runways": _object(_group("runway", "law")),
                 "dqr": {"type": "object", "additionalProperties": {"type": "object"}},
+                "severity": _severity(),
                 "rules": {"type": "array", "items": {**_object(rule), "required": ["require"]}},
             }
         ),
@@ -57,6 +58,12 @@ def json_schema() -> dict[str, Any]:
             "margin": {"oneOf": [{"type": "number", "minimum": 0}, _PAIR]},
         },
     }
+
+
+def _severity() -> dict[str, Any]:
+    points = {"type": "array", "items": _PAIR, "minItems": 1}
+    found = _object({"by": {"const": "along_track_m"}, "points": points})
+    return {**found, "required": ["points"]}
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +120,22 @@ class Rule(_Model):
         return frozenset((*self.when, *self.require, *governing))
 
 
+class Severity(_Model):
+    """Weight of a missed runway by its distance: points (x, weight), linear between, constant beyond."""
+
+    by: Literal["along_track_m"] = "along_track_m"
+    points: tuple[tuple[Number, Number], ...]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Severity:
+        x = [point[0] for point in self.points]
+        if not x or any(b <= a for a, b in pairwise(x)):
+            raise ValueError(f"expected points with increasing {self.by}, found {x}")
+        if any(weight <= 0 for _, weight in self.points):
+            raise ValueError(f"weights must be positive, found {[weight for _, weight in self.points]}")
+        return self
+
+
 class Zone(_Model):
     """One zone: a law per approach parameter and its share of a sample."""
 
@@ -146,6 +162,7 @@ class OddSpec(_Model):
     runways: dict[str, Law | Categories] = {}
     rules: tuple[Rule, ...] = ()
     dqr: dict[str, dict[str, Any]] = {}
+    severity: Severity | None = None
     file_sha256: str = ""
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 
 from lard.errors import DataError
 from lard.report.page import figures_text
-from lard.report.scorefile import PARTS, read_score
+from lard.report.scorefile import PARTS, read_cost, read_score
 
 HEADLINE = ("AP", "AP50", "AP75", "AR100")
 SLICED = ("AP50", "AP")
@@ -32,7 +32,7 @@ ABOUT = {
 """What is told of a model beside its metrics, with the heading on the page."""
 DETAILS = (
     "calibration", "confusion", "localisation", "operating_point", "operating_points", "intervals",
-    "provenance", "validation",
+    "provenance", "validation", "severity",
 )  # fmt: skip
 HIDDEN = ("family", *ABOUT)
 HIDDEN_PARTS = ("format",)
@@ -40,6 +40,10 @@ DIGITS = {"lipschitz_constant": 7}
 """Significant digits of facts that differ from a whole number in few parts of a million."""
 POINT = ("score", "precision", "recall", "f1", "false_alarms_per_image")
 """What the table tells of the operating point, as columns point_*."""
+MEASURED = ("latency_ms_median", "latency_ms_p99", "peak_memory_mib", "gmac")
+"""What was measured of a model on the machine that the page names, as columns measured_*."""
+GRADED = ("AP50", "AP", "recall")
+"""Scores weighted by severity, as columns severity_*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,8 @@ def _entry(path: Path) -> Entry:
     }
     facts |= {key: score["overall"][key] for key in ("images", "boxes") if key in score["overall"]}
     details = {key: score[key] for key in DETAILS if isinstance(score.get(key), dict)}
+    measured = read_cost(path)
+    details |= {"cost": measured} if measured is not None else {}
     facts |= {"ECE": details["calibration"]["ECE"]} if "calibration" in details else {}
     return Entry(score["model"], score["overall"], sorted_slices, facts, details)
 
@@ -165,10 +171,14 @@ def leaderboard_csv(boards: Sequence[Board]) -> str:
     limits = [f"{metric}_{end}" for metric in INTERVALS for end in ("low", "high")]
     points = [f"point_{key}" for key in POINT]
     head = ["protocol"] if len(boards) > 1 else []
-    writer.writerow([*head, "model", *names, *limits, *points, *told])
+    graded = [f"severity_{key}" for key in GRADED]
+    measured = [f"measured_{key}" for key in MEASURED]
+    writer.writerow([*head, "model", *names, *limits, *points, *graded, *measured, *told])
     for board in boards:
         for entry in board.entries:
             values = [value(entry, name) for name in names] + _limits(entry) + _point(entry)
+            values += [number((entry.details.get("severity") or {}).get(key)) for key in GRADED]
+            values += [number((entry.details.get("cost") or {}).get(key)) for key in MEASURED]
             about = [number(entry.facts.get(key)) for key in told]
             writer.writerow(
                 [*([board.name] if len(boards) > 1 else []), entry.model]

@@ -32,11 +32,13 @@ from lard.report.leaderboard_tables import (
     ERRORS,
     TARGET,
     confusion_rows,
+    cost_rows,
     differences,
     localisation_rows,
     orders,
     point_rows,
     points_of,
+    severity_rows,
     statement,
 )
 from lard.report.page import render
@@ -123,6 +125,8 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
         "curves": curves_svg(judged, points, of),
         "airports_plot": airports_svg(airports, details, of),
         "points": point_rows(entries),
+        "severity": severity_rows(entries),
+        "costs": cost_rows(entries),
         "reliability": reliability_svg(reliability, of),
         "zones_plot": dots_svg(list(zip((e.model for e in entries), zone_values, strict=True)), zones, of),
         "differences": differences(entries),

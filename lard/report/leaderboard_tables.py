@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from lard.report.entries import Entry
+from lard.report.entries import MEASURED, Entry, number
 from lard.score.inference import METRICS, holm, paired_difference
 
 ALL_PAIRS = 5
@@ -89,6 +89,36 @@ def point_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
                     "point": point and {"budget": None} | point,
                     "there": (point or {}).get("validation"),
                 }
+            )
+    return rows
+
+
+def severity_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Per model: plain and weighted AP50 and AP, and both recalls at the operating point."""
+    rows = []
+    for entry in entries:
+        graded = entry.details.get("severity")
+        if graded:
+            plain = (entry.details.get("operating_point") or {}).get("recall")
+            cells = [entry.metrics.get("AP50"), graded["AP50"], entry.metrics.get("AP"), graded["AP"], plain]
+            rows.append(
+                {"model": entry.model, "cells": [*cells, graded["recall"]], "points": graded["points"]}
+            )
+    return rows
+
+
+def cost_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Per model: what was measured, and apart from it what the entry states of its latency."""
+    rows = []
+    for entry in entries:
+        cost = entry.details.get("cost")
+        stated = number(entry.facts.get("latency_ms"))
+        if cost or stated is not None:
+            cells = [number((cost or {}).get(key)) for key in MEASURED]
+            about = {"machine": (cost or {}).get("machine"), "threads": (cost or {}).get("threads")}
+            hardware = entry.facts.get("hardware") or ""
+            rows.append(
+                {"model": entry.model, "cells": cells, **about, "stated": stated, "hardware": hardware}
             )
     return rows
 

@@ -127,6 +127,15 @@ class Localisation(_Part):
     offset_m: Spread | None = None
 
 
+class Severity(_Part):
+    """Scores weighted by the domain's table of severity."""
+
+    points: list[list[Finite]]
+    AP: Value
+    AP50: Value
+    recall: Value
+
+
 class Airports(_Part):
     """Airports tested, trained and tuned on; None where not known."""
 
@@ -169,8 +178,21 @@ class ScoreFile(_Part):
     calibration: Calibration | None = None
     confusion: Confusion | None = None
     localisation: Localisation | None = None
+    severity: Severity | None = None
     provenance: Provenance | None = None
     truth_sha256: str | None = None
+
+
+class Cost(_Part):
+    """What a model cost on a machine where it was measured."""
+
+    machine: str
+    threads: Count
+    pictures: Count
+    latency_ms_median: Finite
+    latency_ms_p99: Finite
+    peak_memory_mib: Finite
+    gmac: Value = None
 
 
 PARTS = tuple(ScoreFile.model_fields)
@@ -178,14 +200,24 @@ PARTS = tuple(ScoreFile.model_fields)
 
 def read_score(path: Path) -> dict[str, Any]:
     """A score file's document, checked; DataError names every part that cannot be shown."""
+    return _checked(path, ScoreFile, "score the results again")
+
+
+def read_cost(score_path: Path) -> dict[str, Any] | None:
+    """What was measured of a model, from the file beside its score file; None where there is none."""
+    path = score_path.with_name(score_path.name.removesuffix("score.json") + "cost.json")
+    return _checked(path, Cost, "measure it again") if path.is_file() else None
+
+
+def _checked(path: Path, kind: type[BaseModel], remedy: str) -> dict[str, Any]:
     document = read_json(path)
     try:
-        ScoreFile.model_validate(document)
+        kind.model_validate(document)
     except ValidationError as error:
         found = error.errors()
         lines = [
             f"{path}: {'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}"
-            f" (found {str(fault['input'])[:60]!r}); score the results again"
+            f" (found {str(fault['input'])[:60]!r}); {remedy}"
             for fault in found[:SHOWN]
         ]
         more = [f"and {len(found) - SHOWN} more faults"] if len(found) > SHOWN else []

@@ -64,6 +64,7 @@ class Evaluation:
         rank = np.arange(len(order)) - np.searchsorted(image[order], image[order])
         order, self.rank = order[rank < MAX_DETECTIONS[-1]], rank[rank < MAX_DETECTIONS[-1]]
         self.image, self.boxes, self.scores = image[order], boxes[order], scores[order]
+        self._order = np.argsort(-self.scores, kind="stable").astype(np.int64)
         self.rows: Ints = order  # places in `results` of the detections kept, image by image, best first
         self._first = np.searchsorted(self.image, np.arange(len(self.image_ids) + 1)).astype(np.int64)
 
@@ -118,7 +119,7 @@ class Evaluation:
         """
         chosen = self.images if images is None else sorted(images)
         precision, recall = self.curves(chosen, area)
-        places = [self._place[image_id] for image_id in chosen]
+        places = np.searchsorted(self.image_ids, chosen)
         return {
             "AP": _mean(precision),
             "AP50": _mean(precision[0]),
@@ -130,7 +131,9 @@ class Evaluation:
 
     def detections_of(self, images: Sequence[int]) -> Ints:
         """Places of the detections of images, in the order of the images; best first within each."""
-        places = np.array([self._place[image_id] for image_id in images], np.int64)
+        return self._detections_at(np.searchsorted(self.image_ids, images))
+
+    def _detections_at(self, places: Ints) -> Ints:
         start, count = self._first[places], np.diff(self._first)[places]
         within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         return np.asarray(np.repeat(start, count) + within)
@@ -148,24 +151,34 @@ class Evaluation:
         precision = np.full((len(IOUS), len(RECALLS)), -1.0)
         recall = np.full((len(IOUS), len(MAX_DETECTIONS)), -1.0)
         found = self.matches(area)
-        required = int(found.required[[self._place[image_id] for image_id in images]].sum())
+        places = np.searchsorted(self.image_ids, images)
+        required = int(found.required[places].sum())
         if required == 0:
             return precision, recall
-        chosen = self.detections_of(images)
-        chosen = chosen[np.argsort(-self.scores[chosen], kind="stable")]
+        chosen = self._best_first(places)
         right, skipped = found.right[:, chosen], found.skipped[:, chosen]
-        for place, limit in enumerate(MAX_DETECTIONS):
-            recall[:, place] = (right & (self.rank[chosen] < limit)).sum(axis=1) / required
-        hits = np.cumsum(right, axis=1).astype(np.float64)
-        wrong = np.cumsum(~right & ~skipped, axis=1).astype(np.float64)
-        exact = hits / (hits + wrong + np.spacing(1))
-        envelope = np.maximum.accumulate(exact[:, ::-1], axis=1)[:, ::-1]
+        rank = self.rank[chosen]
         for level in range(len(IOUS)):
-            places = np.searchsorted(hits[level] / required, RECALLS, side="left")
-            reached = places < len(chosen)
+            # precision only falls between hits, so that hits alone make its envelope
+            at = np.flatnonzero(right[level])
+            recall[level] = [np.count_nonzero(rank[at] < limit) / required for limit in MAX_DETECTIONS]
+            hits = np.arange(1.0, len(at) + 1)
+            wrong = np.cumsum(~(right[level] | skipped[level]), dtype=np.int32)[at]
+            exact = hits / (hits + wrong + np.spacing(1))
+            envelope = np.maximum.accumulate(exact[::-1])[::-1]
+            first = np.searchsorted(hits / required, RECALLS, side="left")
+            reached = first < len(at)
             precision[level] = 0.0
-            precision[level, reached] = envelope[level, places[reached]]
+            precision[level, reached] = envelope[first[reached]]
         return precision, recall
+
+    def _best_first(self, places: Ints) -> Ints:
+        """Places of the detections of images at places, the best first; equal scores in their order."""
+        times = np.bincount(places, minlength=len(self.image_ids))
+        if times.max(initial=0) <= 1 and (np.diff(places) > 0).all():
+            return self._order[times[self.image[self._order]] > 0]
+        chosen = self._detections_at(places)
+        return chosen[np.argsort(-self.scores[chosen], kind="stable")]
 
 
 def _mean(values: Floats) -> float | None:

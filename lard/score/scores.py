@@ -15,6 +15,7 @@ from lard.score.inference import airport_intervals
 from lard.score.integrity import Integrity
 from lard.score.points import FALSE_ALARMS_PER_IMAGE, Choice, chosen_by, operating_points
 from lard.score.provenance import provenance
+from lard.score.severity import severity_scores
 from lard.score.slices import slices
 from lard.score.submitted import read_results
 from lard.score.truth import (
@@ -102,6 +103,8 @@ def scores(
         "operating_point": used,
         "operating_points": points,
     }
+    graded = severity_scores(evaluation, None if used is None else used["score"])
+    found |= {"severity": graded} if graded else {}
     if used is not None:
         found["calibration"] = calibration(evaluation, used["score"])
         found["localisation"] = localisation(evaluation, used["score"])

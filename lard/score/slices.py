@@ -12,6 +12,7 @@ from lard.scenario.sun import elevation_deg, light_of
 
 DISTANCES_M = (1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
 HOURS = ((0, 6), (6, 9), (9, 12), (12, 15), (15, 18), (18, 24))
+STATED = ("zone", "airport", "source")
 KINDS = ("zone", "airport", "source", "runways", "in_view", "distance", "light", "solar_time")
 
 
@@ -25,20 +26,23 @@ def slices(truth: Mapping[str, Any]) -> dict[str, dict[str, list[int]]]:
     required: dict[int, list[Any]] = {}
     visible: dict[int, int] = {}
     for note in truth["annotations"]:
-        image_id = int(note["image_id"])
+        image_id = note["image_id"]
         visible[image_id] = visible.get(image_id, 0) + 1
-        if not note.get("iscrowd", 0):
+        if not note.get("iscrowd"):
             required.setdefault(image_id, []).append(note.get("slant_m"))
     for image in truth["images"]:
         image_id = int(image["id"])
         slants_m = required.get(image_id, [])
-        names = {kind: image.get(kind) for kind in ("zone", "airport", "source")}
-        names |= {"runways": _count(len(slants_m)), "in_view": _count(visible.get(image_id, 0))}
+        names = [(kind, image[kind]) for kind in STATED if image.get(kind) is not None]
+        names += [("runways", _count(len(slants_m))), ("in_view", _count(visible.get(image_id, 0)))]
         if slants_m and None not in slants_m:
-            names["distance"] = distance_bin(min(slants_m))
-        for kind, name in (names | _daylight(image)).items():
-            if name is not None:
-                found[kind].setdefault(str(name), []).append(image_id)
+            names.append(("distance", distance_bin(min(slants_m))))
+        for kind, name in (*names, *_daylight(image).items()):
+            groups = found[kind]
+            if name in groups:
+                groups[name].append(image_id)
+            else:
+                groups.setdefault(str(name), []).append(image_id)
     whole = len(truth["images"])
     return {
         kind: groups
@@ -63,6 +67,8 @@ def distance_bin(slant_m: float) -> str:
 def _daylight(image: Mapping[str, Any]) -> dict[str, str]:
     """Light and solar time of an image whose time and place are known, else nothing."""
     pose = image.get("pose")
+    if pose is None or image.get("time_utc") is None:
+        return {}
     try:
         moment = datetime.datetime.fromisoformat(str(image.get("time_utc")))
         lat_deg, lon_deg = (float(pose[key]) for key in ("lat_deg", "lon_deg"))  # type: ignore[index]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -43,7 +43,7 @@ class Card(BaseModel):
     description: Line = ""
     url: Line = ""
     licence: Line = ""
-    dataset_sha256: Sha256 | Literal[""] = ""
+    dataset_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     parameters: int | None = Field(default=None, ge=0)
     latency_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     hardware: Line = ""

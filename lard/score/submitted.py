@@ -180,11 +180,12 @@ def _placed(row: Mapping[str, Any], sizes: Mapping[int, Any]) -> bool:
 
 
 def _hits_more_as_corners(rows: Sequence[Mapping[str, Any]], boxes: Floats, truth: Mapping[str, Any]) -> bool:
-    """Whether boxes (n, 4) read as corners are right more often, and in one picture of two at least."""
+    """Whether boxes (n, 4) read as corners are right at more IoUs, and in one picture of two at least."""
     plain = [{"image_id": row["image_id"], "bbox": row["bbox"], "score": 1.0} for row in rows]
     turned = [{**row, "bbox": box} for row, box in zip(plain, extents(boxes).tolist(), strict=True)]
-    read, other = (int(Evaluation(truth, found).matches().right[0].sum()) for found in (plain, turned))
-    return other > read and 2 * other >= len({row["image_id"] for row in rows})
+    read, other = (Evaluation(truth, found).matches().right for found in (plain, turned))
+    pictures = len({row["image_id"] for row in rows})
+    return bool(other.sum() > read.sum() and 2 * other[0].sum() >= pictures)
 
 
 def _other_order(rows: Sequence[Mapping[str, Any]], truth: Mapping[str, Any]) -> str:
