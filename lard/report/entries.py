@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lard.errors import DataError
+from lard.report.approach_tables import COLUMNS, approach_values
+from lard.report.approach_tables import PARTS as APPROACH
 from lard.report.page import figures_text
 from lard.report.scorefile import PARTS, read_cost, read_score
 
@@ -32,7 +34,7 @@ ABOUT = {
 """What is told of a model beside its metrics, with the heading on the page."""
 DETAILS = (
     "calibration", "confusion", "localisation", "operating_point", "operating_points", "intervals",
-    "provenance", "validation", "severity",
+    "provenance", "validation", "severity", *APPROACH, "not_computed",
 )  # fmt: skip
 HIDDEN = ("family", *ABOUT)
 HIDDEN_PARTS = ("format",)
@@ -173,11 +175,12 @@ def leaderboard_csv(boards: Sequence[Board]) -> str:
     head = ["protocol"] if len(boards) > 1 else []
     graded = [f"severity_{key}" for key in GRADED]
     measured = [f"measured_{key}" for key in MEASURED]
-    writer.writerow([*head, "model", *names, *limits, *points, *graded, *measured, *told])
+    writer.writerow([*head, "model", *names, *limits, *points, *graded, *COLUMNS, *measured, *told])
     for board in boards:
         for entry in board.entries:
             values = [value(entry, name) for name in names] + _limits(entry) + _point(entry)
             values += [number((entry.details.get("severity") or {}).get(key)) for key in GRADED]
+            values += approach_values(entry.details)
             values += [number((entry.details.get("cost") or {}).get(key)) for key in MEASURED]
             about = [number(entry.facts.get(key)) for key in told]
             writer.writerow(

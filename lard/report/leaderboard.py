@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lard import __version__
 from lard.errors import DataError
+from lard.report.approach_tables import approach_tables
 from lard.report.entries import (
     ABOUT,
     HEADLINE,
@@ -126,6 +127,7 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
         "airports_plot": airports_svg(airports, details, of),
         "points": point_rows(entries),
         "severity": severity_rows(entries),
+        "approach": approach_tables(details),
         "costs": cost_rows(entries),
         "reliability": reliability_svg(reliability, of),
         "zones_plot": dots_svg(list(zip((e.model for e in entries), zone_values, strict=True)), zones, of),

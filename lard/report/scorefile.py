@@ -136,6 +136,51 @@ class Severity(_Part):
     recall: Value
 
 
+class Corners(_Part):
+    """Errors of the corners of the runway itself."""
+
+    matched: Count
+    with_corners: Count
+    error_px: Spread | None = None
+
+
+class Pose(_Part):
+    """Errors of poses from four corners, by name."""
+
+    detections: Count
+    solved: Count
+    errors: dict[str, Spread] = Field(default_factory=dict)
+    within_dots: dict[str, Finite] = Field(default_factory=dict)
+
+
+class Integrity(_Part):
+    """The residual test, and levels that bound positions; None where a level is infinite."""
+
+    corner_sigma_px: Finite
+    false_alarm_rate: Finite
+    risk: Finite
+    alarm_rate: Finite
+    fitted_sigma_px: Finite
+    protection: dict[str, dict[str, Value]]
+
+
+class Watched(_Part):
+    """What sequences tell of a detector, or of a tracker on its detections."""
+
+    sequences: Count
+    found_stably: Count
+    jump_rate: Value
+    identity_switches: Count
+    lasting_false_alarm_share: Finite
+
+
+class Sequences(_Part):
+    """Detector and baseline tracker over time."""
+
+    detector: Watched
+    baseline_tracker: Watched
+
+
 class Airports(_Part):
     """Airports tested, trained and tuned on; None where not known."""
 
@@ -179,6 +224,11 @@ class ScoreFile(_Part):
     confusion: Confusion | None = None
     localisation: Localisation | None = None
     severity: Severity | None = None
+    corners: Corners | None = None
+    pose: Pose | None = None
+    integrity: Integrity | None = None
+    sequences: Sequences | None = None
+    not_computed: dict[str, str] | None = None
     provenance: Provenance | None = None
     truth_sha256: str | None = None
 

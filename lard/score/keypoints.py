@@ -18,8 +18,8 @@ from lard.score.boxes import Floats
 NAMES = ("top_left", "top_right", "bottom_right", "bottom_left")
 """The corners as the landing pilot sees them, in the order of files; that of COCO's category."""
 MOST_FLAG = 2.0
-REACH = 10.0
-"""A corner may lie so many sides of the picture away from it; farther out it is a slip of units."""
+REACH = 1000.0
+"""A corner may lie so many sides of the picture away, as those beside the camera do; no farther."""
 LEAST_TOLD = 5
 """Fewer detections do not tell in which other order their corners come."""
 _SURE = 0.25
