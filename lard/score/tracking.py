@@ -24,8 +24,8 @@ class Tracking:
     gate_diagonals: float = 1.0  # a detection farther from where a track expects it starts another
     confirm: int = 3  # hits before a track is shown
     most_missed: int = 5  # frames in a row without a hit after which a track ends
-    measured_sd: float = 0.1  # of a box's side, in sizes
-    acceleration_sd: float = 1.0  # sizes / s^2
+    measured_sd: float = 0.05  # of a box's side, in sizes
+    acceleration_sd: float = 4.0  # sizes / s^2
 
 
 @dataclass(slots=True)

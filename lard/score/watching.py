@@ -234,7 +234,8 @@ def _corner_error(
     """Errors (4, 2) of the corners given; NaN where not given or not known."""
     note = evaluation.truth["annotations"][evaluation.notes[runway]]
     points, v = corners_of([results[evaluation.rows[place]], note])
-    return np.where((v > 0).all(axis=0)[:, None], points[0] - points[1], np.nan)
+    known = (v[0] > 0) & (v[1] > 0)
+    return np.where(known[:, None], points[0] - points[1], np.nan)
 
 
 def _box_corners(box: Floats) -> Floats:
