@@ -137,7 +137,7 @@ def test_cards_are_checked(toy: Path, more: str, message: str) -> None:
 def one(toy: Path, **change: Any) -> tuple[dict[str, Any] | None, list[str], list[str]]:
     """What becomes of one row in a picture of 160 x 160 px: the row, warnings, faults."""
     found, faults = checked([{**GOOD, **change}], read_truth(toy / "coco/test.json"))
-    return (found.rows or [None])[0], found.warnings, faults
+    return next(iter(found.rows), None), found.warnings, faults
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lard.cli.benchmark import BUDGET, CONFIG, DATA, VALIDATION, parameters
+from lard.cli.options import runways_option
 from lard.cli.score import SHOWN
 
 SPLIT = click.option("--split", default="test", show_default=True, help="Split the results are for.")
@@ -43,6 +44,7 @@ BOARD = click.option(
 @BOARD
 @VALIDATION
 @BUDGET
+@runways_option
 @click.option("--replace", is_flag=True, help="Replace an entry of the same name and authors.")
 def add(
     results: Path,
@@ -52,6 +54,7 @@ def add(
     board: Path,
     validation: Path | None,
     budget: float,
+    runways: str,
     replace: bool,
 ) -> None:
     """Check, score and store a submission: a COCO results file and a card.
@@ -68,7 +71,9 @@ def add(
 
     tuned = None if validation is None else (coco_paths(datasets, "val"), validation)
     paths = coco_paths(datasets, split)
-    report = run(results, card, paths, board, validation=tuned, budget=budget, replace=replace)
+    report = run(
+        results, card, paths, board, validation=tuned, budget=budget, replace=replace, runways=runways
+    )
     overall = report["overall"]
     click.echo(f"{report['model']}: " + ", ".join(f"{key} {overall[key]}" for key in SHOWN))
 
@@ -77,10 +82,11 @@ def add(
 @DATA
 @SPLIT
 @BOARD
+@runways_option
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True
 )
-def build(datasets: tuple[Path, ...], split: str, board: Path, out: Path) -> None:
+def build(datasets: tuple[Path, ...], split: str, board: Path, runways: str, out: Path) -> None:
     """Write leaderboard.html, .csv and .json from the stored submissions, each scored anew.
 
     \b
@@ -93,7 +99,7 @@ def build(datasets: tuple[Path, ...], split: str, board: Path, out: Path) -> Non
     from lard.tables import read_json
 
     paths = coco_paths(datasets, split)
-    scores, changed = rebuilt(paths, board, validation_paths(datasets) or None)
+    scores, changed = rebuilt(paths, board, validation_paths(datasets) or None, runways)
     for line in changed:
         click.echo(f"lard: {line}", err=True)
     found = {path.parent.name: read_json(path.with_name("results.json")) for path in scores}

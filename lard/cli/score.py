@@ -61,7 +61,6 @@ def score(
       lard score results/ortho/fcos-s.json --data data/ortho --val results/ortho/fcos-s.val.json
       lard score mine.json --data data/ortho --split val --out mine.score.json
     """
-    from lard.airports.files import SHIPPED, open_database
     from lard.score.integrity import Integrity
     from lard.score.points import chosen_on_validation, stated
     from lard.score.provenance import provenance
@@ -76,9 +75,8 @@ def score(
         choice = chosen_on_validation(tuned, validation, budget)
     origin = provenance(paths, tuned_on=tuned if validation is not None else None)
     out = out or results.with_suffix(".score.json")
-    table = None if runways == SHIPPED else open_database(runways)
     design = Integrity(corner_sigma_px)
-    report = run(paths, results, out, results.stem, None, choice, origin, table, design)
+    report = run(paths, results, out, results.stem, None, choice, origin, runways, design)
     zones = sorted(report["slices"].get("zone", {}).items())
     for title, row in [("all", report["overall"]), *zones]:
         values = "  ".join(f"{key} {_text(row[key])}" for key in SHOWN)

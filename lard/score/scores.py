@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lard.airports.files import SHIPPED, open_database
 from lard.airports.model import RunwayDatabase
 from lard.score.approaches import INTEGRITY, approach_parts
 from lard.score.diagnosis import calibration, confusion, localisation
@@ -39,7 +40,7 @@ def score(
     facts: Mapping[str, Any] | None = None,
     choice: Choice | None = None,
     origin: Mapping[str, Any] | None = None,
-    runways: RunwayDatabase | None = None,
+    runways: str = SHIPPED,
     design: Integrity = INTEGRITY,
 ) -> dict[str, Any]:
     """Score a results file and write the report as JSON, with `facts` about the model; returns it."""
@@ -55,24 +56,25 @@ def score_report(
     facts: Mapping[str, Any] | None = None,
     choice: Choice | None = None,
     origin: Mapping[str, Any] | None = None,
-    runways: RunwayDatabase | None = None,
+    runways: str = SHIPPED,
     design: Integrity = INTEGRITY,
 ) -> dict[str, Any]:
     """The report of a results file; `choice` gives the operating points, `origin` is its provenance.
 
     Without a choice the points are chosen on the scored pictures themselves, and the report says so.
-    `runways` is the table that the ground truth was labelled with, by default the shipped one.
+    `runways` is the database that the ground truth was labelled with; only poses from corners need it.
     """
     truth = read_truth(truth_paths)
     read = read_results(results_path, truth)
     for line in read.warnings:
         print(f"lard: {line}", file=sys.stderr)
+    cornered = any("keypoints" in row for row in read.rows)
     report = {
         **(facts or {}),
         "format": FORMAT,
         "model": model,
         "detections": len(read.rows),
-        **scores(truth, read.rows, choice, runways, design),
+        **scores(truth, read.rows, choice, open_database(runways) if cornered else None, design),
         "provenance": dict(origin or provenance(truth_paths)),
         "results_sha256": sha256_file(results_path),
     }

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lard.airports.files import SHIPPED
 from lard.documents import read_yaml
 from lard.errors import DataError
 from lard.score.points import FALSE_ALARMS_PER_IMAGE, Choice, chosen_on_validation, stated
@@ -90,6 +91,7 @@ def add(
     validation: tuple[Paths, str | Path] | None = None,
     budget: float = FALSE_ALARMS_PER_IMAGE,
     replace: bool = False,
+    runways: str = SHIPPED,
 ) -> dict[str, Any]:
     """Check and score a submission and store it as <board>/<name>/; returns its score report.
 
@@ -123,7 +125,8 @@ def add(
             false_alarms_per_image=budget,
         )
         write_json(entry.model_dump(mode="json"), folder / ENTRY)
-        report = recomputed(folder, entry, truth_paths, None if validation is None else validation[0])
+        tuned_on = None if validation is None else validation[0]
+        report = recomputed(folder, entry, truth_paths, tuned_on, runways)
         write_json(report, folder / SCORE)
     return report
 
@@ -161,7 +164,11 @@ def read_entry(folder: Path) -> StoredEntry:
 
 
 def recomputed(
-    folder: Path, entry: StoredEntry, truth_paths: Paths, validation_truth: Paths | None
+    folder: Path,
+    entry: StoredEntry,
+    truth_paths: Paths,
+    validation_truth: Paths | None,
+    runways: str = SHIPPED,
 ) -> dict[str, Any]:
     """The score report of an entry from its results; nothing is taken from its score file."""
     return score_report(
@@ -171,6 +178,7 @@ def recomputed(
         _facts(entry.card),
         _choice(folder, entry, validation_truth),
         _origin(entry.card, truth_paths, validation_truth if entry.validation_sha256 else None),
+        runways,
     )
 
 
@@ -208,7 +216,7 @@ def with_training(airports: Mapping[str, Any], train: tuple[str, ...] | None) ->
 
 
 def rebuilt(
-    truth_paths: Paths, board: str | Path, validation_truth: Paths | None
+    truth_paths: Paths, board: str | Path, validation_truth: Paths | None, runways: str = SHIPPED
 ) -> tuple[list[Path], list[str]]:
     """Score files of a board, each made again from its results, and a line for each that differed.
 
@@ -232,7 +240,7 @@ def rebuilt(
     mended = []
     with folder_lock(board):
         for folder, entry in entries.items():
-            report = recomputed(folder, entry, truth_paths, validation_truth)
+            report = recomputed(folder, entry, truth_paths, validation_truth, runways)
             if line := _difference(folder / SCORE, report):
                 mended.append(line)
                 write_json(report, folder / SCORE)
