@@ -67,7 +67,7 @@ def test_faults_and_corners_survive_the_door(tmp_path: Path) -> None:
     rows[2] = rows[2] | {"keypoints": [1.0] * 11}
     rows[3] = rows[3] | {"keypoints": [1.0] * 10}
     write_json(rows, tmp_path / "bad.json")
-    with pytest.raises(DataError, match=r"row 2: keypoints must be x, y, v of top_left.*2 such rows"):
+    with pytest.raises(DataError, match=r"row 2: keypoints must be x, y, v of four corners.*2 such rows"):
         read_results(tmp_path / "bad.json", truth)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -159,10 +160,15 @@ def _camera(image: Mapping[str, Any]) -> Camera | None:
         return None
     names = ("fx_px", "fy_px", "cx_px", "cy_px", *(name for name in DISTORTION if name in known))
     try:
-        values = {name: float(known[name]) for name in names}
-        return Camera(int(image["width"]), int(image["height"]), **values)
+        values = tuple((name, float(known[name])) for name in names)
+        return _lens(int(image["width"]), int(image["height"]), values)
     except (KeyError, TypeError, ValueError, LardError):
         return None
+
+
+@lru_cache(maxsize=1024)
+def _lens(width_px: int, height_px: int, values: tuple[tuple[str, float], ...]) -> Camera:
+    return Camera(width_px, height_px, **dict(values))
 
 
 def _earth(image: Mapping[str, Any]) -> str | None:
