@@ -12,10 +12,12 @@ from approach_support import detections, flown
 from click.testing import CliRunner
 
 from lard.cli import main
+from lard.errors import DataError
 from lard.report.approach_tables import COLUMNS, approach_values
 from lard.report.entries import Entry, read_entries
 from lard.report.leaderboard import write_leaderboard
 from lard.score.scores import score
+from lard.score.submission import add
 from lard.tables import read_json, write_json
 
 
@@ -84,3 +86,13 @@ def test_the_command_and_its_options(scored: Path) -> None:
     assert CliRunner().invoke(main, [*arguments, "--corner-sigma-px", "0"]).exit_code == 2
     missing = CliRunner().invoke(main, [*arguments, "--runways", str(scored / "none.csv")])
     assert missing.exit_code != 0
+
+
+def test_an_entry_states_the_deviation_of_its_corners(scored: Path) -> None:
+    card = scored / "card.yaml"
+    card.write_text("name: mine\nauthors: us\nscore_threshold: 0.5\ncorner_sigma_px: 0.4\n")
+    report = add(scored / "corners.json", card, scored / "coco" / "test.json", scored / "board")
+    assert report["integrity"]["corner_sigma_px"] == 0.4 and "corner_sigma_px" not in report
+    card.write_text("name: other\nauthors: us\nscore_threshold: 0.5\ncorner_sigma_px: 0\n")
+    with pytest.raises(DataError, match="corner_sigma_px"):
+        add(scored / "corners.json", card, scored / "coco" / "test.json", scored / "board")
