@@ -1,148 +1,255 @@
-"""Corners and the pose that follows from them, against the maps that drew them and against scipy."""
+"""Poses from four corners beside OpenCV's and SciPy's, their errors, and deviations in dots."""
 
 from __future__ import annotations
 
-import csv
-import json
-from pathlib import Path
+import copy
+import math
+from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from approach_support import FOCAL_PX, detections, flown, runway, seen_from
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
 
-from lard.airports import load_shipped
-from lard.approach import Approaches, pose_of
-from lard.camera import Camera, Poses, project, to_camera
-from lard.report import read_entries, write_leaderboard
+from lard.airports.table import load_shipped
+from lard.camera import cam_from_ned
+from lard.score.approaches import approach_parts
 from lard.score.evaluation import Evaluation
-from lard.score.points import stated
-from lard.score.pose import corner_scores, pose_errors, pose_from_corners
-from lard.score.scores import score
+from lard.score.pnp import Solved, drawn, solve
+from lard.score.pose import Landing, attitude_deg, deviations_deg, pose_errors
+from lard.score.sightings import geometry_of, sightings
 
-DB = load_shipped()
-LENS = Camera.from_fov(1024, 1024, 60)
-BENT = Camera(1024, 1024, 886.8, 886.8, 512.0, 512.0, k1=-0.05)
+FOCAL = np.full((1, 2), FOCAL_PX)
 
 
-def view(
-    along_m: float, lateral_deg: float, vertical_deg: float, attitude: tuple[float, float, float]
-) -> Poses:
-    runway = DB.airport("EHAM").runway("18R")
-    return pose_of(runway, Approaches(*np.array([along_m, lateral_deg, vertical_deg, *attitude])))  # type: ignore[arg-type]
-
-
-def seen(pose: Poses, camera: Camera = LENS) -> np.ndarray:
-    """Pixels (4, 2) of the corners of EHAM 18R."""
-    return np.asarray(project(to_camera(DB.airport("EHAM").runway("18R").corners_ecef(), pose), camera)[0])
-
-
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
-    st.floats(300, 6000), st.floats(-3, 3), st.floats(1.8, 5.2), st.floats(-20, 20), st.floats(-10, 5),
-    st.floats(-15, 15), st.booleans(),
-)  # fmt: skip
-def test_exact_corners_give_the_pose_back(
-    along: float, lateral: float, vertical: float, yaw: float, pitch: float, roll: float, bent: bool
+    along_m=st.floats(250, 9000),
+    lateral_deg=st.floats(-10, 10),
+    glide_deg=st.floats(1.2, 8),
+    yaw_deg=st.floats(-25, 25),
+    pitch_deg=st.floats(-20, 15),
+    roll_deg=st.floats(-45, 45),
+)
+def test_exact_corners_give_the_pose(
+    along_m: float, lateral_deg: float, glide_deg: float, yaw_deg: float, pitch_deg: float, roll_deg: float
 ) -> None:
-    true, camera = view(along, lateral, vertical, (yaw, pitch, roll)), BENT if bent else LENS
-    runway = DB.airport("EHAM").runway("18R")
-    found = pose_from_corners(seen(true, camera), runway, camera)
-    assert found is not None
-    errors = pose_errors(runway, found, true)
-    for key, error in errors.items():
-        limit = 0.05 if key.endswith("_m") else 1e-3
-        assert abs(error) < limit, (key, error)
+    """From anywhere on an approach, in any attitude that has the runway before the camera."""
+    cross, up = (
+        along_m * math.tan(math.radians(lateral_deg)),
+        (along_m + 305) * math.tan(math.radians(glide_deg)),
+    )
+    corners, seen, position, rotation = seen_from(
+        runway(),
+        np.array([along_m]),
+        np.array([cross]),
+        np.array([up]),
+        np.array([[yaw_deg, pitch_deg, roll_deg]]),
+    )
+    solved = solve(corners, seen, FOCAL)
+    assert solved.found[0]
+    np.testing.assert_allclose(solved.camera_m, position, atol=1e-4)
+    np.testing.assert_allclose(solved.cam_from_runway, rotation, atol=1e-7)
 
 
-def test_noisy_corners_against_least_squares() -> None:
-    """The same pose as scipy finds by minimising the distances in the picture, from another start."""
-    runway, rng = DB.airport("EHAM").runway("18R"), np.random.default_rng(4)
-    true = view(1500.0, 0.5, 3.0, (2.0, -3.0, 4.0))
-    noisy = seen(true) + rng.normal(0, 0.3, (4, 2))
-    found = pose_from_corners(noisy, runway, LENS)
-    assert found is not None
-
-    def misfit(x: np.ndarray) -> np.ndarray:
-        return (seen(pose_of(runway, Approaches(*x))) - noisy).ravel()
-
-    start = [1700.0, 0.0, 3.4, 0.0, 0.0, 0.0]
-    theirs = pose_of(runway, Approaches(*least_squares(misfit, start, x_scale=[500, 1, 1, 5, 5, 5]).x))
-    errors = pose_errors(runway, found, theirs)
-    assert all(abs(errors[key]) < 0.2 for key in ("along_track_m", "cross_track_m", "height_m")), errors
-    assert all(abs(errors[key]) < 0.01 for key in ("yaw_deg", "pitch_deg", "roll_deg"))
+def views(n: int, seed: int, sigma_px: float) -> tuple[Any, Any, Any, Any]:
+    rng = np.random.default_rng(seed)
+    along = rng.uniform(400, 6000, n)
+    cross = along * np.tan(np.radians(rng.uniform(-4, 4, n)))
+    up = (along + 305) * np.tan(np.radians(rng.uniform(2, 4.5, n)))
+    corners, seen, position, rotation = seen_from(
+        runway(), along, cross, up, rng.uniform([-10, -8, -15], [10, 6, 15], (n, 3))
+    )
+    return corners, seen + rng.normal(0, sigma_px, seen.shape), position, rotation
 
 
-def test_deviations_as_an_ils_shows_them() -> None:
-    """Full deflection is two dots: 0.7 degrees of glide path, 105 m beside the course at the threshold."""
-    runway = DB.airport("EHAM").runway("18R")
-    true, high = view(2000.0, 0.0, 3.0, (0, 0, 0)), view(2000.0, 0.0, 3.7, (0, 0, 0))
-    errors = pose_errors(runway, high, true)
-    assert errors["glide_path_deg"] == pytest.approx(0.7) and errors["glide_path_dots"] == pytest.approx(2)
-    assert errors["height_m"] == pytest.approx(2305 * (np.tan(np.radians(3.7)) - np.tan(np.radians(3.0))))
-    aside = view(1e-6, np.degrees(np.arctan2(105.0, 1e-6)), 3.0, (0, 0, 0))
-    middle = view(1e-6, 0.0, 3.0, (0, 0, 0))
-    assert pose_errors(runway, aside, middle)["localiser_dots"] == pytest.approx(2, abs=0.01)
+def test_noisy_corners_beside_opencv() -> None:
+    """No sum of squares is above OpenCV's (SQPnP, refined); where both are equal, so are the positions."""
+    corners, seen, _, _ = views(40, 1, 0.4)
+    solved = solve(corners, seen, np.repeat(FOCAL, 40, axis=0))
+    assert solved.found.all()
+    matrix = np.diag([FOCAL_PX, FOCAL_PX, 1.0])
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 500, 1e-14)
+    near = 0
+    for k in range(40):
+        _, turn, move = cv2.solvePnP(corners[k], seen[k], matrix, None, flags=cv2.SOLVEPNP_SQPNP)
+        turn, move = cv2.solvePnPRefineLM(corners[k], seen[k], matrix, None, turn, move, criteria)
+        points, _ = cv2.projectPoints(corners[k], turn, move, matrix, None)
+        theirs, ours = ((points[:, 0] - seen[k]) ** 2).sum(), (solved.residual_px[k] ** 2).sum()
+        assert ours <= theirs + 1e-9
+        if theirs < ours + 1e-8:
+            near += 1
+            at = -(cv2.Rodrigues(turn)[0].T @ move).ravel()
+            np.testing.assert_allclose(solved.camera_m[k], at, rtol=1e-3, atol=0.05)
+    assert near > 25
 
 
-@pytest.mark.parametrize("corners", [np.full((4, 2), 500.0), np.array([[1.0, 1], [2, 2], [3, 3], [4, 4]])])
-def test_corners_that_allow_no_pose(corners: np.ndarray) -> None:
-    found = pose_from_corners(corners, DB.airport("EHAM").runway("18R"), LENS)
-    assert found is None or np.isfinite(found.alt_m).all()
+def test_noisy_corners_beside_scipy() -> None:
+    """The same minimum from the true pose, found by SciPy without our derivatives."""
+    corners, seen, position, rotation = views(5, 2, 0.5)
+    solved = solve(corners, seen, np.repeat(FOCAL, 5, axis=0))
+    for k in range(5):
 
+        def left(x: Any, k: int = k) -> Any:
+            p = (
+                Rotation.from_rotvec(x[:3]).as_matrix() @ rotation[k] @ (corners[k] - position[k] - x[3:]).T
+            ).T
+            return (FOCAL_PX * p[:, :2] / p[:, 2:] - seen[k]).ravel()
 
-def scene(shift_px: float, corners: bool = True) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """One picture of EHAM 18R, and a detection whose corners are so far to the right."""
-    true = view(1500.0, 0.5, 3.0, (0.0, 0.0, 0.0))
-    points = seen(true)
-    low, size = points.min(axis=0), np.ptp(points, axis=0)
-    keys = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
-    pose = {key: float(getattr(true, key)[0]) for key in keys}
-    camera = {"fx_px": LENS.fx_px, "fy_px": LENS.fy_px, "cx_px": LENS.cx_px, "cy_px": LENS.cy_px}
-    image = {"id": 1, "file_name": "1.jpg", "width": 1024, "height": 1024, "camera": camera, "pose": pose}
-    flat = [float(v) for x, y in points for v in (x, y, 2)]
-    box = [*low.tolist(), *size.tolist()]
-    note = {
-        "id": 1, "image_id": 1, "category_id": 1, "bbox": box, "iscrowd": 0, "airport": "EHAM",
-        "runway": "18R", "keypoints": flat, "slant_m": 1510.0,
-    }  # fmt: skip
-    row: dict[str, Any] = {"image_id": 1, "category_id": 1, "bbox": box, "score": 0.9}
-    if corners:
-        row["keypoints"] = [v + (shift_px if k % 3 == 0 else 0) for k, v in enumerate(flat)]
-    return {"images": [image], "annotations": [note], "categories": [{"id": 1, "name": "runway"}]}, [row]
-
-
-def test_errors_of_corners_and_pose_in_a_report() -> None:
-    truth, rows = scene(3.0)
-    found = corner_scores(Evaluation(truth, rows), rows, 0.5, DB)
-    assert found is not None and found["with_corners"] == found["with_pose"] == found["matched"] == 1
-    assert found["corner_px"]["median"] == pytest.approx(3)
-    assert found["by_distance"]["1-2 km"]["corner_px"] == found["corner_px"]
-    # all corners 3 px to the right are a turn to the left, little else
-    assert found["yaw_deg"]["median"] == pytest.approx(np.degrees(3 / LENS.fx_px), rel=0.1)
-    assert found["along_track_m"]["median"] < 30
-    exact = corner_scores(Evaluation(*scene(0.0)), scene(0.0)[1], 0.5, DB)
-    assert exact is not None and exact["height_m"]["median"] < 0.05
-    bare = corner_scores(Evaluation(truth, rows), rows, 0.5, None)
-    assert bare is not None and bare["with_pose"] == 0 and "height_m" not in bare
-    assert corner_scores(Evaluation(*scene(0.0, False)), scene(0.0, False)[1], 0.5, DB) is None
-
-
-def test_corners_reach_the_page(tmp_path: Path) -> None:
-    """From results with keypoints; another database than the labels' gives corners and no pose."""
-    truth, rows = scene(2.0)
-    for version, poses in ((DB.version, 1), ("1900.01", 0)):
-        truth["info"] = {"runway_db": DB.name, "runway_db_version": version}
-        (tmp_path / "t.json").write_text(json.dumps(truth))
-        (tmp_path / "r.json").write_text(json.dumps(rows))
-        report = score(
-            tmp_path / "t.json", tmp_path / "r.json", tmp_path / "m.score.json", "m", None, stated(0.5)
+        best = least_squares(
+            left, np.zeros(6), x_scale=[1e-3] * 3 + [10.0] * 3, xtol=1e-15, ftol=1e-15, gtol=1e-15
         )
-        assert report["corners"]["with_pose"] == poses and report["corners"]["corner_px"]["median"] == 2
-        write_leaderboard(read_entries([tmp_path / "m.score.json"]), tmp_path)
-        page = (tmp_path / "leaderboard.html").read_text()
-        assert "Corners and pose" in page and "glide path, dots" in page
-        table = next(csv.DictReader((tmp_path / "leaderboard.csv").open()))
-        assert table["corners_corner_px"] == "2.000000" and bool(table["corners_height_m"]) == bool(poses)
+        np.testing.assert_allclose(solved.camera_m[k], position[k] + best.x[3:], rtol=1e-4, atol=1e-2)
+
+
+def test_derivatives_beside_differences() -> None:
+    corners, seen, position, rotation = views(3, 3, 0.0)
+    focal = np.repeat(FOCAL, 3, axis=0)
+    _, jacobian = drawn(rotation, position, corners, seen, focal)
+    for axis in range(6):
+        step = np.zeros(6)
+        step[axis] = h = 1e-6 if axis < 3 else 1e-3
+        ends = [
+            drawn(Rotation.from_rotvec(sign * step[:3]).as_matrix() @ rotation, position + sign * step[3:],
+                  corners, seen, focal)[0]
+            for sign in (1, -1)
+        ]  # fmt: skip
+        np.testing.assert_allclose(jacobian[..., axis], (ends[1] - ends[0]) / (2 * h), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("spoil", ["point", "line", "turned over", "not a number"])
+def test_corners_of_no_runway_have_no_pose(spoil: str) -> None:
+    corners, seen, _, _ = views(1, 4, 0.0)
+    if spoil == "point":
+        seen[:] = 5.0
+    elif spoil == "line":
+        seen[0] = [[0, 0], [1, 1], [2, 2], [3, 3]]
+    elif spoil == "turned over":
+        seen = seen[:, [1, 0, 3, 2]]
+    else:
+        seen[0, 0, 0] = np.nan
+    assert not solve(corners, seen, FOCAL).found[0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_any_four_points_are_answered(seed: int) -> None:
+    """Random points: a pose with all corners before the camera, or none; never an exception."""
+    rng = np.random.default_rng(seed)
+    corners, _, _, _ = views(6, 5, 0.0)
+    solved = solve(corners, rng.normal(0, 10 ** rng.uniform(-3, 4), (6, 4, 2)), np.repeat(FOCAL, 6, axis=0))
+    good = solved[solved.found]
+    points = np.einsum(
+        "nij,nkj->nki", good.cam_from_runway, corners[: len(good.found)] - good.camera_m[:, None]
+    )
+    assert (points[..., 2] > 0).all() and np.isfinite(good.residual_px).all()
+
+
+@given(st.floats(-179, 179), st.floats(-85, 85), st.floats(-179, 179))
+def test_attitude_is_the_inverse_of_the_camera(yaw: float, pitch: float, roll: float) -> None:
+    angles = attitude_deg(cam_from_ned(np.array([yaw]), np.array([pitch]), np.array([roll])))
+    np.testing.assert_allclose(angles, [[yaw, pitch, roll]], atol=1e-7)
+
+
+def test_a_dot_by_hand() -> None:
+    """3,000 m of runway: 106.9 m at 3,300 m is 1.855 degrees to two dots; glide path .36 degrees a dot."""
+    landing = Landing()
+    assert landing.localiser_dot_deg(np.array([3000.0]))[0] == pytest.approx(
+        math.degrees(math.atan(0.155 / 0.00145 / 3300)) / 2
+    )
+    assert landing.localiser_dot_deg(np.array([600.0]))[0] == 1.5  # the course sector is six degrees at most
+    assert landing.glide_dot_deg == pytest.approx(0.36)
+    at_full_scale = np.array([[0.0, 0.155 / 0.00145, -50.0]])  # at the threshold
+    off = deviations_deg(at_full_scale, np.array([3000.0]), landing)[0, 0]
+    assert off / landing.localiser_dot_deg(np.array([3000.0]))[0] == pytest.approx(2.0)
+    on_path = np.array([[-1000.0, 0.0, -1305.0 * math.tan(math.radians(3.0))]])
+    assert deviations_deg(on_path, np.array([3000.0]))[0] == pytest.approx([0.0, 3.0])
+
+
+@pytest.mark.parametrize("k1", [0.0, 0.03])
+def test_true_corners_give_true_poses(k1: float) -> None:
+    """Through the whole of it: geodesy, runway table, lens. What remains is the rounding of the files."""
+    truth = flown("LFPO", "24", 0.25, k1=k1)
+    rows = detections(truth)
+    parts = approach_parts(Evaluation(truth, rows), rows, 0.5)
+    pose = parts["pose"]
+    assert pose["solved"] == pose["detections"] > 5
+    assert pose["geometry"]["greatest_difference_px"] < 1e-5 and pose["geometry"]["without_geometry"] == 0
+    for name in ("along_track_m", "cross_track_m", "height_m", "yaw_deg", "pitch_deg", "roll_deg"):
+        assert pose["errors"][name]["p95"] < 0.02, name
+    assert pose["within_dots"] == {"0.5": 1.0, "1": 1.0}
+    assert sum(row["solved"] for row in pose["by_distance"].values()) == pose["solved"]
+    assert parts["corners"]["error_px"]["p95"] == 0.0
+    assert set(parts["not_computed"]) == {"sequences"}  # one frame in four seconds
+
+
+def test_a_pose_that_is_off_by_hand() -> None:
+    """Corners as another camera sees them: 12 m right, 5 m higher, yawed by half a degree."""
+    truth = flown("LFPO", "24", 0.25)
+    rows = detections(truth)
+    evaluation = Evaluation(truth, rows)
+    found = sightings(evaluation, rows, 0.5)
+    found = found[found.whole]
+    known = geometry_of(found, truth, load_shipped())
+    ned = cam_from_ned(*np.add(attitude_deg(known.cam_from_ned), [0.5, 0, 0]).T)
+    solved = Solved(
+        ned @ np.swapaxes(known.cam_from_ned, 1, 2) @ known.cam_from_runway,
+        np.add(known.camera_m, [-20.0, 12.0, -5.0]), np.zeros((len(found), 8)), np.zeros((len(found), 8, 6)),
+        np.ones(len(found), bool),
+    )  # fmt: skip
+    errors = pose_errors(solved, known)
+    np.testing.assert_allclose(errors["along_track_m"], 20.0)
+    np.testing.assert_allclose(errors["cross_track_m"], 12.0)
+    np.testing.assert_allclose(errors["height_m"], 5.0)
+    np.testing.assert_allclose(errors["yaw_deg"], 0.5, atol=1e-6)
+    np.testing.assert_allclose(errors["roll_deg"], 0.0, atol=1e-6)
+    turned = Rotation.from_matrix(
+        solved.cam_from_runway @ np.swapaxes(known.cam_from_runway, 1, 2)
+    ).magnitude()
+    np.testing.assert_allclose(errors["attitude_deg"], np.degrees(turned))
+
+
+def test_another_runway_table_is_refused() -> None:
+    """Moved by a metre, or without the airport: no pose, and the reason."""
+    truth = flown("LFPO", "24", 0.25)
+    rows = detections(truth)
+    database = load_shipped()
+    airport = database.airport("LFPO")
+    moved = tuple(
+        replace(r, corners=tuple((a + 1e-5, b, c) for a, b, c in r.corners)) for r in airport.runways
+    )
+    wrong = replace(database, airports={"LFPO": replace(airport, runways=moved)})
+    parts = approach_parts(Evaluation(truth, rows), rows, 0.5, wrong)
+    assert "does not give the corners of the ground truth" in parts["not_computed"]["pose"]
+    assert "corners" in parts and "pose" not in parts and "integrity" not in parts
+    parts = approach_parts(Evaluation(truth, rows), rows, 0.5, replace(database, airports={}))
+    assert "no picture states camera and pose" in parts["not_computed"]["pose"]
+
+
+@pytest.mark.parametrize("part", ["camera", "pose", "earth", "corners", "named", "none given"])
+def test_what_is_missing_is_named(part: str) -> None:
+    truth = copy.deepcopy(flown("LFPO", "24", 0.25))
+    rows = detections(truth)
+    for image in truth["images"]:
+        if part == "earth":
+            image["pose"]["earth_model"] = "unknown"
+        elif part in image:
+            del image[part]
+    if part == "corners":
+        for note in truth["annotations"]:
+            del note["keypoints"]
+    if part == "named":
+        truth["categories"] = [{**truth["categories"][0], "keypoints": ["a", "b", "c", "d"]}]
+    if part == "none given":
+        rows = [{key: value for key, value in row.items() if key != "keypoints"} for row in rows]
+    missing = approach_parts(Evaluation(truth, rows), rows, 0.5)["not_computed"]
+    told = {
+        "corners": "no corners (keypoints)", "named": "names its keypoints",
+        "none given": "no detection carries corners",
+    }.get(part, "no picture states camera and pose")  # fmt: skip
+    assert told in missing["pose"] and told in missing["integrity"]

@@ -26,6 +26,13 @@ SHOWN = ("AP", "AP50", "AP75", "AR100")
 )
 @runways_option
 @click.option(
+    "--corner-sigma-px",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Standard deviation of corners that the integrity test takes for granted.",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), help="JSON to write [default: RESULTS with .score.json]."
 )
 def score(
@@ -36,6 +43,7 @@ def score(
     budget: float,
     threshold: float | None,
     runways: str,
+    corner_sigma_px: float,
     out: Path | None,
 ) -> None:
     """Score any COCO results file: AP50:95, AP50, AP75, AR, whole and by slice.
@@ -45,11 +53,15 @@ def score(
     either it is chosen on the scored pictures themselves, and the report says so. With several datasets,
     image ids are those of `lard predict` on the same datasets.
 
+    Where detections carry the four corners (keypoints) and --runways is the table of the labels, the errors
+    of corners and poses and an integrity test follow; where pictures are sequences, what happens in time.
+
     \b
     Examples:
       lard score results/ortho/fcos-s.json --data data/ortho --val results/ortho/fcos-s.val.json
       lard score mine.json --data data/ortho --split val --out mine.score.json
     """
+    from lard.score.integrity import Integrity
     from lard.score.points import chosen_on_validation, stated
     from lard.score.provenance import provenance
     from lard.score.scores import score as run
@@ -63,7 +75,8 @@ def score(
         choice = chosen_on_validation(tuned, validation, budget)
     origin = provenance(paths, tuned_on=tuned if validation is not None else None)
     out = out or results.with_suffix(".score.json")
-    report = run(paths, results, out, results.stem, None, choice, origin, runways)
+    design = Integrity(corner_sigma_px)
+    report = run(paths, results, out, results.stem, None, choice, origin, runways, design)
     zones = sorted(report["slices"].get("zone", {}).items())
     for title, row in [("all", report["overall"]), *zones]:
         values = "  ".join(f"{key} {_text(row[key])}" for key in SHOWN)

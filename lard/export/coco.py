@@ -28,7 +28,7 @@ CATEGORY = {
 _POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
 _INTRINSICS = ("fx_px", "fy_px", "cx_px", "cy_px")
 _DISTORTION = ("k1", "k2", "k3")
-_CIRCUMSTANCES = ("light", "weather", "time_to_landing_s")
+_CIRCUMSTANCES = ("light", "weather", "sequence", "time_s", "time_to_landing_s")
 """Columns of the frames table that an image carries where they are known."""
 _DECIMALS = 6
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lard.errors import DataError
+from lard.report.approach_tables import COLUMNS, approach_values
+from lard.report.approach_tables import PARTS as APPROACH
 from lard.report.page import figures_text
 from lard.report.scorefile import PARTS, read_cost, read_score
 
@@ -32,7 +34,7 @@ ABOUT = {
 """What is told of a model beside its metrics, with the heading on the page."""
 DETAILS = (
     "calibration", "confusion", "localisation", "operating_point", "operating_points", "intervals",
-    "provenance", "validation", "severity", "corners",
+    "provenance", "validation", "severity", *APPROACH, "not_computed",
 )  # fmt: skip
 HIDDEN = ("family", *ABOUT)
 HIDDEN_PARTS = ("format",)
@@ -42,8 +44,6 @@ POINT = ("score", "precision", "recall", "f1", "false_alarms_per_image")
 """What the table tells of the operating point, as columns point_*."""
 MEASURED = ("latency_ms_median", "latency_ms_p99", "peak_memory_mib", "gmac")
 """What was measured of a model on the machine that the page names, as columns measured_*."""
-CORNERS = ("corner_px", "along_track_m", "cross_track_m", "height_m", "localiser_dots", "glide_path_dots")
-"""Medians of corners and pose, as columns corners_*."""
 GRADED = ("AP50", "AP", "recall")
 """Scores weighted by severity, as columns severity_*."""
 
@@ -175,15 +175,13 @@ def leaderboard_csv(boards: Sequence[Board]) -> str:
     head = ["protocol"] if len(boards) > 1 else []
     graded = [f"severity_{key}" for key in GRADED]
     measured = [f"measured_{key}" for key in MEASURED]
-    cornered = [f"corners_{key}" for key in CORNERS]
-    writer.writerow([*head, "model", *names, *limits, *points, *graded, *measured, *cornered, *told])
+    writer.writerow([*head, "model", *names, *limits, *points, *graded, *COLUMNS, *measured, *told])
     for board in boards:
         for entry in board.entries:
             values = [value(entry, name) for name in names] + _limits(entry) + _point(entry)
             values += [number((entry.details.get("severity") or {}).get(key)) for key in GRADED]
+            values += approach_values(entry.details)
             values += [number((entry.details.get("cost") or {}).get(key)) for key in MEASURED]
-            found = entry.details.get("corners") or {}
-            values += [number((found.get(key) or {}).get("median")) for key in CORNERS]
             about = [number(entry.facts.get(key)) for key in told]
             writer.writerow(
                 [*([board.name] if len(boards) > 1 else []), entry.model]

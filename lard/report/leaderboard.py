@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lard import __version__
 from lard.errors import DataError
+from lard.report.approach_tables import approach_tables
 from lard.report.entries import (
     ABOUT,
     HEADLINE,
@@ -29,11 +30,9 @@ from lard.report.failures import failures
 from lard.report.leaderboard_plots import airports_svg, curves_svg, dots_svg, reliability_svg
 from lard.report.leaderboard_tables import (
     BEST,
-    CORNERS,
     ERRORS,
     TARGET,
     confusion_rows,
-    corner_rows,
     cost_rows,
     differences,
     localisation_rows,
@@ -128,8 +127,8 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
         "airports_plot": airports_svg(airports, details, of),
         "points": point_rows(entries),
         "severity": severity_rows(entries),
+        "approach": approach_tables(details),
         "costs": cost_rows(entries),
-        "corners": {"rows": corner_rows(details), "heads": [head for _, head in CORNERS]},
         "reliability": reliability_svg(reliability, of),
         "zones_plot": dots_svg(list(zip((e.model for e in entries), zone_values, strict=True)), zones, of),
         "differences": differences(entries),

@@ -173,27 +173,6 @@ def localisation_rows(details: Mapping[str, Mapping[str, Any]]) -> list[dict[str
     return rows
 
 
-CORNERS = (
-    ("corner_px", "corner, px"), ("along_track_m", "along track, m"), ("cross_track_m", "cross track, m"),
-    ("height_m", "height, m"), ("yaw_deg", "yaw, °"), ("pitch_deg", "pitch, °"), ("roll_deg", "roll, °"),
-    ("localiser_dots", "localiser, dots"), ("glide_path_dots", "glide path, dots"),
-)  # fmt: skip
-
-
-def corner_rows(details: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Per model, whole and by distance: errors of corners and pose as (median, 95 %), None if not known."""
-    rows = []
-    for model, detail in details.items():
-        table = detail.get("corners")
-        if not table or not table["with_corners"]:
-            continue
-        parts = [("all", {**table, "runways": table["with_corners"]}), *sorted(table["by_distance"].items())]
-        for name, part in parts:
-            cells = [(part[key]["median"], part[key]["p95"]) if part.get(key) else None for key, _ in CORNERS]
-            rows.append({"model": model, "distance": name, "runways": part["runways"], "cells": cells})
-    return rows
-
-
 def orders(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Places of runways by distance that any model's table has."""
     return sorted({name for row in rows for name in row["order"]})

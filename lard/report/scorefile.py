@@ -127,25 +127,6 @@ class Localisation(_Part):
     offset_m: Spread | None = None
 
 
-class Corners(_Part):
-    """Errors of corners and of the pose from them, whole and by distance."""
-
-    score: Finite
-    matched: Count
-    with_corners: Count
-    with_pose: Count
-    corner_px: Spread | None = None
-    along_track_m: Spread | None = None
-    cross_track_m: Spread | None = None
-    height_m: Spread | None = None
-    yaw_deg: Spread | None = None
-    pitch_deg: Spread | None = None
-    roll_deg: Spread | None = None
-    localiser_dots: Spread | None = None
-    glide_path_dots: Spread | None = None
-    by_distance: dict[str, dict[str, Spread | Count]]
-
-
 class Severity(_Part):
     """Scores weighted by the domain's table of severity."""
 
@@ -153,6 +134,51 @@ class Severity(_Part):
     AP: Value
     AP50: Value
     recall: Value
+
+
+class Corners(_Part):
+    """Errors of the corners of the runway itself."""
+
+    matched: Count
+    with_corners: Count
+    error_px: Spread | None = None
+
+
+class Pose(_Part):
+    """Errors of poses from four corners, by name."""
+
+    detections: Count
+    solved: Count
+    errors: dict[str, Spread] = Field(default_factory=dict)
+    within_dots: dict[str, Finite] = Field(default_factory=dict)
+
+
+class Integrity(_Part):
+    """The residual test, and levels that bound positions; None where a level is infinite."""
+
+    corner_sigma_px: Finite
+    false_alarm_rate: Finite
+    risk: Finite
+    alarm_rate: Finite
+    fitted_sigma_px: Finite
+    protection: dict[str, dict[str, Value]]
+
+
+class Watched(_Part):
+    """What sequences tell of a detector, or of a tracker on its detections."""
+
+    sequences: Count
+    found_stably: Count
+    jump_rate: Value
+    identity_switches: Count
+    lasting_false_alarm_share: Finite
+
+
+class Sequences(_Part):
+    """Detector and baseline tracker over time."""
+
+    detector: Watched
+    baseline_tracker: Watched
 
 
 class Airports(_Part):
@@ -199,6 +225,10 @@ class ScoreFile(_Part):
     localisation: Localisation | None = None
     severity: Severity | None = None
     corners: Corners | None = None
+    pose: Pose | None = None
+    integrity: Integrity | None = None
+    sequences: Sequences | None = None
+    not_computed: dict[str, str] | None = None
     provenance: Provenance | None = None
     truth_sha256: str | None = None
 

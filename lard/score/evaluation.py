@@ -138,6 +138,11 @@ class Evaluation:
         within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         return np.asarray(np.repeat(start, count) + within)
 
+    def runways_of(self, image_id: int) -> Ints:
+        """Places of the runways of an image, those that need not be found included."""
+        place = self._place[image_id]
+        return np.arange(self._first_runway[place], self._first_runway[place + 1])
+
     def curves(self, images: Sequence[int], area: str = "all") -> tuple[Floats, Floats]:
         """Precision (10 IoUs, 101 recalls) at 100 detections and recall (10 IoUs, 3 limits) of a subset.
 

@@ -1,159 +1,136 @@
-"""Corners of runways as detectors give them, and the pose of the aircraft that follows from four of them."""
+"""What an aircraft would believe that steers by the detected corners: position, attitude, deviations.
+
+Positions are those of lard.approach: along track before the landing threshold point, across it to the right,
+height above its horizontal plane. Errors are estimates minus truth.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from lard.airports.model import Runway, RunwayDatabase
-from lard.approach import approach_of, runway_frame
-from lard.camera import Camera, Poses, ray_directions
-from lard.errors import LardError
-from lard.geodesy import enu_from_ecef, from_enu, geodetic_from_ecef, ned_from_ecef, to_enu, wrap_deg
+from lard.approach import VERTICAL_APEX_M
+from lard.geodesy import wrap_deg
 from lard.score.boxes import Floats
-from lard.score.evaluation import Evaluation
-from lard.score.slices import distance_bin
+from lard.score.corners import groups, spread
+from lard.score.pnp import Solved
+from lard.score.sightings import Geometry, Sightings
 
-LOCALISER_BEYOND_M = 300.0
-"""Where the localiser is taken to stand, beyond the far threshold."""
-COURSE_HALF_WIDTH_M, COURSE_MOST_DEG = 105.0, 3.0
-"""Full deflection of a localiser: so far aside at the threshold, but never more than this angle."""
-GLIDE_FULL_DEG = 0.7
-"""Full deflection of a glide path, and with it two dots."""
-ERRORS = (
-    "along_track_m", "cross_track_m", "height_m", "yaw_deg", "pitch_deg", "roll_deg", "localiser_deg",
-    "localiser_dots", "glide_path_deg", "glide_path_dots",
-)  # fmt: skip
-_UNTIL = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 200, 1e-12)
-_POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
+POSITION = ("along_track_m", "cross_track_m", "height_m")
+ATTITUDE = ("yaw_deg", "pitch_deg", "roll_deg")
+DEVIATIONS = ("localiser_deg", "localiser_dots", "glide_path_deg", "glide_path_dots")
 
 
-def corner_scores(
-    evaluation: Evaluation, rows: Sequence[Mapping[str, Any]], score: float, db: RunwayDatabase | None
-) -> dict[str, Any] | None:
-    """Errors of corners and of the pose from them, for runways found at a score or above; by distance too.
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """The landing aid that an estimate is compared with, and how much its pointer shows.
 
-    rows are the detections that were evaluated, with COCO keypoints TL, TR, BR, BL. The pose needs the
-    runway's corners in `db`. None where no detection has corners.
+    ICAO Annex 10, volume I: full scale is a DDM of 0.155 of the localiser (3.1.3), whose nominal 0.00145 DDM
+    per metre at the threshold makes 107 m there and whose course sector is at most 6 degrees; and of the
+    glide path twice the half sector of 0.12 times its angle (3.1.5). A pointer has two dots on each side.
     """
-    if not any("keypoints" in row for row in rows):
-        return None
-    found = evaluation.matches()
-    matched = np.flatnonzero(found.right[0] & (evaluation.scores >= score))
-    samples: list[dict[str, Any]] = []
-    for k in matched.tolist():
-        note = evaluation.truth["annotations"][evaluation.notes[found.taken[0][k]]]
-        given = _corners(rows[evaluation.rows[k]].get("keypoints"))
-        wanted = _corners(note.get("keypoints"))
-        if given is None or wanted is None:
-            continue
-        sample = {"corner_px": float(np.linalg.norm(given - wanted, axis=1).mean())}
-        slant_m = note.get("slant_m")
-        sample["distance"] = None if slant_m is None else distance_bin(slant_m)  # type: ignore[assignment]
-        error = _pose_error(given, note, evaluation.pictures[evaluation.image[k]], db)
-        samples.append(sample | (error or {}))
-    bins = sorted({str(sample["distance"]) for sample in samples} - {"None"})
-    return {
-        "score": score,
-        "matched": len(matched),
-        "with_corners": len(samples),
-        "with_pose": sum("height_m" in sample for sample in samples),
-        **_spread(samples),
-        "by_distance": {name: _spread([s for s in samples if s["distance"] == name]) for name in bins},
+
+    half_width_m: float = 0.155 / 0.00145  # at the threshold, to full scale
+    most_localiser_deg: float = 3.0  # full scale to one side
+    antenna_beyond_m: float = 300.0  # of the localiser, behind the far threshold
+    glide_deg: float = 3.0
+    glide_antenna_m: float = VERTICAL_APEX_M  # beyond the landing threshold
+    glide_full_scale: float = 0.24  # of the glide angle
+    dots: float = 2.0  # of full scale
+
+    def localiser_dot_deg(self, length_m: Floats) -> Floats:
+        """Degrees per dot (n,) of runways of these lengths."""
+        full = np.degrees(np.arctan(self.half_width_m / (length_m + self.antenna_beyond_m)))
+        return np.minimum(full, self.most_localiser_deg) / self.dots
+
+    @property
+    def glide_dot_deg(self) -> float:
+        """Degrees per dot of the glide path."""
+        return self.glide_full_scale * self.glide_deg / self.dots
+
+
+LANDING = Landing()
+WITHIN_DOTS = (0.5, 1.0)
+
+
+def placed(camera_m: Floats) -> Floats:
+    """Along track, cross track and height (n, 3) of positions forward, right, down."""
+    return camera_m * [-1.0, 1.0, -1.0]
+
+
+def deviations_deg(camera_m: Floats, length_m: Floats, landing: Landing = LANDING) -> Floats:
+    """Angles (n, 2) from the centreline at the localiser and above the horizon at the glide path's aerial."""
+    along, cross, up = placed(camera_m).T
+    localiser = np.arctan2(cross, along + length_m + landing.antenna_beyond_m)
+    glide = np.arctan2(up, np.hypot(along + landing.glide_antenna_m, cross))
+    return np.degrees(np.stack([localiser, glide], axis=-1))
+
+
+def attitude_deg(cam_from_ned: Floats) -> Floats:
+    """Yaw, pitch and roll (n, 3) of rotations (n, 3, 3): the inverse of lard.camera.cam_from_ned."""
+    forward = cam_from_ned[:, 2]
+    yaw = np.arctan2(forward[:, 1], forward[:, 0])
+    pitch = np.arctan2(-forward[:, 2], np.hypot(forward[:, 0], forward[:, 1]))
+    roll = np.arctan2(cam_from_ned[:, 0, 2], cam_from_ned[:, 1, 2])
+    return np.degrees(np.stack([yaw, pitch, roll], axis=-1))
+
+
+def pose_errors(solved: Solved, known: Geometry, landing: Landing = LANDING) -> dict[str, Floats]:
+    """Errors (n,) by name: position, attitude as a whole and by angle, deviations in degrees and dots."""
+    gaps = placed(solved.camera_m) - placed(known.camera_m)
+    values = dict(zip(POSITION, gaps.T, strict=True))
+    between = solved.cam_from_runway @ np.swapaxes(known.cam_from_runway, 1, 2)
+    values["attitude_deg"] = _angle_deg(between)
+    angles = wrap_deg(attitude_deg(between @ known.cam_from_ned) - attitude_deg(known.cam_from_ned))
+    values |= dict(zip(ATTITUDE, angles.T, strict=True))
+    off = deviations_deg(solved.camera_m, known.length_m, landing) - deviations_deg(
+        known.camera_m, known.length_m, landing
+    )
+    localiser, glide = off.T
+    lateral_dot_deg = landing.localiser_dot_deg(known.length_m)
+    columns = (localiser, localiser / lateral_dot_deg, glide, glide / landing.glide_dot_deg)
+    return values | dict(zip(DEVIATIONS, columns, strict=True))
+
+
+def _angle_deg(rotation: Floats) -> Floats:
+    """Angle (n,) of rotations (n, 3, 3); exact for small ones."""
+    chord = np.linalg.norm(rotation - np.eye(3), axis=(1, 2)) / np.sqrt(8)
+    return np.degrees(2 * np.arcsin(np.minimum(chord, 1.0)))
+
+
+def pose_report(
+    found: Sightings, solved: Solved, known: Geometry, truth: Mapping[str, Any], landing: Landing = LANDING
+) -> dict[str, Any]:
+    """Errors of the poses of sightings whose geometry is known, whole and by distance, zone and airport."""
+    good = solved.found
+    report: dict[str, Any] = {
+        "detections": len(good),
+        "solved": int(good.sum()),
+        "landing_aid": asdict(landing) | {"glide_dot_deg": landing.glide_dot_deg},
     }
+    if not good.any():
+        return report
+    errors = pose_errors(solved[good], known[good], landing)
+    report["errors"] = _spreads(errors)
+    report["within_dots"] = _within(errors)
+    for kind, name, rows in groups(found[good], truth):
+        some = {key: value[rows] for key, value in errors.items()}
+        entry = {"solved": len(rows), **_spreads(some), "within_dots": _within(some)}
+        report.setdefault(f"by_{kind}", {})[name] = entry
+    return report
 
 
-def _corners(keypoints: Any) -> Floats | None:
-    """Corners (4, 2) in px of COCO keypoints; None where one is not given."""
-    if not isinstance(keypoints, list) or len(keypoints) != 12:
-        return None
-    points = np.array(keypoints, np.float64).reshape(4, 3)
-    return points[:, :2] if (points[:, 2] > 0).all() else None
+def _spreads(errors: Mapping[str, Floats]) -> dict[str, Any]:
+    return {key: spread(value, signed=key != "attitude_deg") for key, value in errors.items()}
 
 
-def _spread(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Number, median and 95 % of the sizes of each error that samples have."""
-    found: dict[str, Any] = {"runways": len(samples)}
-    for key in ("corner_px", *ERRORS):
-        values = [abs(sample[key]) for sample in samples if key in sample]
-        if values:
-            found[key] = {"median": float(np.median(values)), "p95": float(np.quantile(values, 0.95))}
-    return found
-
-
-def _pose_error(
-    corners_px: Floats, note: Mapping[str, Any], image: Mapping[str, Any], db: RunwayDatabase | None
-) -> dict[str, float] | None:
-    """Errors of the pose from corners (4, 2), estimated minus true; None where something is not known."""
-    camera, pose = image.get("camera"), image.get("pose")
-    if db is None or not isinstance(camera, dict) or not isinstance(pose, dict):
-        return None
-    try:
-        runway = db.airport(str(note.get("airport"))).runway(str(note.get("runway")))
-        lens = Camera(int(image["width"]), int(image["height"]), **camera)
-        true = Poses(**{key: np.array([float(pose[key])]) for key in _POSE}, earth=runway.earth)
-    except (LardError, KeyError, TypeError, ValueError):
-        return None
-    estimated = pose_from_corners(corners_px, runway, lens)
-    return None if estimated is None else pose_errors(runway, estimated, true)
-
-
-def pose_from_corners(corners_px: Floats, runway: Runway, camera: Camera) -> Poses | None:
-    """The pose (1,) from which a runway's corners TL, TR, BR, BL lie at pixels (4, 2); None without one.
-
-    Of the poses found (SQPnP) the one above the runway that fits best, refined in the picture.
-    """
-    rays = ray_directions(camera, corners_px)
-    # undistorted pixels: solver's tolerances are meant for pixels
-    focal = np.diag([camera.fx_px, camera.fy_px, 1.0])
-    flat = np.ascontiguousarray(rays[:, :2] / rays[:, 2:] * [camera.fx_px, camera.fy_px])
-    lat0, lon0, alt0 = runway.ltp
-    corners_enu = to_enu(runway.corners_ecef(), lat0, lon0, alt0, runway.earth)
-    best: tuple[float, Floats, Floats] | None = None
-    try:
-        count, turns, shifts, _ = cv2.solvePnPGeneric(
-            corners_enu, flat, focal, None, flags=cv2.SOLVEPNP_SQPNP
-        )
-        for k in range(count):
-            turn, shift = cv2.solvePnPRefineLM(corners_enu, flat, focal, None, turns[k], shifts[k], _UNTIL)
-            rotation = np.asarray(cv2.Rodrigues(turn)[0], np.float64)
-            seen = corners_enu @ rotation.T + shift.ravel()
-            eye = np.asarray(-rotation.T @ shift.ravel(), np.float64)
-            if (seen[:, 2] <= 0).any() or eye[2] <= 0:
-                continue
-            misfit = float(np.abs((seen / seen[:, 2:]) @ focal.T[:, :2] - flat).max())
-            if best is None or misfit < best[0]:
-                best = misfit, rotation, eye
-    except cv2.error:  # corners on one line
-        return None
-    if best is None or not np.isfinite(best[0]):
-        return None
-    _, rotation, eye = best
-    lat, lon, alt = geodetic_from_ecef(from_enu(eye, lat0, lon0, alt0, runway.earth), runway.earth)
-    attitude = rotation @ enu_from_ecef(lat0, lon0) @ ned_from_ecef(lat, lon).T
-    right, down, forward = attitude
-    return Poses(
-        lat, lon, alt,
-        np.degrees(np.arctan2(forward[1], forward[0])), np.degrees(-np.arcsin(np.clip(forward[2], -1, 1))) ,
-        np.degrees(np.arctan2(right[2], down[2])), earth=runway.earth,
-    )  # fmt: skip
-
-
-def pose_errors(runway: Runway, estimated: Poses, true: Poses) -> dict[str, float]:
-    """Estimated minus true: position in the runway's frame, attitude, deviations as an ILS shows them."""
-    places = [np.concatenate(runway_frame(runway, pose)) for pose in (estimated, true)]
-    along, cross, height = places[0] - places[1]
-    behind_m = runway.length_m + LOCALISER_BEYOND_M
-    localiser = [np.degrees(np.arctan2(p[1], p[0] + behind_m)) for p in places]
-    glide = [float(approach_of(runway, pose).vertical_deg[0]) for pose in (estimated, true)]
-    full_deg = min(COURSE_MOST_DEG, float(np.degrees(np.arctan2(COURSE_HALF_WIDTH_M, behind_m))))
-    aside, above = float(localiser[0] - localiser[1]), glide[0] - glide[1]
-    turned = [
-        float(wrap_deg(getattr(estimated, key) - getattr(true, key))[0])
-        for key in ("yaw_deg", "pitch_deg", "roll_deg")
-    ]
-    values = (along, cross, height, *turned, aside, 2 * aside / full_deg, above, 2 * above / GLIDE_FULL_DEG)
-    return dict(zip(ERRORS, map(float, values), strict=True))
+def _within(errors: Mapping[str, Floats]) -> dict[str, float]:
+    """Share of poses that err by no more than so many dots, laterally and vertically."""
+    worst: NDArray[np.float64] = np.maximum(
+        np.abs(errors["localiser_dots"]), np.abs(errors["glide_path_dots"])
+    )
+    return {f"{limit:g}": float(np.mean(worst <= limit)) for limit in WITHIN_DOTS}

@@ -9,11 +9,12 @@ from typing import Any
 
 from lard.airports.files import SHIPPED, open_database
 from lard.airports.model import RunwayDatabase
+from lard.score.approaches import INTEGRITY, approach_parts
 from lard.score.diagnosis import calibration, confusion, localisation
 from lard.score.evaluation import AREAS_PX2, Evaluation
 from lard.score.inference import airport_intervals
+from lard.score.integrity import Integrity
 from lard.score.points import FALSE_ALARMS_PER_IMAGE, Choice, chosen_by, operating_points
-from lard.score.pose import corner_scores
 from lard.score.provenance import provenance
 from lard.score.severity import severity_scores
 from lard.score.slices import slices
@@ -40,9 +41,10 @@ def score(
     choice: Choice | None = None,
     origin: Mapping[str, Any] | None = None,
     runways: str = SHIPPED,
+    design: Integrity = INTEGRITY,
 ) -> dict[str, Any]:
     """Score a results file and write the report as JSON, with `facts` about the model; returns it."""
-    report = score_report(truth_paths, results_path, model, facts, choice, origin, runways)
+    report = score_report(truth_paths, results_path, model, facts, choice, origin, runways, design)
     write_json(report, out)
     return report
 
@@ -55,22 +57,24 @@ def score_report(
     choice: Choice | None = None,
     origin: Mapping[str, Any] | None = None,
     runways: str = SHIPPED,
+    design: Integrity = INTEGRITY,
 ) -> dict[str, Any]:
     """The report of a results file; `choice` gives the operating points, `origin` is its provenance.
 
-    `runways` is the database that corners are turned into poses with, where detections have corners.
     Without a choice the points are chosen on the scored pictures themselves, and the report says so.
+    `runways` is the database that the ground truth was labelled with; only poses from corners need it.
     """
     truth = read_truth(truth_paths)
     read = read_results(results_path, truth)
     for line in read.warnings:
         print(f"lard: {line}", file=sys.stderr)
+    cornered = any("keypoints" in row for row in read.rows)
     report = {
         **(facts or {}),
         "format": FORMAT,
         "model": model,
         "detections": len(read.rows),
-        **scores(truth, read.rows, choice, _database(runways, truth, read.rows)),
+        **scores(truth, read.rows, choice, open_database(runways) if cornered else None, design),
         "provenance": dict(origin or provenance(truth_paths)),
         "results_sha256": sha256_file(results_path),
     }
@@ -81,30 +85,12 @@ def score_report(
     return rounded
 
 
-def _database(
-    runways: str, truth: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
-) -> RunwayDatabase | None:
-    """The runways that a ground truth was labelled with; None where nothing needs them or they are others."""
-    if not any("keypoints" in row for row in rows):
-        return None
-    db = open_database(runways)
-    info = truth.get("info")
-    labelled = (info.get("runway_db"), info.get("runway_db_version")) if isinstance(info, dict) else None
-    if labelled != (db.name, db.version):
-        print(
-            f"lard: labels are of runways {labelled}, {runways} is {db.name} {db.version}: no pose from"
-            " corners; give the database they were made with",
-            file=sys.stderr,
-        )
-        return None
-    return db
-
-
 def scores(
     truth: Mapping[str, Any],
     rows: Sequence[Mapping[str, Any]],
     choice: Choice | None = None,
-    db: RunwayDatabase | None = None,
+    runways: RunwayDatabase | None = None,
+    design: Integrity = INTEGRITY,
 ) -> dict[str, Any]:
     """Every number of a score report: whole, intervals, slices, and all that counts from one point on."""
     evaluation = Evaluation(truth, rows)
@@ -124,11 +110,9 @@ def scores(
     if used is not None:
         found["calibration"] = calibration(evaluation, used["score"])
         found["localisation"] = localisation(evaluation, used["score"])
-        corners = corner_scores(evaluation, rows, used["score"], db)
-        found |= {"corners": corners} if corners else {}
         mistaken = confusion(evaluation, used["score"])
         found |= {"confusion": mistaken} if mistaken["images"] else {}
-    return found
+    return found | approach_parts(evaluation, rows, None if used is None else used["score"], runways, design)
 
 
 def _slices(

@@ -56,7 +56,7 @@ def _count(number: int) -> str:
 
 
 def distance_bin(slant_m: float) -> str:
-    """The range of distances that a slant distance in metres lies in."""
+    """Name of the range of distances that a slant distance lies in."""
     place = int(np.searchsorted(DISTANCES_M, slant_m, side="right"))
     if place == len(DISTANCES_M):
         return f"over {DISTANCES_M[-1] / 1000:g} km"

@@ -7,6 +7,7 @@ the ground truth, and made again whenever the board is built.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lard.airports.files import SHIPPED
 from lard.documents import checked, read_yaml
 from lard.errors import DataError
+from lard.score.approaches import INTEGRITY
 from lard.score.points import FALSE_ALARMS_PER_IMAGE, Choice, chosen_on_validation, stated
 from lard.score.provenance import provenance
 from lard.score.scores import score_report
@@ -33,7 +35,8 @@ class Card(BaseModel):
     """What a submission says about itself; dataset_sha256 is that of the COCO file it was made for.
 
     latency_ms is the time of one frame on the hardware named, everything included. score_threshold is the
-    score from which its detections count, where it has no validation results. trained_airports are the codes
+    score from which its detections count, where it has no validation results. corner_sigma_px is the standard
+    deviation of its corners' coordinates, for the integrity test. trained_airports are the codes
     of all airports that its training has seen, in any imagery.
     """
 
@@ -49,6 +52,7 @@ class Card(BaseModel):
     latency_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     hardware: Line = ""
     score_threshold: float | None = Field(default=None, ge=0, le=1)
+    corner_sigma_px: float = Field(default=INTEGRITY.corner_sigma_px, gt=0, allow_inf_nan=False)
     trained_airports: tuple[Annotated[str, Field(min_length=1, max_length=40)], ...] | None = None
 
 
@@ -169,6 +173,7 @@ def recomputed(
         _choice(folder, entry, validation_truth),
         _origin(entry.card, truth_paths, validation_truth if entry.validation_sha256 else None),
         runways,
+        replace(INTEGRITY, corner_sigma_px=entry.card.corner_sigma_px),
     )
 
 
@@ -185,7 +190,7 @@ def _choice(folder: Path, entry: StoredEntry, validation_truth: Paths | None) ->
 
 
 def _facts(card: Card) -> dict[str, Any]:
-    apart = {"name", "dataset_sha256", "score_threshold", "trained_airports"}
+    apart = {"name", "dataset_sha256", "score_threshold", "trained_airports", "corner_sigma_px"}
     return {key: value for key, value in card.model_dump(exclude=apart).items() if value not in (None, "")}
 
 

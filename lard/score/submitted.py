@@ -15,6 +15,7 @@ import numpy as np
 from lard.errors import DataError
 from lard.score.boxes import Floats, extents
 from lard.score.evaluation import MAX_DETECTIONS, Evaluation
+from lard.score.keypoints import keypoint_fault, order_fault
 from lard.tables import read_json
 
 OUTSIDE_PX = 1.0
@@ -68,7 +69,7 @@ def checked(rows: Sequence[Any], truth: Mapping[str, Any]) -> tuple[Submitted, l
     read = [_row(row, sizes, categories) for row in rows]
     faults = _lines([row.faults for row in read])
     kept = [row.detection for row in read if row.detection is not None]
-    if other := _other_form(rows, truth, bool(faults)):
+    if other := _other_form(rows, truth, bool(faults)) or _other_order(kept, truth):
         faults.insert(0, other)
     warnings = [f"{line}; mended" for line in _lines([row.slips for row in read])]
     counts = np.unique([row["image_id"] for row in kept], return_counts=True)[1] if kept else np.zeros(0, int)
@@ -119,18 +120,14 @@ def _row(row: Any, sizes: Mapping[int, tuple[float, float]], categories: set[int
     elif size is not None:
         box = _cut(box, size, slips, faults)
     points = row.get("keypoints")
-    if points is not None and not _four_corners(points):
-        faults.append(Fault("keypoints must be x, y, v of four corners, 12 finite numbers", _shown(points)))
+    if points is not None and (fault := keypoint_fault(points, size)):
+        faults.append(Fault(fault, _shown(points)))
     if faults:
         return Row(None, tuple(slips), tuple(faults))
     detection = {
         "image_id": int(image), "category_id": int(category), "bbox": box, "score": score,
     }  # fmt: skip
     return Row(detection | ({} if points is None else {"keypoints": points}), tuple(slips))
-
-
-def _four_corners(points: Any) -> bool:
-    return isinstance(points, list) and len(points) == 12 and all(_number(value) for value in points)
 
 
 def _cut(box: list[float], size: tuple[float, float], slips: list[Fault], faults: list[Fault]) -> list[float]:
@@ -189,6 +186,19 @@ def _hits_more_as_corners(rows: Sequence[Mapping[str, Any]], boxes: Floats, trut
     read, other = (Evaluation(truth, found).matches().right for found in (plain, turned))
     pictures = len({row["image_id"] for row in rows})
     return bool(other.sum() > read.sum() and 2 * other[0].sum() >= pictures)
+
+
+def _other_order(rows: Sequence[Mapping[str, Any]], truth: Mapping[str, Any]) -> str:
+    """The order of corners if not ours; "" where no detection carries any, or nothing tells."""
+    carrying = [row for row in rows if "keypoints" in row]
+    if not carrying:
+        return ""
+    evaluation = Evaluation(truth, carrying)
+    taken = evaluation.matches().taken[0]
+    notes = np.full(len(carrying), -1)
+    matched = np.flatnonzero(taken >= 0)
+    notes[evaluation.rows[matched]] = evaluation.notes[taken[matched]]
+    return order_fault(carrying, notes, truth)
 
 
 def _shown(value: object) -> str:
