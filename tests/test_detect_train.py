@@ -185,7 +185,7 @@ def test_missing_and_broken_images_are_named(toy: Path, trained: Path, tmp_path:
     with pytest.raises(DataError, match=r"1 of 4 images are missing .*test_1\.jpg"):
         read_pictures(copy, "test")
     (copy / "images" / "test_1.jpg").write_bytes(b"not a jpeg")
-    with pytest.raises(DataError, match="cannot be decoded"):
+    with pytest.raises(DataError, match="not a picture that can be read"):
         predict(trained, copy, tmp_path / "out.json", PredictSpec())
     assert not (tmp_path / "out.json").exists()
     (copy / "coco" / "test.json").write_text('{"images": [{"id": 1}], "annotations": []}')

@@ -77,7 +77,7 @@ def test_half_precision_trains_and_stays_orthogonal(spec: ModelSpec, toy: Path, 
     path = train("m", spec, half, toy, tmp_path / "half", tmp_path / "work")
     full = train("m", spec, PLAN, toy, tmp_path / "full", tmp_path / "work")
     rows = [
-        [float(cell) for cell in (folder.parent / "log.csv").read_text().splitlines()[1].split(",")]
+        [float(cell or 0) for cell in (folder.parent / "log.csv").read_text().splitlines()[1].split(",")]
         for folder in (path, full)
     ]
     assert rows[0][2] == pytest.approx(rows[1][2], rel=0.05) and rows[0] != rows[1]
@@ -112,10 +112,10 @@ def test_lack_of_memory_names_a_batch_that_was_tried(
     """A machine with room for so many crops: the message says what fits there, not just a smaller one."""
     answers = Learner.answers
 
-    def cramped(learner: Learner, images: torch.Tensor) -> list[Level]:
+    def cramped(learner: Learner, images: torch.Tensor, frames: torch.Tensor) -> list[Level]:
         if len(images) > room:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return answers(learner, images)
+        return answers(learner, images, frames)
 
     monkeypatch.setattr(Learner, "answers", cramped)
     with pytest.raises(ModelError, match=f"out of memory at step 0, batch 16 of 64 px; {remedy}"):

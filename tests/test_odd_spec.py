@@ -157,7 +157,11 @@ def test_lards_v1_trajectory_is_a_cone_of_truncated_normals(tmp_path: Path) -> N
         ),
         ("zones:", "rules: [{when: {roll_deg: [0, 1]}}]\nzones:", "8: rules.0: expected a rule"),
         ("zones:", "rules: 0\nzones:", "8: rules: expected a list of rules, found 0"),
-        ("zones:", "rules: [{require: {}}]\nzones:", "8: rules.0.require: requires nothing"),
+        (
+            "zones:",
+            "rules: [{require: {}}]\nzones:",
+            "8: rules.0.require: is empty, so the rule asks nothing",
+        ),
         (
             "zones:",
             "rules: [{when: [], require: {roll_deg: [0, 1]}}]\nzones:",
@@ -176,7 +180,7 @@ def test_lards_v1_trajectory_is_a_cone_of_truncated_normals(tmp_path: Path) -> N
         (
             "zones:",
             "rules: [{require: {roll_deg: {values: [0, 5]}}}]\nzones:",
-            "8: rules.0.require.roll_deg: is a law (discrete), but rules ask for limits",
+            "8: rules.0.require.roll_deg: expected a number, [low, high] or {by: ..., points: ...}",
         ),
         (
             "zones:",

@@ -214,8 +214,9 @@ def _label_frames(
 
     with naming(path):
         frames = assume(read_table(path, FRAMES, POSE), stated)
-        db, spec, odd = _basis(frames, runways, asked)
-        terrain = _terrain(tiles, db.altitude_datum)
+    db, spec, odd = _basis(frames, runways, asked)
+    terrain = _terrain(tiles, db.altitude_datum)
+    with naming(path):
         if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
             rests_on = _rests_on(frames, db, tiles, stated)
             labels, _ = write_labels(out.parent, frames, db, spec, odd, terrain, rests_on)

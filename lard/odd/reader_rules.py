@@ -111,6 +111,9 @@ def _condition(
 ) -> Condition | None:
     """One limit of a rule in the parameter's own unit; None when it is none."""
     if parameter.categories:
+        if isinstance(value, dict) and "by" in value:
+            faults.add(where, "has categories, which no limit that moves can hold; list those allowed")
+            return None
         if isinstance(value, dict):
             faults.add(
                 where, f"expected one or more categories, found {value!r}; a rule has no use for weights"
