@@ -53,7 +53,7 @@ def test_shipped_specs_are_found_by_name_anywhere(elsewhere: Path) -> None:
     assert {"lard_v2", "lard_v1_cone", "all_weather"} <= set(shipped_specs())
     assert find_spec("lard_v2") == find_spec("lard_v2.yaml") == FOLDER / "lard_v2.yaml"
     assert "lard_v2" in run("odd", "check", "lard_v2")
-    with pytest.raises(SpecError, match="no shipped spec of that name; in .* are all_weather"):
+    with pytest.raises(SpecError, match=r"no shipped spec of that name; in .* are all_weather"):
         load_spec("odd_specs/lard_v2.yaml")
     assert "no such file" in run("odd", "check", "lard_v3", code=2)
     (elsewhere / "lard_v2").mkdir()  # a folder is no spec
