@@ -12,7 +12,7 @@ repro: $(VENV)/.ready
 	$(BIN)/dvc repro
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 # damaged inputs of every reader, for so many seconds; finds are kept in fuzz_finds/ (docs/fuzzing.md)
 SECONDS ?= 120
