@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from lard.cli import main
 from lard.errors import DataError
+from lard.score.card import read_card
 from lard.score.foreign import read_yolo
-from lard.score.submission import read_card
 from lard.score.truth import read_truth
 from lard.tables import sha256_file
 

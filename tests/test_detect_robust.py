@@ -23,7 +23,8 @@ from lard.errors import DataError, ModelError
 from lard.robust.attack import project, vanish
 from lard.robust.certify import Contrast, Firing, certificates, certified_recall, firing, logit_threshold
 from lard.robust.conform import calibrate, conformal_quantile, coverage, matched_pairs
-from lard.score.submission import add, read_card, rebuilt
+from lard.score.card import read_card
+from lard.score.submission import add, rebuilt
 from lard.tables import sha256_file
 
 LIP = ModelSpec(

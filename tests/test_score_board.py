@@ -14,6 +14,7 @@ from lard.cli import main
 from lard.errors import DataError
 from lard.report.entries import read_entries
 from lard.report.leaderboard_tables import statement
+from lard.score.card import read_card
 from lard.score.provenance import provenance, seen_airports
 from lard.score.submission import add, rebuilt
 from lard.score.submitted import checked, read_results
@@ -96,8 +97,94 @@ def test_entries_have_owners(toy: Path) -> None:
     with pytest.raises(DataError, match=r"belongs to 'A\. Uthor', not 'Someone Else'"):
         enter(toy, "mine", "Someone Else", replace=True)
     assert enter(toy, "mine", "A. Uthor", replace=True)["overall"]["AP"] == pytest.approx(1)
-    enter(toy, "theirs", "Someone Else")
+    enter(toy, "theirs", "Someone Else", 0.5)
     assert len(rebuilt(toy / "coco/test.json", toy.parent / "board", None)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "authors", "taken"),
+    [("Mile", "a", True), ("mi1e", "b", True), ("mi1e", "a", False), ("m.ile", "b", False)],
+)
+def test_no_name_is_taken_for_anothers(toy: Path, name: str, authors: str, taken: bool) -> None:
+    """Case alone tells no names apart (some file systems), look-alikes not those of different authors."""
+    enter(toy, "mile", "a", 0.5)
+    if taken:
+        with pytest.raises(DataError, match="'mile' is on the board and looks the same"):
+            enter(toy, name, authors)
+    else:
+        enter(toy, name, authors)
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ("name: m.", "name: "),
+        ('authors: "  "', "is blank"),
+        ('authors: "m\\u200be"', r"invisible character U\+200B"),
+        ('authors: "m\\u202ee"', r"invisible character U\+202E"),
+        ('description: "one\\a"', r"invisible character U\+0007"),
+        ('authors: "m\\u0435"', "mixes Cyrillic and Latin letters"),
+        ("score_threshold: true", "score_threshold"),
+        ("corner_sigma_px: 1.0e-300", "corner_sigma_px"),
+    ],
+)
+def test_text_of_cards_reads_as_it_is(tmp_path: Path, card: str, message: str) -> None:
+    lines = {"name": "name: m", "authors": "authors: a"} | {card.partition(":")[0]: card}
+    (tmp_path / "card.yaml").write_text("\n".join(lines.values()), encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read_card(tmp_path / "card.yaml")
+    (tmp_path / "card.yaml").write_text('name: m\nauthors: " Мария\\nﬁrst "\n', encoding="utf-8")
+    assert read_card(tmp_path / "card.yaml").authors == "Мария first"
+
+
+def test_detections_of_others_and_other_budgets_are_refused(toy: Path) -> None:
+    enter(toy, "first", "a")
+    with pytest.raises(DataError, match="the detections are those of first, by other authors"):
+        enter(toy, "second", "b")
+    enter(toy, "second", "a")
+    (toy.parent / "v.json").write_text(json.dumps(rows_of(toy / "coco/val.json")))
+    tuned = (toy / "coco/val.json", toy.parent / "v.json")
+    enter(toy, "third", "a", more="", validation=tuned)
+    with pytest.raises(DataError, match="one board has one budget"):
+        enter(toy, "fourth", "a", more="", validation=tuned, budget=5)
+    path = toy.parent / "board/second/entry.json"
+    path.write_text(path.read_text().replace('"authors": "a"', '"authors": "b"'))
+    assert "by other authors" in build(toy).output
+
+
+def test_what_cannot_be_scored_leaves_the_board_as_it_was(toy: Path, capsys: Any) -> None:
+    """A first entry leaves nothing, a replacement the former one; its measured cost goes with its results."""
+    (toy.parent / "v.json").write_text("[]")
+    lost = (toy.parent / "none.json", toy.parent / "v.json")
+    for name, share in (("new", 1.0), ("old", 0.5)):
+        if name == "old":
+            enter(toy, name, "a", share)
+        with pytest.raises(DataError, match=r"none\.json"):
+            enter(toy, name, "a", more="", validation=lost, replace=True)
+    board = toy.parent / "board"
+    assert not (board / "new").exists() and build(toy).exit_code == 0
+    (board / "old/cost.json").write_text("{}")
+    enter(toy, "old", "a", 0.5, replace=True)
+    assert (board / "old/cost.json").is_file()
+    enter(toy, "old", "a", replace=True)
+    assert not (board / "old/cost.json").exists() and "measure it again" in capsys.readouterr().err
+
+
+def test_a_card_edited_on_the_board_shows(toy: Path) -> None:
+    before = enter(toy, "mine", "a")["entry_sha256"]
+    path = toy.parent / "board/mine/entry.json"
+    path.write_text(path.read_text().replace('"score_threshold": 0.5', '"score_threshold": 0.6'))
+    assert "made again" in build(toy).output
+    after = json.loads((toy.parent / "board/mine/score.json").read_text())["entry_sha256"]
+    assert after != before and after[:12] in (toy.parent / "out/leaderboard.html").read_text()
+
+
+def test_adding_tells_what_it_mends(toy: Path, capsys: Any) -> None:
+    folder = toy.parent
+    (folder / "r.json").write_text(json.dumps([{**GOOD, "score": 1.0000001}]))
+    (folder / "card.yaml").write_text("name: m\nauthors: a\nscore_threshold: 0.5\n")
+    add(folder / "r.json", folder / "card.yaml", toy / "coco/test.json", folder / "board")
+    assert capsys.readouterr().err.count("mended") == 1
 
 
 def test_the_point_of_an_entry_is_stated_or_validated(toy: Path) -> None:
@@ -216,7 +303,7 @@ def test_what_the_page_claims_is_computed(toy: Path, tmp_path: Path) -> None:
     assert seen_airports(["A", "B"], ["C"], None)["seen_in_training"] == []
     assert provenance(test)["airports"]["train"] is None
     enter(toy, "told", "a", more="score_threshold: 0.5\ntrained_airports: [EGLL]")
-    enter(toy, "leaking", "a", more="score_threshold: 0.5\ntrained_airports: [KATL, EGLL]")
+    enter(toy, "leaking", "a", more="score_threshold: 0.5\ntrained_airports: [katl, EGLL]")
     enter(toy, "silent", "a")
     board = toy.parent / "board"
     found = statement(read_entries(sorted(board.glob("*/score.json"))))

@@ -103,8 +103,9 @@ def test_errors_by_corner_and_distance() -> None:
         row["keypoints"] = points.ravel().tolist()
     evaluation = Evaluation(truth, rows)
     found = sightings(evaluation, rows, 0.5)
-    told = corner_errors(found, truth, 99)
+    told = corner_errors(found, truth, 99, 4 * len(found))
     assert told["matched"] == 99 and told["with_corners"] == len(found) > 5
+    assert told["share"] == 0.25 and told["required"] == 4 * len(found)
     assert told["with_four_in_view"] == 0
     assert told["error_px"] == pytest.approx({"median": 5, "p95": 5})
     assert set(told["by_corner"]) == {"top_left", "bottom_right", "bottom_left"}

@@ -29,7 +29,7 @@ SHOWN = ("AP", "AP50", "AP75", "AR100")
     "--corner-sigma-px",
     default=1.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0.001, 1000),
     help="Standard deviation of corners that the integrity test takes for granted.",
 )
 @click.option(

@@ -9,6 +9,8 @@ Details = Mapping[str, Any]
 
 PARTS = ("corners", "pose", "integrity", "sequences")
 COLUMNS = {
+    "corners_share": ("corners", "share"),
+    "poses_solved": ("pose", "solved"),
     "corner_px_median": ("corners", "error_px", "median"),
     "corner_px_p95": ("corners", "error_px", "p95"),
     "along_track_m_p95": ("pose", "errors", "along_track_m", "p95"),
@@ -18,6 +20,8 @@ COLUMNS = {
     "localiser_dots_p95": ("pose", "errors", "localiser_dots", "p95"),
     "glide_path_dots_p95": ("pose", "errors", "glide_path_dots", "p95"),
     "within_one_dot": ("pose", "within_dots", "1"),
+    "corner_sigma_px": ("integrity", "corner_sigma_px"),
+    "fitted_sigma_px": ("integrity", "fitted_sigma_px"),
     "integrity_alarm_rate": ("integrity", "alarm_rate"),
     "sequences_found_stably": ("sequences", "detector", "found_stably"),
     "first_stable_m": ("sequences", "detector", "first_stable_m", "median"),
@@ -30,6 +34,8 @@ COLUMNS = {
 }
 """Columns of leaderboard.csv and where in a score file their values stand."""
 POSE = (
+    ("corners_share", "corners of required runways"),
+    ("poses_solved", "poses"),
     ("corner_px_median", "corner: median, px"),
     ("corner_px_p95", "95 %, px"),
     ("along_track_m_p95", "along track, m"),
@@ -39,6 +45,8 @@ POSE = (
     ("localiser_dots_p95", "localiser, dots"),
     ("glide_path_dots_p95", "glide path, dots"),
     ("within_one_dot", "within a dot"),
+    ("corner_sigma_px", "σ stated, px"),
+    ("fitted_sigma_px", "σ fitted, px"),
     ("integrity_alarm_rate", "alarms"),
 )
 TIME = (

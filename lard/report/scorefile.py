@@ -141,6 +141,7 @@ class Corners(_Part):
 
     matched: Count
     with_corners: Count
+    share: Value = None
     error_px: Spread | None = None
 
 

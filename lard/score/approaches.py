@@ -60,7 +60,8 @@ def _corner_parts(
         return {}, dict.fromkeys(names, fault)
     found = sightings(evaluation, results, score)
     matched = int((evaluation.matches().right[0] & (evaluation.scores >= score)).sum())
-    parts: dict[str, Any] = {"corners": corner_errors(found, truth, matched)}
+    required = int((~evaluation.crowd).sum())
+    parts: dict[str, Any] = {"corners": corner_errors(found, truth, matched, required)}
     whole = found[found.whole]
     if not len(whole):
         reason = "no right detection has four corners of a runway that is wholly in the picture"

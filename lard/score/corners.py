@@ -23,16 +23,19 @@ def spread(values: Floats, *, signed: bool = False) -> dict[str, float]:
     return {"bias": float(np.median(values)), **found} if signed else found
 
 
-def corner_errors(found: Sightings, truth: Mapping[str, Any], matched: int) -> dict[str, Any]:
+def corner_errors(found: Sightings, truth: Mapping[str, Any], matched: int, required: int) -> dict[str, Any]:
     """Distances in px of the corners given from the true ones that are in the picture.
 
-    matched is how many right detections there are, with corners or without.
+    matched is how many right detections there are, with corners or without, required how many runways: who
+    gives corners of the easy ones alone is told by `share`.
     """
     distance = np.linalg.norm(found.found_px - found.true_px, axis=-1)
     counts = found.given & found.shown
     known: dict[str, Any] = {
         "matched": matched,
         "with_corners": len(found),
+        "required": required,
+        "share": len(found) / required if required else None,
         "with_four_in_view": int(found.whole.sum()),
         "corners": int(counts.sum()),
     }

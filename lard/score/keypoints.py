@@ -17,7 +17,7 @@ from lard.score.boxes import Floats
 
 NAMES = ("top_left", "top_right", "bottom_right", "bottom_left")
 """The corners as the landing pilot sees them, in the order of files; that of COCO's category."""
-MOST_FLAG = 2.0
+GIVEN_FLAG = 2.0
 REACH = 1000.0
 """A corner may lie so many sides of the picture away, as those beside the camera do; no farther."""
 LEAST_TOLD = 5
@@ -34,7 +34,7 @@ def keypoint_fault(points: Any, size: tuple[float, float] | None) -> str:
     values = np.array(points, np.float64).reshape(-1, 3)
     if not np.isfinite(values).all():
         return "keypoints must be finite"
-    if (values[:, 2] < 0).any() or (values[:, 2] > MOST_FLAG).any():
+    if not _flags(values[:, 2]):
         return "the v of a keypoint must be 0, 1, 2 or a score from 0 to 1"
     if size is None:
         return ""
@@ -78,7 +78,12 @@ def _all_sound(lists: Sequence[Any]) -> bool:
     if numbers.dtype.kind not in "if":
         return False
     v = numbers[:, 2::3]
-    return bool(np.isfinite(numbers).all() and (v >= 0).all() and (v <= MOST_FLAG).all())
+    return bool(np.isfinite(numbers).all()) and _flags(v)
+
+
+def _flags(v: Floats) -> bool:
+    """Whether all are scores from 0 to 1 or the flag 2."""
+    return bool((((v >= 0) & (v <= 1)) | (v == GIVEN_FLAG)).all())
 
 
 def other_order(found_px: Floats, true_px: Floats) -> tuple[str, ...]:

@@ -51,10 +51,15 @@ def chosen_by(evaluation: Evaluation, budget: float, chosen_on: ChosenOn) -> Cho
     return Choice(chosen_on, thresholds, budget, there)
 
 
-def chosen_on_validation(truth_paths: Paths, results: str | Path, budget: float) -> Choice:
+def chosen_on_validation(
+    truth_paths: Paths, results: str | Path, budget: float, *, warn: bool = True
+) -> Choice:
     """Thresholds from the results of validation pictures."""
     truth = read_truth(truth_paths)
-    found = chosen_by(Evaluation(truth, read_results(results, truth).rows), budget, "validation")
+    read = read_results(results, truth)
+    if warn:
+        read.tell()
+    found = chosen_by(Evaluation(truth, read.rows), budget, "validation")
     airports = sorted({str(image["airport"]) for image in truth["images"] if image.get("airport")})
     origin = {
         "truth_sha256": truth_sha256(truth_paths),

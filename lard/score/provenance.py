@@ -58,6 +58,18 @@ def seen_airports(
     }
 
 
+def with_training(airports: Mapping[str, Any], train: tuple[str, ...] | None) -> dict[str, Any]:
+    """The comparison of airports with those that a card says were trained on, in either case."""
+    if train is None:
+        return dict(airports)
+    known = {code.strip().upper() for code in train}
+    return {
+        **airports,
+        "train": sorted(known),
+        "seen_in_training": sorted(code for code in airports["test"] if code.strip().upper() in known),
+    }
+
+
 def airports_in(paths: Paths) -> list[str]:
     """Codes of the airports of the images of COCO files."""
     found: set[str] = set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +57,8 @@ def score_report(
     origin: Mapping[str, Any] | None = None,
     runways: str = SHIPPED,
     design: Integrity = INTEGRITY,
+    *,
+    warn: bool = True,
 ) -> dict[str, Any]:
     """The report of a results file; `choice` gives the operating points, `origin` is its provenance.
 
@@ -66,8 +67,8 @@ def score_report(
     """
     truth = read_truth(truth_paths)
     read = read_results(results_path, truth)
-    for line in read.warnings:
-        print(f"lard: {line}", file=sys.stderr)
+    if warn:
+        read.tell()
     cornered = any("keypoints" in row for row in read.rows)
     report = {
         **(facts or {}),

@@ -6,54 +6,30 @@ the ground truth, and made again whenever the board is built.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from lard.airports.files import SHIPPED
-from lard.documents import checked, read_yaml
+from lard.documents import checked
 from lard.errors import DataError
 from lard.score.approaches import INTEGRITY
+from lard.score.card import Card, read_card, same_to_the_eye
 from lard.score.points import FALSE_ALARMS_PER_IMAGE, Choice, chosen_on_validation, stated
-from lard.score.provenance import provenance
+from lard.score.provenance import provenance, with_training
 from lard.score.scores import score_report
 from lard.score.submitted import read_results
 from lard.score.truth import Paths, read_truth, several, truth_sha256
-from lard.tables import folder_lock, read_json, sha256_file, write_json
+from lard.tables import folder_lock, json_text, read_json, sha256_file, staged, write_json
 
 ENTRY, RESULTS, VALIDATION, SCORE = "entry.json", "results.json", "validation.json", "score.json"
+COST = "cost.json"
 
-Checked = TypeVar("Checked", bound=BaseModel)
-Line = Annotated[str, Field(max_length=1000)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class Card(BaseModel):
-    """What a submission says about itself; dataset_sha256 is that of the COCO file it was made for.
-
-    latency_ms is the time of one frame on the hardware named, everything included. score_threshold is the
-    score from which its detections count, where it has no validation results. corner_sigma_px is the standard
-    deviation of its corners' coordinates, for the integrity test. trained_airports are the codes
-    of all airports that its training has seen, in any imagery.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-    authors: Line = Field(min_length=1)
-    description: Line = ""
-    url: Line = ""
-    licence: Line = ""
-    dataset_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
-    parameters: int | None = Field(default=None, ge=0)
-    latency_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    hardware: Line = ""
-    score_threshold: float | None = Field(default=None, ge=0, le=1)
-    corner_sigma_px: float = Field(default=INTEGRITY.corner_sigma_px, gt=0, allow_inf_nan=False)
-    trained_airports: tuple[Annotated[str, Field(min_length=1, max_length=40)], ...] | None = None
 
 
 class StoredEntry(BaseModel):
@@ -67,12 +43,6 @@ class StoredEntry(BaseModel):
     validation_truth_sha256: Sha256 | None = None
     validation_sha256: Sha256 | None = None
     false_alarms_per_image: float = Field(default=FALSE_ALARMS_PER_IMAGE, gt=0, allow_inf_nan=False)
-
-
-def read_card(path: str | Path) -> Card:
-    """Read a card (YAML); every fault in one error."""
-    path = Path(path)
-    return checked(Card, read_yaml(path, absent="write a card with at least name and authors"), path)
 
 
 def add(
@@ -99,29 +69,47 @@ def add(
             " the results are for another dataset, predict again"
         )
     _one_choice(card, card_path, validation is not None)
-    rows = read_results(results, read_truth(truth_paths)).rows
-    tuned = None if validation is None else read_results(validation[1], read_truth(validation[0])).rows
+    rows = _mended_rows(results, truth_paths)
+    tuned = None if validation is None else _mended_rows(validation[1], validation[0])
     with folder_lock(board):
         folder = Path(board) / card.name
         _check_owner(folder, card, replace)
-        write_json(rows, folder / RESULTS)
-        if tuned is None:
-            (folder / VALIDATION).unlink(missing_ok=True)
-        else:
-            write_json(tuned, folder / VALIDATION)
-        entry = StoredEntry(
-            card=card,
-            truth_sha256=truth_hash,
-            results_sha256=sha256_file(folder / RESULTS),
-            validation_truth_sha256=None if validation is None else truth_sha256(validation[0]),
-            validation_sha256=None if tuned is None else sha256_file(folder / VALIDATION),
-            false_alarms_per_image=budget,
-        )
-        write_json(entry.model_dump(mode="json"), folder / ENTRY)
-        tuned_on = None if validation is None else validation[0]
-        report = recomputed(folder, entry, truth_paths, tuned_on, runways)
-        write_json(report, folder / SCORE)
+        with staged(folder) as staging:  # what cannot be scored leaves no entry, and a former one as it was
+            write_json(rows, staging / RESULTS)
+            if tuned is not None:
+                write_json(tuned, staging / VALIDATION)
+            entry = StoredEntry(
+                card=card,
+                truth_sha256=truth_hash,
+                results_sha256=sha256_file(staging / RESULTS),
+                validation_truth_sha256=None if validation is None else truth_sha256(validation[0]),
+                validation_sha256=None if tuned is None else sha256_file(staging / VALIDATION),
+                false_alarms_per_image=budget,
+            )
+            _check_against(folder, entry)
+            write_json(entry.model_dump(mode="json"), staging / ENTRY)
+            tuned_on = None if validation is None else validation[0]
+            report = recomputed(staging, entry, truth_paths, tuned_on, runways, warn=False)
+            write_json(report, staging / SCORE)
+            _forget(folder, entry)
     return report
+
+
+def _mended_rows(results: str | Path, truth_paths: Paths) -> list[dict[str, Any]]:
+    """Detections of a submitted file; each kind of slip mended in it is told on stderr."""
+    read = read_results(results, read_truth(truth_paths))
+    read.tell()
+    return read.rows
+
+
+def _forget(folder: Path, entry: StoredEntry) -> None:
+    """What a former entry leaves that does not belong to the new one: validation, and measured cost."""
+    if entry.validation_sha256 is None:
+        (folder / VALIDATION).unlink(missing_ok=True)
+    former = folder / RESULTS
+    if former.is_file() and sha256_file(former) != entry.results_sha256 and (folder / COST).is_file():
+        (folder / COST).unlink()
+        print(f"lard: {folder / COST}: of the former results, removed; measure it again", file=sys.stderr)
 
 
 def _one_choice(card: Card, card_path: str | Path, validated: bool) -> None:
@@ -139,9 +127,19 @@ def _one_choice(card: Card, card_path: str | Path, validated: bool) -> None:
 
 
 def _check_owner(folder: Path, card: Card, replace: bool) -> None:
-    """An entry is replaced when asked, and by its own authors only."""
+    """An entry is replaced when asked, and by its own authors only; no name is taken for another's."""
+    for other in sorted(folder.parent.glob(f"*/{ENTRY}")):
+        known = read_entry(other.parent).card
+        case_only = known.name.casefold() == card.name.casefold()
+        alike = same_to_the_eye(known.name, card.name) and known.authors != card.authors
+        if known.name != card.name and (case_only or alike):
+            raise DataError(f"{folder}: {known.name!r} is on the board and looks the same; take another name")
     if not (folder / ENTRY).is_file() and not (folder / RESULTS).is_file():
         return
+    if not (folder / ENTRY).is_file():
+        raise DataError(
+            f"{folder}: an entry without {ENTRY}, nobody's; remove the folder or take another name"
+        )
     if not replace:
         raise DataError(
             f"{folder}: an entry of this name is on the board; take another name, or --replace your own"
@@ -149,6 +147,33 @@ def _check_owner(folder: Path, card: Card, replace: bool) -> None:
     owner = read_entry(folder).card.authors
     if owner != card.authors:
         raise DataError(f"{folder}: the entry belongs to {owner!r}, not {card.authors!r}; take another name")
+
+
+def _check_against(folder: Path, entry: StoredEntry) -> None:
+    """A new entry beside those of its board: other results than others', and one budget for all."""
+    others = [path.parent for path in folder.parent.glob(f"*/{ENTRY}") if path.parent.name != folder.name]
+    entries = {other: read_entry(other) for other in sorted(others)}
+    if faults := _at_odds(entries | {folder: entry}):
+        raise DataError("\n".join(faults))
+
+
+def _at_odds(entries: Mapping[Path, StoredEntry]) -> list[str]:
+    """A line where entries of different authors hold the same detections, or budgets differ."""
+    faults = []
+    first: dict[str, Path] = {}
+    for folder, entry in entries.items():
+        other = first.setdefault(entry.results_sha256, folder)
+        if entries[other].card.authors != entry.card.authors:
+            faults.append(f"{folder}: the detections are those of {other.name}, by other authors; keep one")
+    budgets = {
+        entry.false_alarms_per_image: folder.name
+        for folder, entry in entries.items()
+        if entry.validation_sha256 is not None
+    }
+    if len(budgets) > 1:
+        told = ", ".join(f"{budget:g} ({name})" for budget, name in sorted(budgets.items()))
+        faults.append(f"false_alarms_per_image: {told}; one board has one budget, add with --false-alarms")
+    return faults
 
 
 def read_entry(folder: Path) -> StoredEntry:
@@ -163,21 +188,24 @@ def recomputed(
     truth_paths: Paths,
     validation_truth: Paths | None,
     runways: str = SHIPPED,
+    *,
+    warn: bool = True,
 ) -> dict[str, Any]:
     """The score report of an entry from its results; nothing is taken from its score file."""
     return score_report(
         truth_paths,
         folder / RESULTS,
         entry.card.name,
-        _facts(entry.card),
-        _choice(folder, entry, validation_truth),
+        _facts(entry.card) | {"entry_sha256": sha256_file(folder / ENTRY)},
+        _choice(folder, entry, validation_truth, warn),
         _origin(entry.card, truth_paths, validation_truth if entry.validation_sha256 else None),
         runways,
         replace(INTEGRITY, corner_sigma_px=entry.card.corner_sigma_px),
+        warn=warn,
     )
 
 
-def _choice(folder: Path, entry: StoredEntry, validation_truth: Paths | None) -> Choice:
+def _choice(folder: Path, entry: StoredEntry, validation_truth: Paths | None, warn: bool) -> Choice:
     if entry.validation_sha256 is None:
         if entry.card.score_threshold is None:
             raise DataError(f"{folder / ENTRY}: neither threshold nor validation results; add it again")
@@ -186,7 +214,8 @@ def _choice(folder: Path, entry: StoredEntry, validation_truth: Paths | None) ->
         raise DataError(
             f"{folder}: its validation results are for another validation set; add the submission again"
         )
-    return chosen_on_validation(validation_truth, folder / VALIDATION, entry.false_alarms_per_image)
+    budget = entry.false_alarms_per_image
+    return chosen_on_validation(validation_truth, folder / VALIDATION, budget, warn=warn)
 
 
 def _facts(card: Card) -> dict[str, Any]:
@@ -197,17 +226,6 @@ def _facts(card: Card) -> dict[str, Any]:
 def _origin(card: Card, truth_paths: Paths, validation_truth: Paths | None) -> dict[str, Any]:
     origin = provenance(truth_paths, tuned_on=validation_truth)
     return origin | {"airports": with_training(origin["airports"], card.trained_airports)}
-
-
-def with_training(airports: Mapping[str, Any], train: tuple[str, ...] | None) -> dict[str, Any]:
-    """The comparison of airports with those that a card says were trained on."""
-    if train is None:
-        return dict(airports)
-    return {
-        **airports,
-        "train": sorted(set(train)),
-        "seen_in_training": sorted({*airports["test"]} & {*train}),
-    }
 
 
 def rebuilt(
@@ -230,6 +248,7 @@ def rebuilt(
             faults += _changed(folder, entries[folder], truth_hash)
         except DataError as error:
             faults.append(str(error))
+    faults += _at_odds(entries)
     if faults:
         raise DataError("\n".join(faults))
     mended = []
@@ -261,7 +280,7 @@ def _difference(path: Path, report: Mapping[str, Any]) -> str:
         stored = read_json(path)
     except DataError:
         return f"{path}: could not be read; made again from its results"
-    if stored == report:
+    if json_text(stored) == json_text(report):  # true is not 1
         return ""
     overall = stored.get("overall") if isinstance(stored, dict) else None
     told = overall.get("AP50") if isinstance(overall, dict) else None
