@@ -174,13 +174,6 @@ for text in (
     defect("I04", f"pictures of all {text}")(edit(LOOKS[text], "all"))
 
 
-def interlaced(pixels: Pixels) -> Pixels:
-    """Odd rows of a moment later."""
-    later = pixels.copy()
-    later[1::2] = np.roll(pixels[1::2], 4, axis=1)
-    return later
-
-
 def framed(thick_px: int, sideways: bool) -> Edit:
     """Black bars at two edges."""
 
@@ -202,7 +195,6 @@ def tile_missing(pixels: Pixels) -> Pixels:
 
 
 for group in ("one airport", "the validation set"):
-    defect("I04", f"pictures of {group} with two fields interlaced")(edit(interlaced, group))
     defect("I04", f"pictures of {group} with a tile of the ground missing")(edit(tile_missing, group))
     defect("I04", f"pictures of {group} in a letter box of 3 px")(edit(framed(3, False), group))
     defect("I04", f"pictures of {group} in a pillar box of 12 px")(edit(framed(12, True), group))
