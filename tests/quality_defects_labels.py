@@ -286,3 +286,10 @@ def _(data: Dataset) -> None:
     assert data.labels is not None
     renamed = data.labels.with_columns(runway_db=pl.lit("mine"))
     write_table(renamed, path, LABELS)
+
+
+@defect("T02", "pictures of one airport by an older renderer")
+def _(data: Dataset) -> None:
+    assert data.manifest is not None
+    older = pl.when(pl.col("frame_id").str.starts_with("EGLL")).then(pl.lit("0"))
+    data.manifest = data.manifest.with_columns(source_version=older.otherwise(pl.col("source_version")))

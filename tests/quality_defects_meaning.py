@@ -250,3 +250,10 @@ def _(data: Dataset) -> None:
         tuple(replace(r, surface="grass") for r in place.runways),
     )  # fmt: skip
     data.database = replace(db, airports={**db.airports, "EGLL": grass})
+
+
+@defect("A03", "yaw offset counted to 360 degrees, one airport")
+def _(data: Dataset) -> None:
+    assert data.frames is not None
+    turned = pl.when(pl.col("airport") == "EGLL").then(pl.col("yaw_offset_deg") % 360)
+    data.frames = data.frames.with_columns(yaw_offset_deg=turned.otherwise(pl.col("yaw_offset_deg")))

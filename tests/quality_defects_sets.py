@@ -185,3 +185,13 @@ def _(data: Dataset) -> None:
     assert data.frames is not None
     again = data.frames.filter(IN_TRAIN).head(1).with_columns(split=pl.lit("test"))
     data.frames = pl.concat([data.frames, again])
+
+
+@defect("R01", "one airport seen in a bank to the left only")
+def _(data: Dataset) -> None:
+    _keep(data, ~((pl.col("airport") == "EGLL") & (pl.col("roll_deg") > 0)))
+
+
+@defect("R01", "one airport approached from above only")
+def _(data: Dataset) -> None:
+    _keep(data, ~((pl.col("airport") == "KATL") & (pl.col("vertical_deg") < 3.2)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
 import polars as pl
+from PIL import Image
 from quality_defects import Change
 from quality_defects import _repaint as repaint
 from quality_defects import _rewrite as rewrite
@@ -169,3 +172,55 @@ for text in (
     "with red and blue exchanged",
 ):  # fmt: skip
     defect("I04", f"pictures of all {text}")(edit(LOOKS[text], "all"))
+
+
+def framed(thick_px: int, sideways: bool) -> Edit:
+    """Black bars at two edges."""
+
+    def change(pixels: Pixels) -> Pixels:
+        framed_ = pixels.copy()
+        turned = framed_.swapaxes(0, 1) if sideways else framed_
+        turned[:thick_px] = turned[-thick_px:] = 0
+        return framed_
+
+    return change
+
+
+def tile_missing(pixels: Pixels) -> Pixels:
+    """A tile of the ground in plain grey."""
+    height, width = pixels.shape[:2]
+    holed = pixels.copy()
+    holed[height * 5 // 8 : height * 7 // 8, width // 4 : width // 2] = 128
+    return holed
+
+
+for group in ("one airport", "the validation set"):
+    defect("I04", f"pictures of {group} with a tile of the ground missing")(edit(tile_missing, group))
+    defect("I04", f"pictures of {group} in a letter box of 3 px")(edit(framed(3, False), group))
+    defect("I04", f"pictures of {group} in a pillar box of 12 px")(edit(framed(12, True), group))
+
+
+def saved(group: str, mode: str = "RGB", **options: Any) -> Change:
+    """Plant another coding of the same pictures."""
+
+    def plant(data: Dataset) -> None:
+        for name in pictures_of(data, group):
+            stream = io.BytesIO()
+            with Image.open(data.root / name) as picture:
+                picture.convert(mode).save(stream, "JPEG", quality=95, **options)
+            rewrite(data.root / name, stream.getvalue())
+
+    return plant
+
+
+TURNED = Image.Exif()
+TURNED[0x0112] = 3
+# a profile's header and description are all that is read of it
+WIDE_GAMUT = bytes(128) + b"Adobe RGB (1998)"
+defect("I04", "pictures of one airport stated upside down by EXIF")(
+    saved("one airport", exif=TURNED.tobytes())
+)
+defect("I04", "pictures of the validation set in CMYK")(saved("the validation set", "CMYK"))
+defect("I04", "pictures of one airport with a wide colour profile")(
+    saved("one airport", icc_profile=WIDE_GAMUT)
+)

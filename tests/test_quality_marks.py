@@ -16,6 +16,7 @@ from lard.airports import load_shipped
 from lard.quality import Dataset, load_dataset, run_checks
 from lard.quality.checks.integrity import declared_bands, labels_in_bands
 from lard.quality.measures.overlay import still_parts
+from lard.quality.measures.pictures import _measure_pixels
 from lard.quality.measures.tearing import FIELDS, row_jumps, unpacked
 from lard.quality.model import FAIL, NOT_APPLICABLE, PASS
 
@@ -154,3 +155,12 @@ def test_watermark_height_of_lard_tables(tmp_path: Path) -> None:
     data = load_dataset(tmp_path)
     result = run_checks(data, ["I04"]).results[0]
     assert [o.subject for o in result.outcome.offences] == ["b:32L"], json.dumps(result.outcome.message)
+
+
+def test_two_interlaced_fields_are_told_from_one_picture() -> None:
+    coarse = np.random.default_rng(1).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    picture = cv2.resize(coarse, (256, 256), interpolation=cv2.INTER_CUBIC)
+    laced = picture.copy()
+    laced[1::2] = np.roll(picture[1::2], 4, axis=1)  # the second field is of a moment later
+    assert _measure_pixels(picture)["comb"] < 1.15
+    assert _measure_pixels(laced)["comb"] > 1.3

@@ -72,6 +72,18 @@ def _manifest(data: Dataset) -> Iterator[Offence]:
         other = both.filter(pl.col(name) != pl.col(f"{name}_listed")).sort("frame_id")
         for frame_id, ours, theirs in other.select("frame_id", name, f"{name}_listed").iter_rows():
             yield Offence(str(frame_id), None, f"{name} is {ours} in the frames, {theirs} in the manifest")
+    yield from _versions(data.manifest)
+
+
+def _versions(manifest: pl.DataFrame) -> Iterator[Offence]:
+    """Sources whose pictures were made by more than one version of them; what follows a `;` is the ground's,
+    which may differ from airport to airport."""
+    renderer = pl.col("source_version").str.split(";").list.first().str.strip_chars().alias("version")
+    count = manifest.drop_nulls(["source", "source_version"]).group_by("source", renderer).len()
+    for part in count.sort("source", "len", "version").partition_by("source", maintain_order=True):
+        for source, version, n in part[:-1].iter_rows():
+            text = f"{n} pictures are of version {version}, most are of {part['version'][-1]}"
+            yield Offence(f"manifest:{source}", float(n), text)
 
 
 def _conditions(frames: pl.DataFrame) -> Iterator[Offence]:

@@ -128,7 +128,9 @@ def metadata_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
 def _gap(name: str, stated: Array, true: Array) -> Array:
     gap = stated - true
     if name in ANGLES:
-        gap = (gap + 180.0) % 360.0 - 180.0
+        turned = (gap + 180.0) % 360.0 - 180.0
+        # beyond half a turn an angle is the same direction, but another number to every law and slice
+        gap = np.where(np.abs(stated) <= 180.0, turned, gap)
     return np.abs(gap)
 
 

@@ -42,6 +42,7 @@ LOOKS = (
     Look("detail", "sharper", "less sharp", 0.25),
     Look("noise", "noisier", "smoother, as after strong compression", 1.0),
     Look("dark", "hazier", "of deeper shadows", 40.0),
+    Look("flat", "more of one plain grey, as where a tile of the ground is missing", "less plain", 0.05),
 )
 # limits of the median of a group by day in clear air: measure, least, most, what is said
 STATED = (
@@ -50,6 +51,7 @@ STATED = (
     ("ground", -np.inf, 200.0, "look too bright for the stated day in clear air"),
     ("detail", -0.8, np.inf, "look blurred or enlarged"),
     ("dark", -np.inf, 110.0, "look hazier than the stated visibility"),
+    ("comb", -np.inf, 1.3, "interlace two fields: odd and even rows do not belong together"),
 )
 
 
@@ -94,7 +96,9 @@ def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
     )
     drawn = pictures.filter(pl.col("fault") == "").drop_nulls(["sketch", "colours"])
     joined = chosen.join(
-        drawn.select("image", "sketch", "colours", "detail", "noise"), on="image", how="inner"
+        drawn.select("image", "sketch", "colours", "detail", "noise", "comb", "flat_share"),
+        on="image",
+        how="inner",
     )
     if not len(joined):
         return joined
@@ -107,7 +111,8 @@ def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
     above, below = colours[:, :3].mean(axis=(1, 2)), colours[:, -6:].mean(axis=(1, 2))
     pale = np.abs(colours - colours.mean(axis=3, keepdims=True)).mean(axis=(1, 2, 3))
     shadows = np.quantile(sketch[:, 3 * SKETCH_PX // 4 :].reshape(len(joined), -1), 0.02, axis=1)
-    return joined.select("frame_id", "airport", "source", "detail").with_columns(
+    return joined.select("frame_id", "airport", "source", "detail", "comb").with_columns(
+        joined["flat_share"].alias("flat"),
         pl.Series("sky", above.mean(axis=1)),
         pl.Series("ground", below.mean(axis=1)),
         pl.Series("sky_colour", above[:, 0] - above[:, 2]),

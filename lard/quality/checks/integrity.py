@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.quality.checks.appearance import looks
+from lard.quality.checks.framing import framed
 from lard.quality.dataset import CAMERA, Dataset, posed, sources_of
 from lard.quality.frames import daylit, every, horizons, parallel, subject_of
 from lard.quality.labels import label_name
@@ -87,7 +88,7 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         before = row
     offences += torn(data, pictures, bands, limits)
     still, looked_at = undeclared(data, pictures, bands, int(limits["overlay_samples"]))
-    odd = looks(data, pictures)
+    odd = [*looks(data, pictures), *framed(data, pictures, bands)]
     offences += [*still, *odd]
     good = pictures.filter(pl.col("fault") == "")
     bad = len({offence.subject for offence in offences} & set(map(str, data.frame_of.values())))
@@ -109,6 +110,8 @@ def _faults(
     wanted = stated.get(row["image"])
     if wanted is not None and None not in wanted and size != wanted:
         faults.append((float(size[0]), f"{size[0]}x{size[1]} px, stated are {wanted[0]}x{wanted[1]}"))
+    if row["coding"]:
+        faults.append((1.0, f"{row['coding']}: save it again as upright 8-bit RGB"))
     if dim:
         if row["entropy_bit"] < limits["min_dim_entropy_bit"]:
             faults.append((row["entropy_bit"], f"grey-level entropy {row['entropy_bit']:.2f} bit: blank"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
@@ -17,6 +17,9 @@ from lard.quality.frames import zone_rows
 from lard.quality.model import Offence, Outcome
 from lard.quality.odd import PARAMETERS
 from lard.quality.registry import check
+
+OF_AIRPORT = 0.25  # distance of an airport's approaches from the declared law that is a finding
+CHANCE = 1e-5  # if chance brings it less often: there are some hundreds of airports and parameters
 
 
 @check(
@@ -51,6 +54,7 @@ def distributions(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
                 kind += " under the rules" if domain.ruled else ""
                 text = f"differs from {kind} on {low:g}..{high:g}: D = {distance:.3f}, p = {p:.2g}"
                 offences.append(Offence(f"{zone.name}/{name}", distance, text))
+    offences += _one_sided(data)
     message = f"largest Kolmogorov-Smirnov distance of {len(table)} is {worst:.3f}"
     if skipped:
         message += f"; discrete and not tested: {', '.join(skipped)}"
@@ -65,6 +69,40 @@ def distributions(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         len(table),
         {"ks": table},
     )
+
+
+def _one_sided(data: Dataset) -> list[Offence]:
+    """Airports whose approaches are not spread as declared, all zones together, though the whole looks well.
+
+    Where rules bind parameters to runways, each airport has a law of its own, which is not judged.
+    """
+    levels: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for zone, rows in zone_rows(data):
+        domain = data.domains[zone.name]
+        if domain.ruled:
+            continue
+        for name, (low, high) in zone.bounds.items():
+            law = zone.laws.get(name)
+            if high <= low or (law is not None and law.law == "discrete") or not len(rows):
+                continue
+            share = np.asarray(domain.cdf(name)(rows[name].to_numpy()), np.float64)
+            for airport, value in zip(rows["airport"].to_list(), share.tolist(), strict=True):
+                if airport is not None:
+                    levels[str(airport), name].append(value)
+    if len({airport for airport, _ in levels}) < 2:
+        return []
+    offences = []
+    for (airport, name), values in sorted(levels.items()):
+        test = stats.kstest(values, "uniform")
+        if test.statistic > OF_AIRPORT and test.pvalue < CHANCE:
+            middle = float(np.median(values))
+            text = (
+                f"{name} of its {len(values)} frames is not spread as declared: half of them lie in the "
+                f"{'lower' if middle < 0.5 else 'upper'} {min(middle, 1 - middle):.0%} of the law, "
+                f"D = {test.statistic:.3f}, p = {test.pvalue:.2g}"
+            )
+            offences.append(Offence(f"airport {airport}/{name}", float(test.statistic), text))
+    return offences
 
 
 @check(

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from lard.errors import DataError
 from lard.progress import Meter
+from lard.quality.measures.bars import bars
+from lard.quality.measures.coding import coding_of
 from lard.quality.measures.tearing import row_jumps
 from lard.tables import Schema, read_table, write_table
 
@@ -43,6 +45,9 @@ PICTURES: Schema = {
     "colours": pl.Binary,  # COLOURS_PX x COLOURS_PX x 3, blue-green-red
     "detail": pl.Float64,  # see _detail
     "noise": pl.Float64,  # grey levels
+    "comb": pl.Float64,  # see _comb
+    "coding": pl.String,  # "" where all readers see the same, see lard.quality.measures.coding
+    "bars_px": pl.List(pl.Int32),  # thickness at SIDES, see lard.quality.measures.bars
 }
 _END = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}
 
@@ -92,7 +97,7 @@ def measure(root: Path, name: str) -> dict[str, Any]:
     pixels = decode(data)
     if pixels is None:
         return row | {"fault": "not a decodable picture"}
-    return row | _measure_pixels(pixels)
+    return row | {"coding": coding_of(data)} | _measure_pixels(pixels)
 
 
 def decode(data: bytes) -> NDArray[np.uint8] | None:
@@ -131,6 +136,8 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "colours": cv2.resize(pixels, (COLOURS_PX, COLOURS_PX), interpolation=cv2.INTER_AREA).tobytes(),
         "detail": _detail(grey, laplacian),
         "noise": _noise(laplacian),
+        "comb": _comb(grey[:, width // 4 : width - width // 4]),
+        "bars_px": bars(np.asarray(grey, np.uint8)),
     }
 
 
@@ -148,6 +155,18 @@ def _detail(grey: NDArray[Any], laplacian: NDArray[Any]) -> float:
     coarse = float(cv2.meanStdDev(cv2.Laplacian(half, cv2.CV_16S))[1][0, 0])
     fine = float(cv2.meanStdDev(laplacian)[1][0, 0])
     return float(np.log2((fine + 0.2) / (coarse + 0.2)))
+
+
+def _comb(grey: NDArray[Any]) -> float:
+    """Change to the next row over that to the next but one, over the same of columns: about 1, and more where
+    odd and even rows are two fields; blur, noise and scale act on both alike."""
+    if min(grey.shape) < 3:
+        return 1.0
+    down, across = (
+        (cv2.mean(cv2.absdiff(g[1:], g[:-1]))[0] + 0.2) / (cv2.mean(cv2.absdiff(g[2:], g[:-2]))[0] + 0.2)
+        for g in (grey, np.ascontiguousarray(grey.T))
+    )
+    return float(down / across)
 
 
 def _noise(laplacian: NDArray[Any]) -> float:
