@@ -79,6 +79,8 @@ def atomic_paths(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
                 stack.enter_context(folders_for(path.parent))
                 if path.is_dir():
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+                if path.exists() and not path.is_file():  # root could replace /dev/null
+                    raise DataError(f"{path}: is a device or pipe, which a file would replace; name a file")
                 prefix, suffix = f".{path.stem[:_STEM_CHARACTERS]}.", f".tmp{path.suffix}"
                 handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
                 os.close(handle)

@@ -168,3 +168,11 @@ def test_missing_files_and_bad_heads_are_named(folder: Path) -> None:
         read_table_folder(folder)
     with pytest.raises(AirportError, match="no such file"):
         read_table_folder(folder / "elsewhere")
+
+
+def test_a_file_of_others_is_not_replaced_by_a_table(tmp_path: Path) -> None:
+    """Such as OurAirports' runways.csv, imported with --out . beside it."""
+    (tmp_path / "runways.csv").write_text("mine")
+    with pytest.raises(AirportError, match=r"runways\.csv: is there and of no table of ours"):
+        write_table_folder(load_shipped(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["runways.csv"]

@@ -177,3 +177,28 @@ def test_labelme_files_of_other_shapes_are_refused(
     with pytest.raises(DataError, match=message):
         import_labelme(tmp_path / "video", tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("image,airport\na.png,LFBO\na.png,LFPO\n", "more than one row"),
+        ("image,split\na.png,banana\n", "split 'banana'"),
+        ("image,time_utc\na.png,noon\n", "time_utc 'noon'"),
+    ],
+)
+def test_notes_that_contradict_or_mean_nothing_are_named(tmp_path: Path, text: str, told: str) -> None:
+    annotate(tmp_path / "in", "a", [runway(QUAD)])
+    (tmp_path / "notes.csv").write_text(text)
+    with pytest.raises(DataError, match=told) as fault:
+        import_labelme(tmp_path / "in", tmp_path / "x", notes=tmp_path / "notes.csv")
+    assert "notes.csv" in str(fault.value) and not (tmp_path / "x").exists()
+
+
+def test_pictures_of_no_dataset_are_not_replaced(tmp_path: Path) -> None:
+    annotate(tmp_path / "in", "a", [runway(QUAD)])
+    (tmp_path / "x/images").mkdir(parents=True)
+    (tmp_path / "x/images/a.jpg").write_bytes(b"mine")
+    with pytest.raises(DataError, match="of no dataset"):
+        import_labelme(tmp_path / "in", tmp_path / "x")
+    assert (tmp_path / "x/images/a.jpg").read_bytes() == b"mine"

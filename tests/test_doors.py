@@ -310,3 +310,11 @@ def test_parameters_of_stages_are_read_through_the_same_door(
     (tmp_path / "params.yaml").write_bytes(text.encode("latin-1"))
     with pytest.raises(SpecError, match=r"params\.yaml"):
         params("sample", "odd")
+
+
+def test_a_device_or_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    """A writer of root's that is told --out /dev/null would leave a file there."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="device or pipe"), atomic_paths([tmp_path / "pipe"]):
+        pass
+    assert (tmp_path / "pipe").is_fifo()

@@ -145,11 +145,19 @@ def test_a_waiver_of_some_subjects_leaves_the_others(clean: Dataset, tmp_path: P
         ({"expires": "soon"}, "expires"),
         ({"check": "C99"}, "C99"),
         ({"until": "x"}, "until"),
+        ({"subject": [1]}, "subject"),
     ],
 )
 def test_bad_waivers_are_refused(tmp_path: Path, changes: dict[str, object], fault: str) -> None:
     with pytest.raises(SpecError, match=fault):
         read_waivers(waivers_file(tmp_path / "w.yaml", **changes))
+
+
+def test_a_waiver_may_expire_at_an_hour_of_its_day(tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text(
+        "waivers:\n  - {check: N01, reason: a, author: b, expires: 2099-01-01T10:00:00}\n"
+    )
+    assert [waiver.expires for waiver in read_waivers(tmp_path / "w.yaml")] == [date(2099, 1, 1)]
 
 
 @pytest.mark.parametrize("text", ["", "waivers: 5", "- x", "waivers: [", "waivers: [5]"])

@@ -73,6 +73,9 @@ def write_table_folder(database: RunwayDatabase, folder: str | Path) -> None:
         rows = [(*row, *cells) for row, cells in zip(rows, corners, strict=True)]
     head = {name: getattr(database, name) for name in ("altitude_datum", "earth", "name", "version")}
     names = ("airports.csv", "runways.csv", "database.json")
+    others = [name for name in names[:2] if (folder / name).exists()]
+    if others and not (folder / names[2]).exists():
+        raise AirportError(f"{folder / others[0]}: is there and of no table of ours; give another folder")
     with atomic_paths([folder / name for name in names]) as files:
         texts = csv_text(AIRPORT_COLUMNS, airport_rows), csv_text(columns, rows), json_text(head)
         for file, text in zip(files, texts, strict=True):

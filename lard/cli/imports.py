@@ -29,7 +29,8 @@ def _common(command: Command) -> Command:
             "--val", default=0.1, show_default=True,
             help="Share of the training frames for a validation split, of whole airports; 0 for none.",
         ),
-        click.option("--seed", default=0, show_default=True, help="Chooses the airports to validate on."),
+        click.option("--seed", default=0, show_default=True, type=click.IntRange(0),
+            help="Chooses the airports to validate on."),
         click.option("--licence", default="", help="Licence of the pictures."),
         click.option("--attribution", default="", help="Whom to name beside the pictures."),
     )  # fmt: skip
@@ -140,16 +141,19 @@ def voc(source: Path, label: str, split: str, **rest: Any) -> None:
 def _finish(found: Imported, out: Path, val: float, seed: int, licence: str, attribution: str) -> None:
     """Carve the validation split, write the folder and its coco/, say what was done."""
     from lard.export.coco import write_coco
-    from lard.export.common import open_dataset, staged_folder
+    from lard.export.common import open_dataset
     from lard.intake.sets.splits import airports_in_both, carve, check_share
-    from lard.intake.sets.write import write_set
+    from lard.intake.sets.write import check_set, write_set
+    from lard.tables import folder_lock, folders_for, staged
 
     frames, note = carve(found.frames, check_share(val), seed)
     found = replace(found, frames=frames, notes=(*found.notes, *([note] if note else [])))
-    counts = write_set(found, out, licence, attribution)
-    opened = open_dataset(out, images=False)
-    with staged_folder(out / "coco") as folder:
-        write_coco(opened.frames, opened.labels, folder, opened.info)
+    with folders_for(out), folder_lock(out):
+        check_set(found, out)
+        with staged(out) as made:
+            counts = write_set(found, made, out.resolve().name, licence, attribution)
+            opened = open_dataset(made)
+            write_coco(opened.frames, opened.labels, made / "coco", opened.info)
     for line in found.notes:
         click.echo(line)
     both = airports_in_both(frames)

@@ -15,6 +15,7 @@ WHOLE_LIMIT = 1 << 63
 """Whole numbers beyond this fit no table."""
 NO_NUMBER = "is no number that can be used; expected a finite one of at most 64 bits"
 
+_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
 _SUSPECT = re.compile(r"(?:^|[\s\[,:-])\d{19}|[eE]\+?\d{3}")
 
 
@@ -51,9 +52,22 @@ def parse_json(
         raise error(f"{where}: nested deeper than {DEPTH_LIMIT} levels; expected a plain document") from None
     except _NumberError as fault:
         raise error(f"{where}:{_line(text, str(fault))}: {str(fault)[:40]} {NO_NUMBER}") from None
+    if _ESCAPED.search(text):
+        _check_characters(value, where, error)
     if text.count("[") + text.count("{") > DEPTH_LIMIT and _deeper_than(value, DEPTH_LIMIT):
         raise error(f"{where}: nested deeper than {DEPTH_LIMIT} levels; expected a plain document")
     return value
+
+
+def _check_characters(value: Any, where: object, error: type[LardError]) -> None:
+    """Refuse half a character, which an escape can write and no file or table can hold."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as fault:
+        found = fault.object[fault.start].encode("unicode_escape").decode()
+        raise error(f"{where}: {found} is half a character; write the text again as UTF-8") from None
+    except RecursionError:
+        raise error(f"{where}: nested deeper than {DEPTH_LIMIT} levels; expected a plain document") from None
 
 
 class _NumberError(Exception):

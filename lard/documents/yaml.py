@@ -102,6 +102,10 @@ def _check_numbers(root: Node, where: object, error: type[LardError], finite: bo
             nodes += [part for pair in reversed(node.value) for part in reversed(pair)]
         elif isinstance(node, SequenceNode):
             nodes += reversed(node.value)
+        elif any("\ud800" <= character <= "\udfff" for character in str(node.value)):
+            raise error(
+                f"{where}:{node.start_mark.line + 1}: half a character; write the text again as UTF-8"
+            )
         elif not _fits(str(node.tag).rpartition(":")[2], str(node.value).replace("_", ""), finite):
             found = str(node.value)[:40]
             raise error(f"{where}:{node.start_mark.line + 1}: {found} {NO_NUMBER}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ NOTES = {
     "time_to_landing_s": pl.Float64, "weather": pl.String, "night": pl.String, "time_utc": pl.String,
 }  # fmt: skip
 """Columns that a table of notes beside labelme files may have; image is needed, the rest may be empty."""
+SPLITS = ("train", "val", "test")
 
 
 def import_labelme(
@@ -179,9 +181,26 @@ def _read_notes(path: Path, images: Sequence[str], faults: list[str]) -> dict[st
         return {}
     if not all(column.is_finite().all() for column in table.select(pl.col(pl.Float64))):
         faults.append(f"{path}: time_to_landing_s is not a finite number of seconds everywhere")
+    twice = table.filter(pl.col("image").is_duplicated())["image"].unique().sort()
+    faults += [f"{path}: {name} has more than one row; keep one" for name in twice]
+    for row in table.iter_rows(named=True):
+        if row.get("split") and row["split"] not in SPLITS:
+            faults.append(f"{path}: {row['image']}: split {row['split']!r:.60}; expected {', '.join(SPLITS)}")
+        if row.get("time_utc") and not _is_time(row["time_utc"]):
+            faults.append(
+                f"{path}: {row['image']}: time_utc {row['time_utc']!r:.60}; expected 2024-05-31T10:15:00Z"
+            )
     notes = {row["image"]: row for row in table.iter_rows(named=True)}
     faults += [f"{path}: {name} is no annotated picture" for name in notes if name not in set(images)]
     return notes
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _frames(rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -197,6 +216,9 @@ def _write(
     frames: pl.DataFrame, labels: pl.DataFrame, paths: Mapping[str, Path], out: Path, source: str,
     licence: str, attribution: str,
 ) -> pl.DataFrame:  # fmt: skip
+    foreign = [name for name in paths if (out / f"images/{name}.jpg").exists()]
+    if foreign and not (out / "dataset.json").is_file():
+        raise DataError(f"{out}: images/{foreign[0]}.jpg is there and of no dataset; give another folder")
     with folders_for(out), folder_lock(out), staged(out) as made:
         (made / "images").mkdir()
         digests = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ def _waiver(entry: Any, where: str, faults: list[str]) -> Waiver | None:
     for name in ("check", "reason", "author"):
         if not isinstance(entry.get(name), str) or not entry[name].strip():
             faults.append(f"{where}: {name} is missing or empty; a waiver needs it")
+    if not isinstance(entry.get("subject", "*"), str):
+        faults.append(f"{where}: subject is {entry['subject']!r:.60}; expected a text such as far/*")
     expires = _day(entry.get("expires"))
     if expires is None:
         faults.append(f"{where}: expires is {entry.get('expires')!r}; expected a day such as 2030-12-31")
@@ -55,6 +57,8 @@ def _waiver(entry: Any, where: str, faults: list[str]) -> Waiver | None:
 
 
 def _day(value: Any) -> date | None:
+    if isinstance(value, datetime):
+        return value.date()
     if isinstance(value, date):
         return value
     try:

@@ -192,6 +192,14 @@ def _foreign() -> Iterator[Reader]:
         yield Reader(f"{folder}/dataset.csv", f"dqr run CASE/{folder} --workers 1 --out OUT/x", CELLS)
         inspect = f"inspect CASE/{folder} --out OUT/x.jpg --n 2 --tile-px 64"
         yield Reader(f"{folder}/dataset.csv", inspect, CELLS)
+        yield Reader(
+            f"{folder}/dataset.csv", f"import lard-{version} CASE/{folder} --split test --out OUT/x", CELLS
+        )
+    for name, mutators in (("coco.json", JSON), ("a.jpg", (of_picture,))):
+        yield Reader(f"cocoset/{name}", "import coco CASE/cocoset --split test --out OUT/x", mutators)
+    for name, mutators in (("data.yaml", YAML), ("a.txt", CELLS)):
+        yield Reader(f"yoloset/{name}", "import yolo CASE/yoloset --split test --out OUT/x", mutators)
+    yield Reader("vocset/a.xml", "import voc CASE/vocset --split test --out OUT/x", TEXT)
     yield Reader("lardv1/dataset.csv", "annotated CASE/lardv1/dataset.csv --out OUT/x", CELLS)
 
 

@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 
 from fuzz.readers import Reader
 from lard.cli import main
+from lard.ground.terrain.dem import load_dem
+from lard.intake.sets.sizes import upright_size
 
 HANG_S, WAIT_S = 20, 120
 LINES = 20
@@ -47,6 +49,8 @@ class Place:
 
 def prepare(reader: Reader, raw: bytes, place: Place) -> None:
     """Copy what the reader needs and put the damaged file into it."""
+    for kept in (load_dem, upright_size):  # by path, and all cases lie at the same
+        kept.cache_clear()
     for folder in (place.case, place.out):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

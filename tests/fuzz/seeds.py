@@ -44,7 +44,10 @@ dqr:
   C01: {min_per_bin: 20}
 """
 PARAMS = "models:\n  m: {base: fcos-s, steps: 20}\npredict: {split: val, score_floor: 0.4, max_boxes: 20}\n"
-CARD = "name: mine\nauthors: Someone\ndescription: A detector.\nparameters: 1000\nlatency_ms: 3.5\n"
+CARD = (
+    "name: mine\nauthors: Someone\ndescription: A detector.\nparameters: 1000\nlatency_ms: 3.5\n"
+    "score_threshold: 0.5\n"
+)
 WAIVERS = "waivers:\n  - {check: C01, subject: '*', reason: a tiny set, author: me, expires: 2099-12-31}\n"
 APT = """\
 I
@@ -228,10 +231,34 @@ def _annotated(root: Path) -> None:
         (folder / f"a{k}.json").write_text(json.dumps(document))
     (root / "names").mkdir()
     (root / "names" / "names.csv").write_text("icao,name,country\nXAAA,Sample field,XX\nXBBB,Other,XX\n")
+    _sets(root)
     (root / "notes").mkdir()
     (root / "notes" / "notes.csv").write_text("image,airport,runway,weather\na0.png,LFBO,09L,rain\n")
     for version in ("v1", "v2"):
         command("export", "lard", root / "ds", "--version", version, "--out", root / f"lard{version}")
+
+
+def _sets(root: Path) -> None:
+    """The same picture and runway as COCO, YOLO and VOC have them."""
+    corners = [75, 30, 85, 30.2, 100, 70, 60, 69]
+    note = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [60, 30, 40, 40], "segmentation": [corners]}
+    coco = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 160, "height": 90}],
+        "annotations": [note, {**note, "id": 2, "keypoints": [1.5, 2] * 6, "airport": "LFBO"}],
+        "categories": [{"id": 1, "name": "runway"}],
+    }
+    box = "<bndbox><xmin>60</xmin><ymin>30</ymin><xmax>100</xmax><ymax>70</ymax></bndbox>"
+    runway = f"<object><name>runway</name>{box}</object>"
+    size = "<size><width>160</width><height>90</height></size>"
+    for name, text in {
+        "cocoset/coco.json": json.dumps(coco),
+        "yoloset/data.yaml": "path: .\ntest: .\nkpt_shape: [4, 2]\nnames: {0: runway}\n",
+        "yoloset/a.txt": "0 0.5 0.5 0.3 0.4 0.4 0.3 0.6 0.3 0.6 0.7 0.4 0.7\n",
+        "vocset/a.xml": f"<annotation><filename>a.jpg</filename>{size}{runway}</annotation>",
+    }.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+        (root / name).with_name("a.jpg").write_bytes((root / "labelme" / "a1.jpg").read_bytes())
 
 
 def _imagery(root: Path) -> None:

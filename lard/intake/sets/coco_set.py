@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from lard.errors import DataError
 from lard.intake.coco import Coco, is_coco, read_coco
 from lard.intake.sets.classes import runway_class
 from lard.intake.sets.model import Imported, frame_ids, frames_of, refuse, split_of
-from lard.intake.sets.outlines import Outline, box_points, labels_of_outlines
+from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines
 from lard.intake.sets.sizes import upright_size
 from lard.tables import read_json
 
@@ -53,7 +54,7 @@ def read_coco_set(place: Path, split: str = "", label: str = "") -> Imported:
             picture = found[path][key]
             size = upright_size(picture)
             if (image.get("width", size[0]), image.get("height", size[1])) != size:
-                told = f"{image.get('width')}x{image.get('height')}"
+                told = f"{image.get('width')!r:.20}x{image.get('height')!r:.20}"
                 faults.append(f"{path}: image {key}: {told} px, {picture.name} is {size[0]}x{size[1]}")
             rows.append(_row(image, ids[picture], size, splits[path]))
         for place_in_file, note_of in coco.annotations:
@@ -125,22 +126,25 @@ def _outline(note: Mapping[str, Any], image: Mapping[str, Any], name: str, size:
     told = note.get("verdict")
     verdict = str(told) if isinstance(told, str) else "OUT_OF_ODD" if note.get("iscrowd") else "UNKNOWN"
     airport, runway = (note.get(key, image.get(key)) for key in ("airport", "runway"))
-    return Outline(name, *size, points, corners, str(airport or ""), str(runway or ""), verdict)
+    return check_outline(
+        Outline(name, *size, points, corners, str(airport or ""), str(runway or ""), verdict)
+    )
 
 
 def _points(note: Mapping[str, Any]) -> tuple[np.ndarray[Any, np.dtype[np.float64]], bool]:
     """Four corners where all are marked, else the polygon, else the box; ValueError for what is none."""
     marks = note.get("keypoints")
     if isinstance(marks, list) and len(marks) == 12:
+        _check_numbers(marks, "keypoints")
         table = np.array(marks, np.float64).reshape(4, 3)
-        if np.isfinite(table).all() and (table[:, 2] > 0).all():
+        if (table[:, 2] > 0).all():
             return table[:, :2], True
     rings = note.get("segmentation")
     if isinstance(rings, list) and len(rings) == 1 and isinstance(rings[0], list) and len(rings[0]) >= 6:
-        points = np.array(rings[0], np.float64)
-        if len(points) % 2 or not np.isfinite(points).all():
-            raise ValueError("segmentation is no list of finite x, y")
-        points = points.reshape(-1, 2)
+        _check_numbers(rings[0], "segmentation")
+        if len(rings[0]) % 2:
+            raise ValueError(f"segmentation has {len(rings[0])} numbers; expected pairs of x, y")
+        points = np.array(rings[0], np.float64).reshape(-1, 2)
         if len(points) > 4 and (points[0] == points[-1]).all():
             points = points[:-1]
         return points, len(points) == 4
@@ -148,3 +152,10 @@ def _points(note: Mapping[str, Any]) -> tuple[np.ndarray[Any, np.dtype[np.float6
     if not (width > 0 and height > 0):
         raise ValueError(f"bbox {note['bbox']!r} has no area")
     return box_points(x, y, x + width, y + height), False
+
+
+def _check_numbers(values: list[Any], name: str) -> None:
+    """ValueError unless all are finite numbers."""
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"{name} holds {value!r:.60}; expected finite numbers")

@@ -11,8 +11,10 @@ from lard.errors import DataError
 from lard.intake.lard_csv import LETTERS, read_lard_csv
 from lard.intake.lard_tables import frames_as_stated, rows_as_stated
 from lard.intake.sets.model import Imported, frame_ids, frames_of, split_of
+from lard.intake.sets.outlines import REACH_PX
 from lard.labels.pixels import labels_of_pixels, ordered_around
 from lard.labels.table import CORNERS
+from lard.tables import inside
 
 VERSIONS = ("v1", "v2")
 
@@ -34,6 +36,8 @@ def read_lard_set(place: Path, version: str, split: str = "") -> Imported:
         bare += int((table["image"] == "").sum())
         table = table.filter(pl.col("image") != "")
         if len(table):
+            for image in table["image"].unique().sort():
+                inside(image, str(path))
             folder = str(path.parent)
             parts.append(table.with_columns(split=pl.lit(named), image=folder + "/" + pl.col("image")))
     if not parts:
@@ -78,6 +82,12 @@ def _imported(table: pl.DataFrame, root: Path, version: str, notes: tuple[str, .
     corners = np.stack(
         [rows.select(f"x_{side.lower()}_px", f"y_{side.lower()}_px").to_numpy() for side in sides], axis=1
     ).astype(np.float64)
+    far = rows.filter(~np.isnan(corners).any(axis=(1, 2)) & (np.abs(corners) > REACH_PX).any(axis=(1, 2)))
+    if len(far):
+        raise DataError(
+            f"{root}: a corner of picture {far['frame_id'][0]} lies beyond {REACH_PX:,.0f} px"
+            f" ({len(far)} such rows); expected pixels of the picture"
+        )
     approached = dict(frames.select("frame_id", "runway").iter_rows())
     columns = {
         **{name: rows[name] for name in _STATED},

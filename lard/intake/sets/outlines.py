@@ -11,11 +11,12 @@ import polars as pl
 import shapely
 from numpy.typing import NDArray
 
-from lard.errors import DataError
 from lard.labels.pixels import labels_of_pixels, ordered_around
-from lard.tables import LABELS
+from lard.odd import VERDICTS
+from lard.tables import LABELS, name_fault
 
 Array = NDArray[np.float64]
+REACH_PX = 1e6
 UNKNOWN: dict[str, Any] = {
     "along_track_m": None, "lateral_deg": None, "vertical_deg": None, "yaw_offset_deg": None,
     "slant_m": None, "height_m": None, "runway_db": "annotated", "runway_db_version": "",
@@ -41,6 +42,26 @@ class Outline:
 def box_points(x0: float, y0: float, x1: float, y1: float) -> Array:
     """The outline (4, 2) of a box."""
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64)
+
+
+def check_outline(item: Outline) -> Outline:
+    """An outline as it stands; ValueError for one that shows nothing in its picture or has no plain name."""
+    if not np.isfinite(item.points).all() or np.abs(item.points).max() > REACH_PX:
+        raise ValueError(f"coordinates beyond {REACH_PX:,.0f} px; expected pixels of the picture")
+    for name in (item.airport, item.runway):
+        if name and name_fault(name):
+            raise ValueError(f"name {name[:60]!r} {name_fault(name)}; expected a plain name")
+    if item.verdict not in (*VERDICTS, "UNKNOWN"):
+        raise ValueError(f"verdict {item.verdict[:60]!r}; expected {', '.join(VERDICTS)} or UNKNOWN")
+    if item.corners:
+        return item
+    whole = shapely.Polygon(item.points)
+    if not whole.is_valid:
+        raise ValueError("an outline whose sides cross or touch; draw it as one ring")
+    seen = shapely.intersection(whole, shapely.box(0, 0, item.width_px, item.height_px))
+    if seen.geom_type != "Polygon" or seen.area == 0:
+        raise ValueError("an outline outside of the picture, or in several parts of it; draw it as one")
+    return item
 
 
 def labels_of_outlines(outlines: Sequence[Outline]) -> pl.DataFrame:
@@ -76,14 +97,6 @@ def _outlined(labels: pl.DataFrame, outlines: Sequence[Outline], cornered: NDArr
     )
     inside = shapely.intersection(whole, frame)
     area, seen = shapely.area(whole), shapely.area(inside)
-    bad = [
-        outlines[row].frame_id for row, part in zip(rows, inside, strict=True) if part.geom_type != "Polygon"
-    ]
-    if bad:
-        raise DataError(
-            f"picture {bad[0]}: a runway's outline lies outside of it or in several parts"
-            f" ({len(bad)} such pictures); draw it as one"
-        )
     bounds = shapely.bounds(inside)
     rings = labels["polygon"].to_list()
     boxes = labels.select("x_min_px", "y_min_px", "x_max_px", "y_max_px").to_numpy().copy()

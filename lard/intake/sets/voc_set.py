@@ -10,7 +10,7 @@ from lard.documents import read_text
 from lard.errors import DataError
 from lard.intake.sets.classes import runway_class
 from lard.intake.sets.model import SUFFIXES, Imported, frame_ids, frames_of, refuse, split_of
-from lard.intake.sets.outlines import Outline, box_points, labels_of_outlines
+from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines
 from lard.intake.sets.sizes import upright_size
 
 Box = tuple[float, float, float, float]
@@ -55,7 +55,11 @@ def read_voc_set(place: Path, split: str = "", label: str = "") -> Imported:
                     f"{path}: box {x0:g} {y0:g} {x1:g} {y1:g} leaves the picture of {size[0]}x{size[1]}"
                 )
             else:
-                outlines.append(Outline(ids[picture], *size, box_points(x0, y0, x1, y1), corners=False))
+                drawn = Outline(ids[picture], *size, box_points(x0, y0, x1, y1), corners=False)
+                try:
+                    outlines.append(check_outline(drawn))
+                except ValueError as error:
+                    faults.append(f"{path}: box {x0:g} {y0:g} {x1:g} {y1:g}: {error}")
     refuse(place, faults)
     notes = (f"{others} objects of other classes are left out",) if others else ()
     pictures = {ids[picture]: picture for _, picture, _ in read}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 from pathlib import Path
@@ -15,49 +14,48 @@ from lard import __version__
 from lard.errors import DataError
 from lard.intake.sets.model import Imported, refuse
 from lard.intake.sets.sizes import upright_size
-from lard.pictures import ORIENTATION, upright_rgb
+from lard.pictures import ORIENTATION, upright_jpeg
 from lard.progress import track
 from lard.tables import (
     FRAMES,
     LABELS,
     MANIFEST,
-    atomic_path,
-    folder_lock,
     sha256_file,
     write_json,
     write_table,
 )
 
-JPEG_QUALITY = 95
+STAGING = ".staged."  # what a run that was killed may have left
 
 
-def write_set(found: Imported, out: Path, licence: str = "", attribution: str = "") -> dict[str, int]:
+def write_set(
+    found: Imported, out: Path, title: str, licence: str = "", attribution: str = ""
+) -> dict[str, int]:
     """Write images/, the tables and dataset.json; return the number of frames of each split.
 
     Upright JPEGs keep their bytes (hard links where the file system can); others become JPEGs of quality 95.
-    A folder that holds another dataset is refused; a run that was stopped goes on.
     """
-    _check(found, out)
-    with folder_lock(out):
-        (out / "images").mkdir(parents=True, exist_ok=True)
-        digests = []
-        names = found.frames["frame_id"].to_list()
-        for name in track(names, "import", len(names), "img"):
-            target = out / "images" / f"{name}.jpg"
-            _place(found.pictures[name], target)
-            digests.append(sha256_file(target))
-        frames, labels = found.frames.select(list(FRAMES)), found.labels
-        write_table(frames, out / "frames.parquet", FRAMES)
-        write_table(labels, out / "labels.parquet", LABELS)
-        write_table(_manifest(found, digests, licence, attribution), out / "manifest.parquet", MANIFEST)
-        counts = dict(frames.group_by("split").len().sort("split").iter_rows())
-        write_json(_description(found, counts, out), out / "dataset.json")
+    (out / "images").mkdir()
+    digests = []
+    names = found.frames["frame_id"].to_list()
+    for name in track(names, "import", len(names), "img"):
+        target = out / "images" / f"{name}.jpg"
+        _place(found.pictures[name], target)
+        digests.append(sha256_file(target))
+    frames, labels = found.frames.select(list(FRAMES)), found.labels
+    write_table(frames, out / "frames.parquet", FRAMES)
+    write_table(labels, out / "labels.parquet", LABELS)
+    write_table(_manifest(found, digests, licence, attribution), out / "manifest.parquet", MANIFEST)
+    counts = dict(frames.group_by("split").len().sort("split").iter_rows())
+    write_json(_description(found, counts, title), out / "dataset.json")
     return counts
 
 
-def _check(found: Imported, out: Path) -> None:
-    if (out / "dataset.json").exists():
-        raise DataError(f"{out}: holds a dataset already; give another folder, or remove it")
+def check_set(found: Imported, out: Path) -> None:
+    """DataError unless `out` is a new or empty folder and the pictures are as the labels say."""
+    if out.is_dir() and any(not path.name.startswith(STAGING) for path in out.iterdir()):
+        holds = "a dataset already" if (out / "dataset.json").exists() else "other files"
+        raise DataError(f"{out}: holds {holds}; give a new or empty folder")
     if not len(found.frames):
         raise DataError(f"{out}: nothing to write: no picture was read")
     faults = []
@@ -73,28 +71,27 @@ def _check(found: Imported, out: Path) -> None:
 
 
 def _place(source: Path, target: Path) -> None:
-    """The picture as an upright JPEG; one that is there already, of the same bytes, is kept."""
-    with Image.open(source) as image:
-        as_is = (
-            image.format == "JPEG" and image.mode in ("RGB", "L") and image.getexif().get(ORIENTATION, 1) == 1
-        )
-    if target.exists():
-        if as_is and target.samefile(source):
-            return
-        target.unlink()
-    with atomic_path(target) as temporary:
-        if not as_is:
-            buffer = io.BytesIO()
-            Image.fromarray(upright_rgb(source).pixels).save(
-                buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0
-            )
-            temporary.write_bytes(buffer.getvalue())
-            return
-        try:
-            temporary.unlink(missing_ok=True)
-            os.link(source, temporary)
-        except OSError:  # another file system, or one without links
-            shutil.copyfile(source, temporary)
+    """The picture as an upright JPEG; DataError for one that breaks off."""
+    if not _is_plain_jpeg(source):
+        target.write_bytes(upright_jpeg(source)[0])
+        return
+    try:
+        os.link(source.resolve(), target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
+def _is_plain_jpeg(source: Path) -> bool:
+    """Whether a file is a whole upright JPEG of 8 bits; decoded at an eighth of its size, which is quick."""
+    try:
+        with Image.open(source) as image:
+            if image.format != "JPEG" or image.mode not in ("RGB", "L"):
+                return False
+            image.draft(image.mode, (max(image.width // 8, 1), max(image.height // 8, 1)))
+            image.load()
+            return image.getexif().get(ORIENTATION, 1) == 1
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{source}: not a picture that can be read ({error}); save it again") from error
 
 
 def _manifest(found: Imported, digests: list[str], licence: str, attribution: str) -> pl.DataFrame:
@@ -115,9 +112,9 @@ def _manifest(found: Imported, digests: list[str], licence: str, attribution: st
     return table.select(list(MANIFEST))
 
 
-def _description(found: Imported, counts: dict[str, int], out: Path) -> dict[str, Any]:
+def _description(found: Imported, counts: dict[str, int], title: str) -> dict[str, Any]:
     return {
-        "name": out.name,
+        "name": title,
         "source": found.kind,
         "frames": len(found.frames),
         "splits": counts,

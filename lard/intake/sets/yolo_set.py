@@ -14,7 +14,7 @@ from lard.documents import read_text, read_yaml
 from lard.errors import DataError
 from lard.intake.sets.classes import runway_class
 from lard.intake.sets.model import SUFFIXES, Imported, frame_ids, frames_of, refuse, split_of
-from lard.intake.sets.outlines import Outline, box_points, labels_of_outlines
+from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines
 from lard.intake.sets.sizes import upright_size
 
 SLACK = 0.5  # of the picture's side by which a corner may lie outside
@@ -53,7 +53,7 @@ def read_yolo_set(place: Path, split: str = "", label: str = "") -> Imported:
             size = upright_size(picture)
             rows.append({"frame_id": ids[picture], "split": name, "width_px": size[0], "height_px": size[1]})
             text = label_path(picture)
-            if not text.is_file():
+            if not text.exists():
                 empty += 1
                 continue
             for line, fields in _lines(text, faults):
@@ -62,10 +62,9 @@ def read_yolo_set(place: Path, split: str = "", label: str = "") -> Imported:
                     continue
                 try:
                     points, corners = _points(fields[1:], layout.keypoints, size)
+                    outlines.append(check_outline(Outline(ids[picture], *size, points, corners)))
                 except ValueError as error:
                     faults.append(f"{text}:{line}: {error}")
-                    continue
-                outlines.append(Outline(ids[picture], *size, points, corners))
     refuse(place, faults)
     notes = [f"{empty} pictures have no label file: no runway in them"] if empty else []
     notes += [f"{others} objects of other classes are left out"] if others else []
@@ -112,8 +111,11 @@ def _described(document: Mapping[str, Any], path: Path) -> _Layout:
     names = document.get("names")
     if isinstance(names, list):
         names = dict(enumerate(names))
-    if not isinstance(names, Mapping) or not names or not all(isinstance(key, int) for key in names):
-        raise DataError(f"{path}: names is {names!r}; expected a list, or numbers with their names")
+    plain = isinstance(names, Mapping) and all(
+        isinstance(key, int) and key >= 0 and isinstance(name, str | int) for key, name in names.items()
+    )
+    if not plain or not names:
+        raise DataError(f"{path}: names is {names!r:.200}; expected a list, or numbers with their names")
     shape = document.get("kpt_shape")
     if shape is not None and not (
         isinstance(shape, list) and len(shape) == 2 and shape[0] == 4 and shape[1] in (2, 3)
