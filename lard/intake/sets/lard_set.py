@@ -82,7 +82,9 @@ def _imported(table: pl.DataFrame, root: Path, version: str, notes: tuple[str, .
     corners = np.stack(
         [rows.select(f"x_{side.lower()}_px", f"y_{side.lower()}_px").to_numpy() for side in sides], axis=1
     ).astype(np.float64)
-    far = rows.filter(~np.isnan(corners).any(axis=(1, 2)) & (np.abs(corners) > REACH_PX).any(axis=(1, 2)))
+    known = ~np.isnan(corners).any(axis=(1, 2))
+    beyond = (np.abs(corners) > REACH_PX).any(axis=(1, 2))
+    far = rows.filter(np.asarray(known & beyond, np.bool_))
     if len(far):
         raise DataError(
             f"{root}: a corner of picture {far['frame_id'][0]} lies beyond {REACH_PX:,.0f} px"
