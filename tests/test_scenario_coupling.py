@@ -152,10 +152,10 @@ def test_what_is_allowed_is_drawn_where_laws_yield(db: RunwayDatabase) -> None:
     assert len(frames.filter((pl.col("rain_mm_h") > 0) & (pl.col("lens_drops") <= 3))) > 8
 
 
-def test_rules_of_one_name_are_all_obeyed(db: RunwayDatabase) -> None:
+def test_rules_about_one_parameter_are_all_obeyed(db: RunwayDatabase) -> None:
     rules = [
         {"name": "r", "require": {"roll_deg": [-10, 5]}},
-        {"name": "r", "require": {"roll_deg": [0, 10]}},
+        {"name": "s", "require": {"roll_deg": [0, 10]}},
     ]
     frames = sample(spec_of(rules), db, ["KATL"], 200, 2)
     assert frames["roll_deg"].is_between(0, 5).all()
