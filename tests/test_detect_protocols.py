@@ -111,6 +111,7 @@ def _checkout(folder: Path) -> Path:
         },
         "models": {"tiny": {"base": "fcos-s", **small}},
         "train": {"steps": 2, "batch": 4, "crops_per_image": 2, "crop_px": 64, "processes": 1},
+        "score": {"false_alarms_per_image": 0.1},
         "predict": {"score_floor": 0.0, "max_boxes": 20},
     }
     yaml.dump(document, folder / "params.yaml")

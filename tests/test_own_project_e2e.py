@@ -1,5 +1,7 @@
 """README's chain for an own airport, photo, domain and YOLO detector, run as it is written there."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -7,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import rasterio
+from numpy.typing import NDArray
 from pipeline_support import STATISTICS_OF_A_FEW_FRAMES
+from pyproj import Transformer
 from rasterio.transform import from_origin
 from ruamel.yaml import YAML
 
@@ -55,16 +60,44 @@ def _commands() -> list[str]:
     return re.sub(r"\\\n\s*", "", block).strip().splitlines()
 
 
+def _photo(half_m: float, gsd_m: float) -> NDArray[np.uint8]:
+    """Fields and woods (3, h, w) seen from above, with the runway where the database has it."""
+    rng = np.random.default_rng(1)
+    side = round(2 * half_m / gsd_m)
+    lots = rng.choice([55, 70, 85, 100], (side // 20, side // 20)).astype(np.float32)
+    turn = cv2.getRotationMatrix2D((side / 40, side / 40), 30, 20)
+    turn[:, 2] += side / 2 - side / 40
+    fields = cv2.warpAffine(lots, turn, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    grain = rng.integers(-18, 18, (side, side))
+    picture = np.stack([0.85 * fields + grain, fields + grain + 8, 0.6 * fields + grain], axis=-1)
+    picture = np.ascontiguousarray(picture.clip(0, 255).astype(np.uint8))
+    to_local = Transformer.from_crs("EPSG:4979", local_crs(46.238, 6.114), always_xy=True)
+    row = next(csv.DictReader(io.StringIO(RUNWAYS)))
+    ends = np.array(
+        [
+            to_local.transform(float(row[f"{end}_longitude_deg"]), float(row[f"{end}_latitude_deg"]))
+            for end in ("le", "he")
+        ]
+    )
+    along = (ends[1] - ends[0]) / np.hypot(*(ends[1] - ends[0]))
+    across = np.array([-along[1], along[0]])
+    for half_width_m, grey in ((25.0, 235), (23.5, 70)):  # white edges round grey concrete
+        corners = np.array([end + side * half_width_m * across for end, side in zip(
+            ends[[0, 1, 1, 0]], (1, 1, -1, -1), strict=True)])  # fmt: skip
+        pixels = np.stack(((corners[:, 0] + half_m) / gsd_m, (half_m - corners[:, 1]) / gsd_m), axis=1)
+        cv2.fillPoly(picture, [np.round(pixels * 16).astype(np.int32)], (grey,) * 3, cv2.LINE_AA, 4)
+    return np.ascontiguousarray(picture.transpose(2, 0, 1))
+
+
 def _own_things(folder: Path) -> None:
     """What a user brings: runways, a photo, a domain and a detector."""
     (folder / "runways.csv").write_text(RUNWAYS)
-    half_m, gsd_m = 4000, 4.0
-    side = round(2 * half_m / gsd_m)
-    noise = np.random.default_rng(1).integers(60, 190, (3, side, side), dtype=np.uint8)
-    profile = {"driver": "GTiff", "width": side, "height": side, "count": 3, "dtype": "uint8"}
-    place, crs = from_origin(-half_m, half_m, gsd_m, gsd_m), local_crs(46.238, 6.114)
-    with rasterio.open(folder / "my_photo.tif", "w", **profile, crs=crs, transform=place) as photo:
-        photo.write(noise)
+    half_m, gsd_m = 4000, 2.0
+    pixels, crs = _photo(half_m, gsd_m), local_crs(46.238, 6.114)
+    profile = {"driver": "GTiff", "width": pixels.shape[2], "height": pixels.shape[1], "dtype": "uint8"}
+    place = from_origin(-half_m, half_m, gsd_m, gsd_m)
+    with rasterio.open(folder / "my_photo.tif", "w", **profile, count=3, crs=crs, transform=place) as photo:
+        photo.write(pixels)
     yaml = YAML()
     spec = yaml.load(ROOT / "odd_specs/lard_v2.yaml")
     spec["name"] = "my_domain"

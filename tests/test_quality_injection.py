@@ -21,7 +21,17 @@ from lard.quality.model import FAIL
 
 DOCS = Path(__file__).parents[1] / "docs" / "dqr.md"
 # requirements that ask for the whole ODD, which a few close-ups cannot give
-WHOLE_ODD = {"DQR-C01", "DQR-C02", "DQR-C04", "DQR-R01", "DQR-R03", "DQR-R06", "DQR-S03", "DQR-I02", "DQR-N01"}
+WHOLE_ODD = {
+    "DQR-C01",
+    "DQR-C02",
+    "DQR-C04",
+    "DQR-R01",
+    "DQR-R03",
+    "DQR-R06",
+    "DQR-S03",
+    "DQR-I02",
+    "DQR-N01",
+}
 # what a dataset without pictures and manifest lacks
 UNTRACED = {"DQR-T01", "DQR-T02"}
 Bases = Callable[[Defect], Dataset]
