@@ -194,4 +194,7 @@ def _(data: Dataset) -> None:
 
 @defect("R01", "one airport approached from above only")
 def _(data: Dataset) -> None:
-    _keep(data, ~((pl.col("airport") == "KATL") & (pl.col("vertical_deg") < 3.2)))
+    below = (pl.col("airport") == "KATL") & (pl.col("vertical_deg") < 3.5)
+    above = pl.when(below).then(7.0 - pl.col("vertical_deg")).otherwise(pl.col("vertical_deg"))
+    assert data.frames is not None
+    data.frames = data.frames.with_columns(vertical_deg=above)
