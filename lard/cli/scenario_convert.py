@@ -65,7 +65,7 @@ def convert_command(
       lard scenario convert KATL.yaml KATL.esp --timezone America/New_York
       lard scenario convert LFPO_24.yaml frames.parquet --odd odd_specs/lard_v2.yaml
     """
-    from lard.errors import DataError
+    from lard.errors import DataError, naming
     from lard.scenario.formats import (
         frames_of_scenario,
         not_held,
@@ -85,7 +85,8 @@ def convert_command(
     lost: list[str] = []
     if source.suffix.lower() == ".parquet":
         table = read_table(source, FRAMES)
-        scenario = scenario_of_frames(table, source.stem, timezone)
+        with naming(source):
+            scenario = scenario_of_frames(table, source.stem, timezone)
         lost = [*not_held(table), *filter(None, [lost_seconds(table)])]
     else:
         scenario = read_scenario(source, airport=airport, runway=runway, timezone=timezone)
