@@ -4,10 +4,9 @@ import sys
 from pathlib import Path
 
 from lard.odd import load_spec
-from lard.quality import Odd, load_dataset, run_checks, verdict, write_outputs
+from lard.quality import Odd, load_dataset, run_checks, verdict
 from lard.quality.model import FAIL, INCONCLUSIVE
-from lard.report import compliance_html
-from lard.tables import write_text
+from lard.report import write_compliance
 from pipelines.stage import params, run, runway_database
 
 FOLDER, REPORT, OUT = Path("data/ortho"), Path("reports/compliance.html"), Path("reports/dqr")
@@ -22,9 +21,7 @@ def main() -> int:
     data.exports = ()  # the export stage comes after this one and judges what it writes
     data.cache = OUT.parent / f".{OUT.name}.pictures"
     result = run_checks(data)
-    page = compliance_html(result)  # made before anything is written: all files or none
-    write_outputs(result, OUT)
-    write_text(page, REPORT)
+    write_compliance(result, OUT, REPORT)
     for r in result.results:
         if r.status in (FAIL, INCONCLUSIVE):
             word = "fails" if r.status == FAIL else "is inconclusive"

@@ -5,10 +5,9 @@ from pathlib import Path
 from lard.airports import RunwayDatabase
 from lard.errors import DataError
 from lard.odd import load_spec
-from lard.quality import Odd, load_dataset, run_checks, verdict, write_outputs
+from lard.quality import Odd, load_dataset, run_checks, verdict
 from lard.quality.model import FAIL, INCONCLUSIVE
-from lard.report import compliance_html
-from lard.tables import write_text
+from lard.report import write_compliance
 
 TRUE_OF_EACH = ("accuracy", "integrity", "independence", "traceability")
 """Objectives that every frame must meet; how well a few dozen of them cover the ODD is reported only."""
@@ -21,9 +20,7 @@ def pass_gate(folder: Path, odd: str, database: RunwayDatabase) -> None:
     data.odd, data.database = Odd.from_spec(load_spec(path), path.name), database
     data.exports = ()  # what an earlier run exported is replaced after this
     result = run_checks(data)
-    page = compliance_html(result)  # made before anything is written: all files or none
-    write_outputs(result, folder / "dqr")
-    write_text(page, folder / "dqr" / "compliance.html")
+    write_compliance(result, folder / "dqr", folder / "dqr" / "compliance.html")
     shut = [r for r in result.failed(("error",)) if r.check.objective in TRUE_OF_EACH]
     for r in result.results:
         if r.status in (FAIL, INCONCLUSIVE) and r not in shut:

@@ -99,13 +99,11 @@ def run(
         read_waivers,
         run_checks,
         verdict,
-        write_outputs,
     )
     from lard.quality.facing import RENAMED
     from lard.quality.model import FAIL, INCONCLUSIVE
     from lard.quality.outputs import scope
-    from lard.report import compliance_html
-    from lard.tables import write_text
+    from lard.report import write_compliance
 
     for name in only:
         find_check(name)
@@ -118,9 +116,7 @@ def run(
     data.exports = (*data.exports, *exports)
     data.cache = out.parent / f".{out.name}.pictures"
     result = run_checks(data, only, given)
-    page = compliance_html(result)  # made before anything is written: all files or none
-    write_outputs(result, out)
-    write_text(page, out / "compliance.html")
+    write_compliance(result, out, out / "compliance.html")
     for r in result.results:
         if r.status in (FAIL, INCONCLUSIVE):
             remedy = f"; to decide it: {r.outcome.remedy}" if r.outcome.remedy else ""

@@ -51,8 +51,8 @@ class Validation:
 
 
 def validation(datasets: Sequence[Path], most: int) -> Validation | None:
-    """The frames to validate on; None when none are wanted or a dataset has no validation split."""
-    if most == 0 or not all(path.is_file() for path in coco_paths(datasets, "val")):
+    """The frames to validate on; None when a dataset has no validation split."""
+    if not all(path.is_file() for path in coco_paths(datasets, "val")):
         return None
     found = Validation(datasets, most)
     return found if found.pictures else None

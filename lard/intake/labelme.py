@@ -22,17 +22,14 @@ from shapely.geometry import Polygon, box
 from lard.airports.model import normalise_ident
 from lard.documents import checked
 from lard.errors import AirportError, DataError
+from lard.intake.sets.outlines import UNTOLD
 from lard.labels.pixels import labels_of_pixels, ordered_around
 from lard.tables import LABELS, SIDE_LIMIT_PX, name_fault, read_json
 
 Array = NDArray[np.float64]
 
 OUTSIDE_SHARE = 0.5  # of the picture's size by which a point may lie outside: corners beyond the edge
-UNKNOWN = {
-    "is_target": True, "along_track_m": None, "lateral_deg": None, "vertical_deg": None,
-    "yaw_offset_deg": None, "slant_m": None, "height_m": None, "verdict": "UNKNOWN",
-    "runway_db": "annotated", "runway_db_version": "", "earth_model": "unknown",
-}  # fmt: skip
+UNKNOWN = {"is_target": True, "verdict": "UNKNOWN", **UNTOLD}
 
 
 _Number = typing.Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]

@@ -12,7 +12,7 @@ import polars as pl
 from lard import __version__
 from lard.odd.laws import Law
 from lard.odd.spec import Condition, Profile
-from lard.quality import Dataset, Result, Run, verdict
+from lard.quality import Dataset, Result, Run, verdict, write_outputs
 from lard.quality.dataset import PARTS
 from lard.quality.model import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, WAIVED
 from lard.quality.odd import PARAMETERS, UNITS
@@ -44,9 +44,11 @@ STATUS_TEXT = {
 }
 
 
-def write_compliance(run: Run, path: str | Path) -> None:
-    """Write the report of a run."""
-    write_text(compliance_html(run), path)
+def write_compliance(run: Run, folder: str | Path, page: str | Path) -> None:
+    """Write a run's findings, summary and JUnit file into a folder, and its report as a page."""
+    html = compliance_html(run)  # made before anything is written: all files or none
+    write_outputs(run, folder)
+    write_text(html, page)
 
 
 def compliance_html(run: Run) -> str:

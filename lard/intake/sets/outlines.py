@@ -17,7 +17,7 @@ from lard.tables import LABELS, name_fault
 
 Array = NDArray[np.float64]
 REACH_PX = 1e6
-UNKNOWN: dict[str, Any] = {
+UNTOLD: dict[str, Any] = {
     "along_track_m": None, "lateral_deg": None, "vertical_deg": None, "yaw_offset_deg": None,
     "slant_m": None, "height_m": None, "runway_db": "annotated", "runway_db_version": "",
     "earth_model": "unknown",
@@ -80,7 +80,7 @@ def labels_of_outlines(outlines: Sequence[Outline]) -> pl.DataFrame:
         "runway": [item.runway or "?" for item in outlines],
         "verdict": [item.verdict for item in outlines],
         "is_target": True,
-        **UNKNOWN,
+        **UNTOLD,
     }
     labels = labels_of_pixels(corners, size, columns)
     if not cornered.all():
