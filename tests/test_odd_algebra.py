@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lard.approach import Approaches
@@ -321,11 +321,13 @@ DROPS = st.one_of(
     st.sampled_from([{"values": [0, 1]}, {"values": [2]}]),
 )
 MARGINS = st.sampled_from([{}, {"rain_mm_h": 0.5}, {"rain_mm_h": 1, "lens_drops": 1}])
+RULE_A = [{"name": "a", "when": {"rain_mm_h": [1, 300]}, "require": {"lens_drops": [1, 3]}}]
+RULE_B = [{"name": "b", "when": {"lens_drops": 0}, "require": {"rain_mm_h": [0, 2]}}]
 RULES = st.sampled_from(
     [
         [],
-        [{"name": "a", "when": {"rain_mm_h": [1, 300]}, "require": {"lens_drops": [1, 3]}}],
-        [{"name": "b", "when": {"lens_drops": 0}, "require": {"rain_mm_h": [0, 2]}}],
+        RULE_A,
+        RULE_B,
         [{"name": "c", "when": {"lens_drops": [0.2, 0.8]}, "require": {"rain_mm_h": 0}}],
     ]
 )
@@ -333,6 +335,9 @@ RULES = st.sampled_from(
 
 @settings(max_examples=60, deadline=None)
 @given(*([RAIN, DROPS, MARGINS, RULES] * 2))
+@example(
+    {"values": [4]}, [0, 3], {}, RULE_A, {"values": [4]}, [0, 3], {}, RULE_B
+)  # fmt: skip
 def test_separate_values_and_whole_numbers_are_compared_as_verdicts_judge_them(
     rain_a: Any, drops_a: Any, margins_a: Any, rules_a: Any, rain_b: Any, drops_b: Any, margins_b: Any,
     rules_b: Any,

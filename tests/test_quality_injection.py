@@ -136,7 +136,9 @@ def matrix_text(bases: Bases, folder: Path) -> tuple[str, str]:
         rows[item.owner].append(f"| {item.name} | {item.owner.removeprefix('DQR-')} | {others or '–'} |")
     lines = ["| defect | found by its owner | also found by |", "|---|---|---|"]
     lines += [row for owner in rows if owner != "alone" for row in rows[owner]]
-    alone = ["| defect of which only the owner was asked | found by its owner |", "|---|---|", *rows["alone"]]
+    # by owner and name: which module registers first depends on what else imports it
+    by_owner = sorted(rows["alone"], key=lambda row: row.split("|")[:0:-1])
+    alone = ["| defect of which only the owner was asked | found by its owner |", "|---|---|", *by_owner]
     return "\n".join(lines), "\n".join(alone)
 
 

@@ -97,8 +97,15 @@ def _shared(first: Side, second: Side) -> Side | None:
     return _side(shared)
 
 
-def _left(here: Side, away: Side) -> Side | None:
-    """What of a numeric side lies outside another one: up to the number before it and from the one after."""
+def _next(name: str, face: float, towards: float) -> float:
+    return face if PARAMETERS[name].whole else float(np.nextafter(face, towards))
+
+
+def _left(name: str, here: Side, away: Side) -> Side | None:
+    """What of a numeric side lies outside another one: up to the number before it and from the one after.
+
+    The faces between whole numbers hold none of them, so that both pieces may keep one.
+    """
     assert not isinstance(here, frozenset) and not isinstance(away, frozenset)
     left = list(ranges_of(here))
     for cut in ranges_of(away):
@@ -108,8 +115,8 @@ def _left(here: Side, away: Side) -> Side | None:
                 pieces.append((lo, hi))
                 continue
             # a face that both kept would hold a single value twice
-            pieces += [(lo, float(np.nextafter(cut[0], -np.inf)))] if lo < cut[0] else []
-            pieces += [(float(np.nextafter(cut[1], np.inf)), hi)] if cut[1] < hi else []
+            pieces += [(lo, _next(name, cut[0], -np.inf))] if lo < cut[0] else []
+            pieces += [(_next(name, cut[1], np.inf), hi)] if cut[1] < hi else []
         left = pieces
     return _side(left)
 
@@ -148,7 +155,7 @@ def minus(box: Box, cut: Box) -> list[Box]:
                 here &= away
             rest[name] = here
         else:
-            left, shared = _left(here, away), _shared(here, away)
+            left, shared = _left(name, here, away), _shared(here, away)
             if left is not None:
                 pieces.append({**rest, name: left})
             assert shared is not None
