@@ -61,7 +61,7 @@ def test_missing_columns_nulls_and_no_frames_are_borne(frames: pl.DataFrame) -> 
 
 def test_sample_and_preview_print_it(tmp_path: Path) -> None:
     odd, out = str(SPECS / "all_weather.yaml"), str(tmp_path / "f.parquet")
-    given = ["--odd", odd, "--airports", "KATL,LFPO", "--n", "600", "--out", out]
+    given = ["--odd", odd, "--airports", "KATL,LFPO", "--n", "900", "--out", out]
     result = CliRunner().invoke(main, ["scenario", "sample", *given])
     assert result.exit_code == 0, result.output
     assert "0 70%, 2 20%, 8 10%" in result.output and "drops come from rain" in result.output

@@ -130,7 +130,7 @@ def test_a_sun_that_cannot_stand_everywhere_leaves_the_laws_as_declared(
 ) -> None:
     spec = spec_of([], SUNS[name])
     drawn = draw(spec, db, ["BIKF", "BIRK", "KATL"], 1024, 2)
-    assert max(gaps(spec, drawn.frames).values()) < 0.02
+    assert max(gaps(spec, drawn.frames).values()) < 0.03
     assert drawn.acceptance["z"] > 0.9
 
 

@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from lard.airports import RunwayDatabase, load_shipped
@@ -22,7 +25,10 @@ from lard.odd.parameters import APPROACH
 from lard.odd.reader import parse_spec
 from lard.odd.yamlfile import Faults
 from lard.scenario import draw, sample
+from lard.scenario.designs import dealt
 from lard.scenario.methods import METHODS
+from lard.scenario.sampler import zone_points
+from lard.scenario.selection import candidates
 from lard.scenario.sun import elevation_deg
 from lard.tables import FRAMES
 
@@ -66,6 +72,36 @@ def test_coverage_and_discrepancy(frames: pl.DataFrame) -> None:
         assert zone.ways[1].fraction() == 1 and zone.ways[2].fraction() == 1
         # scipy's figure is the square of the discrepancy: a third of Monte Carlo's is a ninth here
         assert zone.discrepancy <= zone.monte_carlo / 9
+
+
+def test_airports_are_dealt_every_weather_and_every_approach(db: RunwayDatabase) -> None:
+    """Per airport, Kolmogorov-Smirnov at 5 %: conditions fail as often as chance does, approaches never."""
+    settings = yaml.safe_load((SPECS.parent / "params.yaml").read_text())["sample"]
+    chosen = candidates(SPEC, db, settings["airports"])
+    airports = np.array([airport.icao for airport in chosen.airports])
+    zone, n = SPEC.zones[0], 512  # visibility was the same half of its range for 4 bits of the runway
+    weather, approach = [], []
+    for seed in range(20):
+        points = zone_points(SPEC, zone, chosen, n, seed)
+        for rows in (airports[points.runway] == name for name in np.unique(airports)):
+            for name in ("visibility_m", "local_time_h"):
+                law = SPEC.environment[name]
+                assert isinstance(law, Law)
+                weather.append(stats.kstest(points.environment[name][rows], law.cdf).pvalue)
+            for name in APPROACH:
+                values = getattr(points.approaches, name)[rows]
+                approach.append(stats.kstest(values, zone.laws[name].cdf).pvalue)
+    assert 0.03 < np.mean(np.array(weather) < 0.05) < 0.07
+    assert np.mean(np.array(weather) < 0.001) < 0.005
+    assert np.mean(np.array(approach) < 0.05) < 0.01
+
+
+@given(n=st.integers(1, 400), more=st.integers(0, 200), seed=st.integers(0, 2**31))
+def test_dealing_mixes_blocks_and_keeps_whole_ones_when_n_grows(n: int, more: int, seed: int) -> None:
+    order = dealt(n, seed, "x/far")
+    assert (np.sort(order) == np.arange(n)).all() and (order // 64 == np.arange(n) // 64).all()
+    whole = n // 64 * 64
+    assert (dealt(n + more, seed, "x/far")[:whole] == order[:whole]).all()
 
 
 def test_no_sample_leaves_its_zone(frames: pl.DataFrame) -> None:

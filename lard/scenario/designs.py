@@ -13,6 +13,7 @@ Array = NDArray[np.float64]
 
 DESIGNS = ("sobol", "lhs", "mc")
 _MAX_POINTS = 2**24
+_BLOCK = 64
 
 
 def unit_points(design: str, n: int, dimensions: int, seed: int, key: str) -> Array:
@@ -32,3 +33,13 @@ def unit_points(design: str, n: int, dimensions: int, seed: int, key: str) -> Ar
     if design == "mc":
         return rng.random((n, dimensions))
     raise SpecError(f"unknown design {design!r}; expected one of {', '.join(DESIGNS)}")
+
+
+def dealt(n: int, seed: int, key: str) -> NDArray[np.intp]:
+    """A seeded order (n,) of points that mixes blocks of 64 within themselves.
+
+    So what is dealt stays as even along the points as it was; whole blocks do not change when n grows.
+    """
+    rng = np.random.default_rng([seed, stable_hash(f"deal/{key}")])
+    blocks = [start + rng.permutation(min(_BLOCK, n - start)) for start in range(0, n, _BLOCK)]
+    return np.concatenate(blocks)

@@ -19,7 +19,7 @@ from lard.odd.rules import rule_excess
 from lard.odd.spec import OddSpec, Rule, Zone
 from lard.scenario import environment as env
 from lard.scenario.coupling import Component, couple
-from lard.scenario.designs import unit_points
+from lard.scenario.designs import dealt, unit_points
 from lard.scenario.methods import METHODS, design_of, laws_of
 from lard.scenario.selection import Candidates, candidates, weights
 from lard.scenario.splits import assign_splits
@@ -156,10 +156,13 @@ def _design(spec: OddSpec, design: str, n: int, seed: int, key: str) -> Array:
     Those are the later dimensions of a design of their own, so declaring one moves no other parameter.
     """
     u = unit_points(design, n, DIMENSIONS, seed, key)
-    if not env.declared_conditions(spec):
-        return u
-    more = unit_points(design, n, DIMENSIONS + len(CONDITIONS), seed, f"{key}/conditions")
-    return np.hstack([u, more[:, DIMENSIONS:]])
+    if env.declared_conditions(spec):
+        more = unit_points(design, n, DIMENSIONS + len(CONDITIONS), seed, f"{key}/conditions")
+        u = np.hstack([u, more[:, DIMENSIONS:]])
+    if design == "sobol":
+        # later dimensions of Sobol' fill some early ones badly: an airport would get only clear days
+        u[:, 1 + len(APPROACH) :] = u[dealt(n, seed, key), 1 + len(APPROACH) :]
+    return u
 
 
 def _components(
