@@ -1,9 +1,9 @@
 """Stage score@MODEL-PROTOCOL: results/<protocol>/<model>.score.json."""
 
-from lard.detect.checkpoint import facts
+from lard.detect.checkpoint import facts, trained_airports
 from lard.detect.config import Params, read_params
 from lard.score.points import Choice, chosen_on_validation
-from lard.score.provenance import provenance
+from lard.score.provenance import provenance, with_training
 from lard.score.scores import score
 from lard.score.truth import coco_paths, holds_images
 from pipelines.benchmark import VALIDATION, datasets, model_and_protocol, model_folder, results_file
@@ -18,14 +18,19 @@ def main(model: str, protocol: str) -> None:
     trained = coco_paths(datasets(sources.train), "train")
     choice = _choice(params, model, protocol)
     tuned = coco_paths(datasets(sources.train), VALIDATION) if choice is not None else None
+    checkpoint = model_folder(protocol, model) / "checkpoint.pt"
+    origin = provenance(truth, trained, tuned)
+    seen = trained_airports(checkpoint)
+    if seen is not None:  # what the weights have seen, whatever the protocol trains
+        origin["airports"] = with_training(origin["airports"], seen)
     report = score(
         truth,
         results_file(protocol, model),
         results_file(protocol, model, ".score.json"),
         model,
-        facts(model_folder(protocol, model) / "checkpoint.pt"),
+        facts(checkpoint),
         choice,
-        provenance(truth, trained, tuned),
+        origin,
     )
     overall = report["overall"]
     print(f"{model}: " + ", ".join(f"{key} {overall[key]}" for key in ("AP", "AP50", "AP75", "AR100")))

@@ -1,20 +1,15 @@
-"""Weights of a checkpoint in half precision, measured again, as a model that comes with the package."""
+"""A checkpoint as a model that comes with the package: weights in half precision, and a card."""
 
 import sys
-from pathlib import Path
 
-from lard.detect.checkpoint import load_detector, save_detector
+from lard.detect.shipped import ship
 from pipelines.stage import run
 
-OWN = ("format", "name", "spec", "parameters", "lipschitz")
-"""What a checkpoint says of itself; the rest tells how it was trained and is kept."""
 
-
-def main(checkpoint: str, out: str) -> None:
-    """Write a model's checkpoint with float16 wherever no certificate rests on the weights."""
-    loaded = load_detector(checkpoint)
-    extra = {key: value for key, value in loaded.meta.items() if key not in OWN}
-    save_detector(loaded.net, loaded.name, loaded.net.spec, extra, Path(out), half=True)
+def main(checkpoint: str) -> None:
+    """Write lard/detect/zoo/NAME.pt and NAME.json."""
+    card = ship(checkpoint)
+    print(f"{card.name}: {card.parameters} parameters, {len(card.trained_airports)} airports")
 
 
 if __name__ == "__main__":

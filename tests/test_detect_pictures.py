@@ -198,7 +198,7 @@ def test_models_that_do_not_exist(tmp_path: Path) -> None:
 
 
 def test_shipped_models_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lard.detect.models.ZOO", tmp_path)
+    monkeypatch.setattr("lard.detect.cards.ZOO", tmp_path)
     write_random_model(tmp_path / "tiny.pt")
     assert lard.detect.load("tiny").name == "random"
     with pytest.raises(ModelError, match=r"\(shipped models: tiny\)"):

@@ -33,6 +33,15 @@ class _Constant(BaseModel):
     L: float = Field(gt=0, allow_inf_nan=False)
 
 
+class Airports(BaseModel):
+    """Codes of the airports whose pictures a model learnt from, and of those it was watched on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    train: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+
+
 class Description(BaseModel):
     """What a checkpoint says of its detector; training adds more, which is passed on."""
 
@@ -43,6 +52,7 @@ class Description(BaseModel):
     spec: ModelSpec
     parameters: int = Field(ge=0)
     lipschitz: _Constant | None = None
+    airports: Airports | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +156,12 @@ def exported(net: Detector, spec: ModelSpec) -> Detector:
     state |= {key: value for key, value in net.state_dict().items() if key in kept and key not in state}
     plain.load_state_dict(state)
     return plain.eval()
+
+
+def trained_airports(path: str | Path) -> tuple[str, ...] | None:
+    """Codes of the airports that a checkpoint says it learnt from; None where it says nothing."""
+    about = described(read_tensors(path)[1], path)
+    return about.airports.train if about.airports and about.airports.train else None
 
 
 def facts(path: str | Path) -> dict[str, Any]:

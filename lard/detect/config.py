@@ -77,6 +77,12 @@ class ModelSpec(_Params):
         return tuple(4 * 2**level for level in range(self.levels))
 
 
+class ShippedModel(_Params):
+    """A detector that comes with the package and takes part as it is."""
+
+    shipped: str = Field(min_length=1, max_length=100)
+
+
 class TrainSpec(_Params):
     """Schedule and data of a training run; one batch is `batch` crops, spread evenly over `processes`."""
 
@@ -128,14 +134,28 @@ class PredictSpec(_Params):
 
 
 class Params(_Params):
-    """The sections of params.yaml that the detect stages read."""
+    """The sections of params.yaml that the detect stages read.
+
+    Entries `{shipped: NAME}` of the models section, which nothing trains, stand apart in `shipped_models`.
+    """
 
     models: dict[str, ModelSpec] = Field(default_factory=dict)
+    shipped_models: dict[str, ShippedModel] = Field(default_factory=dict)
     train: TrainSpec = TrainSpec()
     predict: PredictSpec = PredictSpec()
     score: ScoreSpec = ScoreSpec()
     protocols: dict[str, Protocol] = Field(default_factory=dict)
     benchmark: Benchmark | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apart(cls, given: Any) -> Any:
+        models = given.get("models") if isinstance(given, Mapping) else None
+        if not isinstance(models, Mapping):
+            return given
+        ready = {name: one for name, one in models.items() if isinstance(one, Mapping) and "shipped" in one}
+        rest = {name: one for name, one in models.items() if name not in ready}
+        return {**given, "models": rest, "shipped_models": ready}
 
     def model(self, name: str) -> ModelSpec:
         """Return one model's parameters, those of the file before a preset's; SpecError names the known."""
@@ -154,7 +174,7 @@ class Params(_Params):
         return self.protocols[name]
 
 
-SECTIONS = tuple(Params.model_fields)
+SECTIONS = tuple(name for name in Params.model_fields if name != "shipped_models")
 
 
 def read_params(path: str | Path = "params.yaml") -> Params:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.detect.cards import shipped, weights_of
 from lard.detect.config import PredictSpec
 from lard.detect.decode import Detections
 from lard.detect.predict import open_detector
@@ -16,7 +17,6 @@ from lard.detect.tiling import locate_in_tiles
 from lard.errors import ModelError
 from lard.pictures import Source, upright_rgb
 
-ZOO = Path(__file__).parent / "zoo"
 SCORE = 0.3
 """Detections below this score are left out unless another one is asked for."""
 WHOLE_PX = 9_500_000
@@ -65,16 +65,11 @@ class Model:
         return Found(boxes, scores, width, height)
 
 
-def shipped() -> list[str]:
-    """Names of the models that come with the package."""
-    return sorted(path.stem for path in ZOO.glob("*.pt"))
-
-
 def resolve(model: str | Path) -> Path:
     """The file of a shipped model's name, or of an own checkpoint or ONNX file."""
     names = shipped()
     if str(model) in names:
-        return ZOO / f"{model}.pt"
+        return weights_of(str(model))
     path = Path(model)
     if path.is_file():
         return path

@@ -26,6 +26,7 @@ from lard.detect.memory import told_what_fits
 from lard.detect.state import Fingerprint, Resumed, fingerprint, kept, load_state, save_state, why_anew
 from lard.detect.validate import validation
 from lard.errors import ModelError
+from lard.score.provenance import airports_in
 from lard.score.truth import Paths, coco_paths, several, truth_sha256
 from lard.tables import folder_lock
 
@@ -110,10 +111,23 @@ def _train(run: Run, place: Place) -> Path:
         checkpoint = run.folder / "checkpoint.pt"
         if first:
             log.write(run.folder / "log.csv")
-            extra = {"train": plan.model_dump(mode="json"), "coco_train_sha256": truth}
+            extra = {
+                "train": plan.model_dump(mode="json"),
+                "coco_train_sha256": truth,
+                "airports": _airports(run.datasets),
+            }
             save_detector(exported(learner.average, run.spec), run.name, run.spec, extra, checkpoint)
             run.state.unlink(missing_ok=True)
         return checkpoint
+
+
+def _airports(datasets: list[Path]) -> dict[str, list[str]]:
+    """Airports that a model has learnt from, and those of the validation pictures, where there are any."""
+    tuned = coco_paths(datasets, "val")
+    return {
+        "train": airports_in(coco_paths(datasets, "train")),
+        "validation": airports_in(tuned) if all(path.is_file() for path in tuned) else [],
+    }
 
 
 def _resumed(run: Run, learner: Learner, own: Fingerprint, first: bool) -> Resumed:

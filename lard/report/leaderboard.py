@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lard import __version__
+from lard.detect.cards import card_of, shipped
 from lard.errors import DataError
 from lard.report.approach_tables import approach_tables
 from lard.report.entries import (
@@ -40,6 +41,7 @@ from lard.report.leaderboard_tables import (
     point_rows,
     points_of,
     severity_rows,
+    shipped_rows,
     statement,
 )
 from lard.report.page import render
@@ -83,6 +85,7 @@ def _html(boards: Sequence[Board], pages: Sequence[Mapping[str, Any]]) -> str:
         boards=pages,
         models=models,
         matrix=matrix if len(boards) > 1 else [],
+        shipped=shipped_rows(map(card_of, shipped())),
         version=__version__,
     )
 

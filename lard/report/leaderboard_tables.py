@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from lard.detect.cards import ModelCard
 from lard.report.entries import MEASURED, Entry, number
 from lard.score.inference import METRICS, holm, paired_difference
 
@@ -105,6 +106,19 @@ def severity_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
                 {"model": entry.model, "cells": [*cells, graded["recall"]], "points": graded["points"]}
             )
     return rows
+
+
+def shipped_rows(cards: Iterable[ModelCard]) -> list[dict[str, Any]]:
+    """Per shipped model and set of pictures what its card states: number, AP50, AP, recall, false alarms."""
+    return [
+        {
+            "model": card.name,
+            "on": one.on,
+            "cells": [one.pictures, one.AP50, one.AP, one.recall, one.false_alarms_per_image],
+        }
+        for card in cards
+        for one in card.scores
+    ]
 
 
 def cost_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:

@@ -1,0 +1,75 @@
+"""Cards of the detectors that come with the package: what each is, what it learnt from and how it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lard.documents import checked, read_json
+from lard.errors import ModelError
+from lard.tables import write_json
+
+ZOO = Path(__file__).parent / "zoo"
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class Measured(BaseModel):
+    """Scores on one set of pictures; the threshold of the false alarms was chosen on validation airports."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on: str = Field(min_length=1, max_length=200)
+    pictures: int = Field(ge=1)
+    AP: _Share
+    AP50: _Share
+    by_zone: dict[str, _Share] = Field(default_factory=dict)  # AP50
+    score_threshold: _Share | None = None
+    recall: _Share | None = None  # at that threshold, as the false alarms are
+    false_alarms_per_image: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+
+class ModelCard(BaseModel):
+    """What a shipped model is, what it learnt from and how it does."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    licence: str = "MIT"
+    family: str
+    parameters: int = Field(ge=1)
+    lipschitz_constant: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    made_by: str = "dvc repro in zoo/"
+    trained_airports: tuple[str, ...]
+    validation_airports: tuple[str, ...]
+    training: dict[str, Any]
+    scores: tuple[Measured, ...] = ()
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.stem for path in ZOO.glob("*.pt"))
+
+
+def weights_of(name: str) -> Path:
+    """The checkpoint of a shipped model; ModelError lists what there is."""
+    if name not in shipped():
+        raise ModelError(f"no shipped model {name!r:.120}; there are: {', '.join(shipped()) or 'none'}")
+    return ZOO / f"{name}.pt"
+
+
+def card_of(name: str) -> ModelCard:
+    """The card of a shipped model."""
+    path = weights_of(name).with_suffix(".json")
+    return checked(ModelCard, read_json(path, error=ModelError), path, error=ModelError)
+
+
+def appraised(name: str, scores: Sequence[Measured]) -> ModelCard:
+    """Write scores into the card of a shipped model, in place of those on the same pictures."""
+    card = card_of(name)
+    kept = [one for one in card.scores if one.on not in {new.on for new in scores}]
+    card = card.model_copy(update={"scores": (*kept, *scores)})
+    write_json(card.model_dump(mode="json"), weights_of(name).with_suffix(".json"))
+    return card
