@@ -12,7 +12,7 @@ from lard.quality.groups import WHOLE, groups_of
 from lard.quality.labels import label_name
 from lard.quality.measures.coarse import AS_IS, Peak, peak
 from lard.quality.measures.edges import Alignment
-from lard.quality.measures.shifts import Common, common_shift
+from lard.quality.measures.shifts import BENT, LARGER, TALLER, TURNED, Common, common_shift
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.near import Fit, fitted
 from lard.quality.registry import check
@@ -25,6 +25,12 @@ CLEAR = 2.5  # by how much it must be clearer elsewhere
 MOST_DOUBTFUL = 0.02  # of the outlines
 ROUGH_SCALE = 0.01
 MOST_NAMED = 12  # pictures whose true frame is looked for
+STORIES = {
+    LARGER: "drawn {0:+.2%} larger than the stated focal length says",
+    TALLER: "drawn {0:+.2%} taller at the same width: pixels have not the stated shape",
+    TURNED: "turned by {1:+.2f} degrees clockwise against the stated roll",
+    BENT: "bent by {0:+.2%} outwards at the farthest, as by a lens that is not stated",
+}
 REMEDY = "add pictures by day in which the labelled runways stand out, and see that each belongs to its frame"
 
 
@@ -57,8 +63,11 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     common = {name: shift for name, ids in groups.items() if (shift := _common(fits, ids)) is not None}
     rough = {name: shift for name, ids in groups.items() if (shift := _rough(fits, ids)) is not None}
     offences = [Offence(name, value, text) for name, value, text in seen.findings]
-    offences += _rough_offences(rough, float(limits["min_sigmas"]))
-    offences += [*_outline_offences(fits, groups), *_common_offences(common, limits), *_misfits(data, fits)]
+    fine = _common_offences(common, limits)
+    named = {offence.subject for offence in fine}
+    coarse = {name: shift for name, shift in rough.items() if name not in named}
+    offences += [*fine, *_warp_offences(coarse, ROUGH_SCALE, float(limits["min_sigmas"]))]
+    offences += [*_outline_offences(fits, groups), *_misfits(data, fits)]
     distance = np.array([a.distance_px for _, a in exact])
     median = float(np.median(distance)) if len(distance) else None
     limit, beyond = float(limits["max_median_px"]), float(limits["outlier_px"])
@@ -114,8 +123,8 @@ def _figures(common: Common) -> dict[str, float]:
     return {
         "right_px": common.shift_px[0],
         "down_px": common.shift_px[1],
-        "larger_percent": 100 * common.larger,
         "edges": float(common.edges),
+        **{f"{name}_percent": 100 * share for name, (share, _) in common.warps.items()},
     }
 
 
@@ -156,12 +165,13 @@ def _rough(fits: list[Fit], ids: frozenset[str]) -> Common | None:
     return common_shift(np.tile(np.eye(2), (len(moves), 1)), places, offsets, np.zeros(len(offsets)))
 
 
-def _rough_offences(rough: Mapping[str, Common], least: float) -> list[Offence]:
-    """Groups whose outlines lie as another focal length would put them."""
+def _warp_offences(found: Mapping[str, Common], limit: float, least: float) -> list[Offence]:
+    """Groups whose edges lie as another focal length, roll, pixel shape or lens would put them."""
     return [
-        Offence(name, abs(found.larger), f"runways are drawn {found.larger:+.1%} larger than stated")
-        for name, found in rough.items()
-        if abs(found.larger) > max(ROUGH_SCALE, least * found.larger_error)
+        Offence(name, abs(share), f"runways are {STORIES[warp].format(share, np.degrees(share))}")
+        for name, common in found.items()
+        for warp, (share, error) in common.warps.items()
+        if abs(share) > limit and abs(share) > least * error
     ]
 
 
@@ -201,10 +211,7 @@ def _common_offences(common: Mapping[str, Common], limits: Mapping[str, Any]) ->
                 f"({found.edges} edges, {found.sigmas:.0f} standard deviations)"
             )
             offences.append(Offence(name, found.distance_px, text))
-        if abs(found.larger) > float(limits["max_scale"]) and abs(found.larger) > least * found.larger_error:
-            text = f"runways are drawn {found.larger:+.2%} larger than the stated focal length says"
-            offences.append(Offence(name, abs(found.larger), text))
-    return offences
+    return [*offences, *_warp_offences(common, float(limits["max_scale"]), least)]
 
 
 def _common(fits: list[Fit], ids: frozenset[str]) -> Common | None:
