@@ -14,7 +14,7 @@ Pixels = NDArray[Any]
 REACH = 4  # places of the halved picture
 LAGS = 2 * REACH + 1
 WAYS = ("red to the right", "blue to the right", "red downwards", "blue downwards")
-LEAST_STEP = 3  # grey levels: smaller steps are rounding, which ties colour to brightness
+LEAST_STEP = 2  # grey levels: smaller steps are rounding, which ties colour to brightness
 
 
 def colour_lags(pixels: Pixels) -> list[float]:
