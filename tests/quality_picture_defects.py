@@ -39,6 +39,52 @@ def scaled(scale: float) -> Edit:
     return change
 
 
+def linear(*matrix: float) -> Edit:
+    """Pictures turned or stretched about their middle: a matrix, row by row."""
+
+    def change(pixels: Pixels) -> Pixels:
+        turn = np.array(matrix).reshape(2, 2)
+        middle = np.array([pixels.shape[1] - 1, pixels.shape[0] - 1]) / 2
+        return _warped(pixels, np.column_stack([turn, middle - turn @ middle]))
+
+    return change
+
+
+def turned(degrees: float) -> Edit:
+    """Pictures rolled clockwise."""
+    angle = np.radians(degrees)
+    return linear(np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle))
+
+
+def bent(k1: float) -> Edit:
+    """Pictures of a lens with radial distortion, of a field of view of 60 degrees."""
+
+    def change(pixels: Pixels) -> Pixels:
+        height, width = pixels.shape[:2]
+        middle, focal = (width - 1) / 2, width / 2 / np.tan(np.radians(30))
+        x, y = np.meshgrid((np.arange(width) - middle) / focal, (np.arange(height) - middle) / focal)
+        radius, true = np.hypot(x, y), np.hypot(x, y)
+        for _ in range(6):
+            true = radius / (1 + k1 * true**2)
+        share = np.divide(true, radius, out=np.ones_like(radius), where=radius > 0)
+        places = [(side * share * focal + middle).astype(np.float32) for side in (x, y)]
+        return cv2.remap(pixels, *places, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+    return change
+
+
+def cut(share: float, right: float, down: float) -> Edit:
+    """Pictures cropped, from 0 at the left or upper edge to 1 at the other, and enlarged to their size."""
+
+    def change(pixels: Pixels) -> Pixels:
+        height, width = pixels.shape[:2]
+        row, column = round(height * share * down), round(width * share * right)
+        part = pixels[row : row + round(height * (1 - share)), column : column + round(width * (1 - share))]
+        return cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC)
+
+    return change
+
+
 def _warped(pixels: Pixels, matrix: Pixels) -> Pixels:
     size = (pixels.shape[1], pixels.shape[0])
     return cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -70,6 +116,28 @@ def noisy(pixels: Pixels) -> Pixels:
     """With the noise of a sensor at night."""
     noise = np.random.default_rng(1).normal(0, 25, pixels.shape)
     return np.clip(pixels + noise, 0, 255).astype(np.uint8)
+
+
+def video(pixels: Pixels) -> Pixels:
+    """Levels from 16 to 235, as video has them, read as if they went from 0 to 255."""
+    return np.round(pixels * (219 / 255) + 16).astype(np.uint8)
+
+
+def stretched(pixels: Pixels) -> Pixels:
+    """Levels from 0 to 255 taken for those of video."""
+    return np.clip(np.round((pixels - 16.0) * (255 / 219)), 0, 255).astype(np.uint8)
+
+
+def aside(right: int, down: int, planes: tuple[int, ...] = (1, 2)) -> Edit:
+    """Colour planes displaced against brightness: 1 of red, 2 of blue."""
+
+    def change(pixels: Pixels) -> Pixels:
+        parts = cv2.cvtColor(pixels, cv2.COLOR_BGR2YCrCb)
+        for plane in planes:
+            parts[..., plane] = moved(right, down)(np.ascontiguousarray(parts[..., plane]))
+        return cv2.cvtColor(parts, cv2.COLOR_YCrCb2BGR)
+
+    return change
 
 
 def tinted(pixels: Pixels) -> Pixels:
@@ -144,6 +212,19 @@ for scale in (1.005, 1.03, 1.1):
     name = f"pictures drawn {scale - 1:.1%} larger"
     defect("A02", name, close=True)(edit(scaled(scale), "all"))
 
+WARPED: dict[str, Edit] = {
+    "2% wider at the same height": linear(1.02, 0, 0, 1),
+    "2% taller at the same width": linear(1, 0, 0, 1.02),
+    "turned by 1 degree": turned(1.0),
+    "turned by 0.3 degrees the other way": turned(-0.3),
+    "by a lens that bends, k1 0.04": bent(0.04),
+    "by a lens that bends the other way, k1 -0.04": bent(-0.04),
+    "cropped by 2% and enlarged": cut(0.02, 0.5, 0.5),
+    "cropped by 5% at the left and enlarged": cut(0.05, 1.0, 0.5),
+}
+for text, change in WARPED.items():
+    defect("A02", f"pictures drawn {text}", close=True)(edit(change, "all"))
+
 defect("I05", "two pictures exchanged")(exchange("all", 50, 1))
 defect("I05", "pictures of one airport exchanged in pairs")(exchange("one airport", 1))
 defect("I05", "pictures of all exchanged in pairs")(exchange("all", 1))
@@ -163,13 +244,18 @@ LOOKS: dict[str, Edit] = {
     "without colour": grey,
     "with a sensor's noise": noisy,
     "balanced for lamplight": tinted,
+    "with the levels of video": video,
+    "with levels stretched as if they were video": stretched,
+    "with colours 2 px to the right": aside(2, 0),
+    "with red 3 px up and left": aside(-3, -3, (1,)),
+    "with blue 4 px down": aside(0, 4, (2,)),
 }
 for text, change in LOOKS.items():
     for group in ("one airport", "the validation set"):
         defect("I04", f"pictures of {group} {text}")(edit(change, group))
 for text in (
     "nearly black", "veiled as by haze", "out of focus by 3 px", "rendered at half the size",
-    "with red and blue exchanged",
+    "with red and blue exchanged", "with colours 2 px to the right",
 ):  # fmt: skip
     defect("I04", f"pictures of all {text}")(edit(LOOKS[text], "all"))
 

@@ -16,7 +16,7 @@ from lard.airports import load_shipped
 from lard.cli import main
 from lard.errors import DataError
 from lard.quality import Dataset, Odd, load_dataset, run_checks
-from lard.quality.model import FAIL, NOT_APPLICABLE, PASS
+from lard.quality.model import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS
 
 POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
 SIDES = ("TR", "TL", "BL", "BR")
@@ -83,8 +83,9 @@ def test_lard_v2_without_pictures(own: Path, tmp_path: Path) -> None:
     assert {status[f"DQR-{id}"] for id in ("C01", "C02", "A01", "A03", "A04", "C03")} <= {PASS, FAIL}
     assert {status[f"DQR-{id}"] for id in ("I04", "I05", "A02")} == {NOT_APPLICABLE}
     assert status["DQR-A01"] == PASS  # whole pixels, half a pixel added on reading
-    assert status["DQR-A07"] == FAIL  # the table does not state the camera
-    assert status["DQR-T01"] == FAIL  # nor where its pictures come from
+    assert status["DQR-A07"] == INCONCLUSIVE  # the table cannot state the camera
+    assert status["DQR-T01"] == INCONCLUSIVE  # nor where its pictures come from
+    assert status["DQR-C06"] == NOT_APPLICABLE  # nor light and weather
 
 
 def test_lard_v2_units_are_judged(own: Path, tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_coco(tmp_path: Path) -> None:
     assert status["DQR-I01"] == PASS
     assert status["DQR-R05"] == PASS
     assert status["DQR-A01"] == NOT_APPLICABLE
-    assert status["DQR-A07"] == FAIL
+    assert status["DQR-A07"] == INCONCLUSIVE
 
 
 def test_coco_defects_are_findings(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lard.quality.dataset import Dataset, sources_of
 from lard.quality.frames import far_sighted
 from lard.quality.groups import WHOLE, groups_of
+from lard.quality.measures.chroma import displaced
 from lard.quality.measures.pictures import COLOURS_PX, SKETCH_PX
 from lard.quality.model import Offence
 
@@ -21,6 +22,11 @@ CLEAR_M = 10_000.0  # stated visibility of pictures whose look can be foretold
 HIGH_SUN_DEG = 8.0
 FEWEST = 8  # pictures of a group
 SIGMAS = 5.0
+BESIDE_PX = 1.0  # of colour against brightness; saved at half the size it may lie half a pixel beside
+BETTER = 3.2  # standard errors; where colour and brightness are tied at all, they are where they should be
+ENOUGH = 4  # airports on both sides, that tell their spread from the gap between the sides
+TELLING = ("visibility_m", "pitch_deg", "sun_elevation_deg")  # of the colour of a sky
+PER_COLUMN = 8  # pictures for each number that is estimated of them
 MORE_AIR = 1.5  # a far zone is seen through more air, over dark ground the more so
 
 
@@ -36,6 +42,9 @@ class Look:
 
 LOOKS = (
     Look("sky", "brighter", "darker", 15.0),
+    Look(
+        "sky_tint", "bluer above, as with stretched levels,", "paler above, as with levels 16 to 235,", 0.02
+    ),
     Look("ground", "brighter on the ground", "darker on the ground", 45.0),
     Look("sky_colour", "bluer", "redder", 15.0),
     Look("ground_colour", "bluer on the ground", "redder on the ground", 25.0),
@@ -68,7 +77,9 @@ def looks(data: Dataset, pictures: pl.DataFrame) -> list[Offence]:
     for name, ids in groups.items():
         inside = values.filter(pl.col("frame_id").is_in(list(ids)))
         if len(inside) >= (1 if name == WHOLE else FEWEST):
-            offences |= {(name, o.message): o for o in _against_stated(name, inside)}
+            found = _against_stated(name, inside)
+            found += _displaced(name, inside) if len(inside) >= FEWEST else []
+            offences |= {(name, o.message): o for o in found}
     for source in values["source"].unique().sort().to_list():
         part = values.filter(pl.col("source") == source)
         for kind in ("airport", "zone", "set", "camera"):
@@ -97,7 +108,7 @@ def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
     )
     drawn = pictures.filter(pl.col("fault") == "").drop_nulls(["sketch", "colours"])
     joined = chosen.join(
-        drawn.select("image", "sketch", "colours", "detail", "noise", "comb", "flat_share"),
+        drawn.select("image", "sketch", "colours", "detail", "noise", "comb", "flat_share", "colour_lags"),
         on="image",
         how="inner",
     )
@@ -112,7 +123,14 @@ def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
     above, below = colours[:, :3].mean(axis=(1, 2)), colours[:, -6:].mean(axis=(1, 2))
     pale = np.abs(colours - colours.mean(axis=3, keepdims=True)).mean(axis=(1, 2, 3))
     shadows = np.quantile(sketch[:, 3 * SKETCH_PX // 4 :].reshape(len(joined), -1), 0.02, axis=1)
-    return joined.select("frame_id", "airport", "source", "detail", "comb").with_columns(
+    kept = ("frame_id", "airport", "source", "detail", "comb", "colour_lags")
+    tint = np.log2((above[:, 0] + 1.0) / (above[:, 2] + 1.0))
+    told = frames.select(
+        pl.col("frame_id").cast(pl.String), *(name for name in TELLING if name in frames.columns)
+    )
+    told = joined.select("frame_id").join(told, on="frame_id", how="left", maintain_order="left")
+    return joined.select(kept).with_columns(
+        pl.Series("sky_tint", unexplained(tint, told.drop("frame_id"))),
         joined["flat_share"].alias("flat"),
         pl.Series("sky", above.mean(axis=1)),
         pl.Series("ground", below.mean(axis=1)),
@@ -125,6 +143,25 @@ def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def unexplained(values: Array, told: pl.DataFrame) -> Array:
+    """What is left of values (n,) when what columns tell of them is taken off: linear, square and mixed.
+
+    The colour of a sky follows the air, the height looked at and the sun, whatever the exposure is.
+    """
+    known = [told[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in told.columns]
+    known = [(k - k.mean()) / k.std() for k in known if np.isfinite(k).all() and k.std() > 0]
+    columns = [np.ones(len(values)), *known, *(a * b for k, a in enumerate(known) for b in known[k:])]
+    if len(values) < PER_COLUMN * len(columns):
+        columns = columns[:1]
+    matrix, weights = np.column_stack(columns), np.ones(len(values))
+    rest = values
+    for _ in range(10):
+        found = np.linalg.lstsq(matrix * weights[:, None], values * weights, rcond=None)[0]
+        rest = values - matrix @ found
+        weights = 1.0 / np.sqrt(1.0 + (rest / (1.5 * _spread(rest) + 1e-9)) ** 2)
+    return np.asarray(rest, np.float64)
+
+
 def _against_stated(name: str, values: pl.DataFrame) -> list[Offence]:
     offences = []
     for column, least, most, story in STATED:
@@ -133,6 +170,20 @@ def _against_stated(name: str, values: pl.DataFrame) -> list[Offence]:
             text = f"{len(values)} pictures {story} ({median:.3g} in the median)"
             offences.append(Offence(name, median, text.replace("pictures red", "pictures: red")))
     return offences
+
+
+def _displaced(name: str, values: pl.DataFrame) -> list[Offence]:
+    """Colour planes of a group that lie beside its brightness."""
+    lags = np.array(values["colour_lags"].to_list(), np.float64)
+    return [
+        Offence(
+            name,
+            abs(px),
+            f"the colours of {len(values)} pictures lie beside their brightness: {way} by {px:+.1f} px",
+        )
+        for way, px, sigmas in displaced(lags)
+        if abs(px) > BESIDE_PX and sigmas > BETTER
+    ]
 
 
 def _against_others(values: pl.DataFrame, groups: Mapping[str, frozenset[str]]) -> list[Offence]:
@@ -149,11 +200,19 @@ def _against_others(values: pl.DataFrame, groups: Mapping[str, frozenset[str]]) 
         every = values[look.name].to_numpy()
         medians = {name: float(np.median(every[inside])) for name, inside in rows.items()}
         places = [float(np.median(every[airports == one])) for one in np.unique(airports)]
-        between, within = _spread(np.array(places)), _spread(every)
+        usual = _spread(np.array(places)), _spread(every)
         for name, inside in rows.items():
             rest = np.delete(every, inside)
             gap = medians[name] - float(np.median(rest if len(rest) else every))
             count = len(np.unique(airports[inside]))
+            between, within = usual
+            if min(count, len(np.unique(np.delete(airports, inside)))) >= ENOUGH:
+                level = every.copy()
+                level[inside] -= gap
+                between = _spread(
+                    np.array([np.median(level[airports == one]) for one in np.unique(airports)])
+                )
+                within = _spread(level)
             error = float(np.hypot(between / np.sqrt(count), within / np.sqrt(len(inside))))
             # of two groups alike in size either may be the wrong one: both are named
             aside = MORE_AIR if look.name == "dark" and name.startswith("zone ") else 1.0

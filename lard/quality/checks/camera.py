@@ -265,19 +265,22 @@ def camera_constant(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         offences.append(
             Offence(row["frame_id"], float(row["len"]), f"{row['len']} frames with another camera: {text}")
         )
-    if data.kind.startswith("lard_v"):
-        # what the table lacks was filled in on reading, which is not the same as stated
-        offences.append(
-            Offence("camera", None, f"the CSV does not state the camera: {data.meta.get('camera')}")
-        )
+    # layouts of others cannot state it: what was filled in on reading is not the same as stated
+    remedy = "import the dataset and state its camera in the frames" if data.kind != "lard" else ""
     if not len(cameras):
         text = "no frame states its camera model, earth model and altitude datum in full"
+        if remedy:
+            return inconclusive(text, remedy, len(table))
         return Outcome(False, text, 0.0, float(limits["max_cameras"]), tuple(offences[:1]), len(table))
     main = cameras.row(-1, named=True)
     message = (
         f"{len(cameras)} camera(s); {main['width_px']}x{main['height_px']} px, f {main['fx_px']:.2f} px, "
         f"{main['earth_model']}, {main['altitude_datum']} altitudes"
     )
+    if remedy and not offences:
+        assumed = data.meta.get("camera", "not stated")
+        text = f"the layout does not state the camera ({assumed}); as read: {message}"
+        return inconclusive(text, remedy, len(table))
     return Outcome(
         not offences, message, float(len(cameras)), float(limits["max_cameras"]), tuple(offences), len(table)
     )

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
-from lard.camera import DISTORTION
-from lard.quality.dataset import Dataset, sources_of
-from lard.quality.frames import daylit, grey_of, parallel
-from lard.quality.groups import WHOLE, groups_of, members, sampled
-from lard.quality.labels import label_corners, label_name
-from lard.quality.measures import geometry
-from lard.quality.measures.coarse import AS_IS, Peak, around, peak
-from lard.quality.measures.edges import Alignment, Edge, aligned, bars_length_px, side_edges, straight
-from lard.quality.measures.paint import PAINTS, Paint
-from lard.quality.measures.profiles import RESOLVED_PX
-from lard.quality.measures.shifts import Common, common_shift
+from lard.quality.dataset import Dataset
+from lard.quality.groups import WHOLE, groups_of
+from lard.quality.labels import label_name
+from lard.quality.measures.coarse import AS_IS, Peak, peak
+from lard.quality.measures.edges import Alignment
+from lard.quality.measures.shifts import BENT, LARGER, TALLER, TURNED, Common, common_shift
 from lard.quality.model import Offence, Outcome, inconclusive
+from lard.quality.near import Fit, fitted
 from lard.quality.registry import check
 from lard.quality.sighting import ASIDE, SURE, Sighting, shown, sighting
 
-Array = NDArray[np.float64]
-
-OUTLINE_PX = (
-    40  # paint is looked for within 6 px, outlines within these, all lines of a picture within a tenth
-)
 FEWEST = 4  # outlines of a group
 NEAR_PX = 2.0  # an outline that lies so far off is where it should be
 PLAIN, DOUBTFUL = 1.5, 2.5  # standard deviations of an outline that is not there, and of one that may not be
@@ -37,21 +25,13 @@ CLEAR = 2.5  # by how much it must be clearer elsewhere
 MOST_DOUBTFUL = 0.02  # of the outlines
 ROUGH_SCALE = 0.01
 MOST_NAMED = 12  # pictures whose true frame is looked for
-PER_GROUP = 24  # runways of a group to be looked at, where there are so many
+STORIES = {
+    LARGER: "drawn {0:+.2%} larger than the stated focal length says",
+    TALLER: "drawn {0:+.2%} taller at the same width: pixels have not the stated shape",
+    TURNED: "turned by {1:+.2f} degrees clockwise against the stated roll",
+    BENT: "bent by {0:+.2%} outwards at the farthest, as by a lens that is not stated",
+}
 REMEDY = "add pictures by day in which the labelled runways stand out, and see that each belongs to its frame"
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """What was found of one label's runway in its picture; row is that of the label."""
-
-    row: int
-    frame_id: str
-    edges: tuple[Edge, ...]
-    place: Array  # (2,) the middle of the label's corners
-    middle: Array  # (2,) the camera's principal point
-    alignment: Alignment | None
-    outline: Array | None  # agreement of its outline with the picture within OUTLINE_PX
 
 
 @check(
@@ -83,8 +63,11 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     common = {name: shift for name, ids in groups.items() if (shift := _common(fits, ids)) is not None}
     rough = {name: shift for name, ids in groups.items() if (shift := _rough(fits, ids)) is not None}
     offences = [Offence(name, value, text) for name, value, text in seen.findings]
-    offences += _rough_offences(rough, float(limits["min_sigmas"]))
-    offences += [*_outline_offences(fits, groups), *_common_offences(common, limits), *_misfits(data, fits)]
+    fine = _common_offences(common, limits)
+    named = {offence.subject for offence in fine}
+    coarse = {name: shift for name, shift in rough.items() if name not in named}
+    offences += [*fine, *_warp_offences(coarse, ROUGH_SCALE, float(limits["min_sigmas"]))]
+    offences += [*_outline_offences(fits, groups), *_misfits(data, fits)]
     distance = np.array([a.distance_px for _, a in exact])
     median = float(np.median(distance)) if len(distance) else None
     limit, beyond = float(limits["max_median_px"]), float(limits["outlier_px"])
@@ -140,8 +123,8 @@ def _figures(common: Common) -> dict[str, float]:
     return {
         "right_px": common.shift_px[0],
         "down_px": common.shift_px[1],
-        "larger_percent": 100 * common.larger,
         "edges": float(common.edges),
+        **{f"{name}_percent": 100 * share for name, (share, _) in common.warps.items()},
     }
 
 
@@ -182,12 +165,13 @@ def _rough(fits: list[Fit], ids: frozenset[str]) -> Common | None:
     return common_shift(np.tile(np.eye(2), (len(moves), 1)), places, offsets, np.zeros(len(offsets)))
 
 
-def _rough_offences(rough: Mapping[str, Common], least: float) -> list[Offence]:
-    """Groups whose outlines lie as another focal length would put them."""
+def _warp_offences(found: Mapping[str, Common], limit: float, least: float) -> list[Offence]:
+    """Groups whose edges lie as another focal length, roll, pixel shape or lens would put them."""
     return [
-        Offence(name, abs(found.larger), f"runways are drawn {found.larger:+.1%} larger than stated")
-        for name, found in rough.items()
-        if abs(found.larger) > max(ROUGH_SCALE, least * found.larger_error)
+        Offence(name, abs(share), f"runways are {STORIES[warp].format(share, np.degrees(share))}")
+        for name, common in found.items()
+        for warp, (share, error) in common.warps.items()
+        if abs(share) > limit and abs(share) > least * error
     ]
 
 
@@ -227,10 +211,7 @@ def _common_offences(common: Mapping[str, Common], limits: Mapping[str, Any]) ->
                 f"({found.edges} edges, {found.sigmas:.0f} standard deviations)"
             )
             offences.append(Offence(name, found.distance_px, text))
-        if abs(found.larger) > float(limits["max_scale"]) and abs(found.larger) > least * found.larger_error:
-            text = f"runways are drawn {found.larger:+.2%} larger than the stated focal length says"
-            offences.append(Offence(name, abs(found.larger), text))
-    return offences
+    return [*offences, *_warp_offences(common, float(limits["max_scale"]), least)]
 
 
 def _common(fits: list[Fit], ids: frozenset[str]) -> Common | None:
@@ -243,62 +224,3 @@ def _common(fits: list[Fit], ids: frozenset[str]) -> Common | None:
         np.array([edge.offset_px for _, edge in inside]),
         np.array([edge.px_per_m for _, edge in inside]),
     )
-
-
-def fitted(data: Dataset, groups: dict[str, frozenset[str]], limits: Mapping[str, Any]) -> list[Fit]:
-    """Side stripes and bars of near runways, of a sample that has runways of every group."""
-    assert data.labels is not None
-    found, corners = data.label_geometry, label_corners(data)
-    usable = _usable(data, corners, limits)
-    names = data.labels["frame_id"].cast(pl.String).to_list()
-    ids = [names[int(found.rows[k])] for k in np.flatnonzero(usable)]
-    kept = set(sampled(list(dict.fromkeys(ids)), groups, int(limits["max_samples"]), PER_GROUP))
-    rows = np.flatnonzero(usable)[members(ids, frozenset(kept))] if ids else np.zeros(0, np.int64)
-    sources = sources_of(data)
-
-    def fit(k: int) -> Fit | None:
-        row = int(found.rows[k])
-        grey = grey_of(data, names[row])
-        if grey is None:
-            return None
-        lens = {name: values[k : k + 1] for name, values in found.camera.items()}
-        quad = corners[row]
-        if any(lens[name][0] for name in DISTORTION):
-            grey, quad = straight(grey, lens, quad)
-        strip = _strip(found.corners[k], str(found.earth[k]), sources.get(names[row], ""))
-        edges = side_edges(grey, quad, *strip)
-        resolved = bars_length_px(quad, *strip) >= RESOLVED_PX
-        middle = np.array([lens["cx_px"][0], lens["cy_px"][0]])
-        alignment = aligned(grey, quad, edges, *strip) if resolved else None
-        return Fit(
-            row, names[row], edges, quad.mean(axis=0), middle, alignment, around(grey, quad, OUTLINE_PX)
-        )
-
-    return [f for f in parallel(data, rows.tolist(), fit, "label against picture") if f is not None]
-
-
-def _usable(data: Dataset, corners: Array, limits: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """Rows of `label_geometry` whose runway is near, broad and by day, with its threshold in the picture."""
-    assert data.labels is not None
-    found = data.label_geometry
-    quads = corners[found.rows]
-    along = data.labels["along_track_m"].fill_null(np.nan).to_numpy()[found.rows]
-    target = data.labels["is_target"].fill_null(False).to_numpy()[found.rows]
-    size = np.column_stack([found.camera["width_px"], found.camera["height_px"]])[:, None, :]
-    usable = np.isfinite(quads).all(axis=(1, 2))
-    usable &= ((quads[:, 2:] > 0) & (quads[:, 2:] < size)).all(axis=(1, 2))
-    usable &= np.linalg.norm(quads[:, 2] - quads[:, 3], axis=1) >= float(limits["min_width_px"])
-    usable &= (along > 0) & (along <= float(limits["max_along_track_m"]))
-    usable &= target | (data.kind != "lard")
-    if data.frames is not None:
-        dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
-        usable &= ~data.labels["frame_id"].is_in(list(dim)).to_numpy()[found.rows]
-    return np.asarray(usable)
-
-
-def _strip(corners: Array, earth: str, source: str) -> tuple[float, float, Paint]:
-    """Width and length in metres, and paint, of a runway by its geodetic corners (4, 3)."""
-    points = geometry.cart(corners, earth)
-    width = float(np.linalg.norm(points[2] - points[3]))
-    length = float(np.linalg.norm((points[0] + points[1] - points[2] - points[3]) / 2))
-    return width, length, PAINTS.get(source, PAINTS["standard"])

@@ -12,7 +12,7 @@ from lard.quality.agreement import contradictions
 from lard.quality.dataset import Dataset
 from lard.quality.frames import TESTING, zone_rows
 from lard.quality.labels import label_name
-from lard.quality.model import Offence, Outcome
+from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 from lard.tables import FRAMES
 
@@ -31,7 +31,10 @@ def traceable(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     assert data.frames is not None
     if data.manifest is None:
         if data.kind != "lard":
-            return Outcome(False, "the dataset has no manifest: no picture can be traced", 0.0, 1.0)
+            remedy = (
+                "import the dataset, which writes a manifest with source, licence and hash of each picture"
+            )
+            return inconclusive("this layout has no manifest: no picture can be traced", remedy)
         return Outcome(False, "manifest.parquet is missing or unreadable", 0.0, 1.0)
     manifest, offences = data.manifest, []
     for name in manifest["frame_id"].filter(manifest["frame_id"].is_duplicated()).unique().sort().to_list():

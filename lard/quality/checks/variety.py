@@ -85,6 +85,9 @@ def environment_covered(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
                 offences.append(
                     Offence(f"{name}={cell}", share, f"{share:.1%} of the frames, {needed:.1%} needed")
                 )
+    if not checked and data.kind != "lard":
+        names = ", ".join(offence.subject for offence in offences)
+        return Outcome(None, f"tables of this layout state none of the declared conditions ({names})")
     message = f"{checked} declared conditions, the rarest in {worst:.1%} of the frames"
     return Outcome(not offences, message, worst, floor, tuple(offences), len(frames), {"environment": table})
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from lard.errors import DataError
 from lard.progress import Meter
 from lard.quality.measures.bars import bars
+from lard.quality.measures.chroma import colour_lags
 from lard.quality.measures.coding import coding_of
 from lard.quality.measures.tearing import row_jumps
 from lard.tables import Schema, read_table, write_table
@@ -47,6 +48,7 @@ PICTURES: Schema = {
     "noise": pl.Float64,  # grey levels
     "comb": pl.Float64,  # see _comb
     "coding": pl.String,  # "" where all readers see the same, see lard.quality.measures.coding
+    "colour_lags": pl.List(pl.Float64),  # see lard.quality.measures.chroma
     "bars_px": pl.List(pl.Int32),  # thickness at SIDES, see lard.quality.measures.bars
 }
 _END = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}
@@ -137,6 +139,7 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "detail": _detail(grey, laplacian),
         "noise": _noise(laplacian),
         "comb": _comb(grey[:, width // 4 : width - width // 4]),
+        "colour_lags": colour_lags(pixels),
         "bars_px": bars(np.asarray(grey, np.uint8)),
     }
 
