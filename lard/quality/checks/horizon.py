@@ -57,9 +57,9 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     groups = groups_of(data)
     lines, ids = horizons(data, frames), frames["frame_id"].cast(pl.String).to_list()
     small = _sketches(data, ids, lines, frames)
-    offences = _small_offences(small, groups)
-    seen = _fine(data, frames, lines, groups, int(limits["max_samples"]))
     limit, beyond = float(limits["max_median"]), float(limits["outlier"])
+    offences = _turned(small, groups) or _strangers(data, small, lines, frames, beyond)
+    seen = _fine(data, frames, lines, groups, int(limits["max_samples"]))
     fine = _fine_offences(seen, groups, limit, beyond, float(limits["max_outlier_share"]))
     named = {offence.subject for offence in offences}
     offences += [offence for offence in fine if offence.subject not in named]
@@ -91,8 +91,8 @@ def _sketches(data: Dataset, ids: list[str], lines: Array, frames: pl.DataFrame)
     return sketches(ids, [drawn.get(data.image_of.get(name, "")) for name in ids], lines, sizes)
 
 
-def _small_offences(small: Sketches, groups: Mapping[str, frozenset[str]]) -> list[Offence]:
-    """Groups that look mirrored or rotated, and single pictures that show another frame's horizon."""
+def _turned(small: Sketches, groups: Mapping[str, frozenset[str]]) -> list[Offence]:
+    """Groups that look mirrored or rotated."""
     offences = []
     for name, ids in groups.items():
         inside = members(small.ids, ids)
@@ -100,7 +100,23 @@ def _small_offences(small: Sketches, groups: Mapping[str, frozenset[str]]) -> li
         if view:
             text = f"the pictures look {view} ({int(inside.sum())} pictures)"
             offences.append(Offence(name, None, text))
-    return offences or [Offence(name, value, text) for name, value, text in small.strangers()]
+    return offences
+
+
+def _strangers(
+    data: Dataset, small: Sketches, lines: Array, frames: pl.DataFrame, beyond: float
+) -> list[Offence]:
+    """Pictures that show a horizon far from their own, at a glance and when the sky's edge is looked for."""
+    rows = {str(name): k for k, name in enumerate(frames["frame_id"].to_list())}
+    heights = frames["height_px"].to_numpy()
+    offences = []
+    for name, value, text in small.strangers():
+        grey = grey_of(data, name)
+        offset = None if grey is None else horizon_offset(grey, lines[rows[name]])
+        # a coast may stand out more than the horizon above it, which is where it should be all the same
+        if offset is None or abs(offset) > beyond * float(heights[rows[name]]):
+            offences.append(Offence(name, value, text))
+    return offences
 
 
 def _fine(
