@@ -143,17 +143,14 @@ def _finish(found: Imported, out: Path, val: float, seed: int, licence: str, att
     from lard.export.coco import write_coco
     from lard.export.common import open_dataset
     from lard.intake.sets.splits import airports_in_both, carve, check_share
-    from lard.intake.sets.write import check_set, write_set
-    from lard.tables import folder_lock, folders_for, staged
+    from lard.intake.sets.write import new_set, write_set
 
     frames, note = carve(found.frames, check_share(val), seed)
     found = replace(found, frames=frames, notes=(*found.notes, *([note] if note else [])))
-    with folders_for(out), folder_lock(out):
-        check_set(found, out)
-        with staged(out) as made:
-            counts = write_set(found, made, out.resolve().name, licence, attribution)
-            opened = open_dataset(made)
-            write_coco(opened.frames, opened.labels, made / "coco", opened.info)
+    with new_set(found, out) as made:
+        counts = write_set(found, made, out.resolve().name, licence, attribution)
+        opened = open_dataset(made)
+        write_coco(opened.frames, opened.labels, made / "coco", opened.info)
     for line in found.notes:
         click.echo(line)
     both = airports_in_both(frames)
