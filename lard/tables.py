@@ -186,6 +186,17 @@ def _check_names(table: pl.DataFrame, schema: Schema, where: str) -> None:
             raise DataError(f"{where}: frame_id is empty in {column.null_count()} rows; name every frame")
 
 
+def stacked(tables: Sequence[pl.DataFrame], where: str) -> pl.DataFrame:
+    """The rows of all tables, null where one lacks a column; DataError names columns of two types."""
+    try:
+        return pl.concat(tables, how="diagonal_relaxed")
+    except pl.exceptions.PolarsError as error:
+        kinds = [(name, str(kind)) for table in tables for name, kind in table.schema.items()]
+        found = {name: sorted({kind for other, kind in kinds if other == name}) for name, _ in kinds}
+        odd = [f"{name} ({' and '.join(both)})" for name, both in found.items() if len(both) > 1]
+        raise DataError(f"{where}: {', '.join(odd[:5])}: expected values of one type in a column") from error
+
+
 def read_table(
     path: str | Path, schema: Schema, filled: Sequence[str] = (), finite: bool = True
 ) -> pl.DataFrame:
