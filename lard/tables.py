@@ -147,20 +147,24 @@ _RANGES = {
 
 
 def check_schema(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
-    """Return the table with the declared columns first and cast; raise DataError naming every bad column."""
+    """Return the table with the declared columns first and cast; raise DataError naming every bad column.
+
+    Frames may have those of ORIGIN, which are cast where they stand.
+    """
     faults = [f"{where}: column {name} is missing" for name in schema if name not in table.columns]
+    optional = ORIGIN if schema is FRAMES else {}
     columns = []
-    for name, dtype in schema.items():
+    for name in (*schema, *(name for name in table.columns if name not in schema)):
+        dtype = schema.get(name, optional.get(name))
         if name not in table.columns:
             continue
         try:
-            columns.append(table[name].cast(dtype, strict=True))
+            columns.append(table[name] if dtype is None else table[name].cast(dtype, strict=True))
         except pl.exceptions.PolarsError:
             faults.append(f"{where}: column {name} has type {table[name].dtype}, expected {dtype}")
     if faults:
         raise DataError("\n".join(faults))
-    extra = [table[name] for name in table.columns if name not in schema]
-    checked = pl.DataFrame(columns + extra)
+    checked = pl.DataFrame(columns)
     _check_names(checked, schema, where)
     return checked
 

@@ -350,3 +350,11 @@ def test_a_device_or_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="device or pipe"), atomic_paths([tmp_path / "pipe"]):
         pass
     assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("column", ["odd", "odd_sha256", "runway_db"])
+def test_what_frames_say_of_their_origin_is_text(tmp_path: Path, column: str) -> None:
+    table = frames("a").with_columns(pl.concat_list(pl.lit("x")).alias(column))
+    table.write_parquet(tmp_path / "f.parquet")
+    with pytest.raises(DataError, match=rf"f.parquet: column {column} has type List"):
+        read_table(tmp_path / "f.parquet", FRAMES)

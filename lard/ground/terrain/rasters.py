@@ -1,5 +1,6 @@
 """Files of terrain models: georeferenced rasters of heights in any CRS and unit, and terrarium images."""
 
+import math
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -69,6 +70,10 @@ def open_raster(path: Path, unit_m: float | None = None) -> Raster:
             crs, vertical = _split(source.crs.to_wkt())
             with _upright(source) as grid:
                 t = grid.transform
+                if not (math.isfinite(t.c + t.f) and 0 < t.a < math.inf and 0 > t.e > -math.inf):
+                    raise DataError(
+                        f"{path}: lies nowhere on the earth; georeference it: gdal_edit -a_ullr ..."
+                    )
                 return Raster(
                     path, name, crs, t.c + t.a / 2, t.f + t.e / 2, t.a, t.e,
                     grid.width, grid.height, unit_m, vertical,
