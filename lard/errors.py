@@ -7,7 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePath
 
-LINES_TOLD, CHARACTERS_TOLD = 15, 500
+LINES_TOLD, CHARACTERS_TOLD, TEXT_TOLD, NAME_TOLD = 15, 500, 3000, 60
+# half characters, what turns the direction of text, and breaks of lines that are none
+_STEERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_LONG_NAME = re.compile(r"(?<=(?<!\w)')[^']{160,}(?='(?!\w))|[^\s/'\"]{160,}")
 
 
 class LardError(Exception):
@@ -47,12 +50,26 @@ def naming(path: object) -> Iterator[None]:
 
 
 def told(error: LardError) -> str:
-    """What a user reads of an error: of many lines the first, of long ones the start, nothing that steers
-    a terminal."""
-    lines = [re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", line) for line in str(error).split("\n")]
-    more = [f"and {len(lines) - LINES_TOLD} more lines"] if len(lines) > LINES_TOLD else []
-    cut = [line if len(line) <= CHARACTERS_TOLD else f"{line[:CHARACTERS_TOLD]} ..." for line in lines]
-    return "\n".join(cut[:LINES_TOLD] + more)
+    """What a user reads of an error: of many lines the first, of long ones the start, names cut short."""
+    lines = [one_line(line) for line in str(error).split("\n")]
+    shown: list[str] = []
+    for line in lines[:LINES_TOLD]:
+        if sum(map(len, shown)) + len(line) > TEXT_TOLD:
+            break
+        shown.append(line)
+    more = [f"and {len(lines) - len(shown)} more lines"] if len(lines) > len(shown) else []
+    return "\n".join(shown + more)
+
+
+def one_line(text: str) -> str:
+    """A message as a line that a terminal shows as it is: nothing that steers it, long names cut short."""
+    plain = _LONG_NAME.sub(_abbreviated, _STEERS.sub("?", text))
+    return plain if len(plain) <= CHARACTERS_TOLD else f"{plain[:CHARACTERS_TOLD]} ..."
+
+
+def _abbreviated(found: re.Match[str]) -> str:
+    """The ends of a long name or value, and how long it is."""
+    return f"{found[0][:NAME_TOLD]}...({len(found[0])} characters)...{found[0][-NAME_TOLD // 3 :]}"
 
 
 # what to do about a fault of the operating system
@@ -83,7 +100,7 @@ def fault_line(error: OSError) -> str | None:
         paths = [str(path) for path in (error.filename, error.filename2) if path is not None]
         reason = f"{' -> '.join(paths)}: " if paths else ""
         remedy = _REMEDIES.get(error.errno, "check the disk")
-        return f"{reason}{os.strerror(error.errno)}; {remedy}".replace("\n", " ")
+        return one_line(f"{reason}{os.strerror(error.errno)}; {remedy}")
     if type(error).__module__.partition(".")[0] == "rasterio" or isinstance(error, FileNotFoundError):
-        return " ".join(str(error).split())  # GDAL and polars put the path into their text
+        return one_line(" ".join(str(error).split()))  # GDAL and polars put the path into their text
     return None

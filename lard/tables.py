@@ -147,20 +147,24 @@ _RANGES = {
 
 
 def check_schema(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
-    """Return the table with the declared columns first and cast; raise DataError naming every bad column."""
+    """Return the table with the declared columns first and cast; raise DataError naming every bad column.
+
+    Frames may have those of ORIGIN, which are cast where they stand.
+    """
     faults = [f"{where}: column {name} is missing" for name in schema if name not in table.columns]
+    optional = ORIGIN if schema is FRAMES else {}
     columns = []
-    for name, dtype in schema.items():
+    for name in (*schema, *(name for name in table.columns if name not in schema)):
+        dtype = schema.get(name, optional.get(name))
         if name not in table.columns:
             continue
         try:
-            columns.append(table[name].cast(dtype, strict=True))
+            columns.append(table[name] if dtype is None else table[name].cast(dtype, strict=True))
         except pl.exceptions.PolarsError:
             faults.append(f"{where}: column {name} has type {table[name].dtype}, expected {dtype}")
     if faults:
         raise DataError("\n".join(faults))
-    extra = [table[name] for name in table.columns if name not in schema]
-    checked = pl.DataFrame(columns + extra)
+    checked = pl.DataFrame(columns)
     _check_names(checked, schema, where)
     return checked
 
@@ -184,6 +188,17 @@ def _check_names(table: pl.DataFrame, schema: Schema, where: str) -> None:
             )
         if name == "frame_id" and column.null_count():
             raise DataError(f"{where}: frame_id is empty in {column.null_count()} rows; name every frame")
+
+
+def stacked(tables: Sequence[pl.DataFrame], where: str) -> pl.DataFrame:
+    """The rows of all tables, null where one lacks a column; DataError names columns of two types."""
+    try:
+        return pl.concat(tables, how="diagonal_relaxed")
+    except pl.exceptions.PolarsError as error:
+        kinds = [(name, str(kind)) for table in tables for name, kind in table.schema.items()]
+        found = {name: sorted({kind for other, kind in kinds if other == name}) for name, _ in kinds}
+        odd = [f"{name} ({' and '.join(both)})" for name, both in found.items() if len(both) > 1]
+        raise DataError(f"{where}: {', '.join(odd[:5])}: expected values of one type in a column") from error
 
 
 def read_table(

@@ -31,6 +31,8 @@ def main() -> int:
     if open_:
         names = ", ".join(r.id for r in open_)
         print(f"lard: {names} of severity error fail or lack evidence; see {REPORT}", file=sys.stderr)
+        enough = f"add frames (sample.n) or airports, or say in section dqr of {path} what is enough"
+        print(f"`lard dqr explain {open_[0].id}` tells what it asks for: {enough}", file=sys.stderr)
     return 0 if result.accepted(("error",)) else 1
 
 

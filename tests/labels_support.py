@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from PIL import Image
 
 from lard.airports import Airport, Runway, RunwayDatabase
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera
 from lard.geodesy import geodesic_direct
-from lard.tables import FRAMES, check_schema
+from lard.labels import label_frames
+from lard.labels.dataset import describe
+from lard.odd import load_spec
+from lard.tables import FRAMES, LABELS, MANIFEST, check_schema, sha256_file, write_json, write_table
+
+SPEC = Path(__file__).parents[1] / "odd_specs" / "lard_v2.yaml"
+GREY_SIZE_PX = (256, 192)
 
 STRIPS = (  # ident, reciprocal, offset north m, true heading, length m
     ("09L", "27R", 0.0, 89.7, 3000.0),
@@ -73,3 +81,22 @@ def frames_of(
         }  # fmt: skip
         parts.append(pl.DataFrame(columns | changes))
     return check_schema(pl.concat(parts), FRAMES, "frames").sort("frame_id")
+
+
+def grey_dataset(out: Path, n: int, along_m: tuple[float, float], **columns: Any) -> Path:
+    """A dataset folder of n grey pictures with labels; `columns` replace those of its frames."""
+    db, spec = database(), load_spec(SPEC)
+    frames = frames_of(db, n, camera=Camera.from_fov(*GREY_SIZE_PX, 60), along_m=along_m)
+    frames = frames.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+    (out / "images").mkdir(parents=True)
+    rows = []
+    for name in frames["frame_id"]:
+        path = out / "images" / f"{name}.jpg"
+        Image.new("RGB", GREY_SIZE_PX, (90, 110, 90)).save(path)
+        rows.append((name, f"images/{name}.jpg", sha256_file(path), *GREY_SIZE_PX, "toy", "1", "MIT",
+                     "nobody", "example", "1", "0", 1))  # fmt: skip
+    write_table(frames, out / "frames.parquet", FRAMES)
+    write_table(label_frames(frames, db, spec), out / "labels.parquet", LABELS)
+    write_table(pl.DataFrame(rows, schema=dict(MANIFEST), orient="row"), out / "manifest.parquet", MANIFEST)
+    write_json(describe("toy", frames, db, spec, "odd_specs/lard_v2.yaml"), out / "dataset.json")
+    return out

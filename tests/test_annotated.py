@@ -195,10 +195,21 @@ def test_notes_that_contradict_or_mean_nothing_are_named(tmp_path: Path, text: s
     assert "notes.csv" in str(fault.value) and not (tmp_path / "x").exists()
 
 
-def test_pictures_of_no_dataset_are_not_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", ["x/images/a.jpg", "x/images/b.jpg", "x/notes.txt", "x/dataset.json"])
+def test_a_folder_that_holds_something_stays_as_it_is(tmp_path: Path, there: str) -> None:
     annotate(tmp_path / "in", "a", [runway(QUAD)])
-    (tmp_path / "x/images").mkdir(parents=True)
-    (tmp_path / "x/images/a.jpg").write_bytes(b"mine")
-    with pytest.raises(DataError, match="of no dataset"):
+    (tmp_path / there).parent.mkdir(parents=True)
+    (tmp_path / there).write_bytes(b"mine")
+    with pytest.raises(DataError, match="give a new or empty folder"):
         import_labelme(tmp_path / "in", tmp_path / "x")
-    assert (tmp_path / "x/images/a.jpg").read_bytes() == b"mine"
+    assert [path for path in (tmp_path / "x").rglob("*") if path.is_file()] == [tmp_path / there]
+    assert (tmp_path / there).read_bytes() == b"mine"
+
+
+def test_a_picture_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    annotate(tmp_path / "in", "a", [runway(QUAD)])
+    path = annotate(tmp_path / "in", "b", [runway(QUAD)]).with_suffix(".png")
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(DataError, match=r"b\.png: not a picture that can be read"):
+        import_labelme(tmp_path / "in", tmp_path / "x")
+    assert not (tmp_path / "x").exists()

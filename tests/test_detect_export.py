@@ -143,6 +143,9 @@ def test_what_does_not_fit_is_refused(files: tuple[Path, Path], tmp_path: Path) 
     (tmp_path / "broken.onnx").write_bytes(b"not a model")
     with pytest.raises(ModelError, match="not a readable ONNX file"):
         open_onnx(tmp_path / "broken.onnx", PLAN)
+    (tmp_path / "texts.onnx").write_bytes(path.read_bytes().replace(KEY.encode(), b"\xff" * len(KEY)))
+    with pytest.raises(ModelError, match="its texts are no UTF-8"):
+        open_onnx(tmp_path / "texts.onnx", PLAN)
     model = onnx.load(path)
     del model.metadata_props[:]
     buffer = io.BytesIO()

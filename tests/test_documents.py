@@ -73,6 +73,7 @@ MERGES = "a: &a {x: 1}\n" + "".join(
         (BOMB, r"aliases expand to [\d,]+ values"),
         (MERGES, r"aliases expand to [\d,]+ values"),
         ("a: &a [*a]\n", r"an alias of itself"),
+        ("".join(f"k{k}: &k{k} [{f'*k{k - 1}' if k else 1}]\n" for k in range(99)), r":62: nested deeper"),
         ("a: " + "[" * 5000 + "]" * 5000, r"nested deeper than 64 levels"),
         ("a: " + "[" * 80 + "]" * 80, r":1: nested deeper than 64 levels"),
         ("a: 1\nb: .inf\n", r":2: \.inf is no number"),

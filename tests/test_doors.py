@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from lard.airports.model import Airport
 from lard.cli import main
-from lard.errors import AirportError, DataError, SourceError, SpecError, fault_line, naming, told
+from lard.errors import AirportError, DataError, SourceError, SpecError, fault_line, naming, one_line, told
 from lard.export.common import _checked_info, _frame_faults, staged_folder
 from lard.labels.dataset import label_faults
 from lard.render.journal import (
@@ -258,6 +258,38 @@ def test_errors_name_their_file_and_are_short() -> None:
     text = told(DataError("\n".join(["x" * 1000, "\x1b[31mred", *map(str, range(100))])))
     assert text.count("\n") == 15 and text.endswith("and 87 more lines") and "\x1b" not in text
     assert max(map(len, text.split("\n"))) < 510
+    assert len(told(DataError("\n".join(["a sentence of words " * 40] * 100)))) < 3500
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("x" * 10_000, "x" * 60 + "...(10000 characters)..." + "x" * 20),
+        ("two words " * 1000, "...(10000 characters)..."),
+        ("a\nb\x1b[2J\u202ec\ud800\u2028", "'a?b?[2J?c??'"),
+        ("sub/" + "y" * 300 + "/z.csv", "'sub/" + "y" * 56 + "...(310 characters)"),
+    ],
+)
+def test_names_are_cut_short_and_steer_nothing(name: str, shown: str) -> None:
+    """The sentence round a name stays whole: what was expected, and the remedy."""
+    line = one_line(
+        f"a.csv:3: column 'image's' is '{name}', expected 'b', an {'ordinary text ' * 12}'c'; mend it"
+    )
+    assert shown in line and line.startswith("a.csv:3: column") and line.endswith("'c'; mend it")
+    assert "ordinary text " * 12 in line and len(line) < 500
+
+
+def test_words_of_a_command_are_cut_short(tmp_path: Path) -> None:
+    """Names of files, airports and options' values, whoever refuses them."""
+    name = "a" * 10_000
+    for words in (
+        ["airports", "show", name],
+        ["odd", "check", name],
+        ["odd", name],
+        ["init", name, "--n", name],
+    ):
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 2 and len(result.output) < 600, words[0]
 
 
 def test_what_cannot_be_exported_is_told_by_row(tmp_path: Path) -> None:
@@ -318,3 +350,11 @@ def test_a_device_or_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="device or pipe"), atomic_paths([tmp_path / "pipe"]):
         pass
     assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("column", ["odd", "odd_sha256", "runway_db"])
+def test_what_frames_say_of_their_origin_is_text(tmp_path: Path, column: str) -> None:
+    table = frames("a").with_columns(pl.concat_list(pl.lit("x")).alias(column))
+    table.write_parquet(tmp_path / "f.parquet")
+    with pytest.raises(DataError, match=rf"f.parquet: column {column} has type List"):
+        read_table(tmp_path / "f.parquet", FRAMES)

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 import yaml
 from click.testing import CliRunner
-from labels_support import database, frames_of
+from labels_support import grey_dataset
 from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -26,11 +26,8 @@ from lard.export.common import open_dataset, staged_folder
 from lard.export.lard_folder import type_of_pictures
 from lard.intake.lard_csv import read_lard_csv
 from lard.intake.lard_tables import labels_of_lard
-from lard.labels import label_frames
-from lard.labels.dataset import describe
 from lard.labels.masks import rle_mask
-from lard.odd import load_spec
-from lard.tables import FRAMES, LABELS, MANIFEST, sha256_file, write_json, write_table
+from lard.tables import FRAMES, MANIFEST, write_json, write_table
 
 SPEC = Path(__file__).parents[1] / "odd_specs" / "lard_v2.yaml"
 N = 20
@@ -39,23 +36,7 @@ N = 20
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset of small grey pictures."""
-    from lard.camera import Camera
-
-    out = tmp_path_factory.mktemp("data") / "toy"
-    db, spec = database(), load_spec(SPEC)
-    frames = frames_of(db, N, camera=Camera.from_fov(256, 192, 60), along_m=(200.0, 5000.0))
-    (out / "images").mkdir(parents=True)
-    rows = []
-    for name in frames["frame_id"]:
-        path = out / "images" / f"{name}.jpg"
-        Image.new("RGB", (256, 192), (90, 110, 90)).save(path)
-        rows.append((name, f"images/{name}.jpg", sha256_file(path), 256, 192, "toy", "1", "MIT", "nobody",
-                     "example", "1", "0", 1))  # fmt: skip
-    write_table(frames, out / "frames.parquet", FRAMES)
-    write_table(label_frames(frames, db, spec), out / "labels.parquet", LABELS)
-    write_table(pl.DataFrame(rows, schema=dict(MANIFEST), orient="row"), out / "manifest.parquet", MANIFEST)
-    write_json(describe("toy", frames, db, spec, "odd_specs/lard_v2.yaml"), out / "dataset.json")
-    return out
+    return grey_dataset(tmp_path_factory.mktemp("data") / "toy", N, (200.0, 5000.0))
 
 
 def run(*arguments: object, code: int = 0) -> str:

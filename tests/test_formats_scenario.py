@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from fuzz.mutate import BOMB
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from labels_support import database, frames_of
@@ -29,6 +30,7 @@ from lard.scenario.formats_camera import read_studio_camera
 from lard.scenario.formats_model import CLOCK, POSE_NUMBERS, Scenario, ScenarioImage, poses_table
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "lard"
+DEEP_ALIASES = "k0: &k0 [x]\n" + "".join(f"k{k}: &k{k} [*k{k - 1}]\n" for k in range(1, 100))
 V1 = """\
 airport: LFPO
 image: {fov: 33.50717983885091, height: 2048, watermark_height: 300, width: 2448}
@@ -211,7 +213,7 @@ def test_frames_become_a_scenario_and_back(tmp_path: Path) -> None:
     ("change", "expected"),
     [
         (("fov: 33.50717983885091", "fov: 180"), "S.yaml:2: image.fov: found 180"),
-        (("48.759228125", ".nan"), "S.yaml:5: poses.0.pose.1: lat_deg: found nan"),
+        (("48.759228125", ".nan"), "S.yaml:5: .nan is no number that can be used"),
         (("48.759228125", "98.7"), "S.yaml:5: poses.0.pose.1: lat_deg: found 98.7"),
         (("hour: 12", "hour: 25"), "S.yaml:7: poses.0.time"),
         (("runway: '24'", "runway: '47'"), "S.yaml:6: poses.0.runway"),
@@ -219,6 +221,11 @@ def test_frames_become_a_scenario_and_back(tmp_path: Path) -> None:
         (("height: 2048", "height: tall"), "S.yaml:2: image.height: found 'tall'"),
         (("airport: LFPO\n  pose", "airport: LFPO\n  airport: LFPG\n  pose"), "key repeated"),
         (("poses:\n", "poses: [}\n"), "not valid YAML"),
+        (("poses:\n", "runways_database: 1e999\nposes:\n"), "1e999 is no number that can be used"),
+        (("poses:\n", "trajectory: {-.inf: 1}\nposes:\n"), "-.inf is no number that can be used"),
+        (("poses:\n", f"time: {'[' * 5000 + ']' * 5000}\nposes:\n"), "nested deeper than"),
+        (("poses:\n", BOMB.decode() + "time: *j\nposes:\n"), "its aliases expand to too many values"),
+        (("poses:\n", DEEP_ALIASES + "time: *k99\nposes:\n"), "nested deeper than"),
         (("poses:", "points:"), "expected a LARD scenario with image and poses"),
     ],
 )

@@ -15,7 +15,9 @@ from fuzz.minimise import smallest
 from fuzz.mutate import Mutator, of_bytes, of_cells, of_json, of_text, of_yaml
 from fuzz.mutate_binary import of_parquet
 from fuzz.readers import Reader, readers
-from fuzz.run import Place, arguments, judged
+from fuzz.run import Place, arguments, judged, prepare
+from fuzz.seeds import make
+from fuzz.worker import serving
 
 from lard.cli import main
 
@@ -65,6 +67,21 @@ def test_every_command_of_the_readers_is_known() -> None:
                 break
             command = command.get_command(click.Context(command), word)
         assert command is not None and not isinstance(command, click.Group), reader.command
+
+
+@pytest.mark.e2e
+def test_every_reader_takes_its_own_seed(tmp_path: Path) -> None:
+    """A command that refuses what is valid would refuse all that is damaged for that reason."""
+    seeds = make(tmp_path / "seeds")
+    refused = []
+    with serving(tmp_path / "case") as server:
+        place = Place(seeds, tmp_path / "case", tmp_path / "out", server)
+        for reader in readers():
+            prepare(reader, (seeds / reader.seed).read_bytes(), place)
+            result = CliRunner().invoke(main, arguments(reader, place))
+            if result.exit_code not in (0, 1) or not isinstance(result.exception, SystemExit | None):
+                refused.append(f"{reader.command}: {result.output[-500:]}")
+    assert refused == []
 
 
 def test_unsound_ends_are_found(tmp_path: Path) -> None:

@@ -9,43 +9,24 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from labels_support import database, frames_of
+from labels_support import GREY_SIZE_PX as SIZE_PX
+from labels_support import grey_dataset
 from PIL import Image
 
-from lard.camera import Camera
 from lard.cli import main
 from lard.intake.sets.model import split_of
 from lard.intake.sets.splits import carve
-from lard.labels import label_frames
-from lard.labels.dataset import describe
-from lard.odd import load_spec
-from lard.tables import FRAMES, LABELS, MANIFEST, read_table, sha256_file, write_json, write_table
+from lard.tables import FRAMES, LABELS, read_table
 
-SPEC = Path(__file__).parents[1] / "odd_specs" / "lard_v2.yaml"
 BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
 CORNERS = tuple(f"{axis}_{corner}_px" for corner in ("tl", "tr", "br", "bl") for axis in "xy")
-SIZE_PX = (256, 192)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset of twelve grey pictures: six to train, three to validate, three to test."""
-    out = tmp_path_factory.mktemp("data") / "toy"
-    db, spec = database(), load_spec(SPEC)
-    frames = frames_of(db, 12, camera=Camera.from_fov(*SIZE_PX, 60), along_m=(300.0, 3000.0))
-    frames = frames.with_columns(split=pl.Series(["train"] * 6 + ["val"] * 3 + ["test"] * 3))
-    (out / "images").mkdir(parents=True)
-    rows = []
-    for name in frames["frame_id"]:
-        path = out / "images" / f"{name}.jpg"
-        Image.new("RGB", SIZE_PX, (90, 110, 90)).save(path)
-        rows.append((name, f"images/{name}.jpg", sha256_file(path), *SIZE_PX, "toy", "1", "MIT", "nobody",
-                     "example", "1", "0", 1))  # fmt: skip
-    write_table(frames, out / "frames.parquet", FRAMES)
-    write_table(label_frames(frames, db, spec), out / "labels.parquet", LABELS)
-    write_table(pl.DataFrame(rows, schema=dict(MANIFEST), orient="row"), out / "manifest.parquet", MANIFEST)
-    write_json(describe("toy", frames, db, spec, "odd_specs/lard_v2.yaml"), out / "dataset.json")
-    return out
+    splits = ["train"] * 6 + ["val"] * 3 + ["test"] * 3
+    return grey_dataset(tmp_path_factory.mktemp("data") / "toy", 12, (300.0, 3000.0), split=splits)
 
 
 def run(*arguments: object, code: int = 0) -> str:
@@ -241,6 +222,31 @@ def test_classes_and_splits_that_are_not_told_are_asked_for(tmp_path: Path) -> N
     assert "1 test frames" in out
     assert "holds a dataset already" in run(
         "import", "yolo", both, "--split", "test", "--out", tmp_path / "a", code=2
+    )
+
+
+def test_a_set_without_runways_says_so(tmp_path: Path) -> None:
+    """Refused where labels were left out or are not there; told where they say that no runway is seen."""
+    place = yolo(tmp_path / "y", "0 0.5 0.5 0.2 0.2\n", data="train: images\nnames: [runway, car]\n")
+    (place / "labels/one.txt").write_text("1 0.5 0.5 0.2 0.2\n")
+    assert "no runway in any of its 1 pictures; 1 objects of other classes are left out" in run(
+        "import", "yolo", place, "--out", tmp_path / "a", code=2
+    )
+    assert not (tmp_path / "a").exists()
+    (place / "labels/one.txt").unlink()
+    assert "1 pictures have no label file" in run("import", "yolo", place, "--out", tmp_path / "a", code=2)
+    (place / "labels/one.txt").write_text("")
+    assert "! no runway in any of its 1 pictures" in run("import", "yolo", place, "--out", tmp_path / "a")
+
+
+def test_a_class_that_is_taken_for_the_runway_is_named(tmp_path: Path) -> None:
+    place = yolo(tmp_path / "y", "0 0.5 0.5 0.2 0.2\n", data="train: images\nnames: [piste]\n")
+    assert "its only class, 'piste', is taken" in run("import", "yolo", place, "--out", tmp_path / "a")
+    out = run("import", "yolo", place, "--class", "piste", "--out", tmp_path / "b")
+    assert "piste" not in out
+    voc(tmp_path / "v", "one", voc_box("boat", 1, 1, 10, 20))
+    assert "'boat', is taken" in run(
+        "import", "voc", tmp_path / "v", "--split", "test", "--out", tmp_path / "c"
     )
 
 

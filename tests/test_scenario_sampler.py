@@ -274,6 +274,20 @@ def test_unknown_airports_and_none(db: RunwayDatabase) -> None:
         sample(SPEC, db, [], 10)
 
 
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [("day_of_year", "column day_of_year holds List(Float64); expected numbers"), ("odd", "odd (List(")],
+)
+def test_filling_names_columns_that_hold_something_else(tmp_path: Path, column: str, told: str) -> None:
+    run, table, out = CliRunner(), tmp_path / "f.parquet", tmp_path / "x.parquet"
+    words = ["--odd", str(SPECS / "lard_v2.yaml"), "--airports", "LFPO", "--out"]
+    assert run.invoke(main, ["scenario", "sample", *words, str(table), "--n", "6"]).exit_code == 0
+    pl.read_parquet(table).with_columns(pl.concat_list(column).alias(column)).write_parquet(table)
+    found = run.invoke(main, ["scenario", "fill", str(table), *words, str(out), "--t", "1"])
+    assert found.exit_code == 2 and told in found.output, found.output
+    assert "f.parquet: " in found.output and not out.exists()
+
+
 def test_cli_samples_fills_and_covers(tmp_path: Path) -> None:
     run = CliRunner().invoke
     odd, frames, more = str(SPECS / "lard_v2.yaml"), str(tmp_path / "f.parquet"), str(tmp_path / "g.parquet")

@@ -250,6 +250,13 @@ def test_bad_files_are_named_with_what_was_expected(tmp_path: Path) -> None:
     assert "no terrain in this folder" in fault("empty")
     raster(tmp_path / "fathoms.tif", unit="fathom")
     assert "terrain.json" in fault("fathoms.tif")
+    for k, turned in enumerate([(1, 1, 8, 1, 1, 47), (1e-200, 0, 8, 0, -1e-200, 47)]):
+        with rasterio.open(raster(tmp_path / f"flat{k}.tif"), "r+") as file:
+            file.transform = rasterio.Affine(*turned)
+        assert "pixels have no size" in fault(f"flat{k}.tif")
+    with rasterio.open(raster(tmp_path / "wide.tif"), "r+") as file:
+        file.transform = rasterio.Affine(1.2e6, 0.001, -22, 0, -0.0005, 64.155)
+    assert "nowhere on the earth" in fault("wide.tif")
     raster(tmp_path / "void.tif", hole=slice(50, 70), nodata=None)
     with rasterio.open(tmp_path / "void.tif", "r+") as file:
         file.write(np.full((1, 120, 120), -99999, np.float32))

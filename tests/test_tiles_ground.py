@@ -374,6 +374,7 @@ def test_rasters_with_faults_say_how_to_mend_them(tmp_path: Path) -> None:
         "one.tif": ({"count": 1}, "1 band of uint8; expected three.*gdal_translate -b 1 -b 1 -b 1"),
         "deep.tif": ({"dtype": "uint16"}, "3 bands of uint16.*-ot Byte -scale"),
         "flat.tif": ({"transform": rasterio.Affine.identity()}, "has the CRS EPSG:4326 but no transform"),
+        "thin.tif": ({"transform": rasterio.Affine(1, 1, 8, 1, 1, 47)}, "has .* but pixels of no size"),
         "bare.tif": ({"crs": None}, "no CRS"),
     }
     for name, (options, message) in cases.items():

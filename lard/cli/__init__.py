@@ -6,7 +6,7 @@ import sys
 import click
 
 from lard import __version__
-from lard.errors import LardError, fault_line, told
+from lard.errors import LardError, fault_line, one_line, told
 
 # command: (module, what it does); the texts stand here so that --help imports no module
 COMMANDS = {
@@ -62,6 +62,9 @@ class LazyGroup(click.Group):
         except LardError as error:
             click.echo(f"lard: {told(error)}", err=True)
             sys.exit(2)
+        except click.ClickException as error:
+            error.message = "\n".join(one_line(line) for line in error.message.split("\n"))
+            raise
         except BrokenPipeError:
             sys.exit(0)  # the reader, `head` say, has had enough
         except OSError as error:

@@ -80,10 +80,11 @@ def calibrate(
     with naming(dataset / "frames.parquet"):
         scene = scene_of(frames, database, groups, reach_m)
     origin = str(manifest["source"][0]) if len(manifest) else dataset.name
-    found = solve(
-        scene, lambda name: dataset / images[name], workers or int(default_workers()), reach_px,
-        paint=paint_of(paint or (origin if origin in PAINTS else "standard")),
-    )  # fmt: skip
+    with naming(dataset):
+        found = solve(
+            scene, lambda name: dataset / images[name], workers or int(default_workers()), reach_px,
+            paint=paint_of(paint or (origin if origin in PAINTS else "standard")),
+        )  # fmt: skip
     name = source or origin
     paths = write_outputs(
         found, scene, frames, database, name, out, (spec.lateral_apex_m, spec.vertical_apex_m)

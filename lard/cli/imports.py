@@ -68,7 +68,7 @@ def lard_v1(source: Path, split: str, **rest: Any) -> None:
     """
     from lard.intake.sets.lard_set import read_lard_set
 
-    _finish(read_lard_set(source, "v1", split), **rest)
+    _finish(source, read_lard_set(source, "v1", split), **rest)
 
 
 @import_.command("lard-v2")
@@ -84,7 +84,7 @@ def lard_v2(source: Path, split: str, **rest: Any) -> None:
     """
     from lard.intake.sets.lard_set import read_lard_set
 
-    _finish(read_lard_set(source, "v2", split), **rest)
+    _finish(source, read_lard_set(source, "v2", split), **rest)
 
 
 @import_.command()
@@ -101,7 +101,7 @@ def coco(source: Path, label: str, split: str, **rest: Any) -> None:
     """
     from lard.intake.sets.coco_set import read_coco_set
 
-    _finish(read_coco_set(source, split, label), **rest)
+    _finish(source, read_coco_set(source, split, label), **rest)
 
 
 @import_.command()
@@ -118,7 +118,7 @@ def yolo(source: Path, label: str, split: str, **rest: Any) -> None:
     """
     from lard.intake.sets.yolo_set import read_yolo_set
 
-    _finish(read_yolo_set(source, split, label), **rest)
+    _finish(source, read_yolo_set(source, split, label), **rest)
 
 
 @import_.command()
@@ -135,26 +135,30 @@ def voc(source: Path, label: str, split: str, **rest: Any) -> None:
     """
     from lard.intake.sets.voc_set import read_voc_set
 
-    _finish(read_voc_set(source, split, label), **rest)
+    _finish(source, read_voc_set(source, split, label), **rest)
 
 
-def _finish(found: Imported, out: Path, val: float, seed: int, licence: str, attribution: str) -> None:
+def _finish(
+    source: Path, found: Imported, out: Path, val: float, seed: int, licence: str, attribution: str
+) -> None:
     """Carve the validation split, write the folder and its coco/, say what was done."""
+    from lard.errors import DataError
     from lard.export.coco import write_coco
     from lard.export.common import open_dataset
     from lard.intake.sets.splits import airports_in_both, carve, check_share
-    from lard.intake.sets.write import check_set, write_set
-    from lard.tables import folder_lock, folders_for, staged
+    from lard.intake.sets.write import new_set, write_set
 
+    without = [] if len(found.labels) else [f"no runway in any of its {len(found.frames)} pictures"]
+    if without and found.notes:
+        told = "; ".join([*without, *found.notes])
+        raise DataError(f"{source}: {told}: check where its labels lie and --class")
     frames, note = carve(found.frames, check_share(val), seed)
     found = replace(found, frames=frames, notes=(*found.notes, *([note] if note else [])))
-    with folders_for(out), folder_lock(out):
-        check_set(found, out)
-        with staged(out) as made:
-            counts = write_set(found, made, out.resolve().name, licence, attribution)
-            opened = open_dataset(made)
-            write_coco(opened.frames, opened.labels, made / "coco", opened.info)
-    for line in found.notes:
+    with new_set(found, out) as made:
+        counts = write_set(found, made, out.resolve().name, licence, attribution)
+        opened = open_dataset(made)
+        write_coco(opened.frames, opened.labels, made / "coco", opened.info)
+    for line in (*found.notes, *(f"! {line}" for line in without)):
         click.echo(line)
     both = airports_in_both(frames)
     if both:

@@ -154,14 +154,12 @@ def fill_command(
       lard scenario fill data/frames.parquet --odd odd_specs/lard_v2.yaml --airports LFPO,EHAM \\
           --t 3 --target 0.95 --out more.parquet
     """
-    import polars as pl
-
     from lard.airports.files import open_database
     from lard.errors import naming
     from lard.odd import load_spec
     from lard.odd.coverage import coverage
     from lard.scenario import fill
-    from lard.tables import FRAMES, write_table
+    from lard.tables import FRAMES, stacked, write_table
 
     spec, frames = load_spec(odd_path), frames_at(dataset)
     found = fill(
@@ -175,8 +173,9 @@ def fill_command(
         at_least=at_least,
         seed=seed,
         split=split_of(split),
+        where=dataset,
     )
-    together = pl.concat([frames, found.frames], how="diagonal_relaxed").sort("frame_id")
+    together = stacked([frames, found.frames], dataset).sort("frame_id")
     with naming(dataset):
         before, after = (coverage(spec, part, bins, (t,)) for part in (frames, together))
     write_table(together if merge else found.frames, out, FRAMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -69,9 +70,10 @@ def report(
             stations.write_csv(temporary, float_precision=7)
     rows = [
         [
-            fit.airport, fit.runway, f"{fit.first_m:+.1f}", f"{fit.last_m:+.1f}", f"{fit.mean_m:+.1f}",
-            f"{fit.rms_m:.1f}", f"{fit.worst_m:+.1f}", f"{fit.runway_slope_percent:+.2f}",
-            f"{fit.terrain_slope_percent:+.2f}", "; ".join(fit.faults(limit_m)) or "ok",
+            fit.airport, fit.runway, _figure(fit.first_m, "+.1f"), _figure(fit.last_m, "+.1f"),
+            _figure(fit.mean_m, "+.1f"), _figure(fit.rms_m, ".1f"), _figure(fit.worst_m, "+.1f"),
+            f"{fit.runway_slope_percent:+.2f}",
+            _figure(fit.terrain_slope_percent, "+.2f"), "; ".join(fit.faults(limit_m)) or "ok",
         ]
         for fit in fits
     ]  # fmt: skip
@@ -82,3 +84,8 @@ def report(
     print_table(model.summary(), columns, rows, set(columns[2:-1]))
     flagged = sum(bool(fit.faults(limit_m)) for fit in fits)
     click.echo(f"{len(fits)} runways, {flagged} flagged" + (f"; stations in {out}" if out else ""))
+
+
+def _figure(value: float, form: str) -> str:
+    """A number as text, nothing where no terrain is known."""
+    return "" if math.isnan(value) else format(value, form)

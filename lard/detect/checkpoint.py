@@ -19,7 +19,7 @@ from lard.detect.config import ModelSpec
 from lard.detect.fcos import Detector, LipschitzFcos, build
 from lard.detect.ortho import OrthoConv2d
 from lard.documents import checked, parse_json
-from lard.errors import LardError, ModelError
+from lard.errors import LardError, ModelError, naming
 from lard.tables import atomic_path
 
 FORMAT = "lard-detector-1"
@@ -204,7 +204,8 @@ def load_detector(path: str | Path, name: str | None = None) -> Checkpoint:
     net = _network(about.spec, tensors, path)
     bound = None
     if isinstance(net, LipschitzFcos):
-        bound = audit(net)
+        with naming(path):
+            bound = audit(net)
         claimed = about.lipschitz.L if about.lipschitz else 0.0
         if not abs(bound.constant - claimed) <= BOUND_TOLERANCE * bound.constant:
             raise ModelError(

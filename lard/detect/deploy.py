@@ -235,7 +235,13 @@ def open_onnx(path: str | Path, plan: PredictSpec) -> OnnxDetector:
     if not Path(path).is_file():
         raise ModelError(f"{path}: no such file; write it with lard export-model")
     session = _session(str(path))
-    described = session.get_modelmeta().custom_metadata_map.get(KEY)
+    try:
+        described = session.get_modelmeta().custom_metadata_map.get(KEY)
+        parts = [
+            (part.name, tuple(part.shape[1:])) for part in (*session.get_inputs(), *session.get_outputs())
+        ]
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: its texts are no UTF-8; write it again with lard export-model") from error
     if described is None:
         raise ModelError(f"{path}: not an ONNX file that lard export-model wrote")
     where = f"{path}: its description"
@@ -245,15 +251,15 @@ def open_onnx(path: str | Path, plan: PredictSpec) -> OnnxDetector:
     )  # fmt: skip
     height, width = about.input.shape[2:]
     cells = [level.locations for level in about.levels]
-    _check_shapes(session, [(3, height, width), (sum(cells), 4), (sum(cells),)], path)
+    _check_shapes(parts, [(3, height, width), (sum(cells), 4), (sum(cells),)], path)
     return OnnxDetector(about.name, Path(path), session, (width, height), cells, plan)
 
 
-def _check_shapes(session: Any, expected: list[tuple[int, ...]], path: str | Path) -> None:
-    """Compare the shapes of images, boxes and scores, batch aside, with those described."""
-    parts = [*session.get_inputs(), *session.get_outputs()]
-    shapes = [tuple(part.shape[1:]) for part in parts]
-    names = [part.name for part in parts]
+def _check_shapes(
+    parts: list[tuple[str, tuple[int, ...]]], expected: list[tuple[int, ...]], path: str | Path
+) -> None:
+    """Compare names and shapes of images, boxes and scores, batch aside, with those described."""
+    names, shapes = [name for name, _ in parts], [shape for _, shape in parts]
     if names != ["images", "boxes", "scores"] or shapes != expected:
         raise ModelError(
             f"{path}: takes and gives {', '.join(map(str, zip(names, shapes, strict=True)))}, its description"

@@ -46,10 +46,10 @@ def yaml_nodes(
     except (ValueError, IndexError, OverflowError) as fault:  # of a tag or directive that means nothing
         raise error(f"{where}:1: not valid YAML: {_one_line(fault)}") from fault
     if node is not None:
-        sizes: dict[int, int] = {}
-        whole = _size(node, where, error, sizes, 1)
+        sizes: dict[int, tuple[int, int]] = {}
+        whole, _ = _size(node, where, error, sizes, 1)
         _check_numbers(node, where, error, finite)
-        if whole > max(_EXPANSION_NODES, _EXPANSION_FACTOR * len(sizes)):
+        if not aliases_fit(whole, len(sizes)):
             raise error(f"{where}: its aliases expand to {whole:,} values; write them out or leave them out")
     return node
 
@@ -71,22 +71,33 @@ def yaml_value(
         raise error(f"{where}:1: not valid YAML: {_one_line(fault)}") from fault
 
 
-def _size(node: Node, where: object, error: type[LardError], sizes: dict[int, int], depth: int) -> int:
-    """Number of values below a node, aliases written out; 0 marks those that are being counted."""
-    if id(node) in sizes:
-        if sizes[id(node)] == 0:
-            raise error(f"{where}:{node.start_mark.line + 1}: an alias of itself; write the value out")
-        return sizes[id(node)]
-    if depth > DEPTH_LIMIT:
+def aliases_fit(whole: int, written: int) -> bool:
+    """Whether a document of so many values, aliases written out, is no bomb."""
+    return whole <= max(_EXPANSION_NODES, _EXPANSION_FACTOR * written)
+
+
+def _size(
+    node: Node, where: object, error: type[LardError], sizes: dict[int, tuple[int, int]], depth: int
+) -> tuple[int, int]:
+    """Number and levels of the values of a node, aliases written out; 0, 0 marks those being counted."""
+    total, height = sizes.get(id(node), (1, 1))
+    if total == 0:
+        raise error(f"{where}:{node.start_mark.line + 1}: an alias of itself; write the value out")
+    if depth + height - 1 > DEPTH_LIMIT:
         raise error(f"{where}:{node.start_mark.line + 1}: nested deeper than {DEPTH_LIMIT} levels")
-    sizes[id(node)], total = 0, 1
+    if id(node) in sizes:
+        return total, height
+    sizes[id(node)] = 0, 0
+    below: list[Node] = []
     if isinstance(node, MappingNode):
-        for key, value in node.value:
-            total += _size(key, where, error, sizes, depth + 1) + _size(value, where, error, sizes, depth + 1)
+        below = [part for pair in node.value for part in pair]
     elif isinstance(node, SequenceNode):
-        total += sum(_size(child, where, error, sizes, depth + 1) for child in node.value)
-    sizes[id(node)] = total
-    return total
+        below = node.value
+    for child in below:
+        more, levels = _size(child, where, error, sizes, depth + 1)
+        total, height = total + more, max(height, levels + 1)
+    sizes[id(node)] = total, height
+    return sizes[id(node)]
 
 
 def _check_numbers(root: Node, where: object, error: type[LardError], finite: bool) -> None:

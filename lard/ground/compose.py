@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from lard.errors import DataError, SourceError
 from lard.ground.cover import COVER_FILE, Cover, write_cover
+from lard.ground.gdal import GDAL_FAULTS
 from lard.ground.holes import RunwayZone, extents, hole_error, refuse_near_runways
 from lard.ground.tiles import TILE_PX, LevelGrid
 from lard.progress import Meter
@@ -249,7 +249,7 @@ def write_geotiff(
                 target.write(np.moveaxis(pixels, -1, 0))
             with atomic_path(path) as temporary:
                 temporary.write_bytes(memory.read())
-    except (OSError, RasterioError) as error:
+    except GDAL_FAULTS as error:
         raise SourceError(
             f"{path}: the tile could not be written ({error}); make room or mend the folder and run again"
         ) from error

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
 from lard.errors import SourceError
+from lard.ground.gdal import GDAL_FAULTS
 from lard.tables import sha256_file
 
 Array = NDArray[np.float64]
@@ -55,7 +55,7 @@ def load_objects(folder: Path, manifest: dict[str, Any]) -> Objects | None:
     try:
         with rasterio.open(path) as source:
             height = source.read(1)
-    except RasterioError as error:
+    except GDAL_FAULTS as error:
         raise SourceError(f"{path}: cannot be read ({error}); make the ground again") from error
     if height.shape != (entry["height_px"], entry["width_px"]) or height.dtype != np.uint8:
         raise SourceError(

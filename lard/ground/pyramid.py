@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from lard.documents import checked, parse_json
 from lard.errors import SourceError
+from lard.ground.gdal import GDAL_FAULTS
 from lard.ground.manifest import GroundManifest
 from lard.tables import sha256_file
 
@@ -183,7 +183,7 @@ class GroundPyramid:
                         y0, y1 = max(run[0] * BLOCK_PX, top), min((run[0] + 1) * BLOCK_PX, bottom)
                         window = Window(x0 - left, y0 - top, x1 - x0, y1 - y0)
                         image[y0:y1, x0:x1] = np.moveaxis(source.read((1, 2, 3), window=window), 0, -1)
-            except RasterioError as error:
+            except GDAL_FAULTS as error:
                 raise SourceError(
                     f"{path}: cannot be read ({error}); delete the folder {self.folder} and make it again"
                 ) from error

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio.transform import Affine
 
 from lard.errors import SourceError
+from lard.ground.gdal import GDAL_FAULTS
 from lard.tables import atomic_path, read_json, sha256_file
 
 TILE_PX = 2048
@@ -135,7 +136,7 @@ def write_tile(
             ) as target:
                 target.write(np.moveaxis(image, -1, 0))
             return sha256_file(temporary)
-    except (OSError, rasterio.errors.RasterioError) as error:
+    except GDAL_FAULTS as error:
         raise SourceError(
             f"{path}: the tile could not be written ({error}); free space or mend the folder"
         ) from error

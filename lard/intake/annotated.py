@@ -10,26 +10,14 @@ from typing import Any
 
 import polars as pl
 
-from lard import __version__
 from lard.documents import read_text
 from lard.errors import DataError
 from lard.intake.labelme import Annotated, labels_of_annotated, read_labelme
 from lard.intake.lard_csv import read_lard_csv
 from lard.intake.lard_tables import labels_of_lard
-from lard.pictures import upright_jpeg, upright_rgb
-from lard.progress import track
-from lard.tables import (
-    FRAMES,
-    LABELS,
-    MANIFEST,
-    check_schema,
-    folder_lock,
-    folders_for,
-    sha256_file,
-    staged,
-    write_json,
-    write_table,
-)
+from lard.intake.sets.model import Imported, frames_of, refuse
+from lard.intake.sets.sizes import upright_size
+from lard.intake.sets.write import new_set, write_set
 
 NOTES = {
     "image": pl.String, "airport": pl.String, "runway": pl.String, "split": pl.String,
@@ -66,8 +54,7 @@ def import_labelme(
     faults += [
         f"{paths[i]}: two pictures would be called {name}" for i, name in enumerate(ids) if name in ids[:i]
     ]
-    if faults:
-        raise DataError("\n".join(faults[:30]))
+    refuse(folder, faults)
     rows = []
     for picture, name in zip(pictures, ids, strict=True):
         note = known.get(picture.image, {})
@@ -83,9 +70,8 @@ def import_labelme(
                 "weather": note.get("weather") or "", "light": "night" if night else "day",
             }
         )  # fmt: skip
-    frames = _frames(rows)
     labels = labels_of_annotated(pictures, ids, [str(row["airport"]) for row in rows])
-    return _write(frames, labels, dict(zip(ids, paths, strict=True)), out, "labelme", licence, attribution)
+    return _write(rows, labels, dict(zip(ids, paths, strict=True)), out, "labelme", licence, attribution)
 
 
 def _frame_id(path: Path, folder: Path) -> str:
@@ -115,8 +101,7 @@ def import_lard_real(
             faults.append(f"{csv}: {image} and {paths[name].name} would both be called {name}")
         paths[name] = path
         faults += _picture_faults(path, int(width), int(height), csv)
-    if faults:
-        raise DataError("\n".join(faults[:30]))
+    refuse(csv, faults)
     table = table.with_columns(frame_id=labels["frame_id"]).unique("frame_id", keep="first")
     rows = [
         {
@@ -128,7 +113,7 @@ def import_lard_real(
         for row in table.iter_rows(named=True)
     ]  # fmt: skip
     labels = labels.with_columns(image="images/" + pl.col("frame_id") + ".jpg")
-    return _write(_frames(rows), labels, paths, out, "lard-real", licence, attribution)
+    return _write(rows, labels, paths, out, "lard-real", licence, attribution)
 
 
 def _picture_of(path: Path, picture: Annotated, folder: Path) -> Path:
@@ -143,10 +128,9 @@ def _picture_faults(path: Path, width: int, height: int, where: Path) -> list[st
     if not path.is_file():
         return [f"{where}: no picture {path.name} beside it"]
     try:
-        pixels = upright_rgb(path).pixels
+        size = upright_size(path)
     except DataError as error:
         return [str(error)]
-    size = pixels.shape[1], pixels.shape[0]
     if size != (width, height):
         return [f"{where}: {path.name} is {size[0]}x{size[1]} px, annotated as {width}x{height}"]
     return []
@@ -203,51 +187,15 @@ def _is_time(text: str) -> bool:
     return True
 
 
-def _frames(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """FRAMES with what is known of real pictures; pose and camera are null."""
-    table = pl.DataFrame(rows, schema_overrides={"time_to_landing_s": pl.Float64, "time_utc": pl.String})
-    absent: Mapping[str, Any] = {name: kind for name, kind in FRAMES.items() if name not in table.columns}
-    fixed = {"zone": "", "seed": 0, "earth_model": "unknown", "altitude_datum": "unknown"}
-    table = table.with_columns(pl.lit(fixed.get(name), kind).alias(name) for name, kind in absent.items())
-    return check_schema(table, FRAMES, "frames").sort("frame_id")
-
-
 def _write(
-    frames: pl.DataFrame, labels: pl.DataFrame, paths: Mapping[str, Path], out: Path, source: str,
+    rows: list[dict[str, Any]], labels: pl.DataFrame, paths: Mapping[str, Path], out: Path, kind: str,
     licence: str, attribution: str,
 ) -> pl.DataFrame:  # fmt: skip
-    foreign = [name for name in paths if (out / f"images/{name}.jpg").exists()]
-    if foreign and not (out / "dataset.json").is_file():
-        raise DataError(f"{out}: images/{foreign[0]}.jpg is there and of no dataset; give another folder")
-    with folders_for(out), folder_lock(out), staged(out) as made:
-        (made / "images").mkdir()
-        digests = []
-        for name in track(frames["frame_id"].to_list(), "import", len(frames), "img"):
-            data, _ = upright_jpeg(paths[name])
-            (made / f"images/{name}.jpg").write_bytes(data)
-            digests.append(sha256_file(made / f"images/{name}.jpg"))
-        constants = {
-            "source": source, "source_version": "", "licence": licence, "attribution": attribution,
-            "runway_db": "annotated", "runway_db_version": "", "tool_version": __version__,
-        }  # fmt: skip
-        manifest = frames.select(
-            "frame_id",
-            ("images/" + pl.col("frame_id") + ".jpg").alias("image"),
-            pl.Series("sha256", digests, dtype=pl.String),
-            "width_px",
-            "height_px",
-            *(pl.lit(value).alias(name) for name, value in constants.items()),
-            "seed",
-        )
-        write_table(frames, made / "frames.parquet", FRAMES)
-        write_table(labels, made / "labels.parquet", LABELS)
-        write_table(manifest.select(list(MANIFEST)), made / "manifest.parquet", MANIFEST)
-        counts = dict(frames.group_by("split").len().sort("split").iter_rows())
-        description = {
-            "name": f"annotated pictures ({source})", "source": source, "frames": len(frames),
-            "splits": counts, "airports": sorted(set(frames["airport"])),
-            "runway_db": "annotated", "runway_db_version": "",
-            "tool_version": __version__,
-        }  # fmt: skip
-        write_json(description, made / "dataset.json")
-    return frames
+    """The folder of what is known of real pictures; pose and camera are null."""
+    known = pl.DataFrame(rows, schema_overrides={"time_to_landing_s": pl.Float64, "time_utc": pl.String})
+    more = known.select("frame_id", "time_to_landing_s", "weather", "light")
+    frames = frames_of(known, kind).join(more, on="frame_id", maintain_order="left")
+    found = Imported(kind, frames, labels, paths)
+    with new_set(found, out) as made:
+        write_set(found, made, f"annotated pictures ({kind})", licence, attribution)
+    return frames.drop("source")

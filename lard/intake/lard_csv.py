@@ -79,10 +79,10 @@ def read_lard_csv(path: str | Path) -> pl.DataFrame:
     """Read a sound V1 or V2 label table, texts "" where it has none; DataError lists every fault by line."""
     found = open_lard_csv(path)
     columns = V1_COLUMNS if found.version == "v1" else V2_COLUMNS
-    faults = [
-        (1, f"unknown column {name!r}; expected LARD's columns {', '.join(columns)}")
-        for name in found.unknown
-    ]
+    names = ", ".join(f"{name!r:.40}" for name in found.unknown[:8])
+    names += f" and {len(found.unknown) - 8} more" if len(found.unknown) > 8 else ""
+    known = f"expected some of LARD's columns {', '.join(columns)}"
+    faults = [(1, f"unknown column {names}; {known}")] if found.unknown else []
     faults += [*found.layout, *((cell.line, str(cell)) for cell in found.cells)]
     if faults:
         lines = [f"{path}:{line}: {message}" for line, message in faults[:_MOST_FAULTS]]

@@ -16,7 +16,7 @@ from lard.approach import Approaches
 from lard.errors import DataError, SpecError
 from lard.odd.axes import Axis, axes_of
 from lard.odd.cells import Cells, cells_of
-from lard.odd.parameters import APPROACH
+from lard.odd.parameters import APPROACH, PARAMETERS
 from lard.odd.rules import rule_excess
 from lard.odd.spec import OddSpec, Zone
 
@@ -92,6 +92,11 @@ def coverage(
     missing = [name for name in needed if name not in frames.columns]
     if missing:
         raise DataError(f"the table lacks {', '.join(missing)}; coverage needs a frames table")
+    for name in sorted({*spec.environment, *APPROACH} & set(frames.columns)):
+        kind = frames.schema[name]
+        categories = bool(PARAMETERS[name].categories)
+        if not (kind in (pl.String, pl.Boolean) if categories else kind.is_numeric()):
+            raise DataError(f"column {name} holds {kind}; expected {'words' if categories else 'numbers'}")
     strange = sorted(set(frames["zone"].unique()) - set(spec.zone_names))
     if strange:
         raise DataError(

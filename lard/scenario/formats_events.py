@@ -1,11 +1,13 @@
 """Large YAML 1.2 files at the speed of libyaml: its events become plain values here, strictly.
 
-A key twice, an unknown tag, a merge, a second document or an alias of nothing is refused with its line.
+A key twice, an unknown tag, a merge, a second document or an alias of nothing is refused with its line; so
+are numbers that no table can hold, and what is deep or large once its aliases are written out.
 Without libyaml the same events come from PyYAML's own parser, ten times slower.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,8 @@ from yaml.events import (
 )
 
 from lard.documents import YAML_LIMIT_BYTES, read_text
+from lard.documents.json import DEPTH_LIMIT, NO_NUMBER, WHOLE_LIMIT
+from lard.documents.yaml import aliases_fit
 from lard.odd.yamlfile import Faults
 
 Where = tuple[str | int, ...]
@@ -64,7 +68,18 @@ class _Open:
     anchor: str | None
     is_set: bool
     where: Where
+    before: int
+    height: int = 1
     key: Any = _NO_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """A value that aliases may name, with the number of values in it and how deep they lie."""
+
+    value: Any
+    size: int
+    height: int
 
 
 @dataclass(slots=True)
@@ -76,7 +91,9 @@ class _Reading:
     root: Any = None
     repeated: bool = False
     stack: list[_Open] = field(default_factory=list)
-    anchors: dict[str, Any] = field(default_factory=dict)
+    anchors: dict[str, _Anchor] = field(default_factory=dict)
+    written: int = 0
+    whole: int = 0  # values with aliases written out
     short: dict[str, Any] = field(default_factory=dict)
 
     def fail(self, event: Any, message: str) -> None:
@@ -119,19 +136,29 @@ class _Reading:
         if tag is None or tag == "!":
             if not event.implicit[0] or tag == "!":
                 return text
-            if len(text) > _SHORT:
-                return plain_value(text)
             if text not in self.short:
-                self.short[text] = plain_value(text)
+                value = self.number(plain_value(text), event)
+                if len(text) > _SHORT:
+                    return value
+                self.short[text] = value
             return self.short[text]
         kind = tag.removeprefix(_TAG)
         if kind not in _SCALARS:
             self.fail(event, f"tag {tag} has no meaning here; write a plain value")
-        value = plain_value(text)
+        value = self.number(plain_value(text), event)
         allowed = _SCALARS[kind]
         if allowed and (type(value) not in allowed):
             self.fail(event, f"{text!r} is no {kind}, as its tag says")
         return text if kind == "str" else float(value) if kind == "float" else value
+
+    def number(self, value: Any, event: Any) -> Any:
+        """The value, unless it is a number that no table can hold."""
+        kind = type(value)
+        if (kind is float and not math.isfinite(value)) or (
+            kind is int and not -WHOLE_LIMIT <= value < WHOLE_LIMIT
+        ):
+            self.fail(event, f"{event.value[:40]} {NO_NUMBER}")
+        return value
 
     def open(self, event: Any) -> None:
         is_list = type(event) is SequenceStartEvent
@@ -142,7 +169,9 @@ class _Reading:
         if self.lines and self.stack:
             top = self.stack[-1]
             where = (*top.where, len(top.value) if type(top.value) is list else str(top.key))
-        self.stack.append(_Open([] if is_list else {}, event.anchor, kind == "set", where))
+        if len(self.stack) >= DEPTH_LIMIT:
+            self.fail(event, f"nested deeper than {DEPTH_LIMIT} levels")
+        self.stack.append(_Open([] if is_list else {}, event.anchor, kind == "set", where, self.whole))
         if self.lines and where and type(where[-1]) is int:
             self.faults.lines[where] = event.start_mark.line + 1
 
@@ -150,25 +179,43 @@ class _Reading:
         done = self.stack.pop()
         value = set(done.value) if done.is_set else done.value
         if done.anchor:
-            self.anchors[done.anchor] = value
+            self.anchors[done.anchor] = _Anchor(value, self.whole - done.before, done.height)
+        self.raise_to(done.height + 1)
         self.place(value, event)
+
+    def raise_to(self, height: int) -> None:
+        """Note how deep values lie below what is open."""
+        if self.stack:
+            self.stack[-1].height = max(self.stack[-1].height, height)
+
+    def alias(self, event: Any) -> None:
+        if event.anchor not in self.anchors:
+            self.fail(event, f"alias *{event.anchor} of nothing that is complete before it")
+        named = self.anchors[event.anchor]
+        self.whole += named.size
+        if not aliases_fit(self.whole, self.written):
+            self.fail(event, "its aliases expand to too many values; write them out or leave them out")
+        if len(self.stack) + named.height > DEPTH_LIMIT:
+            self.fail(event, f"nested deeper than {DEPTH_LIMIT} levels, aliases written out")
+        self.raise_to(named.height + 1)
+        self.place(named.value, event)
 
     def take(self, event: Any) -> None:
         """Take one event of the document."""
         kind = type(event)
+        self.written += 1
+        self.whole += 1
         if kind is ScalarEvent:
             value = self.scalar(event)
             if event.anchor:
-                self.anchors[event.anchor] = value
+                self.anchors[event.anchor] = _Anchor(value, 1, 0)
             self.place(value, event)
         elif kind is MappingStartEvent or kind is SequenceStartEvent:
             self.open(event)
         elif kind is MappingEndEvent or kind is SequenceEndEvent:
             self.close(event)
         elif kind is AliasEvent:
-            if event.anchor not in self.anchors:
-                self.fail(event, f"alias *{event.anchor} of nothing that is complete before it")
-            self.place(self.anchors[event.anchor], event)
+            self.alias(event)
 
 
 def read_document(path: str | Path) -> tuple[Any, Faults]:

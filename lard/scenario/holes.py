@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.airports.model import RunwayDatabase
-from lard.errors import SpecError
+from lard.errors import SpecError, naming
 from lard.odd.axes import Axis
 from lard.odd.coverage import ZoneCoverage, coverage, zone_coverage
 from lard.odd.drawing import coordinates, distribution
@@ -23,7 +23,7 @@ from lard.scenario import environment as env
 from lard.scenario.sampler import DIMENSIONS, Points, frames_of, points_of, rules_held
 from lard.scenario.selection import Candidates, candidates, weights
 from lard.scenario.splits import assign_splits
-from lard.tables import frame_rng
+from lard.tables import frame_rng, stacked
 
 Array = NDArray[np.float64]
 
@@ -51,6 +51,7 @@ def fill(
     at_least: int = 1,
     seed: int = 0,
     split: Mapping[str, Any] | None = None,
+    where: str = "frames",
 ) -> Fill:
     """Frames to add so that the share `target` of each zone's t-way cells holds `at_least` frames each.
 
@@ -66,7 +67,8 @@ def fill(
     splits = assign_splits(db, codes, split, seed)
     splits |= dict(frames.select("airport", "split").unique().iter_rows())
     tables, impossible = [frames.clear()], {}
-    coverage(spec, frames.clear(), bins, ())  # the door: what is no frames table is refused here
+    with naming(where):
+        coverage(spec, frames.clear(), bins, ())  # the door: what is no frames table is refused here
     for zone in spec.zones:
         present, impossible[zone.name] = frames.filter(pl.col("zone") == zone.name), 0
         for turn in range(_ROUNDS):
@@ -81,8 +83,8 @@ def fill(
             first = _next_numbers(present)
             table = frames_of(spec, db, zone.name, chosen, points, splits, seed, first)
             tables.append(table)
-            present = pl.concat([present, table], how="diagonal_relaxed")
-    return Fill(pl.concat(tables, how="diagonal_relaxed").sort("frame_id"), impossible)
+            present = stacked([present, table], where)
+    return Fill(stacked(tables, where).sort("frame_id"), impossible)
 
 
 def _next_numbers(table: pl.DataFrame) -> dict[tuple[str, str], int]:

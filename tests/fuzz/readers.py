@@ -82,7 +82,7 @@ def _tables() -> Iterator[Reader]:
         "scenario convert CASE/ds/frames.parquet OUT/x.esp",
         "tiles verify SEEDS/ground --frames CASE/ds/frames.parquet",
         "footage SEEDS/ds/images --poses CASE/ds/frames.parquet --out OUT/x",
-        "calibrate CASE/ds --workers 1 --out OUT/x",
+        "calibrate CASE/ds --odd SEEDS/odd/tiny.yaml --workers 1 --out OUT/x",
     ):
         yield Reader("ds/frames.parquet", command, PARQUET)
     yield Reader("one/frames.parquet", "scenario convert CASE/one/frames.parquet OUT/x.yaml --to v1", PARQUET)
@@ -105,7 +105,7 @@ def _coco() -> Iterator[Reader]:
     yield Reader("test/results.json", f"score CASE/test/results.json {_DATA} --out OUT/s.json", JSON)
     yield Reader(
         "val/results.json",
-        f"conform CASE/val/results.json SEEDS/test/results.json {_DATA} --score 0 --alpha 0.45",
+        f"conform CASE/val/results.json SEEDS/test/results.json {_DATA} --score 0 --alpha 0.5",
         JSON,
     )
     add = f"leaderboard add SEEDS/test/results.json --card CASE/card/card.yaml {_DATA} --board OUT/b"
@@ -129,7 +129,8 @@ def _domains() -> Iterator[Reader]:
         yield Reader("odd/tiny.yaml", command, YAML)
     predict = f"predict {_MODEL} {_DATA} --config CASE/params/params.yaml --out OUT/p.json"
     yield Reader("params/params.yaml", predict, YAML)
-    dqr = "dqr run SEEDS/ds --only C01 --waivers CASE/waivers/waivers.yaml --workers 1 --out OUT/x"
+    only = "--odd SEEDS/odd/tiny.yaml --only C01 --workers 1 --out OUT/x"
+    dqr = f"dqr run SEEDS/ds --waivers CASE/waivers/waivers.yaml {only}"
     yield Reader("waivers/waivers.yaml", dqr, YAML)
 
 
@@ -175,7 +176,7 @@ def _scenarios() -> Iterator[Reader]:
 def _models() -> Iterator[Reader]:
     checkpoint = (of_checkpoint,)
     yield Reader("models/fcos.pt", f"predict CASE/models/fcos.pt {_DATA} --out OUT/p.json", checkpoint)
-    certify = f"certify CASE/models/lip.pt {_DATA} --split val --limit 1"
+    certify = f"certify CASE/models/lip.pt {_DATA} --split val --limit 1 --score 0.01"
     yield Reader("models/lip.pt", certify, checkpoint)
     yield Reader("models/m.onnx", f"predict CASE/models/m.onnx {_DATA} --out OUT/p.json", (of_onnx,))
     picture = f"predict {_MODEL} CASE/footage/shot_0.png --out OUT/p.json --draw OUT/d"

@@ -22,6 +22,7 @@ from lard.cli import main
 from lard.detect.checkpoint import exported, save_detector
 from lard.detect.config import ModelSpec
 from lard.detect.fcos import build
+from lard.geodesy import ecef_from_geodetic
 from lard.labels import label_frames
 from lard.labels.dataset import describe
 from lard.odd import load_spec
@@ -157,9 +158,10 @@ def _scenarios(root: Path) -> None:
     for name, to in (("yaml1/v1.yaml", "v1"), ("yaml2/v2.yaml", "v2"), ("esp/s.esp", "esp")):
         (root / name).parent.mkdir()
         command("scenario", "convert", frames, root / name, "--to", to)
+    places = ecef_from_geodetic(64.1 + np.arange(3) / 1000, -21.94, 300.0).tolist()
     steps = [
         {
-            "position": {"x": 2800000.0 + 10 * k, "y": -1100000.0, "z": 5600000.0},
+            "position": dict(zip("xyz", places[k], strict=True)),
             "rotation": {"x": 80.0, "y": 10.0 + k, "z": 1.0},
             "coordinate": {"latitude": 64.1 + k / 1000, "longitude": -21.94, "altitude": 300.0},
             "fovVertical": 30.0,

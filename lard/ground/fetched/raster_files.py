@@ -12,12 +12,12 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
 from rasterio.transform import Affine, array_bounds
 from rasterio.warp import transform, transform_bounds
 
 from lard.errors import SourceError
 from lard.ground.cover import Mask, without_specks
+from lard.ground.gdal import GDAL_FAULTS
 from lard.ground.tiles import LevelGrid
 
 Array = NDArray[np.float64]
@@ -146,7 +146,7 @@ def opened(path: Path, overview: int | None = None) -> Iterator[Any]:
     try:
         with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES), rasterio.open(path, **options) as source:
             yield source
-    except RasterioError as error:
+    except GDAL_FAULTS as error:
         raise SourceError(
             f"{path}: cannot be read ({error.__cause__ or error}); expected a whole georeferenced raster, "
             "copy or make it again"
@@ -168,9 +168,10 @@ def _check(path: Path, source: Any) -> None:
             f"{path}: its coordinates are those of a site or of no map of the earth; name their CRS: "
             "gdal_translate -a_srs EPSG:..., or warp it first: gdalwarp -t_srs EPSG:..."
         )
-    if source.transform.is_identity:
+    if source.transform.is_identity or not abs(source.transform.determinant) > 0:
+        what = "no transform" if source.transform.is_identity else "pixels of no size"
         raise SourceError(
-            f"{path}: has the CRS {source.crs.to_string()} but no transform; georeference it first: "
+            f"{path}: has the CRS {source.crs.to_string()} but {what}; georeference it first: "
             "gdal_translate -a_ullr ..."
         )
     distant = [name for name in source.files if name.startswith(_DISTANT)]

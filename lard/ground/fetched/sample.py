@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from rasterio.warp import reproject
 
@@ -15,6 +14,7 @@ from lard.ground.cover import Cover, cell_centres, probe
 from lard.ground.fetched.grid import MapBox, TileMatrix, box_in_crs, transformer
 from lard.ground.fetched.pictures import TileReader
 from lard.ground.fetched.rasters import WARP_TOLERANCE_PX, warp_target
+from lard.ground.gdal import GDAL_FAULTS
 from lard.ground.tiles import LevelGrid
 
 MOSAIC_LIMIT_PX = 40_000_000
@@ -64,7 +64,7 @@ class TileSampler:
                     dst_transform=affine, dst_crs=crs, src_alpha=4, dst_alpha=4, tolerance=WARP_TOLERANCE_PX,
                     resampling=Resampling.average if ratio > 2.5 else Resampling.bilinear,
                 )  # fmt: skip
-            except RasterioError as error:
+            except GDAL_FAULTS as error:
                 raise SourceError(f"{self.name}: cannot be warped to the map ({error})") from error
         return np.ascontiguousarray(np.moveaxis(out[:3], 0, -1)), out[3] >= _OPAQUE
 

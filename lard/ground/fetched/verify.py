@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 import rasterio
 from pydantic import ValidationError
-from rasterio.errors import RasterioError
 
 from lard.airports.model import RunwayDatabase
 from lard.documents import read_json
@@ -19,6 +18,7 @@ from lard.ground.fetched.cache import DamagedError, TileCache, read_entry
 from lard.ground.fetched.judged import REPEATS
 from lard.ground.fetched.pictures import UndecodableError, decode
 from lard.ground.fetched.stated import GroundManifest, described_cache, fault_of, matrices_of
+from lard.ground.gdal import GDAL_FAULTS
 from lard.ground.holes import runway_zones
 from lard.ground.resolution import REFUSE_RATIO, WARN_RATIO, check_resolution
 from lard.progress import track
@@ -144,7 +144,7 @@ def _tile_fault(path: Path, tile: Mapping[str, Any]) -> str:
                 )
             for _, window in source.block_windows(1):
                 source.read(1, window=window)
-    except RasterioError as error:
+    except GDAL_FAULTS as error:
         return f"cannot be read ({error})"
     return ""
 

@@ -1,5 +1,6 @@
 """Files of terrain models: georeferenced rasters of heights in any CRS and unit, and terrarium images."""
 
+import math
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ import rasterio
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.enums import Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from lard.errors import DataError
+from lard.ground.gdal import GDAL_FAULTS
 
 Array = NDArray[np.float64]
 Grid = NDArray[np.float32]
@@ -61,16 +63,22 @@ def open_raster(path: Path, unit_m: float | None = None) -> Raster:
                 raise DataError(
                     f"{path}: {source.count} bands of {source.dtypes[0]}; expected one band of heights"
                 )
+            if not abs(source.transform.determinant) > 0:
+                raise DataError(f"{path}: its pixels have no size; georeference it: gdal_edit -a_ullr ...")
             if unit_m is None:
                 unit_m = _unit(path, source.units[0] or "")
             crs, vertical = _split(source.crs.to_wkt())
             with _upright(source) as grid:
                 t = grid.transform
+                if not (math.isfinite(t.c + t.f) and 0 < t.a < math.inf and 0 > t.e > -math.inf):
+                    raise DataError(
+                        f"{path}: lies nowhere on the earth; georeference it: gdal_edit -a_ullr ..."
+                    )
                 return Raster(
                     path, name, crs, t.c + t.a / 2, t.f + t.e / 2, t.a, t.e,
                     grid.width, grid.height, unit_m, vertical,
                 )  # fmt: skip
-    except (RasterioError, OSError) as error:
+    except GDAL_FAULTS as error:
         hint = "; SRTM files are named after their south-west corner, as N35W121.hgt" if "hgt" in name else ""
         raise DataError(f"{path}: not a readable terrain raster ({error}){hint}") from error
 
@@ -175,7 +183,7 @@ def read_block(
                     part = np.ma.array(warped.read(1), mask=warped.dataset_mask() == 0)
                 rows = columns = slice(None)
             scale, offset = source.scales[0], source.offsets[0]
-    except (RasterioError, OSError) as error:
+    except GDAL_FAULTS as error:
         raise DataError(f"{raster.file}: damaged terrain raster ({error}); fetch it again") from error
     expected = (len(range(*rows.indices(side))), len(range(*columns.indices(side))))
     if part.shape != expected or not np.issubdtype(part.dtype, np.number) or np.iscomplexobj(part):

@@ -22,3 +22,10 @@ def runway_class(names: Iterable[str], label: str, where: Path) -> str:
     if len(alike) != 1:
         raise DataError(f"{where}: which class is the runway? It has {listed}; give --class")
     return alike[0]
+
+
+def class_notes(name: str, label: str) -> list[str]:
+    """What to say of a class that was taken for the runway because there is no other."""
+    if label or "runway" in name.casefold():
+        return []
+    return [f"its only class, {name!r:.60}, is taken for the runway"]

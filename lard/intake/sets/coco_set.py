@@ -12,7 +12,7 @@ import numpy as np
 
 from lard.errors import DataError
 from lard.intake.coco import Coco, is_coco, read_coco
-from lard.intake.sets.classes import runway_class
+from lard.intake.sets.classes import class_notes, runway_class
 from lard.intake.sets.model import Imported, frame_ids, frames_of, refuse, split_of
 from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines
 from lard.intake.sets.sizes import upright_size
@@ -46,8 +46,8 @@ def read_coco_set(place: Path, split: str = "", label: str = "") -> Imported:
     notes: list[str] = []
     faults: list[str] = []
     for path, coco in read.items():
-        wanted, note = _category(path, coco, label)
-        notes += [note] if note else []
+        wanted, found_notes = _category(path, coco, label)
+        notes += [note for note in found_notes if note not in notes]
         images = {image["id"]: image for image in coco.images}
         for key, image in images.items():
             picture = found[path][key]
@@ -99,18 +99,18 @@ def _pictures(path: Path, coco: Coco, place: Path) -> dict[Any, Path]:
     return found
 
 
-def _category(path: Path, coco: Coco, label: str) -> tuple[Any, str]:
-    """The id of the runways' category, and a note on what is left out."""
+def _category(path: Path, coco: Coco, label: str) -> tuple[Any, list[str]]:
+    """The id of the runways' category, and notes on what is taken for it and what is left out."""
     named = {
         str(category.get("name")): category.get("id")
         for category in coco.document["categories"]
         if isinstance(category, dict)
     }
     chosen = runway_class(named, label, path)
+    notes = class_notes(chosen, label)
     others = sum(note.get("category_id") != named[chosen] for _, note in coco.annotations)
-    return named[
-        chosen
-    ], f"{path.name}: {others} annotations of other categories are left out" if others else ""
+    notes += [f"{path.name}: {others} annotations of other categories are left out"] if others else []
+    return named[chosen], notes
 
 
 def _row(image: Mapping[str, Any], name: str, size: tuple[int, int], split: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from lard.documents import read_text
 from lard.errors import DataError
-from lard.intake.sets.classes import runway_class
+from lard.intake.sets.classes import class_notes, runway_class
 from lard.intake.sets.model import SUFFIXES, Imported, frame_ids, frames_of, refuse, split_of
 from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines
 from lard.intake.sets.sizes import upright_size
@@ -61,9 +61,10 @@ def read_voc_set(place: Path, split: str = "", label: str = "") -> Imported:
                 except ValueError as error:
                     faults.append(f"{path}: box {x0:g} {y0:g} {x1:g} {y1:g}: {error}")
     refuse(place, faults)
-    notes = (f"{others} objects of other classes are left out",) if others else ()
+    notes = class_notes(wanted, label)
+    notes += [f"{others} objects of other classes are left out"] if others else []
     pictures = {ids[picture]: picture for _, picture, _ in read}
-    return Imported("voc", frames_of(rows, "voc"), labels_of_outlines(outlines), pictures, notes)
+    return Imported("voc", frames_of(rows, "voc"), labels_of_outlines(outlines), pictures, tuple(notes))
 
 
 def _lists(place: Path) -> dict[str, str]:

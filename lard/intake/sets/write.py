@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,24 @@ from lard.tables import (
     FRAMES,
     LABELS,
     MANIFEST,
+    folder_lock,
+    folders_for,
     sha256_file,
+    staged,
     write_json,
     write_table,
 )
 
 STAGING = ".staged."  # what a run that was killed may have left
+
+
+@contextlib.contextmanager
+def new_set(found: Imported, out: Path) -> Iterator[Path]:
+    """Yield a folder whose files become `out`, all or none; DataError as `check_set` has it."""
+    with folders_for(out), folder_lock(out):
+        check_set(found, out)
+        with staged(out) as made:
+            yield made
 
 
 def write_set(
@@ -42,7 +56,7 @@ def write_set(
         target = out / "images" / f"{name}.jpg"
         _place(found.pictures[name], target)
         digests.append(sha256_file(target))
-    frames, labels = found.frames.select(list(FRAMES)), found.labels
+    frames, labels = found.frames.drop("source"), found.labels
     write_table(frames, out / "frames.parquet", FRAMES)
     write_table(labels, out / "labels.parquet", LABELS)
     write_table(_manifest(found, digests, licence, attribution), out / "manifest.parquet", MANIFEST)

@@ -12,7 +12,7 @@ import numpy as np
 
 from lard.documents import read_text, read_yaml
 from lard.errors import DataError
-from lard.intake.sets.classes import runway_class
+from lard.intake.sets.classes import class_notes, runway_class
 from lard.intake.sets.model import SUFFIXES, Imported, frame_ids, frames_of, refuse, split_of
 from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines
 from lard.intake.sets.sizes import upright_size
@@ -66,7 +66,8 @@ def read_yolo_set(place: Path, split: str = "", label: str = "") -> Imported:
                 except ValueError as error:
                     faults.append(f"{text}:{line}: {error}")
     refuse(place, faults)
-    notes = [f"{empty} pictures have no label file: no runway in them"] if empty else []
+    notes = class_notes(wanted, label)
+    notes += [f"{empty} pictures have no label file: no runway in them"] if empty else []
     notes += [f"{others} objects of other classes are left out"] if others else []
     pictures_of = {ids[picture]: picture for picture in every}
     return Imported("yolo", frames_of(rows, "yolo"), labels_of_outlines(outlines), pictures_of, tuple(notes))
