@@ -29,7 +29,9 @@ WHERE = f"{PARAMS}: sequences"
 
 def main() -> None:
     """Fly, render (finished frames are kept), label, judge, export; flights.json tells what is left out."""
-    campaign = checked(Campaign, params("sequences"), WHERE, error=SpecError, remedy="see docs/odd.md")
+    campaign = checked(
+        Campaign, params("sequences"), WHERE, error=SpecError, remedy="see docs/approach_scores.md"
+    )
     odd, db = str(params("sample", "odd")), runway_database()
     _demand_tested(campaign, db)
     for name, flight in campaign.flights.items():

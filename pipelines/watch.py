@@ -6,6 +6,7 @@ from pathlib import Path
 from lard.detect.checkpoint import facts
 from lard.detect.config import read_params
 from lard.detect.predict import predict
+from lard.score.points import Choice
 from lard.score.provenance import provenance
 from lard.score.scores import score_report
 from lard.score.truth import coco_paths
@@ -26,8 +27,9 @@ def main(model: str, protocol: str) -> None:
     processes = min(8, os.cpu_count() or 1)
     predict(checkpoint, [FOLDER], out, params.predict.model_copy(update={"split": "test"}), model, processes)
     truth = coco_paths([FOLDER], "test")
-    choice = choice_of(params, model, protocol)
-    tuned = coco_paths(datasets(sources.train), VALIDATION) if choice is not None else None
+    validated = choice_of(params, model, protocol)
+    choice = validated or _as_scored(model, protocol)
+    tuned = coco_paths(datasets(sources.train), VALIDATION) if validated is not None else None
     origin = provenance(truth, coco_paths(datasets(sources.train), "train"), tuned)
     report = score_report(truth, out, model, facts(checkpoint), choice, origin)
     if "sequences" in report:
@@ -39,6 +41,12 @@ def main(model: str, protocol: str) -> None:
         if told
         else model
     )
+
+
+def _as_scored(model: str, protocol: str) -> Choice:
+    """The points of the score stage, on the test pictures: one serves all, without validation too."""
+    points = read_json(results_file(protocol, model, ".score.json"))["operating_points"]
+    return Choice("scored pictures", {rule: point and point["score"] for rule, point in points.items()})
 
 
 if __name__ == "__main__":

@@ -77,7 +77,10 @@ CROSSWIND = SHIPPED["sequences"]["flights"]["crosswind"]
         ({"seed": -1}, r"params\.yaml: sequences: seed: .*\(found -1\)"),
         ({"airports": []}, r"params\.yaml: sequences: airports: "),
         ({"airports": ["EGLL", "EGLL"]}, "airports: one is named twice; name each once"),
-        ({"airports": ["KATL"]}, r"sequences\.airports: KATL is no test airport of sample; name some of EGLL"),
+        (
+            {"airports": ["KATL"]},
+            r"sequences\.airports: KATL is no test airport of sample; name some of EGLL",
+        ),
         ({"airports": ["XXXX"]}, r"sequences\.airports: XXXX is no test airport"),
         ({"flights": {"a": {"windy": True}}}, r"flights\.a\.windy: .*"),
         ({"flights": {"a": {"kind": "circle"}}}, r"flights\.a: sequence: kind 'circle' is unknown"),

@@ -123,13 +123,13 @@ def with_sequences(entries: Sequence[Entry], paths: Mapping[str, Path]) -> list[
             joined.append(entry)
             continue
         told = read_score(paths[entry.model])
-        missing = {**entry.details.get("not_computed", {})}
+        missing = dict(entry.details.get("not_computed", {}))
         missing.pop("sequences", None)
         details = {k: v for k, v in entry.details.items() if k not in ("sequences", "not_computed")}
-        if "sequences" in told:
+        if told.get("sequences"):
             details["sequences"] = {**told["sequences"], "provenance": told.get("provenance")}
         else:
-            missing["sequences"] = told.get("not_computed", {}).get("sequences", "not told")
+            missing["sequences"] = (told.get("not_computed") or {}).get("sequences", "not told")
         details |= {"not_computed": missing} if missing else {}
         joined.append(replace(entry, details=details))
     return joined
