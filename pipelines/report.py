@@ -4,10 +4,10 @@ from pathlib import Path
 
 from lard.detect.config import Params, read_params
 from lard.errors import SpecError
-from lard.report import Board, Evidence, read_entries, write_boards
+from lard.report import Board, Evidence, read_entries, with_sequences, write_boards
 from lard.score.truth import coco_paths, read_truth
 from lard.tables import read_json
-from pipelines.benchmark import datasets, results_file
+from pipelines.benchmark import datasets, model_folder, results_file
 from pipelines.stage import run
 
 REPORTS = Path("reports")
@@ -38,7 +38,11 @@ def board(params: Params, protocol: str, models: tuple[str, ...]) -> Board:
         root=folders[0] if len(folders) == 1 else Path(),
     )
     entries = read_entries([results_file(protocol, model, ".score.json") for model in models])
-    return Board(entries, evidence, protocol, {"train": sources.train, "test": sources.test})
+    flown = {model: results_file(protocol, model, ".sequences.score.json") for model in models}
+    entries = with_sequences(entries, {model: path for model, path in flown.items() if path.is_file()})
+    logs = {entry.model: model_folder(protocol, entry.model) / "log.csv" for entry in entries}
+    logs = {model: path for model, path in logs.items() if path.is_file()}
+    return Board(entries, evidence, protocol, {"train": sources.train, "test": sources.test}, logs)
 
 
 if __name__ == "__main__":

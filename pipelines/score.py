@@ -16,7 +16,7 @@ def main(model: str, protocol: str) -> None:
     sources = params.protocol(protocol)
     truth = coco_paths(datasets(sources.test), params.predict.split)
     trained = coco_paths(datasets(sources.train), "train")
-    choice = _choice(params, model, protocol)
+    choice = choice_of(params, model, protocol)
     tuned = coco_paths(datasets(sources.train), VALIDATION) if choice is not None else None
     checkpoint = model_folder(protocol, model) / "checkpoint.pt"
     origin = provenance(truth, trained, tuned)
@@ -36,7 +36,7 @@ def main(model: str, protocol: str) -> None:
     print(f"{model}: " + ", ".join(f"{key} {overall[key]}" for key in ("AP", "AP50", "AP75", "AR100")))
 
 
-def _choice(params: Params, model: str, protocol: str) -> Choice | None:
+def choice_of(params: Params, model: str, protocol: str) -> Choice | None:
     """Operating points from the validation pictures of the training sources; None where there are none."""
     paths = coco_paths(datasets(params.protocol(protocol).train), VALIDATION)
     if not all(holds_images(path) for path in paths):

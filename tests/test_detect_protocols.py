@@ -217,7 +217,7 @@ WITHOUT_EFFECT = {
 """Modules that the stages import and that change none of their bytes."""
 
 
-@pytest.mark.parametrize("stage", ["train", "predict", "score", "report"])
+@pytest.mark.parametrize("stage", ["train", "predict", "score", "watch", "report"])
 def test_a_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
     """On all of it, and on nothing of the detection rooms that it does not run."""
     deps = set(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"][stage]["deps"])

@@ -15,10 +15,11 @@ from quality_support import opened, write_clean
 
 from lard.errors import DataError
 from lard.quality import Dataset, all_checks, load_dataset, run_checks
-from lard.report import Board, Evidence, compliance_html, read_entries, write_leaderboard
+from lard.report import Board, Entry, Evidence, compliance_html, read_entries, write_leaderboard
 from lard.report.failures import judge
 from lard.report.leaderboard import leaderboard_csv, leaderboard_html
 from lard.report.page import figures_text
+from lard.report.training import training_svg
 from lard.score.evaluation import Evaluation
 from lard.score.points import measured_at
 
@@ -215,3 +216,20 @@ def test_failures_are_counted_as_scores_are() -> None:
 )
 def test_numbers_are_readable(value: object, text: str) -> None:
     assert figures_text(value) == text
+
+
+def test_names_of_the_table_are_those_of_the_docs(tmp_path: Path) -> None:
+    """Every fixed column stands in docs/leaderboard.md: names stay."""
+    text = (Path(__file__).parent.parent / "docs/leaderboard.md").read_text()
+    rows = list(csv.reader(io.StringIO(leaderboard_csv([Board([Entry("x", {"AP": 0.5}, {})])]))))
+    assert [name for name in rows[0] if f"`{name}`" not in text] == []
+
+
+def test_a_log_of_another_kind_is_named(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("step,objectness,box,centre\n0,1,1,1\n")
+    with pytest.raises(DataError, match=r"log\.csv: no column val_ap50, val_ap; train the model again"):
+        training_svg(log, "x")
+    log.write_text("step,objectness,box,centre,val_ap50,val_ap\n0,1,1,1,,\n9,0.5,0.4,0.3,0.8,0.4\n")
+    page = leaderboard_html([Board([Entry("x", {"AP": 0.5}, {})], logs={"x": log})])
+    assert "Training</h2>" in page and 'aria-label="Training of x' in page

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from lard.cli import main
 from lard.errors import DataError
 from lard.report.approach_tables import COLUMNS, approach_values
-from lard.report.entries import Entry, read_entries
-from lard.report.leaderboard import write_leaderboard
+from lard.report.entries import Board, Entry, read_entries, with_sequences
+from lard.report.leaderboard import leaderboard_html, write_leaderboard
 from lard.score.scores import score
 from lard.score.submission import add
 from lard.tables import read_json, write_json
@@ -67,6 +67,78 @@ def test_columns_and_page(scored: Path, tmp_path: Path) -> None:
     page = re.sub(r"\s+", " ", (tmp_path / "leaderboard.html").read_text())
     assert "Corners and pose</h2>" in page and "Sequences</h2>" in page and "corners, tracked" in page
     assert "boxes, not computed: corners: no detection carries corners (keypoints)" in page
+
+
+FLOWN = {
+    "sequence": "LFPO_24_landing3", "flight": "windy", "airport": "LFPO", "runway": "24", "crosswind_m_s": 8,
+    "headwind_m_s": 5.0, "turbulence": True, "flown": 160, "kept": 140, "left_out_before": 3,
+    "left_out_after": 17,
+}  # fmt: skip
+
+
+def test_flown_sequences_take_the_place_of_those_of_the_pictures(scored: Path, tmp_path: Path) -> None:
+    """Flights and what they lost are on the page; a model without a file keeps its own."""
+    told = read_json(scored / "boxes.score.json")
+    told["sequences"]["flights"] = [FLOWN]
+    told["sequences"]["detector"]["jump_rate"] = 0.125
+    path = tmp_path / "boxes.sequences.score.json"
+    write_json(told, path)
+    corners, boxes = with_sequences(entries_of(scored), {"boxes": path})
+    if corners.model == "boxes":
+        corners, boxes = boxes, corners
+    assert boxes.details["sequences"]["detector"]["jump_rate"] == 0.125
+    assert "flights" not in corners.details["sequences"]
+    page = re.sub(r"\s+", " ", leaderboard_html([Board([corners, boxes])]))
+    assert "Flown for this board" in page and "<td>windy</td>" in page and ">17</td>" in page
+    write_json({**told, "sequences": None, "not_computed": {"sequences": "no time"}}, path)
+    gone = next(e for e in with_sequences(entries_of(scored), {"boxes": path}) if e.model == "boxes")
+    assert "sequences" not in gone.details and gone.details["not_computed"]["sequences"] == "no time"
+    write_json({**told, "sequences": {**told["sequences"], "flights": [{"sequence": "x"}]}}, path)
+    with pytest.raises(DataError, match=r"boxes\.sequences\.score\.json: sequences\.flights\.0\.flight"):
+        with_sequences(entries_of(scored), {"boxes": path})
+
+
+FIGURES = ("Sequences over distance", "Corner and pose errors", "Integrity", "Runways found by airport")
+
+
+def test_figures_are_there_where_there_is_something_to_show(scored: Path) -> None:
+    entries = entries_of(scored)
+    page = leaderboard_html([Board(entries)])
+    assert all(f'aria-label="{name}' in page for name in FIGURES)
+    boxes = [entry for entry in entries if entry.model == "boxes"]
+    page = leaderboard_html([Board(boxes)])
+    assert 'aria-label="Integrity' not in page and 'aria-label="Corner and pose' not in page
+    bare = [Entry("x", {"AP": 0.5}, {})]
+    page = leaderboard_html([Board(bare)])
+    assert not any(f'aria-label="{name}' in page for name in (*FIGURES, "Weighted by severity", "Training"))
+
+
+def test_the_timeline_is_the_hits(scored: Path) -> None:
+    run = read_json(scored / "boxes.score.json")["sequences"]["detector"]["runs"][0]
+    steps = run["timeline"]
+    assert len(steps) == run["required_frames"] and sum(step["found"] for step in steps) == run["hits"]
+    distances = [step["distance_m"] for step in steps]
+    assert distances == sorted(distances, reverse=True)
+    first = run["first_stable"]
+    assert steps[first["frame"]]["distance_m"] == first["distance_m"]
+
+
+def test_runways_found_by_airport_and_distance_by_counting(scored: Path) -> None:
+    """Every required runway whose box a detection of the point repeats, counted in plain Python."""
+    report = read_json(scored / "boxes.score.json")
+    truth, rows = read_json(scored / "coco" / "test.json"), read_json(scored / "boxes.json")
+    point = report["operating_point"]["score"]
+    airport = {image["id"]: image["airport"] for image in truth["images"]}
+    shown = {(row["image_id"], tuple(row["bbox"])) for row in rows if row["score"] >= point}
+    counts: dict[str, list[int]] = {}
+    for note in truth["annotations"]:
+        if not note["iscrowd"]:
+            low = int(note["slant_m"] // 1000)
+            row = counts.setdefault("over 5 km" if low >= 5 else f"{low}-{low + 1} km", [0, 0])
+            row[0] += 1
+            row[1] += (note["image_id"], tuple(note["bbox"])) in shown
+    assert set(airport.values()) == set(report["found_by_airport"]) == {"LFPO"}
+    assert counts == {k: [v["runways"], v["found"]] for k, v in report["found_by_airport"]["LFPO"].items()}
 
 
 def test_files_of_other_versions_leave_cells_empty() -> None:

@@ -11,7 +11,7 @@ from detect_support import write_random_model, write_toy
 from ruamel.yaml import YAML
 
 from lard.detect.checkpoint import read_tensors, write_tensors
-from pipelines import predict, report, score
+from pipelines import predict, report, score, watch
 from pipelines.benchmark import results_file
 
 
@@ -86,3 +86,26 @@ def test_training_on_the_test_airports_is_told(project: Path) -> None:
     told = page()
     assert "tiny was trained on KATL, LFPO, which are test airports here" in told
     assert "None of the" not in told
+
+
+def test_flown_approaches_are_scored_at_the_same_point(project: Path) -> None:
+    """Too few frames for a sequence: the page says so; the threshold is that of the test pictures."""
+    data = write_toy(project / "data" / "sequences")
+    (data / "flights.json").write_text("[]")
+    for empty in (False, True):
+        if empty:
+            path = project / "data/ortho/coco/val.json"
+            document = json.loads(path.read_text())
+            path.write_text(json.dumps(document | {"images": [], "annotations": []}))
+        predict.main("tiny", "ortho")
+        score.main("tiny", "ortho")
+        watch.main("tiny", "ortho")
+        plain, flown = (
+            json.loads(results_file("ortho", "tiny", end).read_text())
+            for end in (".score.json", ".sequences.score.json")
+        )
+        for rule, point in plain["operating_points"].items():
+            other = flown["operating_points"][rule]
+            assert (point and point["score"]) == (other and other["score"])
+    assert "tiny, not computed:" not in page()  # no operating point, no part: nothing is left to explain
+    assert "Flown for this board" not in page() and "Training</h2>" not in page()

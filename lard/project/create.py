@@ -30,7 +30,9 @@ SPEC_FILE = "odd.yaml"
 _PAINTED_GSD_M, _TILES = 0.25, {"gsd_m": 0.5, "reach_m": 3000.0, "levels": 5}
 _TEMPLATES = Path(__file__).parent / "templates"
 _DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    autostage = false\n"
-_DVC_IGNORE = "# held while a stage writes a folder\n.*.lock\n"
+_DVC_IGNORE = (
+    "# held while a stage writes a folder, and what an interrupted training goes on from\n.*.lock\n.resume\n"
+)
 
 
 @dataclass(frozen=True, slots=True)

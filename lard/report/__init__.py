@@ -1,7 +1,15 @@
 """HTML reports in one file each: ODD compliance and leaderboard; no network, no clock."""
 
 from lard.report.compliance import compliance_html, write_compliance
-from lard.report.leaderboard import Board, Entry, Evidence, read_entries, write_boards, write_leaderboard
+from lard.report.leaderboard import (
+    Board,
+    Entry,
+    Evidence,
+    read_entries,
+    with_sequences,
+    write_boards,
+    write_leaderboard,
+)
 
 __all__ = [
     "Board",
@@ -9,6 +17,7 @@ __all__ = [
     "Evidence",
     "compliance_html",
     "read_entries",
+    "with_sequences",
     "write_boards",
     "write_compliance",
     "write_leaderboard",

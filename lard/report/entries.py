@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ ABOUT = {
 }
 """What is told of a model beside its metrics, with the heading on the page."""
 DETAILS = (
-    "calibration", "confusion", "localisation", "operating_point", "operating_points", "intervals",
-    "provenance", "validation", "severity", *APPROACH, "not_computed",
+    "calibration", "confusion", "localisation", "found_by_airport", "operating_point", "operating_points",
+    "intervals", "provenance", "validation", "severity", *APPROACH, "not_computed",
 )  # fmt: skip
 HIDDEN = ("family", *ABOUT)
 HIDDEN_PARTS = ("format",)
@@ -70,12 +70,16 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """Models scored on the same pictures, best first; `sources` tells what trained and tested them."""
+    """Models scored on the same pictures, best first.
+
+    `logs` are those of their training by model, `sources` tells what trained and tested them.
+    """
 
     entries: Sequence[Entry]
     evidence: Evidence | None = None
     name: str = ""
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    logs: Mapping[str, Path] = field(default_factory=dict)
 
 
 def read_entries(paths: Sequence[Path]) -> list[Entry]:
@@ -109,6 +113,26 @@ def _entry(path: Path) -> Entry:
     details |= {"cost": measured} if measured is not None else {}
     facts |= {"ECE": details["calibration"]["ECE"]} if "calibration" in details else {}
     return Entry(score["model"], score["overall"], sorted_slices, facts, details)
+
+
+def with_sequences(entries: Sequence[Entry], paths: Mapping[str, Path]) -> list[Entry]:
+    """Entries with the sequences that score files of flights tell of, in place of their own pictures'."""
+    joined = []
+    for entry in entries:
+        if entry.model not in paths:
+            joined.append(entry)
+            continue
+        told = read_score(paths[entry.model])
+        missing = dict(entry.details.get("not_computed", {}))
+        missing.pop("sequences", None)
+        details = {k: v for k, v in entry.details.items() if k not in ("sequences", "not_computed")}
+        if told.get("sequences"):
+            details["sequences"] = {**told["sequences"], "provenance": told.get("provenance")}
+        else:
+            missing["sequences"] = (told.get("not_computed") or {}).get("sequences", "not told")
+        details |= {"not_computed": missing} if missing else {}
+        joined.append(replace(entry, details=details))
+    return joined
 
 
 def _truth(entry: Entry) -> str | None:

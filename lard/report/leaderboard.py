@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING, Any
 from lard import __version__
 from lard.detect.cards import card_of, shipped
 from lard.errors import DataError
+from lard.report.approach_plots import (
+    airports_by_distance_svg,
+    integrity_svg,
+    pose_svg,
+    severity_svg,
+    timeline_svg,
+)
 from lard.report.approach_tables import approach_tables
 from lard.report.entries import (
     ABOUT,
@@ -26,6 +33,7 @@ from lard.report.entries import (
     read_entries,
     union,
     value,
+    with_sequences,
 )
 from lard.report.failures import failures
 from lard.report.leaderboard_plots import airports_svg, curves_svg, dots_svg, reliability_svg
@@ -45,6 +53,7 @@ from lard.report.leaderboard_tables import (
     statement,
 )
 from lard.report.page import render
+from lard.report.training import training_svg
 from lard.tables import atomic_paths, json_text
 
 if TYPE_CHECKING:
@@ -57,6 +66,7 @@ __all__ = [
     "leaderboard_csv",
     "leaderboard_html",
     "read_entries",
+    "with_sequences",
     "write_boards",
     "write_leaderboard",
 ]
@@ -115,6 +125,7 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
     reliability = {model: found["calibration"] for model, found in details.items() if "calibration" in found}
     confused = confusion_rows(details)
     points = points_of(entries)
+    graded = severity_rows(entries)
     airports = {entry.model: entry.slices.get("airport", {}) for entry in entries}
     return {
         "prefix": prefix,
@@ -129,7 +140,14 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
         "curves": curves_svg(judged, points, of),
         "airports_plot": airports_svg(airports, details, of),
         "points": point_rows(entries),
-        "severity": severity_rows(entries),
+        "airports_by_distance": airports_by_distance_svg(details, of),
+        "severity": graded,
+        "severity_plot": severity_svg(graded, of),
+        "pose_plot": pose_svg(details, of),
+        "integrity_plot": integrity_svg(details, of),
+        "timeline": timeline_svg(details, of),
+        "flights": next((f["sequences"]["flights"] for f in details.values() if _flown(f)), []),
+        "training": [(model, training_svg(log, f"{model}{of}")) for model, log in board.logs.items()],
         "approach": approach_tables(details),
         "costs": cost_rows(entries),
         "reliability": reliability_svg(reliability, of),
@@ -143,6 +161,10 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
         "localisation": {"rows": localisation_rows(details), "heads": [head for _, head in ERRORS]},
         "failures": failures(judged, points, board.evidence.root) if board.evidence is not None else [],
     }
+
+
+def _flown(found: Mapping[str, Any]) -> bool:
+    return bool((found.get("sequences") or {}).get("flights"))
 
 
 def _evaluations(board: Board) -> dict[str, Evaluation]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lard.report.page import BLUE, GREEN, GREY, LINE, ORANGE, RED, figure, figures_text, to_svg
+from lard.report.page import BLUE, COLOURS, GREY, LINE, figure, figures_text, to_svg
 from lard.score.points import measured_at
 
 if TYPE_CHECKING:
     from lard.score.evaluation import Evaluation
-
-COLOURS = (BLUE, ORANGE, GREEN, RED, GREY, "#6b4fa3", "#2a8c8c", "#8a6d3b")
 
 
 def curves_svg(

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 _HERE = Path(__file__).parent
 INK, SOFT, LINE = "#1c2430", "#5b6675", "#dfe3e8"
 BLUE, ORANGE, GREEN, RED, GREY = "#2f6fb3", "#c4701b", "#2c7a4b", "#b3261e", "#9aa4b0"
+COLOURS = (BLUE, ORANGE, GREEN, RED, GREY, "#6b4fa3", "#2a8c8c", "#8a6d3b")
 SPLIT_COLOURS = {"train": BLUE, "val": GREY, "test": ORANGE}
 
 _STYLE: Any = {

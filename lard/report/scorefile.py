@@ -110,6 +110,13 @@ class Confusion(_Part):
     order: dict[str, Order]
 
 
+class Found(_Part):
+    """Required runways of one airport and distance, and those found."""
+
+    runways: Count
+    found: Count
+
+
 class Spread(_Part):
     """Median and 95th percentile."""
 
@@ -165,6 +172,21 @@ class Integrity(_Part):
     protection: dict[str, dict[str, Value]]
 
 
+class Step(_Part):
+    """One frame that requires the runway."""
+
+    time_s: Finite
+    distance_m: Value
+    found: bool
+
+
+class Watch(_Part):
+    """One sequence."""
+
+    sequence: str
+    timeline: list[Step] = Field(default_factory=list)
+
+
 class Watched(_Part):
     """What sequences tell of a detector, or of a tracker on its detections."""
 
@@ -173,6 +195,23 @@ class Watched(_Part):
     jump_rate: Value
     identity_switches: Count
     lasting_false_alarm_share: Finite
+    runs: list[Watch] = Field(default_factory=list)
+
+
+class Flew(_Part):
+    """An approach flown for the board, and how many of its frames were left out."""
+
+    sequence: str
+    flight: str
+    airport: str
+    runway: str
+    crosswind_m_s: Finite
+    headwind_m_s: Finite
+    turbulence: bool
+    flown: Count
+    kept: Count
+    left_out_before: Count
+    left_out_after: Count
 
 
 class Sequences(_Part):
@@ -180,6 +219,7 @@ class Sequences(_Part):
 
     detector: Watched
     baseline_tracker: Watched
+    flights: list[Flew] = Field(default_factory=list)
 
 
 class Airports(_Part):
@@ -224,6 +264,7 @@ class ScoreFile(_Part):
     calibration: Calibration | None = None
     confusion: Confusion | None = None
     localisation: Localisation | None = None
+    found_by_airport: dict[str, dict[str, Found]] | None = None
     severity: Severity | None = None
     corners: Corners | None = None
     pose: Pose | None = None

@@ -10,6 +10,7 @@ from lard.report.page import BLUE, GREEN, GREY, LINE, ORANGE, figure, to_svg
 from lard.tables import write_text
 
 LOSSES = (("objectness", BLUE), ("box", ORANGE), ("centre", GREEN))
+MEASURED = (("val_ap50", "AP50", BLUE), ("val_ap", "AP50:95", GREY))
 SMOOTH = 0.9  # what each logged step keeps of the curve before it
 
 
@@ -23,7 +24,11 @@ def write_curves(folder: str | Path, name: str) -> Path:
 def training_svg(log: Path, name: str) -> str:
     """Terms of the loss, smoothed, and average precision on validation frames, over the steps."""
     with log.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    needed = ("step", *(term for term, _ in LOSSES), *(key for key, _, _ in MEASURED))
+    if lacking := [name for name in needed if name not in (reader.fieldnames or ())]:
+        raise DataError(f"{log}: no column {', '.join(lacking)}; train the model again")
     if not rows:
         raise DataError(f"{log}: no step in it; train the model first")
     measured = [row for row in rows if row["val_ap50"]]
@@ -38,7 +43,7 @@ def training_svg(log: Path, name: str) -> str:
         left.set_yscale("log")
         left.set_title("loss")
         left.legend(frameon=False)
-        for key, label, colour in (("val_ap50", "AP50", BLUE), ("val_ap", "AP50:95", GREY)):
+        for key, label, colour in MEASURED:
             points = [(int(row["step"]) + 1, float(row[key])) for row in measured]
             if points:
                 right.plot(*zip(*points, strict=True), color=colour, lw=1.3, marker="o", ms=3, label=label)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lard.score.boxes import Floats, corners, iou
 from lard.score.evaluation import Evaluation
+from lard.score.slices import distance_bin
 
 BINS = 10
 IOU = 0.5
@@ -42,6 +43,28 @@ def calibration(evaluation: Evaluation, score: float) -> dict[str, Any]:
         "matched": matched,
         "bins": rows,
     }
+
+
+def found_by_airport(evaluation: Evaluation, score: float) -> dict[str, dict[str, dict[str, int]]]:
+    """Required runways and those found at a score or above, by airport of the picture and slant distance.
+
+    Runways of unknown airport or distance are left out.
+    """
+    found = evaluation.matches()
+    hits = set(found.taken[0][found.right[0] & (evaluation.scores >= score)].tolist())
+    airports = {int(image["id"]): image.get("airport") for image in evaluation.truth["images"]}
+    table: dict[str, dict[str, dict[str, int]]] = {}
+    for place in np.flatnonzero(~evaluation.crowd).tolist():
+        note = evaluation.truth["annotations"][evaluation.notes[place]]
+        airport, slant_m = airports[int(note["image_id"])], note.get("slant_m")
+        if airport is None or slant_m is None:
+            continue
+        row = table.setdefault(str(airport), {}).setdefault(
+            distance_bin(float(slant_m)), {"runways": 0, "found": 0}
+        )
+        row["runways"] += 1
+        row["found"] += place in hits
+    return {airport: dict(sorted(bins.items())) for airport, bins in sorted(table.items())}
 
 
 def confusion(evaluation: Evaluation, score: float) -> dict[str, Any]:

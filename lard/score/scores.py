@@ -9,7 +9,7 @@ from typing import Any
 from lard.airports.files import SHIPPED, open_database
 from lard.airports.model import RunwayDatabase
 from lard.score.approaches import INTEGRITY, approach_parts
-from lard.score.diagnosis import calibration, confusion, localisation
+from lard.score.diagnosis import calibration, confusion, found_by_airport, localisation
 from lard.score.evaluation import AREAS_PX2, Evaluation
 from lard.score.inference import airport_intervals
 from lard.score.integrity import Integrity
@@ -111,6 +111,8 @@ def scores(
     if used is not None:
         found["calibration"] = calibration(evaluation, used["score"])
         found["localisation"] = localisation(evaluation, used["score"])
+        by_airport = found_by_airport(evaluation, used["score"])
+        found |= {"found_by_airport": by_airport} if by_airport else {}
         mistaken = confusion(evaluation, used["score"])
         found |= {"confusion": mistaken} if mistaken["images"] else {}
     return found | approach_parts(evaluation, rows, None if used is None else used["score"], runways, design)

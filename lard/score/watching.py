@@ -69,6 +69,7 @@ def watched(
         "followed_pairs": pairs,
         "identity_switches": _switches(evaluation, followed),
         "lasting_false_alarm_frames": _lasting(evaluation, frames, watching),
+        "timeline": [],
     }
     row |= _finding(evaluation, frames, target, watching) if target else {}
     return row, *_flicker(evaluation, results, frames)
@@ -106,7 +107,12 @@ def _finding(evaluation: Evaluation, frames: Frames, target: str, watching: Watc
         distances.append(note.get("along_track_m", note.get("slant_m")))
         hits.append(bool((found.right[0][detections] & np.isin(found.taken[0][detections], own)).any()))
     first = first_stable(np.array(hits), watching.stable_hits, watching.stable_frames)
-    told: dict[str, Any] = {"required_frames": len(hits), "hits": sum(hits)}
+    steps = zip(times, distances, hits, strict=True)
+    told: dict[str, Any] = {
+        "required_frames": len(hits),
+        "hits": sum(hits),
+        "timeline": [{"time_s": t, "distance_m": d, "found": hit} for t, d, hit in steps],
+    }
     if first is None:
         return told
     return told | {
