@@ -27,7 +27,8 @@ BETTER = 3.2  # standard errors; where colour and brightness are tied at all, th
 ENOUGH = 4  # airports on both sides, that tell their spread from the gap between the sides
 TELLING = ("visibility_m", "pitch_deg", "sun_elevation_deg")  # of the colour of a sky
 PER_COLUMN = 8  # pictures for each number that is estimated of them
-MORE_AIR = 1.5  # a far zone is seen through more air, over dark ground the more so
+# a far zone is seen from higher up and through more air, over dark ground the more so
+MORE_AIR = {"dark": 1.5, "sky_tint": 2.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,7 @@ def _against_others(values: pl.DataFrame, groups: Mapping[str, frozenset[str]]) 
                 within = _spread(level)
             error = float(np.hypot(between / np.sqrt(count), within / np.sqrt(len(inside))))
             # of two groups alike in size either may be the wrong one: both are named
-            aside = MORE_AIR if look.name == "dark" and name.startswith("zone ") else 1.0
+            aside = MORE_AIR.get(look.name, 1.0) if name.startswith("zone ") else 1.0
             if abs(gap) > look.floor * aside and abs(gap) > SIGMAS * error:
                 word = look.more if gap > 0 else look.less
                 text = f"{len(inside)} pictures are {word} than those of the other groups ({gap:+.3g})"
