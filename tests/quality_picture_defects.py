@@ -213,17 +213,17 @@ for scale in (1.005, 1.03, 1.1):
     defect("A02", name, close=True)(edit(scaled(scale), "all"))
 
 WARPED: dict[str, Edit] = {
-    "2% wider at the same height": linear(1.02, 0, 0, 1),
-    "2% taller at the same width": linear(1, 0, 0, 1.02),
+    "drawn 2% wider at the same height": linear(1.02, 0, 0, 1),
+    "drawn 2% taller at the same width": linear(1, 0, 0, 1.02),
     "turned by 1 degree": turned(1.0),
     "turned by 0.3 degrees the other way": turned(-0.3),
-    "by a lens that bends, k1 0.04": bent(0.04),
-    "by a lens that bends the other way, k1 -0.04": bent(-0.04),
+    "of a lens that bends by k1 0.04": bent(0.04),
+    "of a lens that bends by k1 -0.04": bent(-0.04),
     "cropped by 2% and enlarged": cut(0.02, 0.5, 0.5),
     "cropped by 5% at the left and enlarged": cut(0.05, 1.0, 0.5),
 }
 for text, change in WARPED.items():
-    defect("A02", f"pictures drawn {text}", close=True)(edit(change, "all"))
+    defect("A02", f"pictures {text}", close=True)(edit(change, "all"))
 
 defect("I05", "two pictures exchanged")(exchange("all", 50, 1))
 defect("I05", "pictures of one airport exchanged in pairs")(exchange("one airport", 1))

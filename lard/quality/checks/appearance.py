@@ -27,7 +27,8 @@ BETTER = 3.2  # standard errors; where colour and brightness are tied at all, th
 ENOUGH = 4  # airports on both sides, that tell their spread from the gap between the sides
 TELLING = ("visibility_m", "pitch_deg", "sun_elevation_deg")  # of the colour of a sky
 PER_COLUMN = 8  # pictures for each number that is estimated of them
-MORE_AIR = 1.5  # a far zone is seen through more air, over dark ground the more so
+# a far zone is seen from higher up and through more air, over dark ground the more so
+MORE_AIR = {"dark": 1.5, "sky_tint": 2.0}
 BY_NATURE = 2.5  # snow, sand and forest differ more from airport to airport than any lens or light
 BLUE = 60.0  # grey values by which a clear sky is bluer than red; a veil takes half of them
 
@@ -45,7 +46,7 @@ class Look:
 LOOKS = (
     Look("sky", "brighter", "darker", 15.0),
     Look(
-        "sky_tint", "bluer above, as with stretched levels,", "paler above, as with levels 16 to 235,", 0.04
+        "sky_tint", "bluer above, as with stretched levels,", "paler above, as with levels 16 to 235,", 0.02
     ),
     Look("ground", "brighter on the ground", "darker on the ground", 45.0),
     Look("sky_colour", "bluer", "redder", 15.0),
@@ -234,7 +235,7 @@ def _allowed(look: str, group: str) -> float:
     """How many times a look's limit a group may differ from the others for what it shows."""
     if group.startswith("airport ") and look in ("ground", "ground_colour", "dark"):
         return BY_NATURE
-    return MORE_AIR if group.startswith("zone ") and look == "dark" else 1.0
+    return MORE_AIR.get(look, 1.0) if group.startswith("zone ") else 1.0
 
 
 def _spread(values: Array) -> float:

@@ -13,7 +13,7 @@ from lard.quality.dataset import CAMERA, Dataset, posed
 from lard.quality.frames import far_sighted, grey_of, horizons, parallel
 from lard.quality.groups import WHOLE, groups_of, members, sampled
 from lard.quality.measures.horizon import horizon_offset
-from lard.quality.measures.sketch import Sketches, sketches
+from lard.quality.measures.sketch import LOW, Sketches, sketches
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
@@ -58,8 +58,11 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     lines, ids = horizons(data, frames), frames["frame_id"].cast(pl.String).to_list()
     small = _sketches(data, ids, lines, frames)
     limit, beyond = float(limits["max_median"]), float(limits["outlier"])
+    # clouds would be taken for the sky's lower edge
+    plain = pl.col("cloud_fraction") <= 0 if "cloud_fraction" in frames.columns else pl.lit(True)
+    clear = frames.select(plain.fill_null(True).alias("clear"))["clear"].to_numpy()
     offences = _turned(small, groups) or _strangers(data, small, lines, frames, beyond)
-    seen = _fine(data, frames, lines, groups, int(limits["max_samples"]))
+    seen = _fine(data, frames.filter(clear), lines[clear], groups, int(limits["max_samples"]))
     fine = _fine_offences(seen, groups, limit, beyond, float(limits["max_outlier_share"]))
     named = {offence.subject for offence in offences}
     offences += [offence for offence in fine if offence.subject not in named]
@@ -77,6 +80,10 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         figures = (median, limit) if off else (float(len({o.subject for o in offences})), 0.0)
         return Outcome(False, message, *figures, tuple(offences), len(small.ids))
     if len(seen) < 5:
+        agreement = small.agreement()
+        if clear.sum() < 5 and len(small.ids) >= FEWEST and agreement >= LOW:
+            text = f"{message}; under clouds they agree with their horizons by {agreement:.2f} in the median"
+            return Outcome(True, text, agreement, LOW, (), len(small.ids), small_is_bad=True)
         if not len(small.ids):
             return Outcome(None, f"the pose puts no horizon into any of {len(ids)} pictures")
         return inconclusive(
