@@ -63,7 +63,8 @@ class LazyGroup(click.Group):
             click.echo(f"lard: {told(error)}", err=True)
             sys.exit(2)
         except click.ClickException as error:
-            error.message = "\n".join(one_line(line) for line in error.message.split("\n"))
+            text = "\n".join(one_line(line) for line in error.message.split("\n"))
+            object.__setattr__(error, "message", text)  # declared as final
             raise
         except BrokenPipeError:
             sys.exit(0)  # the reader, `head` say, has had enough

@@ -47,7 +47,7 @@ COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a 
         "max_flat": 0.6,
         "min_sharpness": 1.0,
         "max_jump_ratio": 3.0,
-        "max_jump_share": 0.6,
+        "max_jump_share": 0.65,
         "watermark_px": 0,
         "overlay_samples": 48,
     },

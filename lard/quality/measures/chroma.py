@@ -31,7 +31,8 @@ def colour_lags(pixels: Pixels) -> list[float]:
     half = cv2.cvtColor(cv2.resize(part, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2YCrCb)
     found = []
     for grid in (half, np.ascontiguousarray(half.transpose(1, 0, 2))):
-        steps = cv2.subtract(cv2.absdiff(grid[:, 1:], grid[:, :-1]), (LEAST_STEP,) * 3)
+        rises = cv2.absdiff(grid[:, 1:], grid[:, :-1])
+        steps = cv2.subtract(rises, np.full_like(rises, LEAST_STEP))
         light, red, blue = (plane.astype(np.float32) for plane in cv2.split(steps))
         still = np.ascontiguousarray(light[:, REACH:-REACH])
         size_ = float(np.linalg.norm(still))
