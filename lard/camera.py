@@ -7,7 +7,7 @@ Radial distortion moves a point at radius r from the axis, at depth 1, to r (1 +
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -155,7 +155,11 @@ def camera_of(frames: pl.DataFrame) -> Camera:
 
 def camera_of_row(row: Mapping[str, Any]) -> Camera:
     """The camera of one row of a frames table; an empty or missing coefficient of the distortion is 0."""
-    return Camera(**{f.name: row[f.name] for f in fields(Camera) if row.get(f.name) is not None})
+    given = {f.name: row[f.name] for f in fields(Camera) if row.get(f.name) is not None}
+    lacking = [f.name for f in fields(Camera) if f.default is MISSING and f.name not in given]
+    if lacking:
+        raise DataError(f"frames state no {', '.join(lacking)}; state the camera in full")
+    return Camera(**given)
 
 
 def intrinsics(camera: Camera) -> dict[str, Any]:

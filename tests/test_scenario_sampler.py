@@ -276,7 +276,10 @@ def test_unknown_airports_and_none(db: RunwayDatabase) -> None:
 
 @pytest.mark.parametrize(
     ("column", "told"),
-    [("day_of_year", "column day_of_year holds List(Float64); expected numbers"), ("odd", "odd (List(")],
+    [
+        ("day_of_year", "column day_of_year holds List(Float64); expected numbers"),
+        ("odd", "column odd has type List("),
+    ],
 )
 def test_filling_names_columns_that_hold_something_else(tmp_path: Path, column: str, told: str) -> None:
     run, table, out = CliRunner(), tmp_path / "f.parquet", tmp_path / "x.parquet"

@@ -82,7 +82,6 @@ def _tables() -> Iterator[Reader]:
         "scenario convert CASE/ds/frames.parquet OUT/x.esp",
         "tiles verify SEEDS/ground --frames CASE/ds/frames.parquet",
         "footage SEEDS/ds/images --poses CASE/ds/frames.parquet --out OUT/x",
-        "calibrate CASE/ds --odd SEEDS/odd/tiny.yaml --workers 1 --out OUT/x",
     ):
         yield Reader("ds/frames.parquet", command, PARQUET)
     yield Reader("one/frames.parquet", "scenario convert CASE/one/frames.parquet OUT/x.yaml --to v1", PARQUET)

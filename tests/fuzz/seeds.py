@@ -27,6 +27,7 @@ from lard.labels import label_frames
 from lard.labels.dataset import describe
 from lard.odd import load_spec
 from lard.scenario import draw
+from lard.scenario.formats_camera import SPHERE
 from lard.tables import FRAMES, LABELS, write_json, write_table
 
 AIRPORTS = ("BIRK", "KATL", "LFPO")
@@ -158,7 +159,7 @@ def _scenarios(root: Path) -> None:
     for name, to in (("yaml1/v1.yaml", "v1"), ("yaml2/v2.yaml", "v2"), ("esp/s.esp", "esp")):
         (root / name).parent.mkdir()
         command("scenario", "convert", frames, root / name, "--to", to)
-    places = ecef_from_geodetic(64.1 + np.arange(3) / 1000, -21.94, 300.0).tolist()
+    places = ecef_from_geodetic(64.1 + np.arange(3) / 1000, -21.94, 300.0, SPHERE).tolist()
     steps = [
         {
             "position": dict(zip("xyz", places[k], strict=True)),

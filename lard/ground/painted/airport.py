@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lard.airports import Airport, Runway, load_shipped
 from lard.errors import AirportError
 from lard.geodesy import ecef_from_geodetic, to_enu
-from lard.ground import tiles
+from lard.ground import gdal, tiles
 from lard.ground.painted.landcover import LandSetting, in_water, outline_of, place_water
 from lard.ground.painted.levels import (
     REACHES,
@@ -158,10 +158,10 @@ def _coast(airport: Airport, points: Array, rng: np.random.Generator) -> tuple[f
 
 
 def painter_files() -> list[Path]:
-    """The modules that decide pixels: this folder's without build.py (it only spreads work), and tiles.py."""
+    """The modules that decide pixels: this folder's without build.py (it only spreads work), and of tiles."""
     here = Path(__file__).parent
     beside = {here / "__init__.py", here / "build.py"}
-    return [*sorted(set(here.rglob("*.py")) - beside), Path(tiles.__file__)]
+    return [*sorted(set(here.rglob("*.py")) - beside), Path(gdal.__file__), Path(tiles.__file__)]
 
 
 @cache

@@ -60,7 +60,7 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     limit, beyond = float(limits["max_median"]), float(limits["outlier"])
     # clouds would be taken for the sky's lower edge
     plain = pl.col("cloud_fraction") <= 0 if "cloud_fraction" in frames.columns else pl.lit(True)
-    clear = frames.select(plain.fill_null(True).alias("clear"))["clear"].to_numpy()
+    clear = frames.with_columns(plain.fill_null(True).alias("clear"))["clear"].to_numpy()
     offences = _turned(small, groups) or _strangers(data, small, lines, frames, beyond)
     seen = _fine(data, frames.filter(clear), lines[clear], groups, int(limits["max_samples"]))
     fine = _fine_offences(seen, groups, limit, beyond, float(limits["max_outlier_share"]))

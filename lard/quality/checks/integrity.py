@@ -29,6 +29,7 @@ PLAIN_SKY = 1.5  # grey levels from row to row
 WATER_BLUE = 15.0  # grey levels of blue over red
 ACROSS = 0.12  # of the height: of what lies across the picture
 ACROSS_SIGN = 0.6  # mean sign of its sides
+CLEAR_JUMP, NEARLY = 2.0, 0.92  # a jump so many times as clear may be a little less wide
 COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a band, not a tear
 
 
@@ -221,8 +222,10 @@ def _opposite(jump: Mapping[str, float], other: Mapping[str, float], height: int
 
 
 def _is_wide(jump: Mapping[str, float], limits: Mapping[str, Any]) -> bool:
-    wide = jump["share"] > float(limits["max_jump_share"])
-    return wide and jump["ratio"] > float(limits["max_jump_ratio"])
+    share, ratio = float(limits["max_jump_share"]), float(limits["max_jump_ratio"])
+    if jump["ratio"] > CLEAR_JUMP * ratio:
+        share *= NEARLY
+    return jump["share"] > share and jump["ratio"] > ratio
 
 
 def _horizon_rows(data: Dataset, images: list[str]) -> dict[str, tuple[float, float]]:
