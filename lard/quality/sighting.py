@@ -35,7 +35,7 @@ SURE = 5.0  # standard deviations of a stack that shows something
 CLEARER = 3.0  # by how many standard deviations another view must fit better
 HAZE = 0.02  # of the width
 HAZY = 1.5  # times as clear as undisplaced
-PLAINLY = 1.25  # the same of any shift: pictures of one place share their roads and fields
+PLAINLY = 1.25  # the same of another small shift: pictures of one place share their roads and fields
 ASIDE = 1.0  # and another place
 LEAST_STRENGTH = 0.6  # standard deviations of a single picture, on average: less is any picture
 MOST_VIEWED = 24  # pictures of a group that mirrors and scales are tried on
@@ -143,7 +143,9 @@ def _story(found: Peak, count: int, width_px: int) -> tuple[float, str] | None:
     sure = found.sigmas >= 1.3 * max(SURE, LEAST_STRENGTH * np.sqrt(count))
     # haze draws the horizon down a little, and in a picture of few pixels a far runway's fields with it
     hazy = abs(found.shift[0]) <= NEAR and 0 < found.shift[1] < HAZE
-    if sure and found.sigmas > (HAZY * found.here + CLEARER if hazy else PLAINLY * found.here + ASIDE):
+    small = float(np.hypot(*found.shift)) < HAZE
+    least = HAZY * found.here + CLEARER if hazy else found.here * (PLAINLY if small else 1.0) + ASIDE
+    if sure and found.sigmas > least:
         text = (
             f"the pictures look shifted by ({right:+.0f}, {down:+.0f}) px against the labels ({count} "
             f"pictures, {found.sigmas:.0f} standard deviations against {found.here:.0f} without a shift)"
