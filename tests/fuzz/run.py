@@ -20,7 +20,7 @@ from lard.intake.sets.sizes import upright_size
 
 HANG_S, WAIT_S = 20, 120
 LINES = 20
-_NO_NUMBER = re.compile(rb"(?<![\w./#-])(?:-?nan|-?inf|NaN|-?Infinity)(?![\w./-])")
+_NO_NUMBER = re.compile(rb"(?<![\w./#\"-])(?:-?nan|-?inf|NaN|-?Infinity)(?![\w./\"-])")
 _TEXTS = (".json", ".jsonl", ".html", ".csv", ".md", ".yaml", ".esp", ".geojson")
 
 
