@@ -20,16 +20,17 @@ def main(model: str, protocol: str) -> None:
     """Predict with a model trained under a protocol; every core takes a share of the images."""
     params = read_params("params.yaml")
     sources = params.protocol(protocol)
-    _predict(model, protocol, datasets(sources.test), params.predict, ".json")
+    predicted(model, protocol, datasets(sources.test), params.predict, ".json")
     plan = params.predict.model_copy(update={"split": VALIDATION})
     folders = datasets(sources.train)
     if all(holds_images(path) for path in coco_paths(folders, VALIDATION)):
-        _predict(model, protocol, folders, plan, ".val.json")
+        predicted(model, protocol, folders, plan, ".val.json")
     else:  # a project of two airports has none; the score stage says what that means
         write_json([], results_file(protocol, model, ".val.json"))
 
 
-def _predict(model: str, protocol: str, folders: Sequence[Path], plan: PredictSpec, suffix: str) -> None:
+def predicted(model: str, protocol: str, folders: Sequence[Path], plan: PredictSpec, suffix: str) -> None:
+    """Write the detections of a model in dataset folders; every core takes a share of the images."""
     predict(
         model_folder(protocol, model) / "checkpoint.pt",
         folders,

@@ -1,5 +1,8 @@
 """Stage score@MODEL-PROTOCOL: results/<protocol>/<model>.score.json."""
 
+from pathlib import Path
+from typing import Any
+
 from lard.detect.checkpoint import facts, trained_airports
 from lard.detect.config import Params, read_params
 from lard.score.points import Choice, chosen_on_validation
@@ -15,25 +18,31 @@ def main(model: str, protocol: str) -> None:
     params = read_params("params.yaml")
     sources = params.protocol(protocol)
     truth = coco_paths(datasets(sources.test), params.predict.split)
-    trained = coco_paths(datasets(sources.train), "train")
     choice = choice_of(params, model, protocol)
-    tuned = coco_paths(datasets(sources.train), VALIDATION) if choice is not None else None
-    checkpoint = model_folder(protocol, model) / "checkpoint.pt"
-    origin = provenance(truth, trained, tuned)
-    seen = trained_airports(checkpoint)
-    if seen is not None:  # what the weights have seen, whatever the protocol trains
-        origin["airports"] = with_training(origin["airports"], seen)
     report = score(
         truth,
         results_file(protocol, model),
         results_file(protocol, model, ".score.json"),
         model,
-        facts(checkpoint),
+        facts(model_folder(protocol, model) / "checkpoint.pt"),
         choice,
-        origin,
+        origin_of(params, model, protocol, truth, choice),
     )
     overall = report["overall"]
     print(f"{model}: " + ", ".join(f"{key} {overall[key]}" for key in ("AP", "AP50", "AP75", "AR100")))
+
+
+def origin_of(
+    params: Params, model: str, protocol: str, truth: list[Path], validated: Choice | None
+) -> dict[str, Any]:
+    """Provenance of scores on `truth`, with the airports that the weights say they have seen."""
+    sources = datasets(params.protocol(protocol).train)
+    tuned = coco_paths(sources, VALIDATION) if validated is not None else None
+    origin = provenance(truth, coco_paths(sources, "train"), tuned)
+    seen = trained_airports(model_folder(protocol, model) / "checkpoint.pt")
+    if seen is not None:  # whatever the protocol trains
+        origin["airports"] = with_training(origin["airports"], seen)
+    return origin
 
 
 def choice_of(params: Params, model: str, protocol: str) -> Choice | None:

@@ -1,18 +1,16 @@
 """Stage watch@MODEL-PROTOCOL: a model over time -> results/<protocol>/<model>.sequences.score.json."""
 
-import os
 from pathlib import Path
 
 from lard.detect.checkpoint import facts
 from lard.detect.config import read_params
-from lard.detect.predict import predict
 from lard.score.points import Choice
-from lard.score.provenance import provenance
 from lard.score.scores import score_report
 from lard.score.truth import coco_paths
 from lard.tables import read_json, write_json
-from pipelines.benchmark import VALIDATION, datasets, model_and_protocol, model_folder, results_file
-from pipelines.score import choice_of
+from pipelines.benchmark import model_and_protocol, model_folder, results_file
+from pipelines.predict import predicted
+from pipelines.score import choice_of, origin_of
 from pipelines.stage import run
 
 FOLDER = Path("data/sequences")
@@ -22,16 +20,14 @@ RESULTS, SCORE = ".sequences.json", ".sequences.score.json"
 def main(model: str, protocol: str) -> None:
     """Detect runways in the flown approaches and score them at the model's operating point."""
     params = read_params("params.yaml")
-    sources = params.protocol(protocol)
-    checkpoint, out = model_folder(protocol, model) / "checkpoint.pt", results_file(protocol, model, RESULTS)
-    processes = min(8, os.cpu_count() or 1)
-    predict(checkpoint, [FOLDER], out, params.predict.model_copy(update={"split": "test"}), model, processes)
+    out = results_file(protocol, model, RESULTS)
+    predicted(model, protocol, [FOLDER], params.predict.model_copy(update={"split": "test"}), RESULTS)
     truth = coco_paths([FOLDER], "test")
     validated = choice_of(params, model, protocol)
     choice = validated or _as_scored(model, protocol)
-    tuned = coco_paths(datasets(sources.train), VALIDATION) if validated is not None else None
-    origin = provenance(truth, coco_paths(datasets(sources.train), "train"), tuned)
-    report = score_report(truth, out, model, facts(checkpoint), choice, origin)
+    origin = origin_of(params, model, protocol, truth, validated)
+    about = facts(model_folder(protocol, model) / "checkpoint.pt")
+    report = score_report(truth, out, model, about, choice, origin)
     if "sequences" in report:
         report["sequences"]["flights"] = read_json(FOLDER / "flights.json")
     write_json(report, results_file(protocol, model, SCORE))

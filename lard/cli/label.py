@@ -138,8 +138,9 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
         read = scenario_of_frames(drawn, scenario.stem, zone)
     else:
         with naming(scenario):
-            approached = options["airport"], options["runway"]
-            read = read_scenario(scenario, airport=approached[0], runway=approached[1], timezone=zone)
+            read = read_scenario(
+                scenario, airport=options["airport"], runway=options["runway"], timezone=zone
+            )
     unnamed = read.poses.filter((read.poses["airport"] == "") | (read.poses["runway"] == ""))
     if len(unnamed):
         raise DataError(f"{scenario}: {len(unnamed)} poses name no target; give --airport and --runway")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -207,8 +208,7 @@ def _against_others(values: pl.DataFrame, groups: Mapping[str, frozenset[str]]) 
     for look in LOOKS:
         every = values[look.name].to_numpy()
         medians = {name: float(np.median(every[inside])) for name, inside in rows.items()}
-        places = [float(np.median(every[airports == one])) for one in np.unique(airports)]
-        usual = _spread(np.array(places)), _spread(every)
+        usual = _spreads(every, airports)
         for name, inside in rows.items():
             rest = np.delete(every, inside)
             gap = medians[name] - float(np.median(rest if len(rest) else every))
@@ -217,10 +217,7 @@ def _against_others(values: pl.DataFrame, groups: Mapping[str, frozenset[str]]) 
             if min(count, len(np.unique(np.delete(airports, inside)))) >= ENOUGH:
                 level = every.copy()
                 level[inside] -= gap
-                between = _spread(
-                    np.array([np.median(level[airports == one]) for one in np.unique(airports)])
-                )
-                within = _spread(level)
+                between, within = _spreads(level, airports)
             error = float(np.hypot(between / np.sqrt(count), within / np.sqrt(len(inside))))
             # of two groups alike in size either may be the wrong one: both are named
             aside = _allowed(look.name, name)
@@ -236,6 +233,12 @@ def _allowed(look: str, group: str) -> float:
     if group.startswith("airport ") and look in ("ground", "ground_colour", "dark"):
         return BY_NATURE
     return MORE_AIR.get(look, 1.0) if group.startswith("zone ") else 1.0
+
+
+def _spreads(values: Array, airports: NDArray[Any]) -> tuple[float, float]:
+    """Standard deviation between the medians of airports, and of all values."""
+    medians = [float(np.median(values[airports == one])) for one in np.unique(airports)]
+    return _spread(np.array(medians)), _spread(values)
 
 
 def _spread(values: Array) -> float:
