@@ -10,7 +10,10 @@ ROOT = Path(__file__).parent.parent
 
 
 def imported_files(path: Path, apart: Collection[str] = (), seen: set[str] | None = None) -> set[str]:
-    """Files of lard that a module imports, directly or not; those `apart`, named from lard/, are left out."""
+    """Files of lard that a module imports, directly, through others or through another stage.
+
+    Those `apart`, named from lard/, are left out.
+    """
     seen = set() if seen is None else seen
     for node in ast.walk(ast.parse(path.read_text())):
         names: list[str] = []
@@ -22,7 +25,7 @@ def imported_files(path: Path, apart: Collection[str] = (), seen: set[str] | Non
             stem = name.replace(".", "/")
             for file in (ROOT / f"{stem}.py", ROOT / stem / "__init__.py"):
                 relative = str(file.relative_to(ROOT))
-                known = not name.startswith("lard.") or relative in seen
+                known = not name.startswith(("lard.", "pipelines.")) or relative in seen
                 if known or relative.removeprefix("lard/") in apart or not file.is_file():
                     continue
                 seen.add(relative)

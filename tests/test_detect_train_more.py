@@ -85,6 +85,20 @@ def test_half_precision_trains_and_stays_orthogonal(spec: ModelSpec, toy: Path, 
     assert bound is None or bound.constant == pytest.approx(1, abs=1e-4)
 
 
+def test_auto_takes_what_the_device_computes_in_and_says_so(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = PLAN.model_copy(update={"precision": "auto", "steps": 1})
+    for native, expected in ((False, "float32"), (True, "bfloat16")):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda native=native: native)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        path = train("m", PLAIN, plan, toy, tmp_path / expected, tmp_path / "work")
+        assert load_detector(path).meta["train"]["precision"] == expected
+        asked = plan.model_copy(update={"precision": expected})
+        same = train("m", PLAIN, asked, toy, tmp_path / f"asked {expected}", tmp_path / "work")
+        assert same.read_bytes() == path.read_bytes()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_training_and_predicting_on_a_gpu(precision: str, toy: Path, tmp_path: Path) -> None:

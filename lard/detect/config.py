@@ -17,6 +17,9 @@ from lard.score.protocols import Benchmark, Protocol, ScoreSpec
 _Channels = Annotated[int, Field(ge=1, le=4096)]
 _Depth = Annotated[int, Field(ge=0, le=64)]
 
+Precision = Literal["float32", "bfloat16", "auto"]
+"""Of the networks' arithmetic; auto: bfloat16 where the device computes in it."""
+
 
 class _Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -103,7 +106,7 @@ class TrainSpec(_Params):
     ema: float = Field(default=0.998, ge=0, lt=1)
     processes: int = Field(default=2, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     seed: int = 0
     save_every: int = Field(default=100, ge=1)
     validate_every: int = Field(default=250, ge=0)  # steps; 0: never
@@ -130,7 +133,7 @@ class PredictSpec(_Params):
     per_level: int = Field(default=300, ge=1)
     max_boxes: int = Field(default=100, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
-    precision: Literal["float32", "bfloat16"] = "float32"  # of the networks' arithmetic
+    precision: Precision = "float32"  # of the networks' arithmetic
 
 
 class Params(_Params):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lard.detect.config import PredictSpec
 from lard.detect.fcos import Detector, Level
+from lard.detect.precision import computed_in
 from lard.score.boxes import extents, iou
 
 Detections = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -113,7 +114,7 @@ def detect(net: Detector, image: NDArray[np.uint8], plan: PredictSpec) -> Detect
     """Detections of one RGB picture (h, w, 3), best first."""
     device = next(net.parameters()).device
     pixels = to_input(image, net.spec.strides_px[-1]).to(device, memory_format=torch.channels_last)
-    with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
+    with computed_in(plan.precision, device.type):
         boxes, scores = Decoder(net)(pixels)
     cells = cells_of(net.spec.strides_px, pixels.shape[2], pixels.shape[3])
     return select(

@@ -16,6 +16,7 @@ from lard.detect.crew import total
 from lard.detect.fcos import Detector, Level, build, channels_last
 from lard.detect.loss import TERMS, detection_loss
 from lard.detect.ortho import retract_all
+from lard.detect.precision import computed_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,7 @@ class Learner:
 
     def answers(self, images: Tensor, frames: Tensor) -> list[Level]:
         """The network's answers in float32, computed in the precision of the plan."""
-        half = self.plan.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        with computed_in(self.plan.precision, self.device.type):
             levels = self.net(images, frames)
         return [
             Level(a.float(), b.float(), None if c is None else c.float()) for a, b, c in levels

@@ -23,6 +23,7 @@ from lard.detect.data import read_pictures
 from lard.detect.learner import Learner, backward, move, new_learner, schedule, share_gradients
 from lard.detect.log import training_log
 from lard.detect.memory import told_what_fits
+from lard.detect.precision import arithmetic
 from lard.detect.state import Fingerprint, Resumed, fingerprint, kept, load_state, save_state, why_anew
 from lard.detect.validate import validation
 from lard.errors import ModelError
@@ -58,12 +59,14 @@ def train(
 ) -> Path:
     """Train a model and write checkpoint.pt and log.csv into `folder`; `work` is for resuming.
 
-    A model's own number of steps goes before the plan's. Under torchrun its processes take the place of
+    A model's own number of steps goes before the plan's, and precision `auto` becomes what the device is
+    quickest at; the checkpoint tells both. Under torchrun its processes take the place of
     plan.processes. `loaders` threads cut the crops of the next step while this one is computed; they and
     `tensorboard`, a folder for event files, change no byte.
     """
     if spec.steps is not None:
         plan = parse_plan({**plan.model_dump(), "steps": spec.steps})
+    plan = parse_plan({**plan.model_dump(), "precision": arithmetic(plan.precision, plan.device)})
     place = torchrun_place()
     if place is not None:
         plan = parse_plan({**plan.model_dump(), "processes": place.world})
