@@ -30,6 +30,7 @@ from lard.detect.fcos import build
 from lard.detect.learner import schedule
 from lard.detect.predict import predict
 from lard.detect.train import train
+from lard.detect.validate import validation
 from lard.errors import DataError, ModelError, SpecError
 from lard.report.training import write_curves
 
@@ -280,3 +281,17 @@ def test_validation_stands_in_the_log_and_changes_no_weight(toy: Path, tmp_path:
     picture = write_curves(tmp_path / "one", "m").read_text()
     assert picture.startswith("<svg") and "validation airports" in picture
     assert "not validated" in write_curves(tmp_path / "two", "m").read_text()
+
+
+def test_validation_is_on_the_datasets_that_have_some(toy: Path, tmp_path: Path) -> None:
+    """Of several, all of whose airports train in one."""
+    data = [tmp_path / name for name in ("trains", "validates")]
+    for folder, split in zip(data, ("train", "test"), strict=True):
+        shutil.copytree(toy, folder)
+        shutil.copy(folder / f"coco/{split}.json", folder / "coco/val.json")
+    document = json.loads((data[0] / "coco/val.json").read_text())
+    (data[0] / "coco/val.json").write_text(json.dumps({**document, "images": [], "annotations": []}))
+    watched = validation(data, 99)
+    assert watched is not None
+    assert {picture.path.parts[-3] for picture in watched.pictures} == {"validates"}
+    assert validation(data[:1], 99) is None

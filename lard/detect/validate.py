@@ -15,7 +15,7 @@ from lard.detect.data import Picture, load_image, read_pictures
 from lard.detect.decode import detect
 from lard.detect.fcos import Detector
 from lard.score.evaluation import Evaluation
-from lard.score.truth import coco_paths, read_truth
+from lard.score.truth import coco_paths, holds_images, read_truth
 
 MEASURES = ("val_ap50", "val_ap")
 
@@ -51,11 +51,9 @@ class Validation:
 
 
 def validation(datasets: Sequence[Path], most: int) -> Validation | None:
-    """The frames to validate on; None when a dataset has no validation split."""
-    if not all(path.is_file() for path in coco_paths(datasets, "val")):
-        return None
-    found = Validation(datasets, most)
-    return found if found.pictures else None
+    """The frames to validate on, of the datasets that have some; None where none has."""
+    held = [data for data in datasets if all(holds_images(path) for path in coco_paths([data], "val"))]
+    return Validation(held, most) if held else None
 
 
 def _found(net: Detector, picture: Picture) -> list[dict[str, Any]]:
