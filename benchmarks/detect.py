@@ -7,6 +7,7 @@ python benchmarks/detect.py scoring    # only the part named: training, inferenc
 from __future__ import annotations
 
 import contextlib
+import datetime
 import io
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from lard.detect.loss import Targets, assign, detection_loss
 from lard.detect.ortho import retract_all
 from lard.score.evaluation import AREAS_PX2, Evaluation
 from lard.score.scores import scores
+from lard.score.slices import KINDS
 
 BATCH, CROP_PX, FRAME_PX = 16, 192, 1024
 IMAGES, RUNWAYS, DETECTIONS = 20_000, 2, 5
@@ -136,18 +138,50 @@ def scoring() -> None:
 def report() -> None:
     """Seconds of a whole score report, intervals and points included, and of pycocotools' AP alone."""
     truth, rows = crowd_of_boxes()
-    for image in truth["images"]:
-        image |= {"airport": f"A{image['id'] % 20:02d}", "zone": ("far", "medium", "close")[image["id"] % 3]}
-    few = {**truth, "images": truth["images"][:60], "annotations": truth["annotations"][:120]}
+    _describe(truth)
+    notes = [note for note in truth["annotations"] if note["image_id"] <= 60]
+    few = {**truth, "images": truth["images"][:60], "annotations": notes}
     scores(few, rows[:300])  # compiles
     start = time.process_time()
-    scores(truth, rows)
+    found = scores(truth, rows)
     own_s = time.process_time() - start
+    kinds = {*KINDS, "size", "verdict", "protocol"} - found["slices"].keys()
+    missing = kinds | ({"severity", "confusion", "found_by_airport", "localisation"} - found.keys())
+    assert not missing, f"not in the report that is timed: {sorted(missing)}"
     start = time.process_time()
     pycocotools_eval(truth, rows, {"all": AREAS_PX2["all"]})
     their_s = time.process_time() - start
     print(f"whole report of {len(rows)} detections: {own_s:.2f} s, pycocotools' AP alone {their_s:.2f} s")
     print(f"report / pycocotools: {own_s / their_s:.3f} (at most 0.33)")
+
+
+def _describe(truth: dict[str, Any]) -> None:
+    """All that slices and parts of a report ask of pictures and runways, as the export writes it."""
+    rng = np.random.default_rng(1)
+    camera = {"fx_px": 900.0, "fy_px": 900.0, "cx_px": FRAME_PX / 2, "cy_px": FRAME_PX / 2}
+    for image, minute, lat in zip(
+        truth["images"], rng.integers(0, 525_600, IMAGES).tolist(), rng.uniform(-60, 60, IMAGES), strict=True
+    ):
+        number = image["id"]
+        moment = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(minutes=minute)
+        image |= {
+            "airport": f"A{number % 20:02d}", "zone": ("far", "medium", "close")[number % 3],
+            "source": ("ortho", "other")[number % 2], "camera": camera,
+            "runway": "09L", "frame_id": f"A{number % 20:02d}_09L_{number:05d}", "file_name": f"{number}.jpg",
+            "time_utc": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "pose": {"lat_deg": float(lat), "lon_deg": float(2 * lat)},
+        }  # fmt: skip
+    for note in truth["annotations"]:
+        note["iscrowd"] |= note["image_id"] % 11 == 0  # pictures that require nothing
+    truth["annotations"] = [
+        note for note in truth["annotations"] if note["image_id"] % 7 or not note["iscrowd"]
+    ]
+    far_m = rng.uniform(300, 6000, len(truth["annotations"])).tolist()
+    for note, metres in zip(truth["annotations"], far_m, strict=True):
+        verdict = "OUT_OF_ODD" if note["iscrowd"] else "IN_ODD"
+        note |= {"slant_m": metres, "along_track_m": metres, "verdict": verdict}
+        note["is_target"] = not note["iscrowd"]
+    truth["info"] = {"odd": {"severity": {"by": "along_track_m", "points": [[300, 20], [6000, 1]]}}}
 
 
 def crowd_of_boxes() -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from lard.detect.config import Params, read_params
-from lard.errors import SpecError
+from lard.errors import DataError, SpecError
 from lard.report import Board, Evidence, read_entries, with_sequences, write_boards
 from lard.score.truth import coco_paths, read_truth
-from lard.tables import read_json
+from lard.tables import read_json, sha256_file
 from pipelines.benchmark import datasets, model_folder, results_file
 from pipelines.stage import run
 
@@ -38,6 +38,11 @@ def board(params: Params, protocol: str, models: tuple[str, ...]) -> Board:
         root=folders[0] if len(folders) == 1 else Path(),
     )
     entries = read_entries([results_file(protocol, model, ".score.json") for model in models])
+    for entry in entries:
+        scored = entry.facts.get("results_sha256")
+        if scored not in (None, sha256_file(results_file(protocol, entry.model))):
+            path = results_file(protocol, entry.model, ".score.json")
+            raise DataError(f"{path}: results_sha256: {scored}: of other results; run dvc repro")
     flown = {model: results_file(protocol, model, ".sequences.score.json") for model in models}
     entries = with_sequences(entries, {model: path for model, path in flown.items() if path.is_file()})
     logs = {entry.model: model_folder(protocol, entry.model) / "log.csv" for entry in entries}

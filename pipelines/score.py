@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lard.detect.checkpoint import facts, trained_airports
+from lard.detect.checkpoint import Description, description_of, facts, trained_airports
 from lard.detect.config import Params, read_params
 from lard.score.points import Choice, chosen_on_validation
 from lard.score.provenance import provenance, with_training
@@ -19,29 +19,30 @@ def main(model: str, protocol: str) -> None:
     sources = params.protocol(protocol)
     truth = coco_paths(datasets(sources.test), params.predict.split)
     choice = choice_of(params, model, protocol)
+    about = description_of(model_folder(protocol, model) / "checkpoint.pt")
     report = score(
         truth,
         results_file(protocol, model),
         results_file(protocol, model, ".score.json"),
         model,
-        facts(model_folder(protocol, model) / "checkpoint.pt"),
+        facts(about),
         choice,
-        origin_of(params, model, protocol, truth, choice),
+        origin_of(params, about, protocol, truth, choice),
     )
     overall = report["overall"]
     print(f"{model}: " + ", ".join(f"{key} {overall[key]}" for key in ("AP", "AP50", "AP75", "AR100")))
 
 
 def origin_of(
-    params: Params, model: str, protocol: str, truth: list[Path], validated: Choice | None
+    params: Params, about: Description, protocol: str, truth: list[Path], validated: Choice | None
 ) -> dict[str, Any]:
     """Provenance of scores on `truth`, with the airports that the weights say they have seen."""
     sources = datasets(params.protocol(protocol).train)
     tuned = coco_paths(sources, VALIDATION) if validated is not None else None
     origin = provenance(truth, coco_paths(sources, "train"), tuned)
-    seen = trained_airports(model_folder(protocol, model) / "checkpoint.pt")
+    seen = trained_airports(about)
     if seen is not None:  # whatever the protocol trains
-        origin["airports"] = with_training(origin["airports"], seen)
+        origin["airports"] = with_training(origin["airports"], seen, "weights")
     return origin
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lard.detect.checkpoint import facts
+from lard.detect.checkpoint import description_of, facts
 from lard.detect.config import read_params
 from lard.score.points import Choice
 from lard.score.scores import score_report
@@ -25,9 +25,9 @@ def main(model: str, protocol: str) -> None:
     truth = coco_paths([FOLDER], "test")
     validated = choice_of(params, model, protocol)
     choice = validated or _as_scored(model, protocol)
-    origin = origin_of(params, model, protocol, truth, validated)
-    about = facts(model_folder(protocol, model) / "checkpoint.pt")
-    report = score_report(truth, out, model, about, choice, origin)
+    about = description_of(model_folder(protocol, model) / "checkpoint.pt")
+    origin = origin_of(params, about, protocol, truth, validated)
+    report = score_report(truth, out, model, facts(about), choice, origin)
     if "sequences" in report:
         report["sequences"]["flights"] = read_json(FOLDER / "flights.json")
     write_json(report, results_file(protocol, model, SCORE))

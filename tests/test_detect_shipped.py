@@ -10,7 +10,7 @@ from detect_support import write_random_model
 
 import lard.detect
 from lard.detect.cards import Measured, appraised, card_of, shipped
-from lard.detect.checkpoint import read_tensors, trained_airports, write_tensors
+from lard.detect.checkpoint import description_of, read_tensors, trained_airports, write_tensors
 from lard.detect.config import parse_params
 from lard.detect.shipped import adopt, ship
 from lard.errors import ModelError, SpecError
@@ -65,7 +65,7 @@ def test_a_card_at_fault_names_the_field(zoo: Path) -> None:
 def test_a_shipped_model_takes_part_under_another_name(zoo: Path, tmp_path: Path) -> None:
     adopt("random", "fcos-ready", tmp_path / "m" / "checkpoint.pt")
     assert lard.detect.load(tmp_path / "m" / "checkpoint.pt").name == "fcos-ready"
-    assert trained_airports(tmp_path / "m" / "checkpoint.pt") == ("KATL", "LFPO")
+    assert trained_airports(description_of(tmp_path / "m" / "checkpoint.pt")) == ("KATL", "LFPO")
     with pytest.raises(ModelError, match="no shipped model 'fcos-xl'; there are: random"):
         adopt("fcos-xl", "x", tmp_path / "x.pt")
 

@@ -15,7 +15,7 @@ from detect_support import SIZE_PX, write_toy
 from ruamel.yaml import YAML
 
 from lard.cli import main
-from lard.detect.checkpoint import facts, load_detector, multiplications
+from lard.detect.checkpoint import description_of, facts, load_detector, multiplications
 from lard.detect.config import ModelSpec, Params, PredictSpec, TrainSpec, parse_params
 from lard.detect.data import Picture, horizon_y_px, read_pictures
 from lard.detect.data import _corner as corner
@@ -185,7 +185,7 @@ def test_the_robust_preset_trains_predicts_and_certifies(toy: Path, tmp_path: Pa
     assert loaded.meta["spec"]["loss"] == "hinge" and loaded.bound is not None
     losses = [float(line.split(",")[2]) for line in (tmp_path / "model/log.csv").read_text().splitlines()[1:]]
     assert losses[-1] < losses[0]
-    known = facts(checkpoint)
+    known = facts(description_of(checkpoint))
     assert known["lipschitz_constant"] == pytest.approx(1, abs=1e-4) and known["gmac_per_megapixel"] > 0
 
 

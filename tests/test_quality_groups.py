@@ -10,7 +10,7 @@ from lard.quality.checks.camera import _quantum, plane_poses
 from lard.quality.groups import sampled
 from lard.quality.measures.coarse import AS_IS, VIEWS, around, directions, lines_along, peak
 from lard.quality.measures.coarse import agreement as agree
-from lard.quality.measures.shifts import common_shift
+from lard.quality.measures.shifts import LARGER, common_shift
 from lard.quality.measures.sketch import SKETCH_PX, sketches
 
 CORNERS = np.array([[120.0, 110.0], [135.0, 108.0], [160.0, 190.0], [95.0, 196.0]])
@@ -72,7 +72,7 @@ def test_edges_share_a_shift_and_a_scale(shift: tuple[float, float], larger: flo
     found = common_shift(normals, places, offsets, px_per_m)
     assert found is not None
     assert found.shift_px == pytest.approx(shift, abs=0.15)
-    assert found.larger == pytest.approx(larger, abs=0.001)
+    assert found.warps.get(LARGER, (0.0,))[0] == pytest.approx(larger, abs=0.001)
     assert (found.sigmas > 4.5) == any(shift)
     assert common_shift(normals[:5], places[:5], offsets[:5], px_per_m[:5]) is None
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lard.cli.options import FiniteRange
+
 if TYPE_CHECKING:
     from lard.detect.config import Params
 
@@ -32,7 +34,7 @@ VALIDATION = click.option(
 BUDGET = click.option(
     "--false-alarms",
     "budget",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     default=0.1,
     show_default=True,
     help="False alarms per picture that the operating point may have on the validation split.",

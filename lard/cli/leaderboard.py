@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lard.cli.benchmark import BUDGET, CONFIG, DATA, VALIDATION, parameters
-from lard.cli.options import runways_option
+from lard.cli.options import check_kept, runways_option
 from lard.cli.score import SHOWN
 
 SPLIT = click.option("--split", default="test", show_default=True, help="Split the results are for.")
@@ -130,7 +130,9 @@ def convert(folder: Path, datasets: tuple[Path, ...], split: str, class_id: int,
     from lard.score.truth import coco_paths, read_truth
     from lard.tables import write_json
 
-    truth = read_truth(coco_paths(datasets, split))
+    paths = coco_paths(datasets, split)
+    check_kept(out, *paths)
+    truth = read_truth(paths)
     rows = read_yolo(folder, truth, class_id)
     write_json(rows, out)
     found = len({row["image_id"] for row in rows})
@@ -163,6 +165,7 @@ def cost(
     from lard.detect.cost import measure_cost
     from lard.tables import write_json
 
+    check_kept(out, model, config)
     plan = parameters(config).predict.model_copy(update={"split": split})
     found = measure_cost(model, datasets, plan, pictures)
     write_json(found, out)

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     import polars as pl
 
+
+class FiniteRange(click.FloatRange):
+    """A finite number in a range; click lets NaN pass every range, and infinity an open one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or a usage error."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
 RUNWAYS_HELP = "Runway database: 'shipped', a table folder, LARD .json, OurAirports runways.csv or apt.dat."
 runways_option = click.option("--runways", default="shipped", show_default=True, help=RUNWAYS_HELP)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 airports_option = click.option("--airports", required=True, help="ICAO codes, separated by commas.")
+
+
+def check_kept(out: Path, *inputs: Path | None) -> None:
+    """A usage error where a command would write over what it reads."""
+    for path in inputs:
+        if path is not None and path.exists() and out.resolve() == path.resolve():
+            raise click.UsageError(f"--out {out} is {path}, which is read; name another file")
 
 
 def codes_of(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lard.cli.benchmark import BUDGET, DATA, VALIDATION
-from lard.cli.options import runways_option
+from lard.cli.options import FiniteRange, check_kept, runways_option
 
 SHOWN = ("AP", "AP50", "AP75", "AR100")
 
@@ -21,7 +21,7 @@ SHOWN = ("AP", "AP50", "AP75", "AR100")
 @click.option(
     "--score",
     "threshold",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     help="State the score from which detections count, instead of --val.",
 )
 @runways_option
@@ -29,7 +29,7 @@ SHOWN = ("AP", "AP50", "AP75", "AR100")
     "--corner-sigma-px",
     default=1.0,
     show_default=True,
-    type=click.FloatRange(0.001, 1000),
+    type=FiniteRange(0.001, 1000),
     help="Standard deviation of corners that the integrity test takes for granted.",
 )
 @click.option(
@@ -70,11 +70,12 @@ def score(
     if validation is not None and threshold is not None:
         raise click.UsageError("--val and --score both give the operating point; keep one")
     paths, tuned = coco_paths(datasets, split), coco_paths(datasets, "val")
+    out = out or results.with_suffix(".score.json")
+    check_kept(out, results, validation, *paths, *tuned)
     choice = None if threshold is None else stated(threshold)
     if validation is not None:
         choice = chosen_on_validation(tuned, validation, budget)
     origin = provenance(paths, tuned_on=tuned if validation is not None else None)
-    out = out or results.with_suffix(".score.json")
     design = Integrity(corner_sigma_px)
     report = run(paths, results, out, results.stem, None, choice, origin, runways, design)
     zones = sorted(report["slices"].get("zone", {}).items())

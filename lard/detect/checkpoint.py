@@ -158,15 +158,18 @@ def exported(net: Detector, spec: ModelSpec) -> Detector:
     return plain.eval()
 
 
-def trained_airports(path: str | Path) -> tuple[str, ...] | None:
+def description_of(path: str | Path) -> Description:
+    """What a checkpoint says of itself."""
+    return described(read_tensors(path)[1], path)
+
+
+def trained_airports(about: Description) -> tuple[str, ...] | None:
     """Codes of the airports that a checkpoint says it learnt from; None where it says nothing."""
-    about = described(read_tensors(path)[1], path)
     return about.airports.train if about.airports and about.airports.train else None
 
 
-def facts(path: str | Path) -> dict[str, Any]:
+def facts(about: Description) -> dict[str, Any]:
     """What a leaderboard says about a checkpoint: size, work per picture, Lipschitz constant if any."""
-    about = described(read_tensors(path)[1], path)
     found: dict[str, Any] = {
         "parameters": about.parameters,
         "family": about.spec.family,

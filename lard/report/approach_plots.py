@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lard.report.page import BLUE, COLOURS, GREEN, GREY, INK, LINE, ORANGE, RED, figure, to_svg
+from lard.report.entries import ordered
+from lard.report.page import BLUE, COLOURS, GREEN, GREY, INK, LINE, ORANGE, RED, apart, figure, to_svg
 
 Details = Mapping[str, Any]
 
 _MISSED = "#e9c9c6"
 _LONG, _PER_ROW = 26, 3
-
-
-def bins_of(tables: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of ranges of distance that any table has, the nearest first."""
-    names = {name for table in tables for name in table}
-    return sorted(names, key=lambda name: (name.startswith("over"), name))
 
 
 def timeline_svg(details: Mapping[str, Details], of: str = "") -> str:
@@ -87,7 +82,7 @@ def pose_svg(details: Mapping[str, Details], of: str = "") -> str:
     poses = {model: (found.get("pose") or {}).get("by_distance", {}) for model, found in known.items()}
     with figure(8.4, 3.2) as fig:
         axes = fig.subplots(1, 3 if any(poses.values()) else 1, squeeze=False)[0]
-        names = bins_of([found["corners"]["by_distance"] for found in known.values()])
+        names = ordered({name for found in known.values() for name in found["corners"]["by_distance"]})
         for (model, found), colour in zip(known.items(), COLOURS * 9, strict=False):
             bins = found["corners"]["by_distance"]
             _line(axes[0], names, [_of(bins, name, "median") for name in names], colour, "-", model)
@@ -170,6 +165,7 @@ def severity_svg(rows: Sequence[Mapping[str, Any]], of: str = "") -> str:
         return ""
     with figure(8.4, 0.9 + 0.3 * len(rows)) as fig:
         axes = fig.subplots(1, 2, sharey=True)
+        apart(fig)
         for ax, title, start in ((axes[0], "AP50", 0), (axes[1], "AP", 2)):
             for place, row in enumerate(reversed(rows)):
                 plain, weighted = row["cells"][start : start + 2]
@@ -205,7 +201,7 @@ def airports_by_distance_svg(details: Mapping[str, Details], of: str = "") -> st
     if not known:
         return ""
     airports = sorted({airport for table in known.values() for airport in table})
-    names = bins_of([bins for table in known.values() for bins in table.values()])
+    names = ordered({name for table in known.values() for bins in table.values() for name in bins})
     wide = min(len(known), _PER_ROW)
     tall = -(-len(known) // _PER_ROW)
     with figure(8.4, tall * (0.75 + 0.21 * len(airports))) as fig:

@@ -99,9 +99,8 @@ def approach_tables(details: Mapping[str, Details]) -> dict[str, Any]:
 
 def _by_distance(details: Mapping[str, Details]) -> dict[str, Any]:
     """95th percentiles of cross track and height by distance, and both protection levels' medians."""
-    names = sorted(
-        {name for found in details.values() for name in (found.get("pose") or {}).get("by_distance", {})},
-        key=lambda name: (name.startswith("over"), name),
+    names = sorted(  # "over" comes after the numbers
+        {name for found in details.values() for name in (found.get("pose") or {}).get("by_distance", {})}
     )
     rows = []
     for model, found in details.items():

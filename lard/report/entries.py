@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -139,8 +139,8 @@ def _truth(entry: Entry) -> str | None:
     return (entry.details.get("provenance") or {}).get("truth_sha256")
 
 
-def ordered(names: Mapping[str, Any]) -> list[str]:
-    """Names of slices in the order a reader expects."""
+def ordered(names: Iterable[str]) -> list[str]:
+    """Names of slices in the order a reader expects, distances from the nearest on."""
     return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
 

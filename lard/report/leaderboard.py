@@ -72,6 +72,10 @@ __all__ = [
 ]
 
 
+TOLD_WITHIN = 1e-6
+"""A score file has six decimals."""
+
+
 def leaderboard_html(boards: Sequence[Board]) -> str:
     """The page; a board without evidence has no curves and pictures."""
     return _html(boards, _pages(boards))
@@ -173,11 +177,27 @@ def _evaluations(board: Board) -> dict[str, Evaluation]:
         return {}
     from lard.score.evaluation import Evaluation
 
-    return {
+    judged = {
         entry.model: Evaluation(board.evidence.truth, board.evidence.results[entry.model])
         for entry in board.entries
         if entry.model in board.evidence.results
     }
+    for entry in board.entries:
+        if entry.model in judged:
+            _check_headline(entry, judged[entry.model])
+    return judged
+
+
+def _check_headline(entry: Entry, judged: Evaluation) -> None:
+    """DataError where a score file tells another AP than the detections beside it give."""
+    computed = judged.metrics()
+    for key in HEADLINE:
+        told = entry.metrics.get(key)
+        if told is not None and abs(told - (computed[key] or 0.0)) > TOLD_WITHIN:
+            raise DataError(
+                f"{entry.model}: overall.{key}: {told} in its score file, its detections give"
+                f" {computed[key]}; score the results again"
+            )
 
 
 def _kinds(entries: Sequence[Entry]) -> list[dict[str, Any]]:

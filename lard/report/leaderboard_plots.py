@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lard.report.page import BLUE, COLOURS, GREY, LINE, figure, figures_text, to_svg
+from lard.report.page import BLUE, COLOURS, GREY, LINE, apart, figure, figures_text, to_svg
 from lard.score.points import measured_at
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def curves_svg(
     found = {model: judged.curves(judged.images)[0] for model, judged in evaluations.items()}
     with figure(8.4, 3.3) as fig:
         axes = fig.subplots(1, 2, sharey=True)
+        apart(fig)
         for ax, place, iou in ((axes[0], 0, 0.5), (axes[1], 5, 0.75)):
             for (model, precision), colour in zip(found.items(), COLOURS * 9, strict=False):
                 recall = [k / 100 for k in range(101)]

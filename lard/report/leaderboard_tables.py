@@ -24,7 +24,8 @@ _TOLD = ("name", "split", "odd_name", "odd_version", "odd_sha256", "runway_db", 
 def statement(entries: Sequence[Entry]) -> dict[str, Any]:
     """What the page may claim of the test airports: which of them trained or tuned which model.
 
-    `unknown` are models whose training airports nobody states; `datasets` those that were scored against.
+    `unknown` are models whose training airports nobody states, `stated` the airports of those whose card
+    alone tells them; `datasets` those that were scored against.
     """
     origins = {entry.model: entry.details.get("provenance") or {} for entry in entries}
     known = {model: origin["airports"] for model, origin in origins.items() if origin}
@@ -47,6 +48,7 @@ def statement(entries: Sequence[Entry]) -> dict[str, Any]:
             and not found["seen_in_training"]
             and not found["seen_in_validation"]
         ],
+        "stated": {m: found["train"] for m, found in known.items() if found.get("train_told_by") == "card"},
         "unknown": [model for model in origins if model not in known or known[model].get("train") is None],
     }
 

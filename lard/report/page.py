@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,11 @@ def figure(width_in: float, height_in: float) -> Iterator[Figure]:
         yield Figure(figsize=(width_in, height_in), layout="constrained")
 
 
+def apart(fig: Figure) -> None:
+    """Part axes beside one another, so that tick labels at their ends do not meet."""
+    fig.set_layout_engine("constrained", w_pad=0.12)
+
+
 def to_svg(fig: Figure, label: str) -> str:
     """Inline SVG of a figure, the same bytes each time; `label` is read to those who cannot see it."""
     stream = io.StringIO()
@@ -60,7 +66,7 @@ def to_svg(fig: Figure, label: str) -> str:
     svg = re.sub(r'id="([^"]+)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{prefix}-\2"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)
 
 
 @cache

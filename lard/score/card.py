@@ -15,6 +15,8 @@ _ALPHABETS = ("LATIN", "CYRILLIC", "GREEK")
 """Alphabets whose letters are taken for one another."""
 _ALIKE = str.maketrans("1i0_.", "llo--")
 """Characters of names that are taken for others, after lower case."""
+_JOINED = (("rn", "m"), ("vv", "w"))
+"""Pairs of letters that are read as one."""
 
 
 def _plain(text: str) -> str:
@@ -77,4 +79,11 @@ def read_card(path: str | Path) -> Card:
 
 def same_to_the_eye(first: str, second: str) -> bool:
     """Whether two names are told apart by case, or by characters that look alike, at most."""
-    return first.casefold().translate(_ALIKE) == second.casefold().translate(_ALIKE)
+    return _drawn(first) == _drawn(second)
+
+
+def _drawn(name: str) -> str:
+    drawn = name.casefold().translate(_ALIKE)
+    for pair, letter in _JOINED:
+        drawn = drawn.replace(pair, letter)
+    return drawn

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lard.score.boxes import Floats, corners, iou
+from lard.score.boxes import Floats, Ints, corners
 from lard.score.evaluation import Evaluation
 from lard.score.slices import distance_bin
 
@@ -67,50 +68,104 @@ def found_by_airport(evaluation: Evaluation, score: float) -> dict[str, dict[str
     return {airport: dict(sorted(bins.items())) for airport, bins in sorted(table.items())}
 
 
+@dataclass(frozen=True, slots=True)
+class _Views:
+    """Pictures that show the required target among other runways, the nearest runway first in each."""
+
+    places: Ints  # (pictures,) of the evaluation's images
+    runways: Ints  # (runways,) places in the annotations, picture by picture
+    first: Ints  # (pictures,) first runway of each
+    count: Ints  # (pictures,) runways in each
+    target: Ints  # (pictures,) row of the target
+
+
 def confusion(evaluation: Evaluation, score: float) -> dict[str, Any]:
     """Pictures that show the required target runway among others: which one is detected, at a score or above.
 
     A detection is of the runway that it overlaps best, by half at least. order counts runways by distance,
     the nearest first, and tells how many of each place were found.
     """
-    truth = evaluation.truth
-    shown: dict[int, list[int]] = {}
-    for place, note in enumerate(truth["annotations"]):
-        if "is_target" in note and "slant_m" in note:
-            shown.setdefault(int(note["image_id"]), []).append(place)
+    views = _views(evaluation)
     first = {"target": 0, "other": 0, "background": 0, "nothing": 0}
     target = {"found": 0, "other_instead": 0, "missed": 0}
     order: dict[str, dict[str, int]] = {}
-    images = 0
-    for image_id in evaluation.images:
-        places = sorted(shown.get(image_id, []), key=lambda k: (truth["annotations"][k]["slant_m"], k))
-        notes = [truth["annotations"][k] for k in places]
-        wanted = [k for k, note in enumerate(notes) if note["is_target"] and not note.get("iscrowd", 0)]
-        if len(notes) < 2 or len(wanted) != 1:
+    images = len(views.places)
+    told = {"images": images, "score": score, "best_detection": first, "target": target, "order": order}
+    if not images:
+        return told
+    view, owner = _owners(evaluation, views, score)
+    hit = np.zeros(len(views.runways), bool)
+    hit[owner[owner >= 0]] = True
+    best = np.full(images, -2)  # row of the runway that the best detection is of
+    best[view[::-1]] = owner[::-1]
+    first["target"] = int((best == views.target).sum())
+    first["other"] = int(((best >= 0) & (best != views.target)).sum())
+    first["background"], first["nothing"] = int((best == -1).sum()), int((best == -2).sum())
+    found = hit[views.target]
+    target["found"] = int(found.sum())
+    target["other_instead"] = int((np.logical_or.reduceat(hit, views.first) & ~found).sum())
+    target["missed"] = images - target["found"] - target["other_instead"]
+    place = np.minimum(np.arange(len(hit)) - np.repeat(views.first, views.count), 3)
+    notes = evaluation.truth["annotations"]
+    required = np.array([not notes[k].get("iscrowd", 0) for k in views.runways.tolist()])
+    for k in range(4):
+        here = required & (place == k)
+        if here.any():
+            row = {"runways": int(here.sum()), "found": int((here & hit).sum())}
+            order["4+" if k == 3 else str(k + 1)] = row
+    return told
+
+
+def _views(evaluation: Evaluation) -> _Views:
+    notes = evaluation.truth["annotations"]
+    shown: dict[int, list[int]] = {}
+    for row, note in enumerate(notes):
+        if "is_target" in note and "slant_m" in note:
+            shown.setdefault(int(note["image_id"]), []).append(row)
+    places: list[int] = []
+    runways: list[int] = []
+    count: list[int] = []
+    targets: list[int] = []
+    for place, image_id in enumerate(evaluation.images):
+        rows = shown.get(image_id, ())
+        wanted = [k for k in rows if notes[k]["is_target"] and not notes[k].get("iscrowd", 0)]
+        if len(rows) < 2 or len(wanted) != 1:
             continue
-        images += 1
-        rows = evaluation.detections_of([image_id])
-        rows = rows[evaluation.scores[rows] >= score]
-        overlap = iou(evaluation.boxes[rows], _boxes(notes))
-        owner = np.where(overlap.max(axis=1) >= IOU, overlap.argmax(axis=1), -1)
-        found = set(owner.tolist())
-        best = int(owner[0]) if len(owner) else None
-        first[_what(best, wanted[0])] += 1
-        target[
-            "found" if wanted[0] in found else "other_instead" if any(k >= 0 for k in found) else "missed"
-        ] += 1
-        for k, note in enumerate(notes):
-            if not note.get("iscrowd", 0):
-                row = order.setdefault("4+" if k >= 3 else str(k + 1), {"runways": 0, "found": 0})
-                row["runways"] += 1
-                row["found"] += int(k in found)
-    return {"images": images, "score": score, "best_detection": first, "target": target, "order": order}
+        rows = sorted(rows, key=lambda k: (notes[k]["slant_m"], k))
+        targets.append(len(runways) + rows.index(wanted[0]))
+        places.append(place)
+        count.append(len(rows))
+        runways += rows
+    ends = np.cumsum(np.array(count, np.int64))
+    first = ends - np.array(count, np.int64)
+    return _Views(*(np.array(found, np.int64) for found in (places, runways, first, count, targets)))
 
 
-def _what(owner: int | None, target: int) -> str:
-    if owner is None:
-        return "nothing"
-    return "background" if owner < 0 else "target" if owner == target else "other"
+def _owners(evaluation: Evaluation, views: _Views, score: float) -> tuple[Ints, Ints]:
+    """Picture and runway of each detection (detections,), the best of a picture first; -1 for background."""
+    of_image = np.full(len(evaluation.image_ids), -1)
+    of_image[views.places] = np.arange(len(views.places))
+    kept = np.flatnonzero((evaluation.scores >= score) & (of_image[evaluation.image] >= 0))
+    view = of_image[evaluation.image[kept]]
+    if not len(kept):
+        return view, view
+    pairs = views.count[view]
+    start = np.cumsum(pairs) - pairs
+    runway = np.repeat(views.first[view] - start, pairs) + np.arange(pairs.sum())
+    notes = evaluation.truth["annotations"]
+    boxes = np.array([notes[k]["bbox"] for k in views.runways.tolist()], np.float64)
+    overlap = _overlaps(evaluation.boxes[np.repeat(kept, pairs)], boxes[runway])
+    most = np.maximum.reduceat(overlap, start)
+    nearest = np.where(overlap == np.repeat(most, pairs), runway, len(views.runways))  # of equals
+    return view, np.where(most >= IOU, np.minimum.reduceat(nearest, start), -1)
+
+
+def _overlaps(first: Floats, second: Floats) -> Floats:
+    """IoU (n,) of boxes x, y, width, height beside one another."""
+    low = np.maximum(first[:, :2], second[:, :2])
+    high = np.minimum(first[:, :2] + first[:, 2:], second[:, :2] + second[:, 2:])
+    common = np.maximum(high - low, 0.0).prod(axis=1)
+    return np.asarray(common / (first[:, 2:].prod(axis=1) + second[:, 2:].prod(axis=1) - common))
 
 
 def localisation(evaluation: Evaluation, score: float) -> dict[str, Any]:
@@ -160,10 +215,6 @@ def _rays(points_px: Floats, intrinsics: Floats) -> Floats:
     flat = (points_px - intrinsics[:, 2:]) / intrinsics[:, :2]
     rays = np.concatenate((flat, np.ones((len(flat), 1))), axis=1)
     return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True))
-
-
-def _boxes(notes: list[Any]) -> Floats:
-    return np.array([note["bbox"] for note in notes], np.float64).reshape(-1, 4)
 
 
 def _centre(boxes: Floats) -> Floats:

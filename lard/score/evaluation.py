@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.score.averaging import precision_and_hits
 from lard.score.boxes import Floats, Ints, match_images
 from lard.score.truth import ABSENT, REQUIRED, roles_as_marked
 
@@ -54,6 +55,7 @@ class Evaluation:
         self.image_ids = np.array([int(image["id"]) for image in self.pictures], np.int64)
         self._place = {int(image_id): place for place, image_id in enumerate(self.image_ids)}
         self._read_detections(results)
+        self._read_runways()
         self._take_roles(roles_as_marked(truth) if roles is None else roles)
 
     def _read_detections(self, results: Sequence[Mapping[str, Any]]) -> None:
@@ -68,16 +70,20 @@ class Evaluation:
         self.rows: Ints = order  # places in `results` of the detections kept, image by image, best first
         self._first = np.searchsorted(self.image, np.arange(len(self.image_ids) + 1)).astype(np.int64)
 
-    def _take_roles(self, roles: NDArray[np.int8]) -> None:
+    def _read_runways(self) -> None:
         notes = self.truth["annotations"]
         image = np.array([self._place[int(note["image_id"])] for note in notes], np.int64)
+        boxes = np.array([note["bbox"] for note in notes], np.float64).reshape(-1, 4)
+        own = (boxes[:, 2] * boxes[:, 3]).tolist()
+        areas = np.array([note.get("area", own[k]) for k, note in enumerate(notes)], np.float64)
+        self._stated = image, boxes, areas  # of all annotations, in their order
+
+    def _take_roles(self, roles: NDArray[np.int8]) -> None:
+        image, boxes, areas = self._stated
         order = np.argsort(image, kind="stable")
         order = order[roles[order] != ABSENT]
         self.notes: Ints = order  # places in the annotations of the runways, image by image
-        self.runway_image = image[order]
-        self.runways = np.array([notes[row]["bbox"] for row in order], np.float64).reshape(-1, 4)
-        own = self.runways[:, 2] * self.runways[:, 3]
-        self.areas = np.array([notes[row].get("area", own[k]) for k, row in enumerate(order)], np.float64)
+        self.runway_image, self.runways, self.areas = image[order], boxes[order], areas[order]
         self.crowd = roles[order] != REQUIRED
         self._first_runway = np.searchsorted(self.runway_image, np.arange(len(self.image_ids) + 1))
         self._matches: dict[str, Matches] = {}
@@ -117,9 +123,9 @@ class Evaluation:
 
         An image may be listed more than once, as resampling does.
         """
-        chosen = self.images if images is None else sorted(images)
-        precision, recall = self.curves(chosen, area)
+        chosen = self.image_ids if images is None else np.sort(np.array(images, np.int64))
         places = np.searchsorted(self.image_ids, chosen)
+        precision, recall = self._curves_at(places, area)
         return {
             "AP": _mean(precision),
             "AP50": _mean(precision[0]),
@@ -148,29 +154,19 @@ class Evaluation:
 
         -1 where nothing is required, as pycocotools writes it.
         """
-        precision = np.full((len(IOUS), len(RECALLS)), -1.0)
-        recall = np.full((len(IOUS), len(MAX_DETECTIONS)), -1.0)
+        return self._curves_at(np.searchsorted(self.image_ids, images), area)
+
+    def _curves_at(self, places: Ints, area: str) -> tuple[Floats, Floats]:
         found = self.matches(area)
-        places = np.searchsorted(self.image_ids, images)
         required = int(found.required[places].sum())
         if required == 0:
-            return precision, recall
+            return np.full((len(IOUS), len(RECALLS)), -1.0), np.full((len(IOUS), len(MAX_DETECTIONS)), -1.0)
         chosen = self._best_first(places)
-        right, skipped = found.right[:, chosen], found.skipped[:, chosen]
-        rank = self.rank[chosen]
-        for level in range(len(IOUS)):
-            # precision only falls between hits, so that hits alone make its envelope
-            at = np.flatnonzero(right[level])
-            recall[level] = [np.count_nonzero(rank[at] < limit) / required for limit in MAX_DETECTIONS]
-            hits = np.arange(1.0, len(at) + 1)
-            wrong = np.cumsum(~(right[level] | skipped[level]), dtype=np.int32)[at]
-            exact = hits / (hits + wrong + np.spacing(1))
-            envelope = np.maximum.accumulate(exact[::-1])[::-1]
-            first = np.searchsorted(hits / required, RECALLS, side="left")
-            reached = first < len(at)
-            precision[level] = 0.0
-            precision[level, reached] = envelope[first[reached]]
-        return precision, recall
+        limits = np.array(MAX_DETECTIONS, np.int64)
+        precision, hits = precision_and_hits(
+            found.right, found.skipped, chosen, self.rank, RECALLS, limits, required
+        )
+        return precision, hits / required
 
     def _best_first(self, places: Ints) -> Ints:
         """Places of the detections of images at places, the best first; equal scores in their order."""

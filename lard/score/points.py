@@ -40,8 +40,8 @@ class Choice:
 
 
 def stated(score: float) -> Choice:
-    """The threshold that a submission states."""
-    return Choice("stated", {"stated": score})
+    """The threshold that a submission states, to the digits that files hold."""
+    return Choice("stated", {"stated": _upwards(score)})
 
 
 def chosen_by(evaluation: Evaluation, budget: float, chosen_on: ChosenOn) -> Choice:

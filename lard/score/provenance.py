@@ -58,14 +58,15 @@ def seen_airports(
     }
 
 
-def with_training(airports: Mapping[str, Any], train: tuple[str, ...] | None) -> dict[str, Any]:
-    """The comparison of airports with those that a card says were trained on, in either case."""
+def with_training(airports: Mapping[str, Any], train: tuple[str, ...] | None, told_by: str) -> dict[str, Any]:
+    """The comparison of airports with those that a card or weights say were trained on, in either case."""
     if train is None:
         return dict(airports)
     known = {code.strip().upper() for code in train}
     return {
         **airports,
         "train": sorted(known),
+        "train_told_by": told_by,
         "seen_in_training": sorted(code for code in airports["test"] if code.strip().upper() in known),
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,8 +43,10 @@ def find_runs(truth: Mapping[str, Any]) -> tuple[list[Run], str]:
     for name in sorted(groups):
         frames = sorted(groups[name])
         times = np.array([moment for moment, _ in frames])
-        parts = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(times) > MOST_APART_S) + 1)
-        kept = [part for part in parts if len(part) >= LEAST_FRAMES]
+        breaks = np.flatnonzero(np.diff(times) > MOST_APART_S) + 1
+        starts, ends = np.append(0, breaks), np.append(breaks, len(frames))
+        long = np.flatnonzero(ends - starts >= LEAST_FRAMES)
+        kept = [np.arange(starts[k], ends[k]) for k in long]
         for number, part in enumerate(kept):
             if (np.diff(times[part]) <= 0).any():
                 doubled += 1
@@ -62,10 +63,13 @@ def find_runs(truth: Mapping[str, Any]) -> tuple[list[Run], str]:
 
 
 def _flight(image: Mapping[str, Any]) -> str:
-    stem = re.sub(r"[_\-. ]*\d+$", "", str(image.get("frame_id") or image["file_name"]).split(".")[0])
-    named = (
-        (image["sequence"],) if image.get("sequence") else (image.get("airport"), image.get("runway"), stem)
-    )
+    if image.get("sequence"):
+        named: tuple[Any, ...] = (image["sequence"],)
+    else:
+        stem = str(image.get("frame_id") or image["file_name"]).split(".")[0]
+        bare = stem.rstrip("0123456789")
+        bare = bare.rstrip("_-. ") if bare != stem else stem
+        named = (image.get("airport"), image.get("runway"), bare)
     parts = (image.get("source"), *named)
     return " ".join(str(part) for part in parts if part)
 

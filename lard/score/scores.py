@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ def score_report(
     read = read_results(results_path, truth)
     if warn:
         read.tell()
+    origin = dict(origin or provenance(truth_paths))
+    choice = _as_chosen(choice, origin)
     cornered = any("keypoints" in row for row in read.rows)
     report = {
         **(facts or {}),
@@ -76,14 +79,21 @@ def score_report(
         "model": model,
         "detections": len(read.rows),
         **scores(truth, read.rows, choice, open_database(runways) if cornered else None, design),
-        "provenance": dict(origin or provenance(truth_paths)),
+        "provenance": origin,
         "results_sha256": sha256_file(results_path),
     }
     report["truth_sha256"] = report["provenance"]["truth_sha256"]
-    if choice is not None and choice.origin:
+    if choice is not None and choice.chosen_on == "validation":
         report["validation"] = dict(choice.origin)
     rounded: dict[str, Any] = _rounded(report)
     return rounded
+
+
+def _as_chosen(choice: Choice | None, origin: Mapping[str, Any]) -> Choice | None:
+    """The choice under its name: validation pictures that are scored themselves are no validation."""
+    if choice is None or choice.origin.get("truth_sha256") != origin["truth_sha256"]:
+        return choice
+    return replace(choice, chosen_on="scored pictures")
 
 
 def scores(

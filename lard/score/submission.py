@@ -7,42 +7,34 @@ the ground truth, and made again whenever the board is built.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from lard.airports.files import SHIPPED
-from lard.documents import checked
 from lard.errors import DataError
 from lard.score.approaches import INTEGRITY
-from lard.score.card import Card, read_card, same_to_the_eye
+from lard.score.card import Card, read_card
+from lard.score.entered import (
+    COST,
+    ENTRY,
+    RESULTS,
+    SCORE,
+    VALIDATION,
+    StoredEntry,
+    at_odds,
+    changes,
+    check_against,
+    check_owner,
+    difference,
+    read_entry,
+)
 from lard.score.points import FALSE_ALARMS_PER_IMAGE, Choice, chosen_on_validation, stated
 from lard.score.provenance import provenance, with_training
 from lard.score.scores import score_report
 from lard.score.submitted import read_results
 from lard.score.truth import Paths, read_truth, several, truth_sha256
-from lard.tables import folder_lock, json_text, read_json, sha256_file, staged, write_json
-
-ENTRY, RESULTS, VALIDATION, SCORE = "entry.json", "results.json", "validation.json", "score.json"
-COST = "cost.json"
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class StoredEntry(BaseModel):
-    """entry.json of a board: the card, and hashes of the files that were entered."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    card: Card
-    truth_sha256: Sha256
-    results_sha256: Sha256
-    validation_truth_sha256: Sha256 | None = None
-    validation_sha256: Sha256 | None = None
-    false_alarms_per_image: float = Field(default=FALSE_ALARMS_PER_IMAGE, gt=0, allow_inf_nan=False)
+from lard.tables import folder_lock, sha256_file, staged, write_json
 
 
 def add(
@@ -73,7 +65,7 @@ def add(
     tuned = None if validation is None else _mended_rows(validation[1], validation[0])
     with folder_lock(board):
         folder = Path(board) / card.name
-        _check_owner(folder, card, replace)
+        check_owner(folder, card, replace)
         with staged(folder) as staging:  # what cannot be scored leaves no entry, and a former one as it was
             write_json(rows, staging / RESULTS)
             if tuned is not None:
@@ -86,7 +78,7 @@ def add(
                 validation_sha256=None if tuned is None else sha256_file(staging / VALIDATION),
                 false_alarms_per_image=budget,
             )
-            _check_against(folder, entry)
+            check_against(folder, entry, staging)
             write_json(entry.model_dump(mode="json"), staging / ENTRY)
             tuned_on = None if validation is None else validation[0]
             report = recomputed(staging, entry, truth_paths, tuned_on, runways, warn=False)
@@ -126,62 +118,6 @@ def _one_choice(card: Card, card_path: str | Path, validated: bool) -> None:
         )
 
 
-def _check_owner(folder: Path, card: Card, replace: bool) -> None:
-    """An entry is replaced when asked, and by its own authors only; no name is taken for another's."""
-    for other in sorted(folder.parent.glob(f"*/{ENTRY}")):
-        known = read_entry(other.parent).card
-        case_only = known.name.casefold() == card.name.casefold()
-        alike = same_to_the_eye(known.name, card.name) and known.authors != card.authors
-        if known.name != card.name and (case_only or alike):
-            raise DataError(f"{folder}: {known.name!r} is on the board and looks the same; take another name")
-    if not (folder / ENTRY).is_file() and not (folder / RESULTS).is_file():
-        return
-    if not (folder / ENTRY).is_file():
-        raise DataError(
-            f"{folder}: an entry without {ENTRY}, nobody's; remove the folder or take another name"
-        )
-    if not replace:
-        raise DataError(
-            f"{folder}: an entry of this name is on the board; take another name, or --replace your own"
-        )
-    owner = read_entry(folder).card.authors
-    if owner != card.authors:
-        raise DataError(f"{folder}: the entry belongs to {owner!r}, not {card.authors!r}; take another name")
-
-
-def _check_against(folder: Path, entry: StoredEntry) -> None:
-    """A new entry beside those of its board: other results than others', and one budget for all."""
-    others = [path.parent for path in folder.parent.glob(f"*/{ENTRY}") if path.parent.name != folder.name]
-    entries = {other: read_entry(other) for other in sorted(others)}
-    if faults := _at_odds(entries | {folder: entry}):
-        raise DataError("\n".join(faults))
-
-
-def _at_odds(entries: Mapping[Path, StoredEntry]) -> list[str]:
-    """A line where entries of different authors hold the same detections, or budgets differ."""
-    faults = []
-    first: dict[str, Path] = {}
-    for folder, entry in entries.items():
-        other = first.setdefault(entry.results_sha256, folder)
-        if entries[other].card.authors != entry.card.authors:
-            faults.append(f"{folder}: the detections are those of {other.name}, by other authors; keep one")
-    budgets = {
-        entry.false_alarms_per_image: folder.name
-        for folder, entry in entries.items()
-        if entry.validation_sha256 is not None
-    }
-    if len(budgets) > 1:
-        told = ", ".join(f"{budget:g} ({name})" for budget, name in sorted(budgets.items()))
-        faults.append(f"false_alarms_per_image: {told}; one board has one budget, add with --false-alarms")
-    return faults
-
-
-def read_entry(folder: Path) -> StoredEntry:
-    """entry.json of an entry's folder, checked."""
-    document = read_json(folder / ENTRY, absent="add the submission again")
-    return checked(StoredEntry, document, folder / ENTRY)
-
-
 def recomputed(
     folder: Path,
     entry: StoredEntry,
@@ -214,6 +150,10 @@ def _choice(folder: Path, entry: StoredEntry, validation_truth: Paths | None, wa
         raise DataError(
             f"{folder}: its validation results are for another validation set; add the submission again"
         )
+    if entry.validation_truth_sha256 == entry.truth_sha256:
+        raise DataError(
+            f"{folder}: the validation pictures are those that are scored; enter results on another split"
+        )
     budget = entry.false_alarms_per_image
     return chosen_on_validation(validation_truth, folder / VALIDATION, budget, warn=warn)
 
@@ -225,7 +165,7 @@ def _facts(card: Card) -> dict[str, Any]:
 
 def _origin(card: Card, truth_paths: Paths, validation_truth: Paths | None) -> dict[str, Any]:
     origin = provenance(truth_paths, tuned_on=validation_truth)
-    return origin | {"airports": with_training(origin["airports"], card.trained_airports)}
+    return origin | {"airports": with_training(origin["airports"], card.trained_airports, "card")}
 
 
 def rebuilt(
@@ -245,49 +185,20 @@ def rebuilt(
     for folder in folders:
         try:
             entries[folder] = read_entry(folder)
-            faults += _changed(folder, entries[folder], truth_hash)
+            faults += changes(folder, entries[folder], truth_hash)
         except DataError as error:
             faults.append(str(error))
-    faults += _at_odds(entries)
+    faults += at_odds(entries)
     if faults:
         raise DataError("\n".join(faults))
     mended = []
     with folder_lock(board):
         for folder, entry in entries.items():
             report = recomputed(folder, entry, truth_paths, validation_truth, runways)
-            if line := _difference(folder / SCORE, report):
+            if line := difference(folder / SCORE, report):
                 mended.append(line)
                 write_json(report, folder / SCORE)
     return [folder / SCORE for folder in entries], mended
-
-
-def _changed(folder: Path, entry: StoredEntry, truth_hash: str) -> list[str]:
-    faults = []
-    if entry.card.name != folder.name:
-        faults.append(f"{folder / ENTRY}: card.name: {entry.card.name}, the folder is {folder.name}")
-    if entry.truth_sha256 != truth_hash:
-        faults.append(f"{folder}: entered for another dataset; add it again")
-    for name, wanted in ((RESULTS, entry.results_sha256), (VALIDATION, entry.validation_sha256)):
-        path = folder / name
-        if wanted is not None and (not path.is_file() or sha256_file(path) != wanted):
-            faults.append(f"{path}: not the file that was entered; add the submission again")
-    return faults
-
-
-def _difference(path: Path, report: Mapping[str, Any]) -> str:
-    """What a stored score file has that its results do not give, in one line; "" if nothing."""
-    try:
-        stored = read_json(path)
-    except DataError:
-        return f"{path}: could not be read; made again from its results"
-    if json_text(stored) == json_text(report):  # true is not 1
-        return ""
-    overall = stored.get("overall") if isinstance(stored, dict) else None
-    told = overall.get("AP50") if isinstance(overall, dict) else None
-    return (
-        f"{path}: not what its results give (AP50 {told}, computed {report['overall']['AP50']});"
-        " made again from them"
-    )
 
 
 def validation_paths(datasets: Paths) -> list[Path]:

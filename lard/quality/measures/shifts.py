@@ -39,11 +39,6 @@ class Common:
         """How many standard deviations the shift is away from none."""
         return float(np.hypot(self.shift_px[0] / self.error_px[0], self.shift_px[1] / self.error_px[1]))
 
-    @property
-    def larger(self) -> float:
-        """Share by which the pictures are larger; 0 when no scale was found."""
-        return self.warps.get(LARGER, (0.0, 0.0))[0]
-
 
 def common_shift(normals: Array, places: Array, offsets: Array, px_per_m: Array) -> Common | None:
     """The shift and warps that edges share: normals, places from the middle (n, 2), offsets along them (n,).
