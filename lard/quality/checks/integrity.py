@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.quality.checks.appearance import looks
-from lard.quality.checks.framing import framed
+from lard.quality.checks.framing import compressed, framed
 from lard.quality.dataset import CAMERA, Dataset, posed, sources_of
 from lard.quality.frames import daylit, every, horizons, parallel, subject_of
 from lard.quality.labels import label_name
@@ -89,7 +89,7 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         before = row
     offences += torn(data, pictures, bands, limits)
     still, looked_at = undeclared(data, pictures, bands, int(limits["overlay_samples"]))
-    odd = [*looks(data, pictures), *framed(data, pictures, bands)]
+    odd = [*looks(data, pictures), *framed(data, pictures, bands), *compressed(data, pictures)]
     offences += [*still, *odd]
     good = pictures.filter(pl.col("fault") == "")
     bad = len({offence.subject for offence in offences} & set(map(str, data.frame_of.values())))

@@ -41,10 +41,6 @@ class Sketches:
         margin = 0.12 + 0.4 / np.sqrt(len(rows))
         return name if scores[name] > scores[""] + margin else ""
 
-    def agreement(self) -> float:
-        """Median agreement of the pictures with their own horizons, -1 without any."""
-        return float(np.median(self._own(np.arange(len(self.ids)), AS_IS))) if self.ids else -1.0
-
     def _own(self, rows: NDArray[np.int64], view: View) -> Array:
         return np.array([_score(view.of(self.lines[k], 1.0), self.fields[k : k + 1])[0] for k in rows])
 
