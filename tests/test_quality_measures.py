@@ -93,7 +93,7 @@ def test_few_values_are_not_explained_away() -> None:
     assert np.ptp(values - unexplained(values, told)) == pytest.approx(0.0, abs=1e-9)
 
 
-REACH = 400.0
+REACH = 300.0
 WARPS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     LARGER: lambda x, y: np.column_stack([x, y]),
     TALLER: lambda x, y: np.column_stack([0 * x, y]),
@@ -107,7 +107,7 @@ def test_what_edges_share_is_named(name: str) -> None:
     rng = np.random.default_rng(6)
     angle = rng.uniform(-1.4, 1.4, 120)
     normals = np.column_stack([np.cos(angle), np.sin(angle)]) * rng.choice([-1, 1], 120)[:, None]
-    places = rng.uniform(-1, 1, (120, 2)) * REACH / np.sqrt(2)
+    places = rng.uniform(-1, 1, (120, 2)) * REACH
     offsets = rng.normal(0, 0.1, 120)
     if name:
         offsets += 0.01 * np.sum(normals * WARPS[name](*places.T), axis=1)

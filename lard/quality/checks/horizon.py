@@ -14,7 +14,8 @@ from lard.quality.frames import far_sighted, grey_of, horizons, parallel
 from lard.quality.groups import WHOLE, groups_of, members, sampled
 from lard.quality.measures.coarse import lines_along, read_small
 from lard.quality.measures.horizon import RESOLVED, Level, horizon_offset, level_profile, stacked_level
-from lard.quality.measures.sketch import Sketches, sketches
+from lard.quality.measures.pictures import COLOURS_PX
+from lard.quality.measures.sketch import Sketches, sketches, sky_below
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
@@ -26,6 +27,7 @@ SURE = 5.0  # standard deviations of a stack of horizons that are seen
 STRENGTH = 0.6  # the same of a single picture on average, below which any picture agrees
 CLEARER, PLAINLY = 2.0, 1.25  # by how much, and how many times, they must be clearer elsewhere
 HAZE = 0.02  # of the height: how far haze may draw the visible edge down
+SKY_BELOW = 0.0  # grey levels; below a horizon it is darker or less blue than above by 50 and more in clear air
 REMEDY = "add pictures by day in clear air that show the horizon"
 
 
@@ -68,6 +70,8 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     plain = pl.col("cloud_fraction") <= 0 if "cloud_fraction" in frames.columns else pl.lit(True)
     clear = frames.with_columns(plain.fill_null(True).alias("clear"))["clear"].to_numpy()
     offences = _turned(small, groups) or _strangers(data, small, lines, frames, beyond)
+    named = {offence.subject for offence in offences}
+    offences += [one for one in _upside_down(data, ids, lines, frames) if one.subject not in named]
     seen = _fine(data, frames.filter(clear), lines[clear], groups, int(limits["max_samples"]))
     fine = _fine_offences(seen, groups, limit, beyond, float(limits["max_outlier_share"]))
     named = {offence.subject for offence in offences}
@@ -135,6 +139,23 @@ def _strangers(
         offset = None if grey is None else horizon_offset(grey, lines[rows[name]])
         # a coast may stand out more than the horizon above it, which is where it should be all the same
         if offset is None or abs(offset) > beyond * float(heights[rows[name]]):
+            offences.append(Offence(name, value, text))
+    return offences
+
+
+def _upside_down(data: Dataset, ids: list[str], lines: Array, frames: pl.DataFrame) -> list[Offence]:
+    """Pictures that show the sky below their horizon, where the air is stated to be clear."""
+    if "visibility_m" not in frames.columns:
+        return []
+    drawn = dict(data.pictures.select("image", "colours").drop_nulls().iter_rows())
+    offences = []
+    for name, line, size in zip(ids, lines, frames.select("width_px", "height_px").rows(), strict=True):
+        raw = drawn.get(data.image_of.get(name, ""))
+        if raw is None:
+            continue
+        value = sky_below(np.frombuffer(raw, np.uint8).reshape(COLOURS_PX, COLOURS_PX, 3), line, size)
+        if value is not None and value > SKY_BELOW:
+            text = f"looks upside down: below its horizon it is bluer and brighter by {value:.0f} grey levels"
             offences.append(Offence(name, value, text))
     return offences
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from lard.quality.checks.appearance import looks
 from lard.quality.checks.framing import compressed, framed
-from lard.quality.dataset import CAMERA, Dataset, posed, sources_of
-from lard.quality.frames import daylit, every, horizons, parallel, subject_of
+from lard.quality.checks.marks import group_marks, undeclared
+from lard.quality.dataset import CAMERA, Dataset, posed
+from lard.quality.frames import daylit, horizons, subject_of
 from lard.quality.labels import label_name
-from lard.quality.measures.overlay import Still, still_parts
 from lard.quality.measures.pictures import COLOURS_PX
 from lard.quality.measures.tearing import unpacked
 from lard.quality.model import Offence, Outcome, inconclusive
@@ -89,6 +86,7 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         before = row
     offences += torn(data, pictures, bands, limits)
     still, looked_at = undeclared(data, pictures, bands, int(limits["overlay_samples"]))
+    still += group_marks(data, pictures, bands, still)
     odd = [*looks(data, pictures), *framed(data, pictures, bands), *compressed(data, pictures)]
     offences += [*still, *odd]
     good = pictures.filter(pl.col("fault") == "")
@@ -241,55 +239,3 @@ def _horizon_rows(data: Dataset, images: list[str]) -> dict[str, tuple[float, fl
         known = data.image_of.get(str(name), "")
         found[known] = (float(inside[:, 1].min()), float(inside[:, 1].max())) if len(inside) else (-1e9, -1e9)
     return found
-
-
-def undeclared(
-    data: Dataset, pictures: pl.DataFrame, bands: Mapping[str, int], most: int
-) -> tuple[list[Offence], str]:
-    """Overlays and bands that stand still in the pictures of a source and are not declared.
-
-    A sample of each source is looked at, evenly spread; returns what was looked at as well.
-    """
-    groups: dict[tuple[str, int, int], list[str]] = defaultdict(list)
-    sources = sources_of(data)
-    for image, width, height in (
-        pictures.filter(pl.col("fault") == "").select("image", "width_px", "height_px").iter_rows()
-    ):
-        groups[sources.get(subject_of(data, image), ""), width, height].append(image)
-    offences: list[Offence] = []
-    looked_at = []
-    for (source, width, height), images in sorted(groups.items()):
-        chosen = [images[k] for k in every(np.arange(len(images)), most).tolist()]
-        read = parallel(data, range(len(chosen)), partial(_read, data, chosen), "watermarks")
-        still = still_parts(grey for grey in read if grey is not None)
-        if still is None:
-            continue
-        name = source or "pictures"
-        looked_at.append(f"{still.pictures} of {name}")
-        band = min((bands.get(subject_of(data, image), 0) for image in chosen), default=0)
-        offences += [
-            Offence(name, size, f"{text} in all {still.pictures} of its {width}x{height} pictures looked at: "
-                    "mask it, or declare watermark_px in dataset.json or the spec")
-            for size, text in _marks(still, band, height)
-        ]  # fmt: skip
-    return offences, ", ".join(looked_at)
-
-
-def _marks(still: Still, band: int, height: int) -> list[tuple[float, str]]:
-    """Size and description of everything still beyond a declared band, whose own edge is no mark."""
-    marks = []
-    for px, edge in ((still.top_px, "upper"), (still.bottom_px, "lower")):
-        if px > max(band + 2, 3):
-            marks.append((float(px), f"the same {px} rows at the {edge} edge"))
-    for o in still.overlays:
-        in_declared = band and (o.y1 <= band + 3 or o.y0 >= height - band - 3)
-        in_still = o.y1 <= still.top_px + 3 or o.y0 >= height - still.bottom_px - 3
-        if not in_declared and not in_still:
-            text = f"the same overlay at columns {o.x0} to {o.x1}, rows {o.y0} to {o.y1}"
-            marks.append((float(o.y1 - o.y0), text))
-    return marks
-
-
-def _read(data: Dataset, images: list[str], k: int) -> NDArray[np.uint8] | None:
-    grey = cv2.imread(str(data.root / images[k]), cv2.IMREAD_GRAYSCALE)
-    return None if grey is None else np.asarray(grey, np.uint8)
