@@ -10,11 +10,15 @@ import polars as pl
 import pytest
 
 from lard.quality.checks.appearance import unexplained
+from lard.quality.checks.strays import strays
 from lard.quality.measures.chroma import LAGS, WAYS, colour_lags, displaced
 from lard.quality.measures.coarse import lines_along
 from lard.quality.measures.edges import straight
 from lard.quality.measures.horizon import GRID, level_profile, stacked_level
+from lard.quality.measures.likeness import TURNS, turned_pairs
+from lard.quality.measures.pictures import _blocks
 from lard.quality.measures.shifts import BENT, LARGER, TALLER, TURNED, common_shift
+from lard.quality.measures.sketch import sky_below
 
 SIZE = 256
 
@@ -175,3 +179,93 @@ def test_horizons_under_clouds_are_found_together(down: float) -> None:
 def test_a_picture_without_its_horizon_has_no_profile() -> None:
     line = np.array([[0.0, -500.0], [256.0, -500.0]])
     assert level_profile(clouded(1, 0.0)[0], lines_along(line[:-1], line[1:], (SIZE, SIZE))) is None
+
+
+def looks_of(count: int = 60) -> pl.DataFrame:
+    """Looks of pictures of four airports as they vary by day in clear air."""
+    rng = np.random.default_rng(8)
+    return pl.DataFrame(
+        {
+            "frame_id": [f"f{k:03d}" for k in range(count)],
+            "airport": [f"A{k % 4}" for k in range(count)],
+            "source": ["ortho"] * count,
+            "blue_sky": rng.normal(90, 15, count),
+            "sky_tint": rng.normal(0, 0.02, count),
+            "sky": rng.normal(150, 12, count),
+            "detail": rng.normal(-0.3, 0.1, count),
+            "noise": rng.normal(1.2, 0.3, count),
+            "blocks": rng.normal(1.4, 0.1, count),
+        }
+    )
+
+
+def with_one(looks: pl.DataFrame, name: str, value: float) -> pl.DataFrame:
+    return looks.with_columns(pl.when(pl.col("frame_id") == "f010").then(value).otherwise(name).alias(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("blue_sky", -90.0, "red and blue"),
+        ("sky_tint", -0.5, "veil"),
+        ("sky", 60.0, "exposure"),
+        ("detail", -1.2, "blurred"),
+        ("noise", 4.0, "noise"),
+        ("blocks", 4.0, "compressed"),
+    ],
+)
+def test_a_picture_unlike_all_others_is_named(name: str, value: float, said: str) -> None:
+    looks = looks_of()
+    assert strays(looks, looks.select("frame_id")) == []
+    found = strays(with_one(looks, name, value), looks.select("frame_id"))
+    assert [offence.subject for offence in found] == ["f010"]
+    assert said in found[0].message
+
+
+def test_strays_are_not_what_an_airport_or_a_stated_condition_explains() -> None:
+    looks = looks_of()
+    snow = looks.with_columns(pl.when(pl.col("airport") == "A1").then(60.0).otherwise("sky").alias("sky"))
+    assert strays(snow, looks.select("frame_id")) == []
+    stated = looks.select("frame_id", (pl.int_range(pl.len()) % 3).cast(pl.Float64).alias("exposure_ev"))
+    assert strays(with_one(looks, "sky", 60.0), stated) == []
+    few = looks.head(20)
+    assert strays(with_one(few, "sky", 60.0), few.select("frame_id")) == []
+
+
+def test_blocks_tell_strong_compression_after_it_was_saved_anew() -> None:
+    def saved(picture: np.ndarray, quality: int) -> np.ndarray:
+        return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
+
+    grey = cv2.cvtColor(cv2.GaussianBlur(fields(1), (0, 0), 2), cv2.COLOR_BGR2GRAY)
+    values = [_blocks(saved(saved(grey, quality), 95)) for quality in (95, 70, 6)]
+    assert values[0] < values[1] < values[2]
+    assert values[0] < 1.7
+    assert values[2] > 3.4
+    assert _blocks(np.zeros((8, 8), np.uint8)) == 1.0
+
+
+def test_a_sky_below_the_horizon_is_seen_by_its_colour() -> None:
+    colours = np.empty((16, 16, 3), np.uint8)
+    colours[:7], colours[7:] = (200, 170, 130), (80, 95, 100)
+    line = np.array([[0.0, 430.0], [1024.0, 460.0]])
+    value = sky_below(colours, line, (1024, 1024))
+    assert value is not None and value < -50
+    turned = sky_below(colours[::-1], line, (1024, 1024))
+    assert turned is not None and turned > 25
+    assert sky_below(colours, line - [0.0, 800.0], (1024, 1024)) is None
+
+
+@pytest.mark.parametrize("turn", list(TURNS))
+def test_turned_copies_are_found(turn: str) -> None:
+    sketches = [cv2.resize(fields(k), (64, 64), interpolation=cv2.INTER_AREA)[..., 0] for k in range(12)]
+    copy = TURNS[turn](sketches[4][None])[0].astype(np.int16) + 2
+    sketches.append(copy.clip(0, 255).astype(np.uint8))
+    table = pl.DataFrame(
+        {
+            "image": [f"{k}.jpg" for k in range(13)],
+            "sketch": [np.ascontiguousarray(s).tobytes() for s in sketches],
+        }
+    )
+    assert turned_pairs(table, 6) == [("4.jpg", "12.jpg", turn)]
+    assert turned_pairs(table.head(12), 6) == []
+    assert turned_pairs(table.head(1), 6) == []

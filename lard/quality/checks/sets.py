@@ -46,14 +46,13 @@ def unique(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
                 offences.append(Offence(subject_of(data, image), None, f"{image}: {text}"))
             first.setdefault(digest, image)
         distinct = good.unique("pixel_hash", keep="first", maintain_order=True)
-        for a, b, bits in near_pairs(distinct, int(limits["near_bits"])):
-            text = f"{b}: looks like {a}, {bits} of 256 bits differ{_across(data, a, b)}"
-            near.append(Offence(subject_of(data, b), float(bits), text))
-            pairs.append((a, b))
-        for a, b, turn in turned_pairs(distinct, int(limits["near_bits"])):
-            text = f"{b}: looks like {a} {turn}{_across(data, a, b)}"
+        most = int(limits["near_bits"])
+        alike = [(a, b, f", {bits} of 256 bits differ") for a, b, bits in near_pairs(distinct, most)]
+        alike += [(a, b, f" {turn}") for a, b, turn in turned_pairs(distinct, most)]
+        pairs = [(a, b) for a, b, _ in alike]
+        for a, b, how in alike:
+            text = f"{b}: looks like {a}{how}{_across(data, a, b)}"
             near.append(Offence(subject_of(data, b), None, text))
-            pairs.append((a, b))
     else:
         offences += _repeated_boxes(data)
     offences += _in_two_sets(data.frames)
