@@ -322,7 +322,7 @@ def one_in(step: int, change: Edit, quality: int = 92) -> Change:
     return plant
 
 
-for text in ("nearly black", "out of focus by 3 px", "veiled as by haze", "with red and blue exchanged"):
+for text in ("nearly black", "out of focus by 3 px", "with red and blue exchanged"):
     defect("I04", f"pictures one in twenty {text}")(one_in(20, LOOKS[text]))
 defect("I04", "pictures of all strongly compressed")(one_in(1, lambda p: p, 8))
 defect("I04", "pictures one in twenty strongly compressed")(one_in(20, lambda p: p, 8))

@@ -73,7 +73,8 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     clear = frames.with_columns(plain.fill_null(True).alias("clear"))["clear"].to_numpy()
     offences = _turned(small, groups) or _strangers(data, small, lines, frames, beyond)
     named = {offence.subject for offence in offences}
-    offences += [one for one in _upside_down(data, ids, lines, frames) if one.subject not in named]
+    upside_down = _upside_down(data, lines[clear], frames.filter(clear))
+    offences += [one for one in upside_down if one.subject not in named]
     seen = _fine(data, frames.filter(clear), lines[clear], groups, int(limits["max_samples"]))
     fine = _fine_offences(seen, groups, limit, beyond, float(limits["max_outlier_share"]))
     named = {offence.subject for offence in offences}
@@ -145,11 +146,12 @@ def _strangers(
     return offences
 
 
-def _upside_down(data: Dataset, ids: list[str], lines: Array, frames: pl.DataFrame) -> list[Offence]:
-    """Pictures that show the sky below their horizon, where the air is stated to be clear."""
+def _upside_down(data: Dataset, lines: Array, frames: pl.DataFrame) -> list[Offence]:
+    """Pictures that show the sky below their horizon, where the air is stated to be clear, without clouds."""
     if "visibility_m" not in frames.columns:
         return []
     drawn = dict(data.pictures.select("image", "colours").drop_nulls().iter_rows())
+    ids = frames["frame_id"].cast(pl.String).to_list()
     offences = []
     for name, line, size in zip(ids, lines, frames.select("width_px", "height_px").rows(), strict=True):
         raw = drawn.get(data.image_of.get(name, ""))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lard.quality.checks.appearance import looks
+from lard.quality.checks.appearance import CLEAR_M, looks
 from lard.quality.checks.framing import compressed, framed
 from lard.quality.checks.marks import group_marks, undeclared
 from lard.quality.dataset import CAMERA, Dataset, posed
@@ -68,8 +68,11 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         rows = data.frames.select("frame_id", "width_px", "height_px").iter_rows()
         stated = {data.image_of.get(str(f), ""): (w, h) for f, w, h in rows}
     dim: set[str] = set()
+    hazy: set[str] = set()
     if data.frames is not None:
         dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
+        if "visibility_m" in data.frames.columns:
+            hazy = set(data.frames.filter(pl.col("visibility_m") < CLEAR_M)["frame_id"].to_list())
     before = None
     for row in pictures.iter_rows(named=True):
         subject = subject_of(data, row["image"])
@@ -78,7 +81,8 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             before = None
             continue
         offences += [
-            Offence(subject, value, text) for value, text in _faults(row, stated, limits, subject in dim)
+            Offence(subject, value, text)
+            for value, text in _faults(row, stated, limits, subject in dim, subject in hazy)
         ]
         if before is not None and before["pixel_hash"] == row["pixel_hash"]:
             text = f"same pixels as the frame before ({before['image']}): the source was frozen"
@@ -101,9 +105,14 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
 
 
 def _faults(
-    row: Mapping[str, Any], stated: Mapping[str, tuple[int, int]], limits: Mapping[str, Any], dim: bool
+    row: Mapping[str, Any],
+    stated: Mapping[str, tuple[int, int]],
+    limits: Mapping[str, Any],
+    dim: bool,
+    hazy: bool = False,
 ) -> list[tuple[float, str]]:
-    """Faults of one picture; a night, fog or rain excuses darkness, softness and lack of structure."""
+    """Faults of one picture; a night, fog or rain excuses darkness, softness and lack of structure, thick air
+    the softness."""
     faults: list[tuple[float, str]] = []
     size = (row["width_px"], row["height_px"])
     wanted = stated.get(row["image"])
@@ -124,7 +133,7 @@ def _faults(
     if row["flat_share"] > limits["max_flat"] and not _is_water(row["colours"]):
         text = f"{row['flat_share']:.0%} of the lower third has no structure: ground not loaded"
         faults.append((row["flat_share"], text))
-    if row["sharpness"] < limits["min_sharpness"]:
+    if row["sharpness"] < limits["min_sharpness"] and not hazy:
         faults.append((row["sharpness"], f"Laplacian variance {row['sharpness']:.2f}: out of focus"))
     return faults
 

@@ -52,8 +52,7 @@ class Sketches:
             return []
         rows = np.arange(count)
         own = self._own(rows, AS_IS)
-        turned = {view.name: self._own(rows, view) for view in FLAT}
-        best = np.max([own, *turned.values()], axis=0)
+        best = own.copy()
         for k in np.unique(np.linspace(0, count - 1, min(count, COMPARED)).round().astype(np.int64)):
             best = np.maximum(best, _score(self.lines[k], self.fields))
         usual = float(np.median(own))
@@ -64,10 +63,7 @@ class Sketches:
         for k in suspects.tolist():
             all_ = np.array([_score(lines, self.fields[k : k + 1])[0] for lines in self.lines])
             text = "shows a horizon that is not its pose's"
-            way = max(turned, key=lambda name: float(turned[name][k]))
-            if turned[way][k] > max(float(all_.max()) - ALIKE, own[k] + CLEARLY):
-                text = f"looks {way}"
-            elif all_.max() > own[k] + CLEARLY:
+            if all_.max() > own[k] + CLEARLY:
                 # of those that fit alike, the nearest in the table: exchanges are between neighbours
                 alike = np.flatnonzero(all_ > all_.max() - ALIKE)
                 other = self.ids[int(alike[np.argmin(np.abs(alike - k))])]
