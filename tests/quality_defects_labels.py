@@ -293,3 +293,20 @@ def _(data: Dataset) -> None:
     assert data.manifest is not None
     older = pl.when(pl.col("frame_id").str.starts_with("EGLL")).then(pl.lit("0"))
     data.manifest = data.manifest.with_columns(source_version=older.otherwise(pl.col("source_version")))
+
+
+for _group, _where in GROUPS.items():
+
+    @defect("A01", f"labels half a pixel to the right and down, {_group}")
+    def _(data: Dataset, where: pl.Expr = _where) -> None:
+        moved = {f"{axis}_{c}_px": pl.col(f"{axis}_{c}_px") + 0.5 for axis in "xy" for c in CORNERS}
+        edit(data, where, **moved)
+
+
+@defect("A01", "corners cut down to whole pixels")
+def _(data: Dataset) -> None:
+    edit(
+        data,
+        EVERYWHERE,
+        **{f"{axis}_{c}_px": pl.col(f"{axis}_{c}_px").floor() for axis in "xy" for c in CORNERS},
+    )

@@ -257,3 +257,37 @@ def _(data: Dataset) -> None:
     assert data.frames is not None
     turned = pl.when(pl.col("airport") == "EGLL").then(pl.col("yaw_offset_deg") % 360)
     data.frames = data.frames.with_columns(yaw_offset_deg=turned.otherwise(pl.col("yaw_offset_deg")))
+
+
+@defect("A08", "altitudes in feet, all")
+def _(data: Dataset) -> None:
+    edit_frames(data, EVERYWHERE, alt_m=pl.col("alt_m") / 0.3048)
+
+
+@defect("A08", "altitudes of the ellipsoid stated as those of the sea, one airport")
+def _(data: Dataset) -> None:
+    edit_frames(data, GROUPS["one airport"], alt_m=pl.col("alt_m") + 45.0)
+
+
+@defect("A08", "heights above the runway for altitudes, one airport")
+def _(data: Dataset) -> None:
+    assert data.frames is not None
+    ground = data.runway_corners.select("airport", "runway", ground=pl.col("corners").list.get(11))
+    height = data.frames.join(ground, on=["airport", "runway"], how="left", maintain_order="left")
+    low = (height["alt_m"] - height["ground"]).alias("low")
+    edit_frames(data, pl.col("airport") == "EDDF", alt_m=low)
+
+
+@defect("C09", "rain that the spec does not speak of, the test set")
+def _(data: Dataset) -> None:
+    edit_frames(data, GROUPS["the test set"], rain_mm_h=pl.lit(4.0))
+
+
+@defect("T02", "frames of one airport drawn from another spec")
+def _(data: Dataset) -> None:
+    edit_frames(data, GROUPS["one airport"], odd_sha256=pl.lit("0" * 64))
+
+
+@defect("T02", "frames of one airport drawn on an older runway database")
+def _(data: Dataset) -> None:
+    edit_frames(data, GROUPS["one airport"], runway_db_version=pl.lit("2025.01"))

@@ -310,3 +310,45 @@ defect("I04", "pictures of the validation set in CMYK")(saved("the validation se
 defect("I04", "pictures of one airport with a wide colour profile")(
     saved("one airport", icc_profile=WIDE_GAMUT)
 )
+
+
+def one_in(step: int, change: Edit, quality: int = 92) -> Change:
+    """Plant a change in every step-th picture, whatever its group."""
+
+    def plant(data: Dataset) -> None:
+        for name in pictures_of(data, "all")[3::step]:
+            repaint(data.root / name, change, quality)
+
+    return plant
+
+
+for text in ("nearly black", "out of focus by 3 px", "with red and blue exchanged"):
+    defect("I04", f"pictures one in twenty {text}")(one_in(20, LOOKS[text]))
+defect("I04", "pictures of all strongly compressed")(one_in(1, lambda p: p, 8))
+defect("I04", "pictures one in twenty strongly compressed")(one_in(20, lambda p: p, 8))
+
+
+def symbols(pixels: Pixels) -> Pixels:
+    """Lines and a circle as on a display, where the pilot looks."""
+    marked = pixels.copy()
+    cv2.circle(marked, (128, 140), 20, (0, 255, 0), 1)
+    cv2.line(marked, (60, 140), (196, 140), (0, 255, 0), 1)
+    return marked
+
+
+for group in ("one airport", "the validation set"):
+    defect("I04", f"pictures of {group} with the symbols of a display")(edit(symbols, group))
+defect("I05", "one picture in a hundred upside down")(one_in(100, GEOMETRY["upside down"]))
+defect("I05", "one picture in a hundred rotated by 180 degrees")(
+    one_in(100, GEOMETRY["rotated by 180 degrees"])
+)
+
+
+@defect("U01", "mirrored copies of training pictures in the validation set")
+def _(data: Dataset) -> None:
+    assert data.frames is not None
+    split = dict(data.frames.select("frame_id", "split").iter_rows())
+    names = {part: [data.image_of[f] for f, s in split.items() if s == part] for part in ("train", "val")}
+    for name, other in zip(names["val"][:6], names["train"][:6], strict=True):
+        rewrite(data.root / name, (data.root / other).read_bytes())
+        repaint(data.root / name, GEOMETRY["mirrored left-right"])

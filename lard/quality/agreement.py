@@ -30,6 +30,7 @@ def contradictions(data: Dataset) -> Iterator[Offence]:
         yield from _pictures(data)
         yield from _manifest(data)
         yield from _statements(data)
+        yield from _drawn(data)
         yield from _conditions(data.frames)
     if data.labels is not None and data.kind == "lard":
         yield from _labels_of_frames(data)
@@ -117,6 +118,32 @@ def _statements(data: Dataset) -> Iterator[Offence]:
                 f"dataset.json:{name}", None, f"states {_short(stated)}, the frames are {_short(ours)}"
             )
     yield from _camera(frames, meta.get("camera"))
+
+
+def _drawn(data: Dataset) -> Iterator[Offence]:
+    """The specs and runway databases frames were drawn from against those that dataset.json names."""
+    frames, meta = data.frames, data.meta
+    assert frames is not None
+    sources = (("odd_sha256", ("odd_sha256",), "drawn_from_odd_sha256"),
+               ("runway_db", ("runway_db", "runway_db_version"), "drawn_on"))  # fmt: skip
+    for name, columns, key in sources:
+        known = meta.get(key)
+        if not isinstance(known, list) or not set(columns) <= set(frames.columns):
+            continue
+        count = frames.select(columns).drop_nulls().group_by(columns).len().sort(columns)
+        for *values, n in count.iter_rows():
+            if (text := " ".join(map(str, values))) not in known:
+                yield Offence(f"frames.{name}", float(n), f"{n} frames were drawn from {text:.40}, not named")
+    if {"odd", "odd_version", "odd_sha256"} <= set(frames.columns):
+        names = frames.select("odd_sha256", "odd", "odd_version").drop_nulls().unique()
+        for sha, part in sorted(names.group_by("odd_sha256"), key=lambda item: str(item[0][0])):
+            if len(part) > 1:
+                shown = ", ".join(
+                    sorted(" ".join(row) for row in part.select("odd", "odd_version").iter_rows())
+                )
+                yield Offence(
+                    "frames.odd", float(len(part)), f"the spec {sha[0]:.12} has several names: {shown}"
+                )
 
 
 def _camera(frames: pl.DataFrame, stated: Any) -> Iterator[Offence]:

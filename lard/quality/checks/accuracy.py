@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.quality.dataset import Dataset
+from lard.quality.groups import groups_of, members
 from lard.quality.labels import ANGLES, DISTANCES, label_corners, label_name, recomputed_approach, reprojected
 from lard.quality.measures.units import looks_like
 from lard.quality.model import Offence, Outcome, inconclusive
@@ -17,6 +18,8 @@ from lard.quality.registry import check
 
 Array = NDArray[np.float64]
 
+MIN_GROUP = 12  # labels of a group whose common shift is looked at
+COMMON_SIGMAS = 5.0
 NEAR_M = 1.0  # corners nearer than this to the camera plane need no pixel: they would be astronomical
 
 
@@ -26,11 +29,12 @@ NEAR_M = 1.0  # corners nearer than this to the camera plane need no pixel: they
     severity="error",
     rationale="A wrong rotation, earth model or corner order moves labels where no one looks at them.",
     objective="accuracy",
-    thresholds={"max_p99_px": 1.0, "max_px": 2.0},
+    thresholds={"max_p99_px": 1.0, "max_px": 2.0, "max_common_px": 0.2},
     needs=("pose", "camera", "corners", "runways"),
 )
 def corners_reprojected(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Distance in pixels of every stated corner to the runway corner projected along a second path."""
+    """Distance in pixels of every stated corner to the runway corner projected along a second path, and what
+    shift the labels of each group share."""
     rows, points_px, depth = reprojected(data)
     stated = label_corners(data)[rows]
     missing = np.isnan(stated).any(axis=2)
@@ -56,6 +60,9 @@ def corners_reprojected(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             hint = _corner_hint(stated[k], points_px[k])
             text += f" ({hint})" if hint else ""
         offences.append(Offence(label_name(data, int(rows[k])), float(worst[k]), text))
+    inside = judged & (points_px > 0).all(axis=2) & (points_px < reach[..., None] / 4).all(axis=2)
+    moves = np.where(inside[..., None], stated - points_px, np.nan)
+    common = _common_offences(data, rows, moves, float(limits["max_common_px"]))
     largest = float(error[judged].max()) if judged.any() else 0.0
     message = f"{int(judged.sum())} corners: 99 % within {p99:.3g} px, largest {largest:.3g} px"
     if not len(rows):
@@ -63,7 +70,39 @@ def corners_reprojected(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             "no label names a runway of the database",
             "give the runway database the labels were made from (--runways)",
         )
-    return Outcome(not offences, message, largest, limit, tuple(offences), len(rows))
+    figures = largest, limit
+    if common and not offences:  # what fails is said, not what passes
+        figures = max(o.measured or 0.0 for o in common), float(limits["max_common_px"])
+    offences = [*common, *offences]
+    return Outcome(not offences, message, *figures, tuple(offences), len(rows))
+
+
+def _common_offences(data: Dataset, rows: NDArray[np.int64], moves: Array, limit: float) -> list[Offence]:
+    """Groups whose labels are all shifted alike, by less than a single label may be: moves (m, 4, 2), NaN
+    where a corner is not judged. Rounding moves corners to and fro, another pixel centre to one side."""
+    assert data.labels is not None
+    if data.frames is None or not len(rows):
+        return []
+    seen = np.isfinite(moves).all(axis=2).any(axis=1)
+    rows, moves = rows[seen], moves[seen]
+    own = np.nanmedian(moves, axis=1) if len(rows) else np.zeros((0, 2))
+    names = data.labels["frame_id"].cast(pl.String).to_list()
+    ids = [names[int(row)] for row in rows]
+    offences = []
+    for name, group in groups_of(data).items():
+        inside = own[members(ids, group)] if len(ids) else own
+        if len(inside) < MIN_GROUP:
+            continue
+        shift, spread = np.median(inside, axis=0), inside.std(axis=0)
+        size = float(np.hypot(*shift))
+        error = float(np.hypot(*spread)) * 1.25 / np.sqrt(len(inside))
+        if size > limit and size > COMMON_SIGMAS * error:
+            text = (
+                f"its labels are shifted by ({shift[0]:+.2f}, {shift[1]:+.2f}) px in common "
+                f"({len(inside)} labels)"
+            )
+            offences.append(Offence(name, size, text))
+    return offences
 
 
 def _corner_hint(stated: Array, expected: Array) -> str:

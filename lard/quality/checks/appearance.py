@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lard.quality.checks.strays import strays
 from lard.quality.dataset import Dataset, sources_of
 from lard.quality.frames import far_sighted
 from lard.quality.groups import WHOLE, groups_of
@@ -89,7 +90,9 @@ def looks(data: Dataset, pictures: pl.DataFrame) -> list[Offence]:
         for kind in ("airport", "zone", "set", "camera"):
             members = {name: ids for name, ids in groups.items() if name.split(" ")[0] == kind}
             offences |= {(o.subject, o.message): o for o in _against_others(part, members)}
-    return list(offences.values())
+    stated = data.frames.unique("frame_id", keep="first").with_columns(pl.col("frame_id").cast(pl.String))
+    stated = values.select("frame_id").join(stated, on="frame_id", how="left", maintain_order="left")
+    return [*offences.values(), *strays(values, stated)]
 
 
 def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
@@ -112,7 +115,9 @@ def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
     )
     drawn = pictures.filter(pl.col("fault") == "").drop_nulls(["sketch", "colours"])
     joined = chosen.join(
-        drawn.select("image", "sketch", "colours", "detail", "noise", "comb", "flat_share", "colour_lags"),
+        drawn.select(
+            "image", "sketch", "colours", "detail", "noise", "comb", "blocks", "flat_share", "colour_lags"
+        ),
         on="image",
         how="inner",
     )
@@ -129,7 +134,7 @@ def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
     shadows = np.quantile(sketch[:, 3 * SKETCH_PX // 4 :].reshape(len(joined), -1), 0.02, axis=1)
     # air lifts all three colours, bright sand leaves blue dark: the darkest colour tells them apart
     shadows = shadows * (below.min(axis=1) + 1.0) / (below.mean(axis=1) + 1.0)
-    kept = ("frame_id", "airport", "source", "detail", "comb", "colour_lags")
+    kept = ("frame_id", "airport", "source", "detail", "comb", "blocks", "colour_lags")
     tint = np.log2((above[:, 0] + 1.0) / (above[:, 2] + 1.0))
     told = frames.select(
         pl.col("frame_id").cast(pl.String), *(name for name in TELLING if name in frames.columns)

@@ -15,6 +15,7 @@ from lard.quality.dataset import Dataset
 from lard.quality.model import Offence, Outcome
 from lard.quality.registry import check
 
+WEATHER = ("rain_mm_h", "cloud_fraction", "fog_top_m")
 CLOCK_ROOM = {"local_time_h": 0.02, "day_of_year": 1.0, "sun_elevation_deg": 1.5}
 """How far values made anew from time and place may stray from those the frame was drawn with."""
 
@@ -41,6 +42,7 @@ def conditions_inside(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         judged.append(name)
         room = 0.0 if stated else CLOCK_ROOM.get(name, 0.0)
         offences += _outside(frames, name, values, declared, room)
+    offences += _undeclared(data, frames)
     offences += _runways(data, frames, judged)
     if not judged:
         return Outcome(None, "the ODD declares no environment and no runways that the frames tell of")
@@ -52,6 +54,23 @@ def conditions_inside(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         message += f"; outside: {', '.join(f'{name} of {n}' for name, n in sorted(count.items()))}"
     passed = share <= allowed
     return Outcome(passed, message, share, allowed, () if passed else tuple(offences), len(frames))
+
+
+def _undeclared(data: Dataset, frames: pl.DataFrame) -> list[Offence]:
+    """Frames in weather that a spec with an environment does not speak of: it has clear and dry air."""
+    assert data.odd is not None
+    declared = data.odd.environment
+    offences = []
+    for name in WEATHER if declared else ():
+        kind = name.split("_")[0]
+        if name not in frames.columns or any(other.startswith(kind) for other in declared):
+            continue
+        there = frames.filter(pl.col(name).cast(pl.Float64, strict=False) > 0)
+        offences += [
+            Offence(str(frame_id), float(value), f"{name} is {value:.4g}, the spec declares no {kind}")
+            for frame_id, value in there.select("frame_id", name).iter_rows()
+        ]
+    return offences
 
 
 def _outside(

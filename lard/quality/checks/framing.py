@@ -1,10 +1,11 @@
-"""Plain bars at the edges of pictures: letter boxes and what scalers and grabbers leave there."""
+"""What scalers, grabbers and compression leave in the pictures of a group: plain bars, blocks."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 
+import numpy as np
 import polars as pl
 
 from lard.quality.dataset import Dataset
@@ -13,6 +14,7 @@ from lard.quality.measures.bars import SIDES
 from lard.quality.model import Offence
 
 FEWEST = 5  # pictures of a group
+BLOCKY = 3.4  # change across borders of blocks over that within: a quality below 20 of JPEG's 100
 SHARE = 0.5  # of its pictures that have the bar: a wall or a coast lies at an edge by chance
 
 
@@ -36,4 +38,24 @@ def framed(data: Dataset, pictures: pl.DataFrame, bands: Mapping[str, int]) -> l
             if len(ids) >= FEWEST and alike > SHARE * len(ids):
                 text = f"{alike} of {len(ids)} pictures have a plain bar of {px} px at the {side} edge"
                 offences.append(Offence(group, float(px), text))
+    return offences
+
+
+def compressed(data: Dataset, pictures: pl.DataFrame) -> list[Offence]:
+    """Groups whose pictures show the blocks of a strong compression, whatever they were saved as since."""
+    if data.frames is None:
+        return []
+    blocks = {
+        data.frame_of.get(image, image): value
+        for image, value in pictures.select("image", "blocks").drop_nulls().iter_rows()
+    }
+    offences = []
+    for group, ids in groups_of(data).items():
+        values = [blocks[name] for name in ids if name in blocks]
+        if len(values) >= FEWEST and (middle := float(np.median(values))) > BLOCKY:
+            text = (
+                f"{len(values)} pictures show blocks of 8 px as of a strong compression: {middle:.1f} times "
+                "as much change across their borders as within"
+            )
+            offences.append(Offence(group, middle, text))
     return offences

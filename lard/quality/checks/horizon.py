@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from lard.quality.dataset import CAMERA, Dataset, posed
 from lard.quality.frames import far_sighted, grey_of, horizons, parallel
 from lard.quality.groups import WHOLE, groups_of, members, sampled
-from lard.quality.measures.horizon import horizon_offset
-from lard.quality.measures.sketch import LOW, Sketches, sketches
+from lard.quality.measures.coarse import lines_along, read_small
+from lard.quality.measures.horizon import RESOLVED, Level, horizon_offset, level_profile, stacked_level
+from lard.quality.measures.pictures import COLOURS_PX
+from lard.quality.measures.sketch import Sketches, sketches, sky_below
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
@@ -21,6 +23,13 @@ Array = NDArray[np.float64]
 
 PER_GROUP = 12
 FEWEST = 8  # pictures of a group that is judged on its own
+SURE = 5.0  # standard deviations of a stack of horizons that are seen
+STRENGTH = 0.6  # the same of a single picture on average, below which any picture agrees
+CLEARER, PLAINLY = 2.0, 1.25  # by how much, and how many times, they must be clearer elsewhere
+HAZE = 0.02  # of the height: how far haze may draw the visible edge down
+SKY_BELOW = (
+    0.0  # grey levels; below a horizon it is darker or less blue than above by 50 and more in clear air
+)
 REMEDY = "add pictures by day in clear air that show the horizon"
 
 
@@ -41,7 +50,8 @@ REMEDY = "add pictures by day in clear air that show the horizon"
 )
 def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Lay the horizons of all frames over all pictures, small, also mirrored and rotated; then, in a sample,
-    find the sky's lower edge: its distance from the pose's horizon, over the picture's height."""
+    find the sky's lower edge: its distance from the pose's horizon, over the picture's height. Under clouds,
+    where that edge is not the first, the horizons of many pictures are searched together."""
     assert data.frames is not None
     frames = (
         data.frames.drop_nulls(list(CAMERA))
@@ -62,10 +72,16 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     plain = pl.col("cloud_fraction") <= 0 if "cloud_fraction" in frames.columns else pl.lit(True)
     clear = frames.with_columns(plain.fill_null(True).alias("clear"))["clear"].to_numpy()
     offences = _turned(small, groups) or _strangers(data, small, lines, frames, beyond)
+    named = {offence.subject for offence in offences}
+    upside_down = _upside_down(data, lines[clear], frames.filter(clear))
+    offences += [one for one in upside_down if one.subject not in named]
     seen = _fine(data, frames.filter(clear), lines[clear], groups, int(limits["max_samples"]))
     fine = _fine_offences(seen, groups, limit, beyond, float(limits["max_outlier_share"]))
     named = {offence.subject for offence in offences}
     offences += [offence for offence in fine if offence.subject not in named]
+    profiles = _profiles(data, frames.filter(~clear), lines[~clear], groups, int(limits["max_samples"]))
+    named = {offence.subject for offence in offences}
+    offences += [o for o in _level_offences(profiles, groups, limit, beyond) if o.subject not in named]
     message = f"{len(small.ids)} of {whole} pictures are by day, in clear air and have a horizon to look for"
     median = float(np.median(np.abs(list(seen.values())))) if seen else None
     if seen:
@@ -80,15 +96,19 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         figures = (median, limit) if off else (float(len({o.subject for o in offences})), 0.0)
         return Outcome(False, message, *figures, tuple(offences), len(small.ids))
     if len(seen) < 5:
-        agreement = small.agreement()
-        if clear.sum() < 5 and len(small.ids) >= FEWEST and agreement >= LOW:
-            text = f"{message}; under clouds they agree with their horizons by {agreement:.2f} in the median"
-            return Outcome(True, text, agreement, LOW, (), len(small.ids), small_is_bad=True)
+        level = stacked_level(list(profiles.values()), limit) if len(profiles) >= FEWEST else None
+        if level is not None and _is_seen(level, len(profiles)) and abs(level.down) <= limit + RESOLVED:
+            text = (
+                f"{message}; under clouds {len(profiles)} together show theirs {level.down:+.1%} of the "
+                f"height below its place, with {level.sigmas:.0f} standard deviations"
+            )
+            return Outcome(True, text, abs(level.down), limit + RESOLVED, (), len(small.ids))
         if not len(small.ids):
             return Outcome(None, f"the pose puts no horizon into any of {len(ids)} pictures")
-        return inconclusive(
-            f"{message}; a horizon could be found in {len(seen)} of them only", REMEDY, len(ids)
-        )
+        text = f"{message}; a horizon could be found in {len(seen)} of them only"
+        if level is not None:
+            text += f"; {len(profiles)} under clouds show theirs with {level.here:.1f} standard deviations"
+        return inconclusive(text, REMEDY, len(ids))
     return Outcome(True, message, median, limit, (), len(small.ids))
 
 
@@ -126,6 +146,24 @@ def _strangers(
     return offences
 
 
+def _upside_down(data: Dataset, lines: Array, frames: pl.DataFrame) -> list[Offence]:
+    """Pictures that show the sky below their horizon, where the air is stated to be clear, without clouds."""
+    if "visibility_m" not in frames.columns:
+        return []
+    drawn = dict(data.pictures.select("image", "colours").drop_nulls().iter_rows())
+    ids = frames["frame_id"].cast(pl.String).to_list()
+    offences = []
+    for name, line, size in zip(ids, lines, frames.select("width_px", "height_px").rows(), strict=True):
+        raw = drawn.get(data.image_of.get(name, ""))
+        if raw is None:
+            continue
+        value = sky_below(np.frombuffer(raw, np.uint8).reshape(COLOURS_PX, COLOURS_PX, 3), line, size)
+        if value is not None and value > SKY_BELOW:
+            text = f"looks upside down: below its horizon it is bluer and brighter by {value:.0f} grey levels"
+            offences.append(Offence(name, value, text))
+    return offences
+
+
 def _fine(
     data: Dataset, frames: pl.DataFrame, lines: Array, groups: dict[str, frozenset[str]], most: int
 ) -> dict[str, float]:
@@ -144,6 +182,50 @@ def _fine(
         for k, offset in zip(rows.tolist(), offsets, strict=True)
         if offset is not None
     }
+
+
+def _profiles(
+    data: Dataset, frames: pl.DataFrame, lines: Array, groups: dict[str, frozenset[str]], most: int
+) -> dict[str, Array]:
+    """How well pictures of a sample agree with their horizon moved downwards, small (see `level_profile`)."""
+    ids = frames["frame_id"].cast(pl.String).to_list()
+    sizes = frames.select("width_px", "height_px").rows()
+    rows = np.flatnonzero(members(ids, frozenset(sampled(ids, groups, most, PER_GROUP))))
+
+    def look(k: int) -> Array | None:
+        grey = read_small(data.root / data.image_of.get(ids[k], ""), sizes[k][0])
+        return (
+            None if grey is None else level_profile(grey, lines_along(lines[k][:-1], lines[k][1:], sizes[k]))
+        )
+
+    found = parallel(data, rows.tolist(), look, "horizon under clouds")
+    return {ids[k]: one for k, one in zip(rows.tolist(), found, strict=True) if one is not None}
+
+
+def _is_seen(level: Level, count: int) -> bool:
+    return level.sigmas >= max(SURE, STRENGTH * np.sqrt(count))
+
+
+def _level_offences(
+    profiles: Mapping[str, Array], groups: Mapping[str, frozenset[str]], limit: float, beyond: float
+) -> list[Offence]:
+    """Groups under clouds whose horizons are seen plainly, and elsewhere."""
+    offences = []
+    for name, ids in groups.items():
+        inside = [profile for one, profile in profiles.items() if one in ids]
+        if len(inside) < FEWEST:
+            continue
+        # mountains round one airport raise its horizon
+        level = stacked_level(inside, limit if name == WHOLE else beyond)
+        hazy = 0 < level.down <= HAZE + RESOLVED
+        clearer = level.sigmas > max(level.here + CLEARER, PLAINLY * level.here)
+        if _is_seen(level, len(inside)) and clearer and not hazy:
+            text = (
+                f"under clouds the horizon looks {level.down:+.1%} of the height below where the pose puts "
+                f"it ({len(inside)} pictures, {level.sigmas:.0f} standard deviations)"
+            )
+            offences.append(Offence(name, abs(level.down), text))
+    return offences
 
 
 def _fine_offences(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from lard.quality.checks.appearance import looks
-from lard.quality.checks.framing import framed
-from lard.quality.dataset import CAMERA, Dataset, posed, sources_of
-from lard.quality.frames import daylit, every, horizons, parallel, subject_of
+from lard.quality.checks.appearance import CLEAR_M, looks
+from lard.quality.checks.framing import compressed, framed
+from lard.quality.checks.marks import group_marks, undeclared
+from lard.quality.dataset import CAMERA, Dataset, posed
+from lard.quality.frames import daylit, horizons, subject_of
 from lard.quality.labels import label_name
-from lard.quality.measures.overlay import Still, still_parts
 from lard.quality.measures.pictures import COLOURS_PX
 from lard.quality.measures.tearing import unpacked
 from lard.quality.model import Offence, Outcome, inconclusive
@@ -71,8 +68,11 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         rows = data.frames.select("frame_id", "width_px", "height_px").iter_rows()
         stated = {data.image_of.get(str(f), ""): (w, h) for f, w, h in rows}
     dim: set[str] = set()
+    hazy: set[str] = set()
     if data.frames is not None:
         dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
+        if "visibility_m" in data.frames.columns:
+            hazy = set(data.frames.filter(pl.col("visibility_m") < CLEAR_M)["frame_id"].to_list())
     before = None
     for row in pictures.iter_rows(named=True):
         subject = subject_of(data, row["image"])
@@ -81,7 +81,8 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             before = None
             continue
         offences += [
-            Offence(subject, value, text) for value, text in _faults(row, stated, limits, subject in dim)
+            Offence(subject, value, text)
+            for value, text in _faults(row, stated, limits, subject in dim, subject in hazy)
         ]
         if before is not None and before["pixel_hash"] == row["pixel_hash"]:
             text = f"same pixels as the frame before ({before['image']}): the source was frozen"
@@ -89,7 +90,8 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         before = row
     offences += torn(data, pictures, bands, limits)
     still, looked_at = undeclared(data, pictures, bands, int(limits["overlay_samples"]))
-    odd = [*looks(data, pictures), *framed(data, pictures, bands)]
+    still += group_marks(data, pictures, bands, still)
+    odd = [*looks(data, pictures), *framed(data, pictures, bands), *compressed(data, pictures)]
     offences += [*still, *odd]
     good = pictures.filter(pl.col("fault") == "")
     bad = len({offence.subject for offence in offences} & set(map(str, data.frame_of.values())))
@@ -103,9 +105,14 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
 
 
 def _faults(
-    row: Mapping[str, Any], stated: Mapping[str, tuple[int, int]], limits: Mapping[str, Any], dim: bool
+    row: Mapping[str, Any],
+    stated: Mapping[str, tuple[int, int]],
+    limits: Mapping[str, Any],
+    dim: bool,
+    hazy: bool = False,
 ) -> list[tuple[float, str]]:
-    """Faults of one picture; a night, fog or rain excuses darkness, softness and lack of structure."""
+    """Faults of one picture; a night, fog or rain excuses darkness, softness and lack of structure, thick air
+    the softness."""
     faults: list[tuple[float, str]] = []
     size = (row["width_px"], row["height_px"])
     wanted = stated.get(row["image"])
@@ -126,7 +133,7 @@ def _faults(
     if row["flat_share"] > limits["max_flat"] and not _is_water(row["colours"]):
         text = f"{row['flat_share']:.0%} of the lower third has no structure: ground not loaded"
         faults.append((row["flat_share"], text))
-    if row["sharpness"] < limits["min_sharpness"]:
+    if row["sharpness"] < limits["min_sharpness"] and not hazy:
         faults.append((row["sharpness"], f"Laplacian variance {row['sharpness']:.2f}: out of focus"))
     return faults
 
@@ -241,55 +248,3 @@ def _horizon_rows(data: Dataset, images: list[str]) -> dict[str, tuple[float, fl
         known = data.image_of.get(str(name), "")
         found[known] = (float(inside[:, 1].min()), float(inside[:, 1].max())) if len(inside) else (-1e9, -1e9)
     return found
-
-
-def undeclared(
-    data: Dataset, pictures: pl.DataFrame, bands: Mapping[str, int], most: int
-) -> tuple[list[Offence], str]:
-    """Overlays and bands that stand still in the pictures of a source and are not declared.
-
-    A sample of each source is looked at, evenly spread; returns what was looked at as well.
-    """
-    groups: dict[tuple[str, int, int], list[str]] = defaultdict(list)
-    sources = sources_of(data)
-    for image, width, height in (
-        pictures.filter(pl.col("fault") == "").select("image", "width_px", "height_px").iter_rows()
-    ):
-        groups[sources.get(subject_of(data, image), ""), width, height].append(image)
-    offences: list[Offence] = []
-    looked_at = []
-    for (source, width, height), images in sorted(groups.items()):
-        chosen = [images[k] for k in every(np.arange(len(images)), most).tolist()]
-        read = parallel(data, range(len(chosen)), partial(_read, data, chosen), "watermarks")
-        still = still_parts(grey for grey in read if grey is not None)
-        if still is None:
-            continue
-        name = source or "pictures"
-        looked_at.append(f"{still.pictures} of {name}")
-        band = min((bands.get(subject_of(data, image), 0) for image in chosen), default=0)
-        offences += [
-            Offence(name, size, f"{text} in all {still.pictures} of its {width}x{height} pictures looked at: "
-                    "mask it, or declare watermark_px in dataset.json or the spec")
-            for size, text in _marks(still, band, height)
-        ]  # fmt: skip
-    return offences, ", ".join(looked_at)
-
-
-def _marks(still: Still, band: int, height: int) -> list[tuple[float, str]]:
-    """Size and description of everything still beyond a declared band, whose own edge is no mark."""
-    marks = []
-    for px, edge in ((still.top_px, "upper"), (still.bottom_px, "lower")):
-        if px > max(band + 2, 3):
-            marks.append((float(px), f"the same {px} rows at the {edge} edge"))
-    for o in still.overlays:
-        in_declared = band and (o.y1 <= band + 3 or o.y0 >= height - band - 3)
-        in_still = o.y1 <= still.top_px + 3 or o.y0 >= height - still.bottom_px - 3
-        if not in_declared and not in_still:
-            text = f"the same overlay at columns {o.x0} to {o.x1}, rows {o.y0} to {o.y1}"
-            marks.append((float(o.y1 - o.y0), text))
-    return marks
-
-
-def _read(data: Dataset, images: list[str], k: int) -> NDArray[np.uint8] | None:
-    grey = cv2.imread(str(data.root / images[k]), cv2.IMREAD_GRAYSCALE)
-    return None if grey is None else np.asarray(grey, np.uint8)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lard.odd.laws import Law
 from lard.odd.parameters import PARAMETERS as KNOWN
+from lard.quality.checks.altitudes import altitude_stories
 from lard.quality.clock import clock, large_groups, local_for_utc, stated_numbers, times
 from lard.quality.dataset import Dataset
 from lard.quality.measures.sun import sun_elevation_deg
@@ -53,6 +54,7 @@ def meanings(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     if "runways" in data.parts:
         judged.append("datum and place")
         offences += _datum(data, frames) + _place(data, frames, float(limits["max_away_km"]))
+        offences += altitude_stories(data, frames)
     if "images" in data.parts:
         more, pictures = _brightness(data, frames, limits)
         offences += more

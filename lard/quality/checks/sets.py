@@ -14,6 +14,7 @@ from scipy import stats
 from lard.quality.dataset import BOX, POSE, Dataset, posed
 from lard.quality.frames import TESTING, TRAINING, VALIDATION, subject_of, zone_rows
 from lard.quality.measures import geometry
+from lard.quality.measures.likeness import near_pairs, turned_pairs
 from lard.quality.model import Offence, Outcome
 from lard.quality.odd import PARAMETERS
 from lard.quality.registry import check
@@ -45,10 +46,13 @@ def unique(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
                 offences.append(Offence(subject_of(data, image), None, f"{image}: {text}"))
             first.setdefault(digest, image)
         distinct = good.unique("pixel_hash", keep="first", maintain_order=True)
-        for a, b, bits in near_pairs(distinct, int(limits["near_bits"])):
-            text = f"{b}: looks like {a}, {bits} of 256 bits differ{_across(data, a, b)}"
-            near.append(Offence(subject_of(data, b), float(bits), text))
-            pairs.append((a, b))
+        most = int(limits["near_bits"])
+        alike = [(a, b, f", {bits} of 256 bits differ") for a, b, bits in near_pairs(distinct, most)]
+        alike += [(a, b, f" {turn}") for a, b, turn in turned_pairs(distinct, most)]
+        pairs = [(a, b) for a, b, _ in alike]
+        for a, b, how in alike:
+            text = f"{b}: looks like {a}{how}{_across(data, a, b)}"
+            near.append(Offence(subject_of(data, b), None, text))
     else:
         offences += _repeated_boxes(data)
     offences += _in_two_sets(data.frames)
@@ -105,28 +109,6 @@ def _repeated_boxes(data: Dataset) -> list[Offence]:
             )
         seen.setdefault(key, str(name))
     return offences
-
-
-def near_pairs(pictures: pl.DataFrame, bits: int) -> list[tuple[str, str, int]]:
-    """Pairs of pictures whose look hashes differ in at most `bits` bits; at most 15.
-
-    Two hashes of 16 bands that differ in fewer bits than there are bands agree in at least one band.
-    """
-    names = pictures["image"].to_list()
-    codes = np.array([list(bytes.fromhex(h)) for h in pictures["look_hash"].to_list()], np.uint8)
-    if len(names) < 2:
-        return []
-    pairs: set[tuple[int, int]] = set()
-    for band in range(16):
-        groups: dict[bytes, list[int]] = defaultdict(list)
-        for k, code in enumerate(codes[:, 2 * band : 2 * band + 2]):
-            groups[code.tobytes()].append(k)
-        for members in groups.values():
-            block = codes[members]
-            for i in range(len(members) - 1):
-                distance = np.unpackbits(block[i + 1 :] ^ block[i], axis=1).sum(axis=1)
-                pairs |= {(members[i], members[i + 1 + int(j)]) for j in np.flatnonzero(distance <= bits)}
-    return [(names[i], names[j], int(np.unpackbits(codes[i] ^ codes[j]).sum())) for i, j in sorted(pairs)]
 
 
 def _repeated_poses(data: Dataset, position_m: float, attitude_deg: float) -> list[Offence]:

@@ -47,6 +47,7 @@ PICTURES: Schema = {
     "detail": pl.Float64,  # see _detail
     "noise": pl.Float64,  # grey levels
     "comb": pl.Float64,  # see _comb
+    "blocks": pl.Float64,  # see _blocks
     "coding": pl.String,  # "" where all readers see the same, see lard.quality.measures.coding
     "colour_lags": pl.List(pl.Float64),  # see lard.quality.measures.chroma
     "bars_px": pl.List(pl.Int32),  # thickness at SIDES, see lard.quality.measures.bars
@@ -139,6 +140,7 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "detail": _detail(grey, laplacian),
         "noise": _noise(laplacian),
         "comb": _comb(grey[:, width // 4 : width - width // 4]),
+        "blocks": _blocks(grey[:, width // 4 : width - width // 4], width // 4),
         "colour_lags": colour_lags(pixels),
         "bars_px": bars(np.asarray(grey, np.uint8)),
     }
@@ -170,6 +172,21 @@ def _comb(grey: NDArray[Any]) -> float:
         for g in (grey, np.ascontiguousarray(grey.T))
     )
     return float(down / across)
+
+
+def _blocks(grey: NDArray[Any], first: int = 0) -> float:
+    """Change across the borders of JPEG's blocks of 8 px over that within them; first: column of the first.
+
+    1.2 to 1.7 at a quality of 92, 1.5 to 2.5 at 70, 4 and more at 10, whatever they were saved as since.
+    """
+    found = []
+    for lines, start in ((grey.T, first), (grey, 0)):
+        if len(lines) < 24:
+            return 1.0
+        change = cv2.reduce(cv2.absdiff(lines[1:], lines[:-1]), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
+        border = (np.arange(len(change)) + start) % 8 == 7
+        found.append((float(change[border].mean()) + 0.2) / (float(change[~border].mean()) + 0.2))
+    return float(np.mean(found))
 
 
 def _noise(laplacian: NDArray[Any]) -> float:

@@ -21,6 +21,7 @@ COMPARED = 150  # horizons of other frames that each picture is compared with
 LOW, LOW_SHARE = 0.45, 0.62  # agreement with its own horizon, and its share of the best, of a stranger
 ALIKE = 0.06  # agreements that are the same
 CLEARLY = 0.15  # by how much the best must be better
+ASIDE, FEWEST_CELLS = 0.06, 24  # of the height: what is clear of a horizon; cells of each side
 FLAT = VIEWS[:5]  # views that keep the scale
 
 
@@ -40,10 +41,6 @@ class Sketches:
         # half of what a true horizon gives, beyond what another story gives by chance in so many
         margin = 0.12 + 0.4 / np.sqrt(len(rows))
         return name if scores[name] > scores[""] + margin else ""
-
-    def agreement(self) -> float:
-        """Median agreement of the pictures with their own horizons, -1 without any."""
-        return float(np.median(self._own(np.arange(len(self.ids)), AS_IS))) if self.ids else -1.0
 
     def _own(self, rows: NDArray[np.int64], view: View) -> Array:
         return np.array([_score(view.of(self.lines[k], 1.0), self.fields[k : k + 1])[0] for k in rows])
@@ -73,6 +70,27 @@ class Sketches:
                 text = f"shows another frame: its horizon is that of {other}"
             found.append((self.ids[k], float(own[k]), text))
         return found
+
+
+def sky_below(colours: NDArray[np.uint8], horizon: Array, size: tuple[int, int]) -> float | None:
+    """By how much a picture's part below its horizon (k, 2) is sky rather than the part above it: the lesser
+    of how much bluer and how much brighter it is, grey levels. colours: (n, n, 3) blue-green-red.
+
+    None where one side of the horizon is hardly in the picture.
+    """
+    line = horizon[np.isfinite(horizon).all(axis=1)]
+    if len(line) < 2:
+        return None
+    order = np.argsort(line[:, 0])
+    count = len(colours)
+    x, y = np.meshgrid(*2 * [(np.arange(count) + 0.5) / count])
+    edge = np.interp(x[0], line[order, 0] / size[0], line[order, 1] / size[1])
+    values = colours.astype(np.float64)
+    above, below = values[y < edge - ASIDE], values[y > edge + ASIDE]
+    if min(len(above), len(below)) < FEWEST_CELLS:
+        return None
+    bluer = np.subtract(*((part[:, 0] - part[:, 2]).mean() for part in (below, above)))
+    return float(min(bluer, below.mean() - above.mean()))
 
 
 def sketches(ids: list[str], greys: list[bytes | None], horizons_px: Array, sizes: Array) -> Sketches:
