@@ -83,7 +83,7 @@ def _common_offences(data: Dataset, rows: NDArray[np.int64], moves: Array, limit
     assert data.labels is not None
     if data.frames is None or not len(rows):
         return []
-    seen = np.isfinite(moves).all(axis=2).any(axis=1)
+    seen = np.isfinite(moves.sum(axis=2)).any(axis=1)
     rows, moves = rows[seen], moves[seen]
     own = np.nanmedian(moves, axis=1) if len(rows) else np.zeros((0, 2))
     names = data.labels["frame_id"].cast(pl.String).to_list()
