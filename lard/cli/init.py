@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lard.cli.options import codes_of, runways_option
+from lard.cli.options import CREDIT, codes_of, runways_option
 
 
 @click.command()
@@ -39,8 +39,8 @@ from lard.cli.options import codes_of, runways_option
     metavar="HOST[:PORT]",
     help="A tile server inside your network that may be asked.",
 )
-@click.option("--licence", default="", help="Licence of the imagery.")
-@click.option("--attribution", default="", help="Who is to be named for the imagery.")
+@click.option("--licence", default="", type=CREDIT, help="Licence of the imagery.")
+@click.option("--attribution", default="", type=CREDIT, help="Who is to be named for the imagery.")
 @click.option("--benchmark", is_flag=True, help="Train and score the shipped detectors too.")
 def init(
     folder: Path,
