@@ -94,11 +94,36 @@ def test_every_mode_becomes_plain_colour(tmp_path: Path, mode: str, name: str) -
         assert abs(pixels.mean() - scene().mean()) < 12
 
 
-def test_twelve_bits_are_not_taken_for_sixteen(tmp_path: Path) -> None:
-    """A camera's values up to 4080 would be black; as 8 bits they would be white."""
+@pytest.mark.parametrize("white", [4080, 1020, 200])
+def test_fewer_bits_are_not_taken_for_sixteen(tmp_path: Path, white: int) -> None:
+    """A camera's values up to 4080 would be black, and those of 8 bits too; as 8 bits they would be white."""
     path = tmp_path / "a.png"
-    Image.fromarray(np.full((8, 8), 4080, np.uint16)).save(path)
-    with pytest.raises(DataError, match=r"a\.png: whole numbers up to 4080 of 65535.*stretch them"):
+    Image.fromarray(np.full((8, 8), white, np.uint16)).save(path)
+    with pytest.raises(DataError, match=rf"a\.png: whole numbers up to {white} of 65535.*stretch them"):
+        upright_rgb(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize(("factor", "good"), [(257, True), (16, False), (4, False), (1, False)])
+def test_colours_of_fewer_bits_are_not_taken_for_sixteen(
+    tmp_path: Path, name: str, factor: int, good: bool
+) -> None:
+    """Cameras of 10 and 12 bits write colours too, of which eight bits leave black."""
+    path = tmp_path / name
+    cv2.imwrite(str(path), scene()[..., ::-1].astype(np.uint16) * factor)
+    if good:
+        assert np.abs(upright_rgb(path).pixels.astype(int) - scene()).max() <= 1
+    else:
+        with pytest.raises(DataError, match=rf"{name}: colours of 16 bits that stay below \d+ of 65536"):
+            upright_rgb(path)
+
+
+def test_near_infrared_that_is_called_alpha_is_named(tmp_path: Path) -> None:
+    """Most writers call a fourth band alpha unless told otherwise."""
+    path = tmp_path / "a.tif"
+    near = Image.fromarray(np.tile(np.arange(SIZE[0], dtype=np.uint8) % 251, (SIZE[1], 1)))
+    Image.merge("RGBA", [*Image.fromarray(scene()).split(), near]).save(path)
+    with pytest.raises(DataError, match=r"a\.tif: \d+% of its alpha is neither clear nor opaque: near-inf"):
         upright_rgb(path)
 
 

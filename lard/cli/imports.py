@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lard.cli.options import CREDIT
+from lard.cli.options import CREDIT, SEED
 
 if TYPE_CHECKING:
     from lard.intake.sets.model import Imported
@@ -32,7 +32,7 @@ def _common(command: Command) -> Command:
             "--val", default=0.1, show_default=True,
             help="Share of the training frames for a validation split, of whole airports; 0 for none.",
         ),
-        click.option("--seed", default=0, show_default=True, type=click.IntRange(0),
+        click.option("--seed", default=0, show_default=True, type=SEED,
             help="Chooses the airports to validate on."),
         click.option("--licence", default="", type=CREDIT, help="Licence of the pictures."),
         click.option("--attribution", default="", type=CREDIT, help="Whom to name beside the pictures."),

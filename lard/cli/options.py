@@ -32,6 +32,7 @@ class Credit(click.ParamType):
 
 
 CREDIT = Credit()
+SEED = click.IntRange(0, (1 << 63) - 1)
 runways_option = click.option("--runways", default="shipped", show_default=True, help=RUNWAYS_HELP)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 airports_option = click.option("--airports", required=True, help="ICAO codes, separated by commas.")

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lard.documents import checked
 from lard.errors import DataError
+from lard.files import affixes, meant
 from lard.labels.dataset import read_dataset
 from lard.tables import MANIFEST, folders_for, read_table
 
@@ -125,8 +126,9 @@ def staged_folder(out: str | Path) -> Iterator[Path]:
         raise DataError(f"{out}: exists and is not an empty folder; remove it or choose another --out")
     if out.is_symlink():
         raise DataError(f"{out}: is a link to {out.readlink()}; give the folder itself as --out")
-    with folders_for(out.parent):
-        staging = Path(tempfile.mkdtemp(prefix=f".{out.name[:40]}.", suffix=".tmp", dir=out.parent))
+    ends = affixes(out.name)
+    with folders_for(out.parent), meant(ends, out):
+        staging = Path(tempfile.mkdtemp(prefix=ends[0], suffix=ends[1], dir=out.parent))
         try:
             yield staging
             staging.chmod(0o755)
