@@ -110,7 +110,8 @@ def _check_size(width_px: int, height_px: int, name: str) -> None:
 
 def _of_image(image: Image.Image, name: str) -> Upright:
     _check_size(image.width, image.height, name)
-    orientation, deep = image.getexif().get(ORIENTATION, 1), _of_16_bits(image)
+    deep = _of_16_bits(image)  # before the EXIF flags of a PNG are read, which decodes it
+    orientation = image.getexif().get(ORIENTATION, 1)
     turned = ImageOps.exif_transpose(image)
     pixels = _rgb(turned, name)
     if deep and not turned.mode.startswith(("I", "F")):

@@ -22,7 +22,7 @@ from lard.files import forget_staged
 from lard.ground.cover import COVER_FILE, Cover, write_cover
 from lard.ground.gdal import GDAL_FAULTS
 from lard.ground.holes import RunwayZone, extents, hole_error, refuse_near_runways
-from lard.ground.tiles import TILE_PX, LevelGrid
+from lard.ground.tiles import TILE_PX, LevelGrid, forget_others
 from lard.progress import Meter
 from lard.tables import atomic_path, read_json, sha256_file, staged, write_json
 
@@ -92,11 +92,7 @@ def compose_levels(
         )
         (folder / MANIFEST_FILE).unlink(missing_ok=True)
     listed = {tile["file"] for level in manifest["levels"] for tile in level["tiles"]}
-    for path in folder.glob("level*_*_*.tif"):
-        if path.name not in listed:
-            path.unlink()
-    if cover is None:
-        (folder / COVER_FILE).unlink(missing_ok=True)
+    forget_others(folder, listed if cover is None else {*listed, COVER_FILE})
     return manifest
 
 

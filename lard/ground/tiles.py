@@ -21,6 +21,7 @@ from lard.tables import atomic_path, read_json, sha256_file
 TILE_PX = 2048
 BLOCK_PX = 256
 JPEG_QUALITY = 93
+_OURS = ("level*_*_*.tif", "l*_r*_c*.tif", "objects.tif", "imagery.png", ".*.tmp.tif")
 HEIGHT_UNIT_M = 0.5
 """Metres per count of the heights raster (objects.tif)."""
 
@@ -142,6 +143,14 @@ def write_tile(
     with atomic_path(path) as temporary:
         temporary.write_bytes(encoded)
     return hashlib.sha256(encoded).hexdigest()
+
+
+def forget_others(folder: Path, wanted: set[str]) -> None:
+    """Remove files of former grounds that are not wanted any more; what is not named as ours is stays."""
+    for pattern in _OURS:
+        for path in folder.glob(pattern):
+            if path.name not in wanted and path.is_file():
+                path.unlink()
 
 
 def manifest_holds(folder: Path, key: str) -> dict[str, Any] | None:

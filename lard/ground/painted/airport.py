@@ -17,7 +17,6 @@ from lard.errors import AirportError
 from lard.files import forget_staged
 from lard.geodesy import ecef_from_geodetic, to_enu
 from lard.ground import gdal, tiles
-from lard.ground.cover import COVER_FILE
 from lard.ground.painted.landcover import LandSetting, in_water, outline_of, place_water
 from lard.ground.painted.levels import (
     REACHES,
@@ -34,7 +33,7 @@ from lard.ground.painted.runways import runway_quads
 from lard.ground.painted.scene import build_scene
 from lard.ground.painted.seasons import SEASONS, in_season
 from lard.ground.painted.strip import PAVED, Strip
-from lard.ground.tiles import manifest_holds, ortho_crs
+from lard.ground.tiles import forget_others, manifest_holds, ortho_crs
 from lard.tables import folder_lock, frame_rng, stable_hash, staged, write_json
 
 Array = NDArray[np.float64]
@@ -253,8 +252,5 @@ def build_ground(
             write_json(manifest, made / "manifest.json")
             (folder / "manifest.json").unlink(missing_ok=True)
         wanted = {tile["file"] for level in levels for tile in level["tiles"]}
-        for stray in folder.glob("level*_*_*.tif"):  # of an airport with more; other files are no matter
-            if stray.name not in wanted:
-                stray.unlink()
-        (folder / COVER_FILE).unlink(missing_ok=True)
+        forget_others(folder, {*wanted, objects["file"]})
     return manifest
