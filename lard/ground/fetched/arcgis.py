@@ -134,6 +134,9 @@ def _matrices(answer: _Service, where: str) -> tuple[TileMatrix, ...]:
         ]
     except (ValueError, OverflowError, ProjError) as error:
         raise SourceError(f"{where}: tileInfo is malformed ({error})") from None
+    levels = [matrix.zoom for matrix in matrices]
+    if len(set(levels)) < len(levels):
+        raise SourceError(f"{where}: tileInfo is malformed (a level of detail is stated twice)")
     if not matrices:
         raise SourceError(f"{where}: tileInfo is malformed (no levels of detail)")
     return tuple(matrices)
