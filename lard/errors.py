@@ -50,7 +50,7 @@ def naming(path: object, *others: object) -> Iterator[None]:
 
 def _named(path: object, text: str) -> bool:
     name = PurePath(str(path))
-    return str(path) in text or bool(name.suffix and name.name in text)
+    return (name != PurePath() and str(path) in text) or bool(name.suffix and name.name in text)
 
 
 def told(error: LardError) -> str:

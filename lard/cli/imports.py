@@ -157,7 +157,7 @@ def _finish(
     from lard.intake.sets.splits import airports_in_both, carve, check_share
     from lard.intake.sets.write import new_set, write_set
 
-    with naming(source):
+    with naming(source, source.parent):  # faults may be of a file beside
         found = read()
     without = [] if len(found.labels) else [f"no runway in any of its {len(found.frames)} pictures"]
     if without and found.notes:
@@ -165,7 +165,7 @@ def _finish(
         raise DataError(f"{source}: {told}: check where its labels lie and --class")
     frames, note = carve(found.frames, check_share(val), seed)
     found = replace(found, frames=frames, notes=(*found.notes, *([note] if note else [])))
-    with naming(source, out), new_set(found, out) as made:
+    with naming(source, source.parent, out), new_set(found, out) as made:
         counts = write_set(found, made, out.resolve().name, licence, attribution)
         opened = open_dataset(made)
         write_coco(opened.frames, opened.labels, made / "coco", opened.info)
