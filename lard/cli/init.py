@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -81,4 +82,4 @@ def init(
     )  # fmt: skip
     splits = create_project(folder, wanted)
     sets = "; ".join(f"{name} {', '.join(members)}" for name, members in splits.items() if members)
-    click.echo(f"{folder}: {n} frames of {sets}; next: cd {folder} && dvc repro")
+    click.echo(f"{folder}: {n} frames of {sets}; next: cd {shlex.quote(str(folder))} && dvc repro")
