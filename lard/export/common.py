@@ -98,8 +98,10 @@ def _checked_info(info: Any, path: Path) -> dict[str, Any]:
 def _frame_faults(frames: pl.DataFrame, folder: Path) -> list[str]:
     """Frames whose size is no size, or whose numbers are not finite; unknown ones may be empty."""
     small = frames.filter(
-        ~(pl.min_horizontal("width_px", "height_px").is_between(1, _SIDE_LIMIT_PX).fill_null(False))
-        | ~(pl.max_horizontal("width_px", "height_px") <= _SIDE_LIMIT_PX).fill_null(False)
+        # each by itself: the smaller of a number and nothing is the number
+        ~pl.all_horizontal(
+            pl.col(name).is_between(1, _SIDE_LIMIT_PX).fill_null(False) for name in ("width_px", "height_px")
+        )
     )
     where = folder / "frames.parquet"
     faults = [
