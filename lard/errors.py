@@ -38,15 +38,19 @@ class ModelError(LardError):
 
 
 @contextlib.contextmanager
-def naming(path: object) -> Iterator[None]:
-    """Errors about what a file holds name the file, where they do not already."""
+def naming(path: object, *others: object) -> Iterator[None]:
+    """Errors about what a file holds name the file, where they name neither it nor one of the others."""
     try:
         yield
     except LardError as error:
-        name = PurePath(str(path))
-        if str(path) in str(error) or (name.suffix and name.name in str(error)):
+        if any(_named(one, str(error)) for one in (path, *others)):
             raise
         raise type(error)(f"{path}: {error}") from error
+
+
+def _named(path: object, text: str) -> bool:
+    name = PurePath(str(path))
+    return (name != PurePath() and str(path) in text) or bool(name.suffix and name.name in text)
 
 
 def told(error: LardError) -> str:

@@ -13,7 +13,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -74,6 +74,8 @@ def atomic_paths(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
     targets = [Path(path) for path in paths]
     temporaries: list[Path] = []
     with contextlib.ExitStack() as stack:
+        for path in targets:
+            stack.enter_context(meant(affixes(path.stem, path.suffix), path))
         try:
             for path in targets:
                 stack.enter_context(folders_for(path.parent))
@@ -81,8 +83,8 @@ def atomic_paths(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
                 if path.exists() and not path.is_file():  # root could replace /dev/null
                     raise DataError(f"{path}: is a device or pipe, which a file would replace; name a file")
-                prefix, suffix = f".{path.stem[:_STEM_CHARACTERS]}.", f".tmp{path.suffix}"
-                handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
+                start, end = affixes(path.stem, path.suffix)
+                handle, name = tempfile.mkstemp(prefix=start, suffix=end, dir=path.parent)
                 os.close(handle)
                 temporaries.append(Path(name))
             yield temporaries
@@ -91,14 +93,39 @@ def atomic_paths(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
             for temporary, path in zip(temporaries, targets, strict=True):
                 temporary.replace(path)
         except OSError as error:
-            meant = {str(part): str(path) for part, path in zip(temporaries, targets, strict=False)}
-            found = str(targets[0]) if error.filename is None else meant.get(str(error.filename))
-            if error.errno is None or found is None:
+            if error.errno is None or error.filename is not None:
                 raise
-            raise OSError(error.errno, os.strerror(error.errno), found) from error
+            raise OSError(error.errno, os.strerror(error.errno), str(targets[0])) from error
         finally:
             for temporary in temporaries:
                 temporary.unlink(missing_ok=True)
+
+
+def affixes(name: str, suffix: str = "") -> tuple[str, str]:
+    """How the names of a file's or folder's temporary siblings begin and end."""
+    return f".{name[:_STEM_CHARACTERS]}.", f".tmp{suffix}"
+
+
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
+
+
+@contextlib.contextmanager
+def meant(ends: tuple[str, str], target: Path) -> Iterator[None]:
+    """Faults of a temporary sibling, named by its affixes, become those of what it stands for."""
+    start, end = (re.escape(part) for part in ends)
+    try:
+        yield
+    except OSError as error:
+        found = [error.filename, error.filename2]
+        if error.filename is None and error.errno in _OF_WRITING:
+            raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
+        names = [
+            re.sub(rf"^(?:.*/)?{start}\w+{end}(?=/|$)", lambda _: str(target), str(name)) if name else None
+            for name in found
+        ]
+        if error.errno is None or names == found:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), names[0], None, names[1]) from error
 
 
 @contextlib.contextmanager
@@ -122,8 +149,9 @@ def staged(out: str | Path) -> Iterator[Path]:
     Other files that lie in `out` stay; a link in it is not written through.
     """
     out = Path(out)
-    with folders_for(out):
-        staging = Path(tempfile.mkdtemp(prefix=".staged.", suffix=".tmp", dir=out))
+    ends = affixes("staged")
+    with folders_for(out), meant(ends, out):
+        staging = Path(tempfile.mkdtemp(prefix=ends[0], suffix=ends[1], dir=out))
         try:
             yield staging
             names = [path.relative_to(staging) for path in sorted(staging.rglob("*")) if path.is_file()]
@@ -131,13 +159,15 @@ def staged(out: str | Path) -> Iterator[Path]:
             for name, target in zip(names, targets, strict=True):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (staging / name).replace(target)
-        except OSError as error:
-            if error.errno is None or str(staging) not in str(error.filename):
-                raise
-            meant = str(error.filename).replace(str(staging), str(out))
-            raise OSError(error.errno, os.strerror(error.errno), meant) from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def forget_staged(folder: Path) -> None:
+    """Remove what a killed run staged in a folder that no other run writes now."""
+    start, end = affixes("staged")
+    for path in folder.glob(f"{start}????????{end}"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def write_text(text: str, path: str | Path) -> None:
@@ -174,17 +204,36 @@ def sha256_file(path: str | Path) -> str:
 
 @contextlib.contextmanager
 def folder_lock(folder: str | Path) -> Iterator[None]:
-    """Hold a folder for this process; wait, saying so, while another run still writes it.
+    """Make and hold a folder for this process; wait, saying so, while another run still writes it.
 
     A run whose parent was killed may go on for a while; the lock is the kernel's and dies with its holder.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    # the lock lies beside the folder, so that the folder holds only outputs
-    with (folder.parent / f".{folder.name}.lock").open("w") as stream:
+    # the lock lies beside the folder, so that the folder holds only outputs, and goes with its holder
+    lock = folder.parent / f".{folder.name}.lock"
+    with folders_for(folder):
+        stream = _held(lock, folder)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                lock.unlink()
+            stream.close()
+
+
+def _held(lock: Path, folder: Path) -> IO[str]:
+    """The lock's file, opened and held: the one that lies there, not one that its last holder took away."""
+    told = False
+    while True:
+        stream = lock.open("w")
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"{folder}: another run is still writing here; waiting for it to end", file=sys.stderr)
+            if not told:
+                print(f"{folder}: another run is still writing here; waiting for it to end", file=sys.stderr)
+            told = True
             fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(stream.fileno()), lock.stat()):
+                return stream
+        stream.close()

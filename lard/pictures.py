@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ ORIENTATION = 0x0112  # the EXIF tag
 CLEAR = (128, 128, 128)  # what shines through transparent pixels: the networks' zero
 JPEG_QUALITY = 95
 _TWELVE_BITS, _EIGHT_BITS = 4095, 255
+_DEEP = re.compile(r"(?:LA|RGB[AXa]?|CMYK);16[BLN]")  # how Pillow calls such data
+_SOFT_SHARE = 0.25  # of a picture with soft edges, generously
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +56,14 @@ def upright_rgb(source: Source) -> Upright:
         except Image.DecompressionBombError as error:
             raise DataError(f"{name}: more than {MOST_PX} pixels; cut or reduce it") from error
         except Exception as error:  # a broken file makes decoders raise errors of any class
-            text = str(error).splitlines()[0].replace(f" {name!r}", "") if str(error) else repr(error)
-            raise DataError(f"{name}: not a picture that can be read ({text}); save it again") from error
+            fault = told(error, name)
+            raise DataError(f"{name}: not a picture that can be read ({fault}); save it again") from error
+
+
+def told(error: Exception, path: object) -> str:
+    """What a decoder says of a broken file, in a line without the file's name."""
+    text = " ".join(str(error).replace(f" {str(path)!r}", "").split())
+    return text[:200] or type(error).__name__
 
 
 def upright_jpeg(path: Path) -> tuple[bytes, tuple[int, int]]:
@@ -101,11 +110,19 @@ def _check_size(width_px: int, height_px: int, name: str) -> None:
 
 def _of_image(image: Image.Image, name: str) -> Upright:
     _check_size(image.width, image.height, name)
+    deep = _of_16_bits(image)  # before the EXIF flags of a PNG are read, which decodes it
     orientation = image.getexif().get(ORIENTATION, 1)
     turned = ImageOps.exif_transpose(image)
     pixels = _rgb(turned, name)
+    if deep and not turned.mode.startswith(("I", "F")):
+        _check_depth(pixels, name)
     known = isinstance(orientation, int) and 1 <= orientation <= 8
     return Upright(np.require(pixels, requirements=["C", "W"]), orientation if known else 1)
+
+
+def _of_16_bits(image: Image.Image) -> bool:
+    """Whether a file that is not yet decoded holds 16 bits of each colour."""
+    return any(_DEEP.search(str(tile)) for tile in getattr(image, "tile", []))
 
 
 def _rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -115,9 +132,30 @@ def _rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         straight = image.convert("RGBA")
+        _check_alpha(np.asarray(straight)[:, :, 3], name)
         below = Image.new("RGBA", image.size, (*CLEAR, 255))
         return np.asarray(Image.alpha_composite(below, straight).convert("RGB"))
     return np.asarray(image.convert("RGB"))
+
+
+def _check_alpha(alpha: NDArray[np.uint8], name: str) -> None:
+    """DataError for a fourth band that is called alpha and holds a picture, as writers do by default."""
+    between = float(np.mean((alpha > 0) & (alpha < 255)))
+    if between > _SOFT_SHARE:
+        raise DataError(
+            f"{name}: {between:.0%} of its alpha is neither clear nor opaque: near-infrared? Save the three "
+            "colours only"
+        )
+
+
+def _check_depth(pixels: NDArray[np.uint8], name: str) -> None:
+    """DataError for colours of 16 bits that use the lower bits only: 8 bits of them are black."""
+    high = int(pixels.max())
+    if high <= _TWELVE_BITS >> 8:
+        raise DataError(
+            f"{name}: colours of 16 bits that stay below {256 * (high + 1)} of 65536, as pictures of fewer "
+            "bits hold them; stretch them to 16 bits or save 8 bits"
+        )
 
 
 def _grey(values: NDArray[np.generic], mode: str, name: str) -> NDArray[np.uint8]:
@@ -129,9 +167,10 @@ def _grey(values: NDArray[np.generic], mode: str, name: str) -> NDArray[np.uint8
         raise DataError(
             f"{name}: values from {low:g} to {high:g} in mode {mode}; expected 0 to {white:g}, scale them"
         )
-    if not mode.startswith("F") and _EIGHT_BITS < high <= _TWELVE_BITS:
+    if not mode.startswith("F") and 0 < high <= _TWELVE_BITS:
+        bits = "8" if high <= _EIGHT_BITS else "10 or 12"
         raise DataError(
-            f"{name}: whole numbers up to {high:g} of {white:g}, as cameras of 10 or 12 bits write them; "
+            f"{name}: whole numbers up to {high:g} of {white:g}, as pictures of {bits} bits hold them; "
             "stretch them to 16 bits or save 8 bits"
         )
     return np.asarray(np.rint(level * (255 / white)), dtype=np.uint8)

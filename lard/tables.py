@@ -1,7 +1,6 @@
 """Declared table schemas, what their columns must hold, and tables read and written by them."""
 
-import os
-import re
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -251,11 +250,7 @@ def write_table(table: pl.DataFrame, path: str | Path, schema: Schema) -> None:
 
 
 def write_parquet(table: pl.DataFrame, path: Path) -> None:
-    """Write a table as parquet; a full disk is an OSError, as everywhere else."""
-    try:
-        table.write_parquet(path, compression="zstd", statistics=False)
-    except pl.exceptions.PolarsError as error:
-        code = re.search(r"\(os error (\d+)\)", str(error))
-        if code is None:
-            raise
-        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
+    """Write a table as parquet, by way of memory: polars tells of a full disk in many ways."""
+    buffer = io.BytesIO()
+    table.write_parquet(buffer, compression="zstd", statistics=False)
+    path.write_bytes(buffer.getbuffer())

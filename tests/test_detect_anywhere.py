@@ -119,8 +119,13 @@ def test_a_picture_has_the_boxes_it_has_in_a_dataset(checkpoint: str) -> None:
         (["M", "none.jpg"], "none.jpg: no such file or folder"),
         (["M", "empty"], r"empty: no picture or video in it (1 .txt); pictures end in .jpg"),
         (["fcos-xxl", "a.png"], "no models ship yet"),
-        (["M", "a.png", "--draw", "empty/x.txt"], "empty/x.txt: cannot be a folder for outputs"),
-        (["M", "a.png", "--out", "empty/x.txt/f.json"], "empty/x.txt: cannot be a folder for outputs"),
+        (["M", "a.png", "--draw", "empty/x.txt"], "empty/x.txt: File exists; a file is where a folder"),
+        (["M", "a.png", "--out", "empty/x.txt/f.json"], "empty/x.txt: File exists; a file is where"),
+        (["M", "a.png", "--out", "o.json", "--draw", "o.json"], "--out o.json: drawings are to go there"),
+        (["M", "a.png", "--out", "d", "--draw", "d/e"], "--out d: drawings are to go there"),
+        (["M", "a.png", "--out", "d/a.png", "--draw", "d"], "--out d/a.png: drawings are to go there"),
+        (["M", "a.png", "--out", "a.png"], "--out a.png: is one of the files to look at"),
+        (["M", "a.png", "--out", "empty"], "File 'empty' is a directory"),
         (["M", "a.png", "--draw", "."], "the originals lie there (a.png)"),
         (["M", "empty/x.txt"], "empty/x.txt: not a picture that can be read"),
         (["M"], "give pictures, folders or videos as INPUTS, or a dataset with --data"),
@@ -138,6 +143,7 @@ def test_mistakes_are_named(arguments: list[str], text: str, checkpoint: str) ->
     Path("empty/x.txt").write_text("no picture")
     shown = _run(*(checkpoint if argument == "M" else argument for argument in arguments))
     assert shown.exit_code == 2 and text in shown.output, shown.output
+    assert sorted(path.as_posix() for path in Path().rglob("*")) == ["a.png", "empty", "empty/x.txt"]
 
 
 def test_no_two_drawings_have_the_same_name() -> None:
@@ -168,7 +174,7 @@ def test_a_file_is_taken_once() -> None:
 
 def test_a_video_by_frames_and_times() -> None:
     """Every third frame, its number and time; the drawing plays at the same speed."""
-    document, _ = predict_anywhere(MODEL, [_write_video(Path("v [1] %d.avi"))], Path("out"), every=3)
+    document = predict_anywhere(MODEL, collect([_write_video(Path("v [1] %d.avi"))]), Path("out"), every=3)
     images = document["images"]
     assert [image["frame"] for image in images] == [0, 3, 6, 9] and not document["failed"]
     assert [image["time_s"] for image in images] == pytest.approx([0, 0.15, 0.3, 0.45])
@@ -202,7 +208,7 @@ def test_videos_that_break_off_or_cannot_be_read() -> None:
     mp4 = _write_video(Path("whole.mp4"), 40, code="mp4v").read_bytes()
     Path("headless.mp4").write_bytes(mp4[: len(mp4) // 2])
     names = ["cut.avi", "text.mp4", "empty.mp4", "headless.mp4", "whole.avi"]
-    document, _ = predict_anywhere(MODEL, [Path(name) for name in names], Path("out"), every=2)
+    document = predict_anywhere(MODEL, collect([Path(name) for name in names]), Path("out"), every=2)
     errors = {failure["file_name"]: failure["error"] for failure in document["failed"]}
     assert list(errors) == names[:4]
     assert "breaks off after" in errors["cut.avi"] and "of 40 frames" in errors["cut.avi"]
@@ -213,11 +219,11 @@ def test_videos_that_break_off_or_cannot_be_read() -> None:
 
 
 def test_a_video_without_frames() -> None:
-    document, _ = predict_anywhere(MODEL, [_write_video(Path("v.avi"), 0)], Path("out"))
+    document = predict_anywhere(MODEL, collect([_write_video(Path("v.avi"), 0)]), Path("out"))
     assert "v.avi: a video without a frame" in document["failed"][0]["error"] and not document["images"]
-    assert not list(Path("out").iterdir())
+    assert not Path("out").exists()
 
 
 def test_a_drawn_video_of_few_frames_a_minute() -> None:
-    predict_anywhere(MODEL, [_write_video(Path("v.avi"), 3)], Path("out"), every=2000)
+    predict_anywhere(MODEL, collect([_write_video(Path("v.avi"), 3)]), Path("out"), every=2000)
     assert len(list(Video("out/v.avi.mp4").frames())) == 1

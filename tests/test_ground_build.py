@@ -282,7 +282,11 @@ def test_same_inputs_same_bytes_and_a_damaged_folder_is_mended(built: Path, tmp_
     (folder / "manifest.json").unlink()
     (folder / "l0_r000_c000.tif").write_bytes(b"half")
     (folder / ".l1.abc.tmp.tif").write_bytes(b"")
+    (folder / "notes.txt").write_text("of others, and none of our business")
+    (folder / "mine").mkdir()
     build_ground(airport, tmp_path, seed=3, gsd_m=0.5, reaches=REACHES)
+    (folder / "notes.txt").unlink()
+    (folder / "mine").rmdir()
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == {
         p.name: p.read_bytes() for p in built.iterdir()
     }

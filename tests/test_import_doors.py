@@ -13,6 +13,7 @@ from PIL import Image
 from lard.cli import main
 from lard.documents import parse_json, read_yaml
 from lard.errors import DataError
+from lard.intake.lard_csv import V2_COLUMNS
 
 NOTE = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 10]}
 
@@ -130,3 +131,27 @@ def test_half_a_character_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text('a: "\\ud800"\n')
     with pytest.raises(DataError, match=r"x\.yaml:1: half a character"):
         read_yaml(tmp_path / "x.yaml")
+
+
+def test_a_code_that_names_no_file_is_told_with_its_table(tmp_path: Path) -> None:
+    """Of several tables too: the one that it was read from, and nothing is left."""
+    _picture(tmp_path / "set" / "a.jpg")
+    table = _coco(tmp_path / "set", {}, {"airport": "K\x01TL"})
+    told = _refused("coco", tmp_path / "set", "--out", tmp_path / "out")
+    assert f"{table}: image 1: airport 'K\\x01TL' has a slash" in told
+    row = dict.fromkeys(V2_COLUMNS, "1") | {"image": "a.jpg", "airport": "K\x01TL", "runway": "09"}
+    row |= {"width": "64", "height": "48", "runway_in_cone": "IN_ODD"}
+    label_table = tmp_path / "lard" / "metadata_test.csv"
+    _picture(label_table.parent / "a.jpg")
+    label_table.write_text(f"{';'.join(row)}\n{';'.join(row.values())}\n")
+    told = _refused("lard-v2", label_table.parent, "--out", tmp_path / "out")
+    assert f"{label_table}: airport 'K\\x01TL' has a slash" in told
+    shown = CliRunner().invoke(main, ["inspect", str(label_table), "--out", str(tmp_path / "a.jpg")])
+    assert shown.exit_code == 2 and f"{label_table}: labels: airport" in shown.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lard", "set"]
+
+
+@pytest.mark.parametrize(("text", "told"), [("x" * 20_000, "20,000 characters"), ("a\nb", "one line")])
+@pytest.mark.parametrize("option", ["--licence", "--attribution"])
+def test_credits_are_a_line(tmp_path: Path, option: str, text: str, told: str) -> None:
+    assert told in _refused("coco", tmp_path, "--out", tmp_path / "out", option, text)

@@ -153,6 +153,7 @@ REFUSED = {
     "spec with errors": (["--odd", "bad.yaml"], "bad.yaml:13: camera.width_px"),
     "unreadable photo": (["--ground", "bad.tif"], "bad.tif: cannot be read"),
     "absent photo": (["--ground", "none.tif"], "none.tif: no such file"),
+    "photo that breaks off": (["--ground", "cut.tif"], "cut.tif: cannot be read"),
     "photo elsewhere": (["--ground", "away.tif"], "has no imagery over or near runway"),
     "photo too small": (["--ground", "small.tif"], "has no imagery over or near runway"),
     "hosts of paint": (["--allow-host", "tiles.lan"], "--allow-host"),
@@ -176,6 +177,7 @@ def test_what_is_refused_leaves_nothing(case: str, tmp_path: Path, monkeypatch: 
     (tmp_path / "bad.yaml").write_text(spec.replace("width_px: 1024", "width_px: -3"))
     _photo(tmp_path / "photo.tif", 4000)
     _photo(tmp_path / "small.tif", 800)
+    (tmp_path / "cut.tif").write_bytes((tmp_path / "photo.tif").read_bytes()[:20_000])
     _photo(tmp_path / "away.tif", 2000, east_m=50_000)
     before = sorted(tmp_path.iterdir())
     arguments, message = REFUSED[case]

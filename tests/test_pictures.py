@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -16,6 +18,9 @@ from lard.detect.data import Picture, load_image
 from lard.errors import DataError
 from lard.labels.draw import open_image
 from lard.pictures import ORIENTATION, upright_jpeg, upright_rgb
+from lard.quality.measures.coarse import read_small
+from lard.quality.measures.pictures import decode
+from lard.quality.measures.reading import read_plain
 
 SIZE = (120, 80)
 
@@ -94,11 +99,36 @@ def test_every_mode_becomes_plain_colour(tmp_path: Path, mode: str, name: str) -
         assert abs(pixels.mean() - scene().mean()) < 12
 
 
-def test_twelve_bits_are_not_taken_for_sixteen(tmp_path: Path) -> None:
-    """A camera's values up to 4080 would be black; as 8 bits they would be white."""
+@pytest.mark.parametrize("white", [4080, 1020, 200])
+def test_fewer_bits_are_not_taken_for_sixteen(tmp_path: Path, white: int) -> None:
+    """A camera's values up to 4080 would be black, and those of 8 bits too; as 8 bits they would be white."""
     path = tmp_path / "a.png"
-    Image.fromarray(np.full((8, 8), 4080, np.uint16)).save(path)
-    with pytest.raises(DataError, match=r"a\.png: whole numbers up to 4080 of 65535.*stretch them"):
+    Image.fromarray(np.full((8, 8), white, np.uint16)).save(path)
+    with pytest.raises(DataError, match=rf"a\.png: whole numbers up to {white} of 65535.*stretch them"):
+        upright_rgb(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize(("factor", "good"), [(257, True), (16, False), (4, False), (1, False)])
+def test_colours_of_fewer_bits_are_not_taken_for_sixteen(
+    tmp_path: Path, name: str, factor: int, good: bool
+) -> None:
+    """Cameras of 10 and 12 bits write colours too, of which eight bits leave black."""
+    path = tmp_path / name
+    cv2.imwrite(str(path), scene()[..., ::-1].astype(np.uint16) * factor)
+    if good:
+        assert np.abs(upright_rgb(path).pixels.astype(int) - scene()).max() <= 1
+    else:
+        with pytest.raises(DataError, match=rf"{name}: colours of 16 bits that stay below \d+ of 65536"):
+            upright_rgb(path)
+
+
+def test_near_infrared_that_is_called_alpha_is_named(tmp_path: Path) -> None:
+    """Most writers call a fourth band alpha unless told otherwise."""
+    path = tmp_path / "a.tif"
+    near = Image.fromarray(np.tile(np.arange(SIZE[0], dtype=np.uint8) % 251, (SIZE[1], 1)))
+    Image.merge("RGBA", [*Image.fromarray(scene()).split(), near]).save(path)
+    with pytest.raises(DataError, match=r"a\.tif: \d+% of its alpha is neither clear nor opaque: near-inf"):
         upright_rgb(path)
 
 
@@ -116,3 +146,30 @@ def test_pictures_of_a_dataset_are_read_by_their_mode(tmp_path: Path) -> None:
     Image.fromarray(clear).save(path)
     picture = Picture(1, path, *SIZE, np.zeros((0, 4)), (), np.zeros(0, bool))
     assert (load_image(picture) == upright_rgb(path).pixels).all() and (load_image(picture) == 128).all()
+
+
+@pytest.mark.parametrize("form", ["png", "jpg"])
+def test_a_header_of_billions_of_pixels_is_no_picture(tmp_path: Path, form: str) -> None:
+    """One damaged byte states them; decoders raise errors of their own, or take all memory there is."""
+    path = tmp_path / f"a.{form}"
+    Image.fromarray(scene()).save(path)
+    raw = bytearray(path.read_bytes())
+    place = raw.index(b"IHDR") + 4 if form == "png" else raw.index(b"\xff\xc0") + 5
+    size = struct.pack(">II", 60_000, 60_000) if form == "png" else struct.pack(">HH", 60_000, 60_000)
+    raw[place : place + len(size)] = size
+    if form == "png":
+        raw[place + 13 : place + 17] = struct.pack(">I", zlib.crc32(raw[place - 4 : place + 13]))
+    path.write_bytes(raw)
+    for flags in (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE, cv2.IMREAD_REDUCED_GRAYSCALE_8):
+        assert read_plain(path, flags) is None
+    assert decode(bytes(raw)) is None and read_small(path, 256) is None
+    with pytest.raises(DataError, match=rf"a\.{form}: more than|a\.{form}: 60000x60000 px"):
+        upright_rgb(path)
+
+
+def test_a_picture_wider_than_its_frame_says_is_searched_small(tmp_path: Path) -> None:
+    """The search takes the square of the width: a damaged width in a table made it last minutes."""
+    path = tmp_path / "a.jpg"
+    Image.new("L", (3000, 1500)).save(path)
+    small = read_small(path, 256)
+    assert small is not None and small.shape == (512, 1024)

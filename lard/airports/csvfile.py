@@ -57,11 +57,11 @@ class Cells:
         unknown = [] if optional is None else [c for c in columns if c not in (*needed, *optional)]
         if not missing and not unknown:
             return
+        if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|"):
+            raise AirportError(f"{self.path}:1: the header is one cell; separate columns with commas")
         known = ", ".join((*needed, *(optional or ())))
         lines = [f"{self.path}:1: column {name!r} is missing" for name in missing]
         lines += [f"{self.path}:1: column {name!r} is unknown; expected one of {known}" for name in unknown]
-        if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|"):
-            lines.append(f"{self.path}:1: the header is one cell; separate columns with commas")
         raise AirportError("\n".join(lines))
 
     def fault(self, index: int, column: str, found: object, expected: str) -> None:

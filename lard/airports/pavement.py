@@ -20,6 +20,7 @@ from lard.airports.vocabulary import ASSUMABLE
 from lard.errors import AirportError
 from lard.geodesy import geodesic_inverse
 
+LOW_M, HIGH_M = -500.0, 9000.0  # of a runway above sea level, as the table's reader has them
 _LENGTH_TOLERANCE_M = 150.0
 _THRESHOLD_EVIDENCE_M = 60.0
 
@@ -80,6 +81,9 @@ def strips_of(
             (width_m < selection.min_width_m) | (width_m > selection.max_width_m)
         ),
         "no elevation": np.isnan(filled[..., 2]).any(1),
+        f"elevation outside {LOW_M:g} to {HIGH_M:g} m": (
+            (filled[..., 2] < LOW_M) | (filled[..., 2] > HIGH_M)
+        ).any(1),
         "negative displaced threshold": (displaced_m < 0).any(1),
         f"landing length outside {selection.min_length_m:g} to {selection.max_length_m:g} m": (
             ~((landing_m >= selection.min_length_m) & (landing_m <= selection.max_length_m))

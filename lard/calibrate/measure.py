@@ -23,6 +23,7 @@ from lard.errors import DataError
 from lard.progress import track
 from lard.quality.measures.paint import Paint
 from lard.quality.measures.profiles import RESOLVED_PX, STEP_PX, bars, ridge, samples, step
+from lard.quality.measures.reading import read_plain
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -78,7 +79,7 @@ def measure(
     def work(item: tuple[int, list[int]]) -> list[tuple[float, ...]]:
         frame, mine = item
         path = image_of(scene.frame_ids[frame])
-        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        grey = read_plain(path, cv2.IMREAD_GRAYSCALE)
         if grey is None:
             raise DataError(f"{path}: no picture that can be read; render it again or drop the frame")
         stated = (scene.camera["height_px"][mine[0]], scene.camera["width_px"][mine[0]])

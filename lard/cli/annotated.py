@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lard.cli.options import CREDIT
+
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
@@ -14,8 +16,8 @@ import click
 @click.option("--airport", default="", help="Airport of pictures whose notes name none.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(("train", "val", "test")))
 @click.option("--other-label", "other_labels", multiple=True, help="Label of shapes that are no runways.")
-@click.option("--licence", default="", help="Licence of the pictures.")
-@click.option("--attribution", default="", help="Whom to name beside the pictures.")
+@click.option("--licence", default="", type=CREDIT, help="Licence of the pictures.")
+@click.option("--attribution", default="", type=CREDIT, help="Whom to name beside the pictures.")
 def annotated(
     source: Path, out: Path, notes: Path | None, airport: str, split: str, other_labels: tuple[str, ...],
     licence: str, attribution: str,

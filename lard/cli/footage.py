@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lard.cli.options import runways_option
+from lard.cli.options import CREDIT, runways_option
 
 _SHOWN = 12
 
@@ -29,10 +29,12 @@ _SHOWN = 12
 @click.option(
     "--match", "how", default="auto", show_default=True, type=click.Choice(("auto", "name", "index"))
 )
-@click.option("--source", default="footage", show_default=True, help="Name of the source in the manifest.")
-@click.option("--source-version", default="", help="Version of the simulator or globe.")
-@click.option("--licence", default="", help="Licence of the pictures.")
-@click.option("--attribution", default="", help="Whom to name beside the pictures.")
+@click.option(
+    "--source", default="footage", type=CREDIT, show_default=True, help="Name of the source in the manifest."
+)
+@click.option("--source-version", default="", type=CREDIT, help="Version of the simulator or globe.")
+@click.option("--licence", default="", type=CREDIT, help="Licence of the pictures.")
+@click.option("--attribution", default="", type=CREDIT, help="Whom to name beside the pictures.")
 @click.option(
     "--trim", default="0,0,0,0", show_default=True, metavar="T,R,B,L",
     help="Borders that are no camera picture, such as a title bar: top, right, bottom, left in pixels.",

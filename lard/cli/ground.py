@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lard.cli.options import runways_option
+from lard.cli.options import SEED, runways_option
 
 
 @click.command()
@@ -19,7 +19,7 @@ from lard.cli.options import runways_option
     type=click.Choice(["summer", "autumn", "winter", "spring"]),
     help="Crops, leaves and snow; winters are white at high latitudes.",
 )
-@click.option("--seed", default=1, show_default=True, help="Same seed, same bytes.")
+@click.option("--seed", default=1, show_default=True, type=SEED, help="Same seed, same bytes.")
 @click.option(
     "--workers", help="Processes, or a Dask scheduler's address.  [default: LARD_WORKERS, else all]"
 )

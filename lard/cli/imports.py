@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from lard.cli.options import CREDIT, SEED
 
 if TYPE_CHECKING:
     from lard.intake.sets.model import Imported
@@ -29,10 +32,10 @@ def _common(command: Command) -> Command:
             "--val", default=0.1, show_default=True,
             help="Share of the training frames for a validation split, of whole airports; 0 for none.",
         ),
-        click.option("--seed", default=0, show_default=True, type=click.IntRange(0),
+        click.option("--seed", default=0, show_default=True, type=SEED,
             help="Chooses the airports to validate on."),
-        click.option("--licence", default="", help="Licence of the pictures."),
-        click.option("--attribution", default="", help="Whom to name beside the pictures."),
+        click.option("--licence", default="", type=CREDIT, help="Licence of the pictures."),
+        click.option("--attribution", default="", type=CREDIT, help="Whom to name beside the pictures."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -68,7 +71,7 @@ def lard_v1(source: Path, split: str, **rest: Any) -> None:
     """
     from lard.intake.sets.lard_set import read_lard_set
 
-    _finish(source, read_lard_set(source, "v1", split), **rest)
+    _finish(source, partial(read_lard_set, source, "v1", split), **rest)
 
 
 @import_.command("lard-v2")
@@ -84,7 +87,7 @@ def lard_v2(source: Path, split: str, **rest: Any) -> None:
     """
     from lard.intake.sets.lard_set import read_lard_set
 
-    _finish(source, read_lard_set(source, "v2", split), **rest)
+    _finish(source, partial(read_lard_set, source, "v2", split), **rest)
 
 
 @import_.command()
@@ -101,7 +104,7 @@ def coco(source: Path, label: str, split: str, **rest: Any) -> None:
     """
     from lard.intake.sets.coco_set import read_coco_set
 
-    _finish(source, read_coco_set(source, split, label), **rest)
+    _finish(source, partial(read_coco_set, source, split, label), **rest)
 
 
 @import_.command()
@@ -118,7 +121,7 @@ def yolo(source: Path, label: str, split: str, **rest: Any) -> None:
     """
     from lard.intake.sets.yolo_set import read_yolo_set
 
-    _finish(source, read_yolo_set(source, split, label), **rest)
+    _finish(source, partial(read_yolo_set, source, split, label), **rest)
 
 
 @import_.command()
@@ -135,26 +138,34 @@ def voc(source: Path, label: str, split: str, **rest: Any) -> None:
     """
     from lard.intake.sets.voc_set import read_voc_set
 
-    _finish(source, read_voc_set(source, split, label), **rest)
+    _finish(source, partial(read_voc_set, source, split, label), **rest)
 
 
 def _finish(
-    source: Path, found: Imported, out: Path, val: float, seed: int, licence: str, attribution: str
+    source: Path,
+    read: Callable[[], Imported],
+    out: Path,
+    val: float,
+    seed: int,
+    licence: str,
+    attribution: str,
 ) -> None:
     """Carve the validation split, write the folder and its coco/, say what was done."""
-    from lard.errors import DataError
+    from lard.errors import DataError, naming
     from lard.export.coco import write_coco
     from lard.export.common import open_dataset
     from lard.intake.sets.splits import airports_in_both, carve, check_share
     from lard.intake.sets.write import new_set, write_set
 
+    with naming(source, source.parent):  # faults may be of a file beside
+        found = read()
     without = [] if len(found.labels) else [f"no runway in any of its {len(found.frames)} pictures"]
     if without and found.notes:
         told = "; ".join([*without, *found.notes])
         raise DataError(f"{source}: {told}: check where its labels lie and --class")
     frames, note = carve(found.frames, check_share(val), seed)
     found = replace(found, frames=frames, notes=(*found.notes, *([note] if note else [])))
-    with new_set(found, out) as made:
+    with naming(source, source.parent, out), new_set(found, out) as made:
         counts = write_set(found, made, out.resolve().name, licence, attribution)
         opened = open_dataset(made)
         write_coco(opened.frames, opened.labels, made / "coco", opened.info)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
-from lard.cli.options import codes_of, runways_option
+from lard.cli.options import CREDIT, SEED, codes_of, runways_option
 
 
 @click.command()
@@ -24,7 +25,7 @@ from lard.cli.options import codes_of, runways_option
     "--odd", default="lard_v2", show_default=True, help="ODD spec: a file or a shipped one by name."
 )
 @click.option("--n", default=1500, show_default=True, type=click.IntRange(1), help="Frames in all.")
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Same seed, same bytes.")
+@click.option("--seed", default=1, show_default=True, type=SEED, help="Same seed, same bytes.")
 @click.option("--split", multiple=True, help="val=... or test=...: airports or a fraction.")
 @click.option("--gsd", "gsd_m", type=float, help="Finest pixel in metres.  [default: the photo's own]")
 @click.option(
@@ -39,8 +40,8 @@ from lard.cli.options import codes_of, runways_option
     metavar="HOST[:PORT]",
     help="A tile server inside your network that may be asked.",
 )
-@click.option("--licence", default="", help="Licence of the imagery.")
-@click.option("--attribution", default="", help="Who is to be named for the imagery.")
+@click.option("--licence", default="", type=CREDIT, help="Licence of the imagery.")
+@click.option("--attribution", default="", type=CREDIT, help="Who is to be named for the imagery.")
 @click.option("--benchmark", is_flag=True, help="Train and score the shipped detectors too.")
 def init(
     folder: Path,
@@ -81,4 +82,4 @@ def init(
     )  # fmt: skip
     splits = create_project(folder, wanted)
     sets = "; ".join(f"{name} {', '.join(members)}" for name, members in splits.items() if members)
-    click.echo(f"{folder}: {n} frames of {sets}; next: cd {folder} && dvc repro")
+    click.echo(f"{folder}: {n} frames of {sets}; next: cd {shlex.quote(str(folder))} && dvc repro")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lard.cli.options import frames_at, runways_option
+from lard.cli.options import SEED, frames_at, runways_option
 
 if TYPE_CHECKING:
     pass
@@ -88,7 +88,7 @@ def show_command(spec_path: str) -> None:
 @click.option("--airports", default="LFPO,KATL,EHAM", show_default=True, help="ICAO codes, by commas.")
 @runways_option
 @click.option("--n", default=1500, show_default=True, type=int, help="Frames to draw.")
-@click.option("--seed", default=0, show_default=True, type=int)
+@click.option("--seed", default=0, show_default=True, type=SEED)
 @click.option("--method", default="sobol", show_default=True, help="See `lard scenario sample`.")
 def preview_command(
     spec_path: str, out: str, airports: str, runways: str, n: int, seed: int, method: str

@@ -24,6 +24,28 @@ class FiniteRange(click.FloatRange):
 
 
 RUNWAYS_HELP = "Runway database: 'shipped', a table folder, LARD .json, OurAirports runways.csv or apt.dat."
+_CREDIT_CHARACTERS = 500
+
+
+class Credit(click.ParamType):
+    """A licence or whom to name: a line that tables, cards and pages can show."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if len(value) > _CREDIT_CHARACTERS:
+            self.fail(
+                f"{len(value):,} characters; expected at most {_CREDIT_CHARACTERS}: a name and an address",
+                param,
+                ctx,
+            )
+        if not value.isprintable():
+            self.fail(f"{value[:60]!r}: expected one line of printable characters", param, ctx)
+        return value
+
+
+CREDIT = Credit()
+SEED = click.IntRange(0, (1 << 63) - 1)
 runways_option = click.option("--runways", default="shipped", show_default=True, help=RUNWAYS_HELP)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 airports_option = click.option("--airports", required=True, help="ICAO codes, separated by commas.")

@@ -103,24 +103,31 @@ def _predict_anywhere(
     every: int,
 ) -> None:
     """Write detections of pictures and videos; files that could not be read are one error at the end."""
-    from lard.detect.anywhere import make_folder, predict_anywhere
-    from lard.detect.inputs import counted
+    from contextlib import ExitStack
+
+    from lard.detect.anywhere import predict_anywhere
+    from lard.detect.inputs import collect, counted, keep_result_apart
     from lard.detect.models import SCORE, load
     from lard.errors import DataError
-    from lard.tables import write_json
+    from lard.tables import atomic_path, json_text, staged
 
     if out is None and draw is not None:
         out = draw / "detections.json"
+    found = collect(inputs, draw)
     if out is not None:
-        make_folder(out.parent)  # before the work, not after it
+        keep_result_apart(out, found, draw)
     loaded = load(model, SCORE if score is None else score, plan)
-    document, others = predict_anywhere(loaded, list(inputs), draw, every)
-    if others:
-        click.echo(f"left out, neither pictures nor videos: {counted(others)}", err=True)
+    with ExitStack() as stack:  # all or none, and no place that cannot be written after the work
+        result = stack.enter_context(atomic_path(out)) if out is not None else None
+        drawn = stack.enter_context(staged(draw)) if draw is not None else None
+        document = predict_anywhere(loaded, found, drawn, every)
+        if result is not None:
+            result.write_text(json_text(document), encoding="utf-8")
+    if found.others:
+        click.echo(f"left out, neither pictures nor videos: {counted(found.others)}", err=True)
     if out is None:
         print_json(document)
     else:
-        write_json(document, out)
         where = f" in {out}" + (f", drawn in {draw}" if draw is not None else "")
         click.echo(f"{len(document['detections'])} boxes on {len(document['images'])} pictures{where}")
     if document["failed"]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lard.cli.options import runways_option
+from lard.cli.options import SEED, runways_option
 
 _NUMBERS = {
     "visibility": ("visibility_m", "Metres."),
@@ -65,7 +65,9 @@ def _condition_options(command: Any) -> Any:
 @_condition_options
 @click.option("--rates", help="Degrees a second the camera turns: yaw,pitch,roll.")
 @click.option("--watermark", "watermark_px", type=int, help="Height of watermark bands, pixels.")
-@click.option("--seed", default=0, show_default=True, help="Of noise, rain, drops and flashing lights.")
+@click.option(
+    "--seed", default=0, show_default=True, type=SEED, help="Of noise, rain, drops and flashing lights."
+)
 @click.option("--sheet", type=click.Choice(["conditions"]), help="One sheet of many conditions instead.")
 @runways_option
 @click.option("--out", default="preview.jpg", show_default=True, help="Picture to write (.jpg or .png).")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lard.cli.modules import ModuleGroup
-from lard.cli.options import airports_option, codes_of, frames_at, runways_option
+from lard.cli.options import SEED, airports_option, codes_of, frames_at, runways_option
 
 METHODS = ("sobol", "lhs", "mc", "normal", "lard-v1", "lard-v2", "lard-v2-executed")
 
@@ -44,7 +44,7 @@ def split_of(texts: tuple[str, ...]) -> dict[str, Any] | None:
 @airports_option
 @runways_option
 @click.option("--n", required=True, type=int, help="Frames in all, spread over the zones as the spec says.")
-@click.option("--seed", default=0, show_default=True, type=int, help="Same seed, same bytes.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Same seed, same bytes.")
 @click.option("--method", default="sobol", show_default=True, type=click.Choice(METHODS))
 @click.option("--split", multiple=True, help="val=... or test=...: airports or a fraction.")
 @click.option("--shard", default="0/1", show_default=True, help="i/k: every k-th frame from the i-th.")
@@ -127,7 +127,7 @@ def shard_of(text: str) -> tuple[int, int]:
 @click.option("--bins", default=5, show_default=True, type=int, help="Bins per numeric parameter.")
 @click.option("--target", default=1.0, show_default=True, type=float, help="Share of the cells to fill.")
 @click.option("--at-least", default=1, show_default=True, type=int, help="Frames a cell needs.")
-@click.option("--seed", default=0, show_default=True, type=int, help="Same seed, same bytes.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Same seed, same bytes.")
 @click.option("--split", multiple=True, help="Sets of airports that are new: val=... or test=...")
 @click.option("--merge", is_flag=True, help="Write the old frames too.")
 @click.option("--out", required=True, help="Frames table to write (parquet).")
@@ -209,7 +209,7 @@ def fill_command(
 @click.option("--day-of-year", default=172, show_default=True)
 @click.option("--visibility-m", default=20_000.0, show_default=True)
 @click.option("--split", default="test", show_default=True, type=click.Choice(["train", "val", "test"]))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Same seed, same bytes.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Same seed, same bytes.")
 @click.option("--out", required=True, help="Frames table to write (parquet).")
 def sequence_command(
     odd_path: str,

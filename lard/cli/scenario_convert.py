@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+_ZONE = "time zone"  # a fault of the option, not of the file
 SUFFIXES = {"v1": (".yaml", ".yml"), "v2": (".yaml", ".yml"), "esp": (".esp",), "frames": (".parquet",)}
 
 
@@ -85,7 +86,7 @@ def convert_command(
     lost: list[str] = []
     if source.suffix.lower() == ".parquet":
         table = read_table(source, FRAMES)
-        with naming(source):
+        with naming(source, _ZONE):
             scenario = scenario_of_frames(table, source.stem, timezone)
         lost = [*not_held(table), *filter(None, [lost_seconds(table)])]
     else:
@@ -94,20 +95,18 @@ def convert_command(
     if layout != "frames":
         if lost:
             notes.append(f"LARD's layouts hold no {', '.join(lost)}; left out")
-        write_scenario(scenario, target, layout, timezone)
+        with naming(source, target, _ZONE):
+            write_scenario(scenario, target, layout, timezone)
     else:
         from lard.airports.files import open_database
         from lard.odd import load_spec
 
         earth = earth or ("sphere6371010" if scenario.layout in ("ges", "esp") else "wgs84")
-        frames = frames_of_scenario(
-            scenario,
-            open_database(runways),
-            spec=load_spec(odd_path) if odd_path else None,
-            earth=earth,
-            timezone=timezone,
-            split=split or "test",
-        )
+        db, spec = open_database(runways), load_spec(odd_path) if odd_path else None
+        with naming(source, _ZONE):
+            frames = frames_of_scenario(
+                scenario, db, spec=spec, earth=earth, timezone=timezone, split=split or "test"
+            )
         write_table(frames, target, FRAMES)
         renamed = int((frames["runway"] != scenario.poses["runway"]).sum())
         if renamed:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from lard.cli.options import CREDIT
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -46,8 +48,10 @@ def simulator_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(("refuse", "forget")),
             help="Light and weather that the source does not draw: an error, or null in the frames kept.",
         ),
-        click.option("--licence", default="", help="Licence of a globe's imagery."),
-        click.option("--attribution", default="", help="Whom to name beside a globe's pictures."),
+        click.option("--licence", default="", type=CREDIT, help="Licence of a globe's imagery."),
+        click.option(
+            "--attribution", default="", type=CREDIT, help="Whom to name beside a globe's pictures."
+        ),
     ]
     for option in reversed(options):
         command = option(command)

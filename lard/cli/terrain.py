@@ -51,7 +51,7 @@ def report(
     from lard.errors import DataError, naming
     from lard.ground.terrain.dem import load_dem
     from lard.quality.measures.terrain import centreline, terrain_fit
-    from lard.tables import atomic_path
+    from lard.tables import write_text
 
     if not step_m > 0 or not limit_m > 0:
         raise DataError(f"--step {step_m:g}, --limit {limit_m:g}: expected more than 0 metres")
@@ -66,8 +66,7 @@ def report(
         raise DataError(f"{dem}: covers none of {', '.join(bare)}; add the tiles around them")
     if out is not None:
         stations = pl.concat([centreline(strip, model, step_m) for strip in strips])
-        with atomic_path(out) as temporary:
-            stations.write_csv(temporary, float_precision=7)
+        write_text(stations.write_csv(float_precision=7), out)
     rows = [
         [
             fit.airport, fit.runway, _figure(fit.first_m, "+.1f"), _figure(fit.last_m, "+.1f"),

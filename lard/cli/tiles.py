@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lard.cli.options import runways_option
+from lard.cli.options import CREDIT, runways_option
 from lard.cli.tiles_fetching import Job, from_rasters, from_tiles, http
 
 cache_option = click.option(
@@ -63,8 +63,8 @@ def tiles() -> None:
 @click.option("--out", default="data/ground", show_default=True, type=click.Path(path_type=Path))
 @cache_option
 @key_option
-@click.option("--licence", help="Licence of the imagery, for the manifests.")
-@click.option("--attribution", help="Who is to be named; otherwise what the source says.")
+@click.option("--licence", type=CREDIT, help="Licence of the imagery, for the manifests.")
+@click.option("--attribution", type=CREDIT, help="Who is to be named; otherwise what the source says.")
 @click.option(
     "--coarse", default="average", show_default=True, type=click.Choice(["average", "zooms"]),
     help="Coarser levels from the finer one where it reaches, or all from coarser zooms.",

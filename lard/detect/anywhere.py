@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from lard.detect.draw import draw_found
-from lard.detect.inputs import Input, collect, drawing_names
+from lard.detect.inputs import Input, Inputs, drawing_names
 from lard.detect.models import Found, Model
 from lard.detect.video import Video, VideoWriter
 from lard.errors import DataError
@@ -45,16 +45,12 @@ class _Results:
 
 
 def predict_anywhere(
-    model: Model, places: list[Path], draw: Path | None = None, every: int = 1
-) -> tuple[dict[str, Any], dict[str, int]]:
-    """Detections of pictures, folders and videos (every n-th frame), drawn into a folder if one is given.
+    model: Model, inputs: Inputs, draw: Path | None = None, every: int = 1
+) -> dict[str, Any]:
+    """Detections of pictures and videos (every n-th frame), drawn into a folder if one is given.
 
-    Returns the document of docs/detect.md, in which `failed` names the files that could not be read, and
-    the files of folders that were no pictures or videos, counted by suffix.
+    Returns the document of docs/detect.md, in which `failed` names the files that could not be read.
     """
-    inputs = collect(places, draw)
-    if draw is not None:
-        make_folder(draw)
     results = _Results()
     names = drawing_names(inputs.files)
     pictures = sum(not entry.is_video for entry in inputs.files)
@@ -70,7 +66,7 @@ def predict_anywhere(
                 results.failed.append({"file_name": entry.path.as_posix(), "error": str(error)})
             if not entry.is_video:
                 meter.advance(note=entry.path.name)
-    document = {
+    return {
         "format": FORMAT,
         "model": {"name": model.name, "file": model.file.name, "score": model.plan.score_floor},
         "categories": [CATEGORY],
@@ -78,7 +74,6 @@ def predict_anywhere(
         "detections": results.detections,
         "failed": results.failed,
     }
-    return document, inputs.others
 
 
 @contextmanager
@@ -94,16 +89,6 @@ def _one_thread() -> Iterator[None]:
         cv2.setNumThreads(before[1])
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder for outputs; DataError when a file is in the way."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"{folder}: cannot be a folder for outputs ({error.strerror}); give another"
-        ) from error
-
-
 def _picture(model: Model, entry: Input, out: Path | None, name: Path, results: _Results) -> None:
     picture = upright_rgb(entry.path)
     found = model.detect(picture.pixels)
@@ -115,7 +100,6 @@ def _picture(model: Model, entry: Input, out: Path | None, name: Path, results: 
 
 
 def _save(pixels: NDArray[np.uint8], found: Found, out: Path) -> None:
-    make_folder(out.parent)
     with atomic_path(out) as temporary:
         draw_found(pixels, found).save(temporary, quality=JPEG_QUALITY)
 
@@ -130,7 +114,6 @@ def _video(model: Model, entry: Input, out: Path | None, name: Path, every: int,
         for frame in video.frames(every):
             found = model.detect(frame.pixels)
             if out is not None and writer is None:
-                make_folder(out.parent)
                 writer = stack.enter_context(
                     VideoWriter(stack.enter_context(atomic_path(out)), video.rate_hz / every)
                 )

@@ -51,6 +51,19 @@ def collect(places: Sequence[Path], draw: Path | None = None) -> Inputs:
     return Inputs(tuple(found.values()), dict(sorted(others.items())))
 
 
+def keep_result_apart(out: Path, inputs: Inputs, draw: Path | None) -> None:
+    """DataError where the file of results would replace an input, or take the place of a drawing."""
+    place = out.resolve()
+    if any(entry.path.resolve() == place for entry in inputs.files):
+        raise DataError(f"--out {out}: is one of the files to look at; name another file")
+    if draw is None:
+        return
+    folder = draw.resolve()
+    taken = {folder / name for name in drawing_names(inputs.files)}
+    if folder.is_relative_to(place) or any(drawing.is_relative_to(place) for drawing in taken):
+        raise DataError(f"--out {out}: drawings are to go there (--draw {draw}); name another file")
+
+
 def _keep_apart(place: Path, draw: Path | None) -> None:
     if not place.is_dir() and not place.is_file():
         raise DataError(f"{place}: no such file or folder; give a picture, a video or a folder of them")

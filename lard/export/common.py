@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lard.documents import checked
 from lard.errors import DataError
+from lard.files import affixes, meant
 from lard.labels.dataset import read_dataset
 from lard.tables import MANIFEST, folders_for, read_table
 
@@ -97,8 +98,10 @@ def _checked_info(info: Any, path: Path) -> dict[str, Any]:
 def _frame_faults(frames: pl.DataFrame, folder: Path) -> list[str]:
     """Frames whose size is no size, or whose numbers are not finite; unknown ones may be empty."""
     small = frames.filter(
-        ~(pl.min_horizontal("width_px", "height_px").is_between(1, _SIDE_LIMIT_PX).fill_null(False))
-        | ~(pl.max_horizontal("width_px", "height_px") <= _SIDE_LIMIT_PX).fill_null(False)
+        # each by itself: the smaller of a number and nothing is the number
+        ~pl.all_horizontal(
+            pl.col(name).is_between(1, _SIDE_LIMIT_PX).fill_null(False) for name in ("width_px", "height_px")
+        )
     )
     where = folder / "frames.parquet"
     faults = [
@@ -125,8 +128,9 @@ def staged_folder(out: str | Path) -> Iterator[Path]:
         raise DataError(f"{out}: exists and is not an empty folder; remove it or choose another --out")
     if out.is_symlink():
         raise DataError(f"{out}: is a link to {out.readlink()}; give the folder itself as --out")
-    with folders_for(out.parent):
-        staging = Path(tempfile.mkdtemp(prefix=f".{out.name[:40]}.", suffix=".tmp", dir=out.parent))
+    ends = affixes(out.name)
+    with folders_for(out.parent), meant(ends, out):
+        staging = Path(tempfile.mkdtemp(prefix=ends[0], suffix=ends[1], dir=out.parent))
         try:
             yield staging
             staging.chmod(0o755)

@@ -25,7 +25,7 @@ from lard.intake.lard_csv import (
 from lard.labels.lard_v1 import reading_order
 from lard.labels.table import CORNERS
 from lard.scenario.formats_model import CLOCK, Scenario
-from lard.tables import atomic_path
+from lard.tables import write_text
 
 
 def lard_table(
@@ -123,5 +123,4 @@ def write_lard_csv(table: pl.DataFrame, path: str | Path) -> None:
     decimals = 6 if "uuid" in table.columns else None
     texts = pl.col(pl.String)
     table = table.with_columns(pl.when(texts != "").then(texts))  # polars would write an empty text as ""
-    with atomic_path(path) as temporary:
-        table.write_csv(temporary, separator=SEPARATOR, float_precision=decimals)
+    write_text(table.write_csv(separator=SEPARATOR, float_precision=decimals), path)

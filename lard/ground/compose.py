@@ -18,17 +18,19 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from lard.errors import DataError, SourceError
+from lard.files import forget_staged
 from lard.ground.cover import COVER_FILE, Cover, write_cover
 from lard.ground.gdal import GDAL_FAULTS
 from lard.ground.holes import RunwayZone, extents, hole_error, refuse_near_runways
-from lard.ground.tiles import TILE_PX, LevelGrid
+from lard.ground.tiles import TILE_PX, LevelGrid, forget_others
 from lard.progress import Meter
-from lard.tables import atomic_path, read_json, sha256_file, write_json
+from lard.tables import atomic_path, read_json, sha256_file, staged, write_json
 
 if TYPE_CHECKING:
     from lard.ground.continued import Continuation
 
 _COMPOSER = "1"
+MANIFEST_FILE = "manifest.json"
 
 
 class Sampler(Protocol):
@@ -77,15 +79,29 @@ def compose_levels(
     cover: Cover | None = None,
     beyond: "Continuation | None" = None,
 ) -> dict[str, Any]:
-    """Write all levels, finest first, then the manifest, and return it; a folder without one is not done.
+    """Write all levels, finest first, and the manifest, which is returned: all files or none.
 
     allow_holes: whether what the samplers leave empty away from runways may be filled, for all or each.
     cover, kept beside the levels, says where they are imagery; `beyond` continues it there.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest_path = folder / "manifest.json"
-    manifest_path.unlink(missing_ok=True)
+    forget_staged(folder)
+    with staged(folder) as made:
+        manifest = _composed(
+            made, airport, origin, crs, plans, zones, provenance, allow_holes, jpeg_quality, cover, beyond
+        )
+        (folder / MANIFEST_FILE).unlink(missing_ok=True)
+    listed = {tile["file"] for level in manifest["levels"] for tile in level["tiles"]}
+    forget_others(folder, listed if cover is None else {*listed, COVER_FILE})
+    return manifest
+
+
+def _composed(
+    folder: Path, airport: str, origin: tuple[float, float], crs: str, plans: Sequence[Plan],
+    zones: Sequence[RunwayZone], provenance: dict[str, Any], allow_holes: bool | Sequence[bool],
+    jpeg_quality: int | None, cover: Cover | None, beyond: "Continuation | None",
+) -> dict[str, Any]:  # fmt: skip
+    """Write levels, cover and manifest into an empty folder."""
     allowed = [allow_holes] * len(plans) if isinstance(allow_holes, bool) else list(allow_holes)
     entries: list[dict[str, Any]] = []
     holes: list[dict[str, Any]] = []
@@ -123,13 +139,7 @@ def compose_levels(
     }  # fmt: skip
     if cover is not None:
         manifest["imagery"] = write_cover(cover, folder)
-    write_json(manifest, manifest_path)
-    listed = {tile["file"] for level in entries for tile in level["tiles"]}
-    for path in folder.glob("level*_*_*.tif"):
-        if path.name not in listed:
-            path.unlink()
-    if cover is None:
-        (folder / COVER_FILE).unlink(missing_ok=True)
+    write_json(manifest, folder / MANIFEST_FILE)
     return manifest
 
 
@@ -247,9 +257,8 @@ def write_geotiff(
                 blockxsize=256, blockysize=256, **options,
             ) as target:  # fmt: skip
                 target.write(np.moveaxis(pixels, -1, 0))
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(memory.read())
+            encoded = memory.read()
     except GDAL_FAULTS as error:
-        raise SourceError(
-            f"{path}: the tile could not be written ({error}); make room or mend the folder and run again"
-        ) from error
+        raise SourceError(f"{path.name}: the tile could not be made ({error})") from error
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded)

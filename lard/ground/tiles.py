@@ -1,5 +1,6 @@
 """Georeferenced tiles on disk: writing Cloud Optimised GeoTIFFs and the manifest of a ground folder."""
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 
 from lard.errors import SourceError
@@ -19,6 +21,7 @@ from lard.tables import atomic_path, read_json, sha256_file
 TILE_PX = 2048
 BLOCK_PX = 256
 JPEG_QUALITY = 93
+_OURS = ("level*_*_*.tif", "l*_r*_c*.tif", "objects.tif", "imagery.png", ".*.tmp.tif")
 HEIGHT_UNIT_M = 0.5
 """Metres per count of the heights raster (objects.tif)."""
 
@@ -118,10 +121,9 @@ def write_tile(
     if bands == 3:
         options = {"compress": "JPEG", "quality": JPEG_QUALITY}
     try:
-        with atomic_path(path) as temporary:
-            with rasterio.open(
-                temporary,
-                "w",
+        # by way of memory: GDAL does not tell of every write that a full disk cuts short
+        with MemoryFile(ext=".tif") as memory:
+            with memory.open(
                 driver="COG",
                 width=width,
                 height=height,
@@ -135,11 +137,20 @@ def write_tile(
                 **options,
             ) as target:
                 target.write(np.moveaxis(image, -1, 0))
-            return sha256_file(temporary)
+            encoded = memory.read()
     except GDAL_FAULTS as error:
-        raise SourceError(
-            f"{path}: the tile could not be written ({error}); free space or mend the folder"
-        ) from error
+        raise SourceError(f"{path.name}: the tile could not be made ({error})") from error
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded)
+    return hashlib.sha256(encoded).hexdigest()
+
+
+def forget_others(folder: Path, wanted: set[str]) -> None:
+    """Remove files of former grounds that are not wanted any more; what is not named as ours is stays."""
+    for pattern in _OURS:
+        for path in folder.glob(pattern):
+            if path.name not in wanted and path.is_file():
+                path.unlink()
 
 
 def manifest_holds(folder: Path, key: str) -> dict[str, Any] | None:

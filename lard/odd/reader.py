@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lard.files import name_fault
 from lard.odd.checks import check_frame, check_spec
 from lard.odd.feasible import check_feasible
 from lard.odd.lard_layout import from_lard, is_lard
@@ -33,6 +34,7 @@ SECTIONS = (
     "name", "version", "description", "reference", "camera", "margins", "approach", "zones", "environment",
     "runways", "rules", "dqr", "severity",
 )  # fmt: skip
+_TITLE_CHARACTERS, _ZONE_CHARACTERS = 200, 60
 
 
 def load_spec(path: str | Path) -> OddSpec:
@@ -72,8 +74,12 @@ def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec:
         if key not in data:
             faults.add((key,), "missing; add it")
     for key in ("name", "version"):
-        if key in data and (not isinstance(data[key], str) or not data[key].strip()):
-            faults.add((key,), f"expected text, found {data[key]!r}; put it in quotes")
+        text = data.get(key, "given")
+        if not isinstance(text, str) or not text.strip():
+            faults.add((key,), f"expected text, found {text!r}; put it in quotes")
+        elif not text.isprintable() or len(text) > _TITLE_CHARACTERS:
+            expected = f"expected one line of at most {_TITLE_CHARACTERS} characters"
+            faults.add((key,), f"{expected}, found {len(text):,}: {text[:40]!r}")
     if not isinstance(data.get("description") or "", str):
         faults.add(("description",), f"expected text, found {data['description']!r}; put it in quotes")
     margins = read_margins(section_of(data, "margins", faults), faults)
@@ -162,6 +168,9 @@ def _zones(data: Mapping[str, Any], faults: Faults) -> list[Zone]:
         where = ("zones", name)
         if name == OUTSIDE:
             faults.add(where, f"{name!r} is what frames beyond all zones are called; choose another name")
+        wrong = name_fault(str(name)) or ("is too long" if len(str(name)) > _ZONE_CHARACTERS else "")
+        if wrong:
+            faults.add(where, f"{str(name)[:40]!r} {wrong}; frames and their pictures are named after it")
         if not isinstance(section, dict):
             faults.add(where, f"expected a mapping of parameters, found {section!r}")
             continue

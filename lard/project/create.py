@@ -82,6 +82,8 @@ def create_project(folder: str | Path, wanted: Wanted) -> dict[str, list[str]]:
 
 def _refuse_taken(folder: Path) -> None:
     """DataError where a project cannot be begun in a folder."""
+    if not str(folder).isprintable():
+        raise DataError(f"{str(folder)!r}: holds characters that cannot be shown; name the folder otherwise")
     if folder.exists() and folder.resolve() == Path.cwd():
         raise DataError(f"{folder}: is where you are; name a new folder, which is made")
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):

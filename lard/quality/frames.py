@@ -15,6 +15,7 @@ from lard.camera import DISTORTION
 from lard.progress import track
 from lard.quality.dataset import CAMERA, POSE, Dataset, with_distortion
 from lard.quality.measures import geometry
+from lard.quality.measures.reading import read_plain
 from lard.quality.odd import Zone
 
 Array = NDArray[np.float64]
@@ -91,9 +92,7 @@ def every(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 def grey_of(data: Dataset, frame_id: str) -> NDArray[np.float32] | None:
     """Grey picture (h, w) of a frame, None where it cannot be read; DQR-I04 reports those."""
     path = data.root / data.image_of.get(frame_id, "")
-    if not path.is_file():
-        return None
-    pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    pixels = read_plain(path, cv2.IMREAD_GRAYSCALE)
     return None if pixels is None else np.asarray(pixels, np.float32)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 from PIL import Image
 
-from lard.errors import DataError
+from lard.errors import DataError, naming
 from lard.intake.lard_csv import read_lard_csv
 from lard.intake.lard_tables import labels_of_lard
 from lard.labels.dataset import read_dataset
@@ -46,7 +46,8 @@ def open_for_inspection(folder: str | Path, csv_path: str | Path | None = None) 
     unseen = table.filter(pl.col("image") == "")
     if len(unseen) == len(table):
         raise DataError(f"{tables[0]}: no row names an image; label again with the footage/ folder in place")
-    labels = labels_of_lard(table.filter(pl.col("image") != ""))
+    with naming(tables[0]):
+        labels = labels_of_lard(table.filter(pl.col("image") != ""))
     # paths are relative to the table, wherever it lies
     base = tables[0].resolve().parent
     frames = labels.select("frame_id", "airport").unique("frame_id", maintain_order=True)

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.quality.measures.reading import read_plain
+
 SIZE_PX = 220
 _QUALITY = 78
 
@@ -29,7 +31,7 @@ def thumbnail(
 
     `outlines` are closed polygons (k, 2) in pixels with a blue-green-red colour. "" when unreadable.
     """
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+    pixels = read_plain(path, cv2.IMREAD_COLOR)
     if pixels is None:
         return ""
     height, width = pixels.shape[:2]

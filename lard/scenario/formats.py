@@ -61,7 +61,8 @@ def read_scenario(
     if not path.is_file():
         raise DataError(f"{path}: no such scenario file")
     if suffix == ".esp":
-        return _retarget(read_esp(path), airport, runway)
+        with naming(path):  # its own time zone, say
+            return _retarget(read_esp(path), airport, runway)
     return studio_scenario(read_studio_camera(path), path.stem, airport, runway)
 
 

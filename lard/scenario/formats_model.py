@@ -117,7 +117,7 @@ def zone_offset(zone: str, lon_deg: float, local: datetime) -> timedelta:
         offset = local.replace(tzinfo=zoneinfo.ZoneInfo(zone)).utcoffset()
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise DataError(
-            f"time zone {zone!r} is unknown here; expected solar, UTC or an IANA name such as Europe/Paris"
+            f"time zone {zone!r:.60} is unknown here; expected solar, UTC or an IANA name (Europe/Paris)"
         ) from error
     assert offset is not None
     return offset

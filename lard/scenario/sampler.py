@@ -105,8 +105,8 @@ def draw(
 def _check_arguments(n: int, seed: int, method: str, shard: tuple[int, int]) -> None:
     if n < 1:
         raise SpecError(f"{n} frames were asked for; expected at least 1")
-    if seed < 0:
-        raise SpecError(f"seed is {seed}; expected 0 or more")
+    if not 0 <= seed < 1 << 63:
+        raise SpecError(f"seed is {str(seed)[:25]}; expected a whole number from 0 to 2^63 - 1")
     if method not in METHODS:
         raise SpecError(f"unknown sampling method {method!r}; expected one of {', '.join(METHODS)}")
     if not 0 <= shard[0] < shard[1]:

@@ -11,10 +11,11 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from fuzz.readers import Reader, readers
-from fuzz.run import WAIT_S, Find
+from fuzz.run import HANG_S, WAIT_S, Clock, Find
 from fuzz.seeds import make
 from fuzz.worker import minimised, work
 
@@ -73,7 +74,7 @@ def _fuzz(session: Session, seeds: Path, scratch: Path, asked: argparse.Namespac
         running = None
         while session.runs < asked.runs and (time.monotonic() < end or running is not None):
             try:
-                event = ours.recv() if ours.poll(WAIT_S + GRACE_S) else None
+                event = _event(ours, process)
             except EOFError:  # it has ended
                 process.join()
                 event = None
@@ -92,6 +93,19 @@ def _fuzz(session: Session, seeds: Path, scratch: Path, asked: argparse.Namespac
             number = event[1] + 1
         process.kill()
         process.join()
+
+
+def _event(ours: Connection, process: multiprocessing.process.BaseProcess) -> tuple | None:  # type: ignore[type-arg]
+    """What the worker reports next; None where it computes or waits too long, or is no more."""
+    clock = Clock(str(process.pid))
+    while not ours.poll(5.0):
+        if not process.is_alive():
+            return None
+        ran_s, waited_s = clock.spent_s()
+        if ran_s > 6 * HANG_S + GRACE_S or waited_s > WAIT_S + GRACE_S:
+            return None
+    found: tuple = ours.recv()  # type: ignore[type-arg]
+    return found
 
 
 def _took(session: Session, event: tuple) -> None:  # type: ignore[type-arg]

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +73,14 @@ def run(reader: Reader, place: Place) -> list[Find]:
     before = _files(place.case)
     os.chdir(place.out)
     timers = ((signal.ITIMER_PROF, signal.SIGPROF, 3 * HANG_S), (signal.ITIMER_REAL, signal.SIGALRM, WAIT_S))
+    alarm = Alarm()
     for timer, number, seconds in timers:
-        signal.signal(number, _alarm)
+        signal.signal(number, alarm)
         signal.setitimer(timer, seconds)
     try:
         result = CliRunner().invoke(main, arguments(reader, place))
+        if alarm.rang:  # code in C made another error of it
+            raise Hang
     except Hang:
         where = traceback.format_exc()
         return [Find("hang", _innermost(where), where)]
@@ -87,8 +91,38 @@ def run(reader: Reader, place: Place) -> list[Find]:
     return judged(reader, place, result, before)
 
 
-def _alarm(number: int, frame: FrameType | None) -> None:
-    raise Hang
+class Clock:
+    """What a process has done since now: computed, waited for a processor, waited for something else."""
+
+    def __init__(self, process: str = "self") -> None:
+        self._of, self._begun_s = Path("/proc", process), time.monotonic()
+        self._ran_s, self._held_s = self._now()
+
+    def _now(self) -> tuple[float, float]:
+        """Seconds that the process computed, and that its first thread computed or waited for a processor."""
+        fields = (self._of / "stat").read_text().rpartition(")")[2].split()
+        ran_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return ran_s, sum(map(int, (self._of / "schedstat").read_text().split()[:2])) / 1e9
+
+    def spent_s(self) -> tuple[float, float]:
+        """Seconds of computing, and of waiting for anything but a processor on a busy machine."""
+        ran_s, held_s = self._now()
+        return ran_s - self._ran_s, time.monotonic() - self._begun_s - (held_s - self._held_s)
+
+
+class Alarm:
+    """Raises Hang, unless the time that passed was spent by other processes."""
+
+    def __init__(self) -> None:
+        self.clock, self.rang = Clock(), False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        rest_s = WAIT_S - self.clock.spent_s()[1]
+        if number == signal.SIGALRM and rest_s > 0:
+            signal.setitimer(signal.ITIMER_REAL, rest_s + 1)
+            return
+        self.rang = True
+        raise Hang
 
 
 def judged(reader: Reader, place: Place, result: Result, before: set[Path]) -> list[Find]:

@@ -10,10 +10,12 @@ from urllib.parse import quote, urlsplit
 
 from lard.errors import SourceError
 
+# bounded, because whole answers of servers are looked through
 _SECRET_NAME = re.compile(
-    r"(?i)([?&;](?:[\w.-]*(?:key|token|secret|password|passwd|signature|credential)[\w.-]*|sig|auth|pwd|sv)=)([^&#;\s'\"]+)"
+    r"(?i)([?&;](?:[\w.-]{0,40}(?:key|token|secret|password|passwd|signature|credential)[\w.-]{0,40}"
+    r"|sig|auth|pwd|sv)=)([^&#;\s'\"]+)"
 )
-_USER_INFO = re.compile(r"(?i)(\w+://)[^/@\s]+@")
+_USER_INFO = re.compile(r"(?i)\b(\w{1,20}://)[^/@\s]{1,500}@")
 HIDDEN = "***"
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 

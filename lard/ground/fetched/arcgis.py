@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pyproj.exceptions import ProjError
 
 from lard.documents import parse_json
-from lard.errors import DataError, SourceError
+from lard.errors import DataError, SourceError, one_line
 from lard.ground.fetched.grid import TILE_LIMIT_PX, TileMatrix, transformer
 from lard.ground.fetched.source import Credit, Opening, TileSource
 
@@ -86,7 +86,7 @@ def open_arcgis(opening: Opening) -> TileSource:
         "arcgis", where, opening.slug, opening.limited(matrices), opening.licence(),
         opening.credits(Credit((answer.copyrightText or "").strip())), address,
         missing=opening.missing, placeholders=opening.placeholders,
-        note=answer.mapName or answer.name or "",
+        note=one_line(answer.mapName or answer.name or ""),
     )  # fmt: skip
     opening.keep("service", body)
     return source
@@ -134,6 +134,9 @@ def _matrices(answer: _Service, where: str) -> tuple[TileMatrix, ...]:
         ]
     except (ValueError, OverflowError, ProjError) as error:
         raise SourceError(f"{where}: tileInfo is malformed ({error})") from None
+    levels = [matrix.zoom for matrix in matrices]
+    if len(set(levels)) < len(levels):
+        raise SourceError(f"{where}: tileInfo is malformed (a level of detail is stated twice)")
     if not matrices:
         raise SourceError(f"{where}: tileInfo is malformed (no levels of detail)")
     return tuple(matrices)

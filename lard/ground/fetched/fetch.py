@@ -158,7 +158,7 @@ class _Fetched:
         holes, matrices = found.holes | found.failed, [plan.matrix]
         mine = [] if number > 0 and request.coarse == "average" else zones
         judge_holes(self.airport, self.source, plan, holes, found.failed, mine, self.crs, request)
-        judge_repeated(self.airport, self.source, plan, found.digests, mine, self.crs)
+        judge_repeated(self.airport, self.reader, plan, found.digests, mine, self.crs)
         for matrix in coarser_matrices(there, plan.matrix, self.airport):
             if not holes:
                 break

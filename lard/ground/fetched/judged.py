@@ -1,19 +1,23 @@
 """What holes among fetched tiles mean: none over a runway, none that was not allowed, and no placeholders."""
 
+import hashlib
 from collections import Counter
 
+import numpy as np
 from shapely.geometry import Polygon, box
 
 from lard.airports.model import Airport
 from lard.errors import SourceError
 from lard.ground.fetched.download import OFFLINE_MISS
 from lard.ground.fetched.grid import MapBox, Tile, tile_on_map
+from lard.ground.fetched.pictures import TileReader
 from lard.ground.fetched.plan import GroundRequest, LevelPlan
 from lard.ground.fetched.source import TileSource
 from lard.ground.holes import RunwayZone
 
 _NAMED_HOLES = 6
 REPEATS = 3
+FLAT_LEVELS = 4  # of 255: what JPEG makes of one colour
 
 
 def judge_holes(
@@ -54,26 +58,57 @@ def judge_holes(
 
 
 def judge_repeated(
-    airport: Airport, source: TileSource, plan: LevelPlan, digests: dict[Tile, str], zones: list[RunwayZone],
+    airport: Airport, reader: TileReader, plan: LevelPlan, digests: dict[Tile, str], zones: list[RunwayZone],
     crs: str,
 ) -> None:  # fmt: skip
-    """SourceError when a runway's ground would be one picture that the source repeats: no photo does that."""
-    counts = Counter(digests.values())
-    if source.keep_repeated or not counts or counts.most_common(1)[0][1] < REPEATS:
+    """SourceError when a runway's ground would be a picture that the source repeats, or of one colour.
+
+    No photo does that. Pictures are compared by their files, and over a runway by their pixels too.
+    """
+    source, counts = reader.source, Counter(digests.values())
+    if source.keep_repeated:
         return
-    for tile, digest in sorted(digests.items()):
-        if counts[digest] < REPEATS:
-            continue
-        area = tile_on_map(plan.matrix, tile[1], tile[2], crs)
-        shape = box(area.x_min_m, area.y_min_m, area.x_max_m, area.y_max_m)
-        for zone in zones:
-            if shape.intersects(Polygon(zone.polygon)):
+    for zone in zones:
+        near = [tile for tile in sorted(digests) if _over(zone, plan, tile, crs)]
+        for tile in near:
+            if counts[digests[tile]] >= REPEATS:
                 raise SourceError(
-                    f"{airport.icao}: {source.identity} has the same picture {counts[digest]} times, over or "
-                    f"near runway {zone.name} too (tile {tile[0]}/{tile[1]}/{tile[2]}): a placeholder for "
-                    f"missing imagery? Look at it and say #placeholder={digest}, or #repeated=keep if it is "
-                    "the ground"
+                    f"{airport.icao}: {source.identity} has the same picture {counts[digests[tile]]} times, "
+                    f"over or near runway {zone.name} too (tile {tile[0]}/{tile[1]}/{tile[2]}): a "
+                    f"placeholder for missing imagery? Look at it and say #placeholder={digests[tile]}, or "
+                    "#repeated=keep if it is the ground"
                 )
+        found = _seen_over(reader, near)
+        if found:
+            tile, what = found
+            raise SourceError(
+                f"{airport.icao}: {source.identity} has {what} over or near runway {zone.name} (tile "
+                f"{tile[0]}/{tile[1]}/{tile[2]}): a placeholder for missing imagery? Look at it and use "
+                "another source, or say #repeated=keep if it is the ground"
+            )
+
+
+def _over(zone: RunwayZone, plan: LevelPlan, tile: Tile, crs: str) -> bool:
+    area = tile_on_map(plan.matrix, tile[1], tile[2], crs)
+    shape = box(area.x_min_m, area.y_min_m, area.x_max_m, area.y_max_m)
+    return bool(shape.intersects(Polygon(zone.polygon)))
+
+
+def _seen_over(reader: TileReader, near: list[Tile]) -> tuple[Tile, str] | None:
+    """The first tile over a runway that looks like REPEATS others, or of one colour as all there are."""
+    looks: dict[Tile, str] = {}
+    flat = True
+    for tile in near:
+        pixels = reader.pixels(tile)
+        if pixels is None:
+            continue
+        looks[tile] = hashlib.sha256(pixels.tobytes()).hexdigest()
+        flat = flat and int(np.ptp(pixels[..., :3], axis=(0, 1)).max()) <= FLAT_LEVELS
+    if looks and flat:
+        return next(iter(looks)), "one colour only"
+    counts = Counter(looks.values())
+    again = [tile for tile, look in looks.items() if counts[look] >= REPEATS]
+    return (again[0], f"the same picture {counts[looks[again[0]]]} times") if again else None
 
 
 def _hole_text(tile: Tile, reason: str, area: MapBox) -> str:

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from urllib.parse import quote
 
-from lard.errors import SourceError
+from lard.errors import SourceError, one_line
 from lard.ground.fetched.grid import TileMatrix, web_mercator
 from lard.ground.fetched.source import Credit, Opening, TileSource
 
@@ -76,5 +76,5 @@ def open_mbtiles(opening: Opening) -> TileSource:
         "mbtiles", opening.identity, opening.slug, opening.limited(matrices),
         opening.licence(metadata.get("license") or metadata.get("licence") or ""),
         opening.credits(Credit(metadata.get("attribution", ""), area=area)), read=read,
-        placeholders=opening.placeholders, note=metadata.get("name", ""),
+        placeholders=opening.placeholders, note=one_line(metadata.get("name", "")),
     )  # fmt: skip

@@ -73,7 +73,10 @@ def open_source(
     cache = TileCache(cache_root, slug)
     if options.get("repeated", "keep") != "keep":
         raise SourceError(f"--source {kind}: repeated is {options['repeated']!r}; expected repeated=keep")
-    source = OPENERS[kind](Opening(kind, address, options, secret, http, cache, slug))
+    try:
+        source = OPENERS[kind](Opening(kind, address, options, secret, http, cache, slug))
+    except SourceError as error:  # a server may answer with the key it was given
+        raise SourceError(http.redact(error)) from None
     return replace(source, keep_repeated="repeated" in options), cache
 
 

@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, array_bounds
 from rasterio.warp import transform, transform_bounds
+from rasterio.windows import Window
 
 from lard.errors import SourceError
 from lard.ground.cover import Mask, without_specks
@@ -32,7 +33,9 @@ _DISTANT = (
     "/vsihdfs",
     "/vsiwebhdfs",
 )
+_NETWORK_DRIVERS = ("WMS", "WMTS", "WCS", "HTTP", "OGCAPI", "STACTA", "STACIT", "PLMOSAIC", "NGW", "DAAS")
 _LOOK_PX = 256
+_PROBES = 5
 _SOFT_SHARE = 0.25  # of a mask with soft edges, generously
 _GDAL_CACHE_BYTES = 256 << 20
 _MASK_PX = 2048
@@ -80,6 +83,7 @@ def checked_raster(path: Path, crs: str) -> Raster:
     """A checked raster."""
     with opened(path) as source:
         _check(path, source)
+        _probe(source)
         bands, alpha = _bands(path, source)
         meridian = _meridian_deg(source)
         placed = placed_by(source, meridian)
@@ -174,10 +178,19 @@ def _check(path: Path, source: Any) -> None:
             f"{path}: has the CRS {source.crs.to_string()} but {what}; georeference it first: "
             "gdal_translate -a_ullr ..."
         )
+    if source.driver in _NETWORK_DRIVERS:
+        raise SourceError(f"{path}: describes a server ({source.driver}); use a source such as xyz: or wmts:")
     distant = [name for name in source.files if name.startswith(_DISTANT)]
     if distant:
         raise SourceError(f"{path}: reads {distant[0]} over the network; copy the raster here first")
     _bands(path, source)
+
+
+def _probe(source: Any) -> None:
+    """Read a pixel here and there, the corners among them: a file that breaks off is told before the work."""
+    for row in np.linspace(0, source.height - 1, _PROBES).astype(int).tolist():
+        for column in np.linspace(0, source.width - 1, _PROBES).astype(int).tolist():
+            source.read(1, window=Window(column, row, 1, 1))
 
 
 def _bands(path: Path, source: Any) -> tuple[tuple[int, int, int], bool]:

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from lard.documents import decode_text
-from lard.errors import SourceError
+from lard.errors import SourceError, one_line
 from lard.ground.fetched.address import Redactor
 from lard.ground.fetched.cache import Entry, TileCache
 from lard.ground.fetched.grid import TileMatrix
@@ -160,12 +160,14 @@ class Opening:
 
     def licence(self, found: str = "") -> str:
         """The stated licence, else what the source itself says."""
-        return self.options.get("licence") or found.strip() or UNSTATED_LICENCE
+        return self.options.get("licence") or one_line(found.strip()) or UNSTATED_LICENCE
 
     def credits(self, *found: Credit) -> tuple[Credit, ...]:
         """The stated attribution, else what the source itself says."""
         stated = self.options.get("attribution")
-        return (Credit(stated),) if stated else tuple(credit for credit in found if credit.text)
+        if stated:
+            return (Credit(stated),)
+        return tuple(replace(credit, text=one_line(credit.text.strip())) for credit in found if credit.text)
 
     def document(self, url: str, name: str, what: str) -> bytes:
         """A description the server gives of itself, or the one that was kept when offline."""

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from lard.errors import SourceError
+from lard.errors import SourceError, one_line
 from lard.ground.fetched.address import Redactor
 from lard.ground.fetched.grid import METRES_PER_DEGREE, TileMatrix
 from lard.ground.fetched.source import Credit, Opening, TileSource
@@ -17,6 +17,7 @@ from lard.ground.fetched.source import Credit, Opening, TileSource
 _NS = {"w": "http://www.opengis.net/wmts/1.0", "o": "http://www.opengis.net/ows/1.1"}
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _PIXEL_M = 0.28e-3
+_ADDRESS_CHARACTERS = 4000
 _FORMATS = ("image/jpeg", "image/png", "image/webp")
 _MERCATOR = ("EPSG:3857", "EPSG:900913", "EPSG:3785", "EPSG:102100")
 
@@ -58,7 +59,9 @@ def _source(root: ElementTree.Element, opening: Opening) -> TileSource:
         "wmts", where, opening.slug, opening.limited(matrices), opening.licence(licence),
         opening.credits(Credit(credit)), _addresses(root, choice, opening),
         missing=opening.missing, placeholders=opening.placeholders,
-        note=f"layer {choice.name}, style {choice.style or 'default'}, {choice.matrix_set}, {choice.form}",
+        note=one_line(
+            f"layer {choice.name}, style {choice.style or 'default'}, {choice.matrix_set}, {choice.form}"
+        ),
     )  # fmt: skip
 
 
@@ -231,7 +234,10 @@ def _addresses(
     }
     for resource in choice.layer.findall("w:ResourceURL", _NS):
         if resource.get("resourceType") == "tile" and resource.get("format") in (choice.form, None):
-            template = str(resource.get("template")).replace("{key}", opening.key)
+            template = str(resource.get("template"))
+            if len(template) > _ADDRESS_CHARACTERS:
+                raise SourceError(f"{opening.identity}: a tile template of {len(template):,} characters")
+            template = template.replace("{key}", opening.key)
             opening.redact.learn_from(template)
             fixed = {"style": choice.style, "tilematrixset": choice.matrix_set, "layer": choice.name}
             fixed |= {name.lower(): value for name, value in dimensions.items()}

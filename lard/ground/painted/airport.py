@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lard.airports import Airport, Runway, load_shipped
 from lard.errors import AirportError
+from lard.files import forget_staged
 from lard.geodesy import ecef_from_geodetic, to_enu
 from lard.ground import gdal, tiles
 from lard.ground.painted.landcover import LandSetting, in_water, outline_of, place_water
@@ -32,8 +33,8 @@ from lard.ground.painted.runways import runway_quads
 from lard.ground.painted.scene import build_scene
 from lard.ground.painted.seasons import SEASONS, in_season
 from lard.ground.painted.strip import PAVED, Strip
-from lard.ground.tiles import manifest_holds, ortho_crs
-from lard.tables import folder_lock, frame_rng, stable_hash, write_json
+from lard.ground.tiles import forget_others, manifest_holds, ortho_crs
+from lard.tables import folder_lock, frame_rng, stable_hash, staged, write_json
 
 Array = NDArray[np.float64]
 GENERATOR = "lard-procedural-2"
@@ -217,7 +218,7 @@ def build_ground(
 ) -> dict[str, Any]:
     """Write an airport's ground folder out_dir/<ICAO> and return its manifest; a fitting folder is kept.
 
-    Tiles are written one by one and the manifest last, so a folder without a manifest is unfinished.
+    All its files appear at once; other files there stay.
     """
     if isinstance(airport, str):
         airport = load_shipped().airport(airport)
@@ -228,10 +229,12 @@ def build_ground(
     key = input_key(airport, seed, gsd_m, reaches, season, neighbours)
     with folder_lock(folder):
         manifest = manifest_holds(folder, key)
-        if manifest is None:
-            (folder / "manifest.json").unlink(missing_ok=True)
+        if manifest is not None:
+            return manifest
+        forget_staged(folder)
+        with staged(folder) as made:
             ground = prepare(airport, seed, gsd_m, reaches, season, neighbours)
-            levels, objects = write_levels(ground, folder, progress)
+            levels, objects = write_levels(ground, made, progress)
             manifest = {
                 "airport": airport.icao,
                 "lat0_deg": ground.lat0_deg,
@@ -246,9 +249,8 @@ def build_ground(
                 "attribution": attribution(airport, neighbours),
                 "key": key,
             }
-            wanted = {tile["file"] for level in levels for tile in level["tiles"]} | {objects["file"]}
-            for stray in folder.iterdir():
-                if stray.name not in wanted:
-                    stray.unlink()
-            write_json(manifest, folder / "manifest.json")
+            write_json(manifest, made / "manifest.json")
+            (folder / "manifest.json").unlink(missing_ok=True)
+        wanted = {tile["file"] for level in levels for tile in level["tiles"]}
+        forget_others(folder, {*wanted, objects["file"]})
     return manifest

@@ -13,7 +13,7 @@ import numpy as np
 from lard.errors import DataError
 from lard.intake.coco import Coco, is_coco, read_coco
 from lard.intake.sets.classes import class_notes, runway_class
-from lard.intake.sets.model import Imported, frame_ids, frames_of, refuse, split_of
+from lard.intake.sets.model import Imported, airport_faults, frame_ids, frames_of, refuse, split_of
 from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines
 from lard.intake.sets.sizes import upright_size
 from lard.tables import read_json
@@ -56,6 +56,8 @@ def read_coco_set(place: Path, split: str = "", label: str = "") -> Imported:
                 told = f"{image.get('width')!r:.20}x{image.get('height')!r:.20}"
                 faults.append(f"{path}: image {key}: {told} px, {picture.name} is {size[0]}x{size[1]}")
             rows.append(_row(image, ids[picture], size, splits[path]))
+            told = airport_faults([rows[-1].get("airport", "")])
+            faults += [f"{path}: image {key}: {fault}" for fault in told]
         for place_in_file, note_of in coco.annotations:
             if note_of.get("category_id") != wanted:
                 continue
@@ -66,6 +68,9 @@ def read_coco_set(place: Path, split: str = "", label: str = "") -> Imported:
                 )
             except ValueError as error:
                 faults.append(f"{path}: annotations[{place_in_file}]: {error}")
+                continue
+            told = airport_faults([outlines[-1].airport])
+            faults += [f"{path}: annotations[{place_in_file}]: {fault}" for fault in told]
     refuse(place, faults)
     return Imported(
         "coco",

@@ -10,7 +10,7 @@ import polars as pl
 from lard.errors import DataError
 from lard.intake.lard_csv import LETTERS, read_lard_csv
 from lard.intake.lard_tables import frames_as_stated, rows_as_stated
-from lard.intake.sets.model import Imported, frame_ids, frames_of, split_of
+from lard.intake.sets.model import Imported, airport_faults, frame_ids, frames_of, refuse, split_of
 from lard.intake.sets.outlines import REACH_PX
 from lard.labels.pixels import labels_of_pixels, ordered_around
 from lard.labels.table import CORNERS
@@ -38,6 +38,7 @@ def read_lard_set(place: Path, version: str, split: str = "") -> Imported:
         if len(table):
             for image in table["image"].unique().sort():
                 inside(image, str(path))
+            refuse(path, (f"{path}: {fault}" for fault in airport_faults(table["airport"].unique().sort())))
             folder = str(path.parent)
             parts.append(table.with_columns(split=pl.lit(named), image=folder + "/" + pl.col("image")))
     if not parts:

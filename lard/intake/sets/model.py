@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from lard.errors import DataError
-from lard.tables import FRAMES, check_schema
+from lard.tables import FRAMES, check_schema, name_fault
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 MOST_FAULTS = 30
@@ -72,6 +72,14 @@ def frames_of(rows: Sequence[Mapping[str, Any]] | pl.DataFrame, source: str) -> 
     }  # fmt: skip
     table = table.with_columns(pl.col(name).fill_null(value) for name, value in fixed.items())
     return check_schema(table, FRAMES, "frames").select(*FRAMES, "source").sort("frame_id")
+
+
+def airport_faults(airports: Iterable[str]) -> Iterator[str]:
+    """A fault for each code that cannot name files; "" stands for an airport that nobody knows."""
+    for airport in airports:
+        fault = name_fault(airport) if airport else ""
+        if fault:
+            yield f"airport {airport[:80]!r} {fault}; expected a code such as LFPO"
 
 
 def refuse(where: Path, faults: Iterable[str]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from lard.errors import DataError
+from lard.pictures import told
 
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
@@ -19,6 +20,8 @@ def upright_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             width, height = image.size
             turned = image.getexif().get(_ORIENTATION) in _TURNED
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not a picture that can be read ({error})") from error
+    except Exception as error:  # a broken file makes decoders raise errors of any class
+        raise DataError(
+            f"{path}: not a picture that can be read ({told(error, path)}); save it again"
+        ) from error
     return (height, width) if turned else (width, height)

@@ -16,7 +16,7 @@ from lard import __version__
 from lard.errors import DataError
 from lard.intake.sets.model import Imported, refuse
 from lard.intake.sets.sizes import upright_size
-from lard.pictures import ORIENTATION, upright_jpeg
+from lard.pictures import ORIENTATION, told, upright_jpeg
 from lard.progress import track
 from lard.tables import (
     FRAMES,
@@ -104,8 +104,10 @@ def _is_plain_jpeg(source: Path) -> bool:
             image.draft(image.mode, (max(image.width // 8, 1), max(image.height // 8, 1)))
             image.load()
             return image.getexif().get(ORIENTATION, 1) == 1
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{source}: not a picture that can be read ({error}); save it again") from error
+    except Exception as error:  # a broken file makes decoders raise errors of any class
+        raise DataError(
+            f"{source}: not a picture that can be read ({told(error, source)}); save it again"
+        ) from error
 
 
 def _manifest(found: Imported, digests: list[str], licence: str, attribution: str) -> pl.DataFrame:

@@ -17,10 +17,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.quality.measures.reading import read_plain
+
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
 
 SMALL_PX = 256  # least width of the small pictures
+MOST_WIDE_PX = 1024
 REACH = 0.1  # of the width
 MOST_POINTS = 160  # of the lines of one kind
 _READ = {
@@ -98,8 +101,12 @@ def lines_along(starts: Array, ends: Array, size: tuple[int, int]) -> Lines:
 def read_small(path: Path, width_px: int) -> NDArray[np.uint8] | None:
     """A grey picture some SMALL_PX wide, None where it cannot be read."""
     factor = max(f for f in _READ if f == 1 or width_px >= f * SMALL_PX)
-    pixels = cv2.imread(str(path), _READ[factor]) if path.is_file() else None
-    return None if pixels is None else np.asarray(pixels, np.uint8)
+    pixels = read_plain(path, _READ[factor])
+    if pixels is None or pixels.shape[1] <= MOST_WIDE_PX:
+        return pixels
+    # wider than its frame says: the search takes the square of the width
+    height = max(1, round(pixels.shape[0] * MOST_WIDE_PX / pixels.shape[1]))
+    return np.asarray(cv2.resize(pixels, (MOST_WIDE_PX, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def directions(grey: NDArray[Any]) -> Single:

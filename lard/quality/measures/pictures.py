@@ -23,6 +23,7 @@ from lard.progress import Meter
 from lard.quality.measures.bars import bars
 from lard.quality.measures.chroma import colour_lags
 from lard.quality.measures.coding import coding_of
+from lard.quality.measures.reading import decoded
 from lard.quality.measures.tearing import row_jumps
 from lard.tables import Schema, read_table, write_table
 
@@ -104,12 +105,8 @@ def measure(root: Path, name: str) -> dict[str, Any]:
 
 
 def decode(data: bytes) -> NDArray[np.uint8] | None:
-    """Pixels (h, w, 3) blue-green-red, or None when the bytes are no picture."""
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        return None
-    return None if pixels is None else np.asarray(pixels, np.uint8)
+    """Pixels (h, w, 3) blue-green-red, or None when the bytes are no picture, or one of too many pixels."""
+    return decoded(data, cv2.IMREAD_COLOR)
 
 
 def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
