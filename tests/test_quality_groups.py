@@ -89,16 +89,18 @@ def test_pictures_name_whose_horizon_they_show() -> None:
         greys.append(np.clip(grey + rng.normal(0, 5, grey.shape), 0, 255).astype(np.uint8).tobytes())
     sizes, ids = np.full((20, 2), 1024.0), [f"f{k}" for k in range(20)]
     scaled = np.array(lines) * 1024 / SKETCH_PX
-    assert sketches(ids, list(greys), scaled, sizes).strangers() == []
+    assert sketches(ids, list(greys), scaled, sizes, np.zeros(len(ids), bool)).strangers() == []
     greys[3], greys[11] = greys[11], greys[3]
-    found = sketches(ids, list(greys), scaled, sizes)
+    found = sketches(ids, list(greys), scaled, sizes, np.zeros(len(ids), bool))
     assert {(name, text[-3:].strip()) for name, _, text in found.strangers()} == {
         ("f3", "f11"),
         ("f11", "f3"),
     }
     assert found.view(np.ones(20, bool)) == ""
     upside = [np.frombuffer(g, np.uint8).reshape(SKETCH_PX, -1)[::-1].tobytes() for g in greys]
-    assert "upside down" in sketches(ids, list(upside), scaled, sizes).view(np.ones(20, bool))
+    assert "upside down" in sketches(ids, list(upside), scaled, sizes, np.zeros(len(ids), bool)).view(
+        np.ones(20, bool)
+    )
 
 
 @pytest.mark.parametrize("off_m", [0.0, 0.01, 1.0, 4.0])

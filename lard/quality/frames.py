@@ -46,22 +46,35 @@ def kept_rows(data: Dataset) -> Iterator[tuple[Zone, pl.DataFrame]]:
         yield zone, data.targets.filter(pl.Series(kept) & (pl.col("zone") == zone.name))
 
 
-def daylit(frames: pl.DataFrame) -> pl.Expr:
-    """Whether a frame is stated to be by day without rain or fog; true where nothing is stated."""
+def daylit(data: Dataset, frames: pl.DataFrame) -> pl.Series:
+    """Whether frames (n) are stated to be by day without rain or fog, below clouds; true where nothing is."""
     wanted = {"light": pl.col("light") == "day", "rain_mm_h": pl.col("rain_mm_h") <= 0}
     wanted["fog_top_m"] = pl.col("fog_top_m") <= 0
-    stated = [test.fill_null(True) for name, test in wanted.items() if name in frames.columns]
-    return pl.all_horizontal(pl.lit(True), *stated)
+    return _stated(frames, wanted) & ~_in_clouds(data, frames)
 
 
-def far_sighted(frames: pl.DataFrame, clear_m: float) -> pl.Expr:
-    """Whether the horizon can stand out in a frame: daylit, seen far, not under a closed cloud cover."""
+def far_sighted(data: Dataset, frames: pl.DataFrame, clear_m: float) -> pl.Series:
+    """Whether the horizon can stand out in frames (n): daylit, seen far, not under a closed cloud cover."""
     wanted = {
         "visibility_m": pl.col("visibility_m") >= clear_m,
         "cloud_fraction": pl.col("cloud_fraction") < 0.9,
     }
-    stated = [test.fill_null(True) for name, test in wanted.items() if name in frames.columns]
-    return pl.all_horizontal(daylit(frames), *stated)
+    return daylit(data, frames) & _stated(frames, wanted)
+
+
+def _stated(frames: pl.DataFrame, wanted: dict[str, pl.Expr]) -> pl.Series:
+    tests = [test.fill_null(True) for name, test in wanted.items() if name in frames.columns]
+    every_row = pl.repeat(True, len(frames), dtype=pl.Boolean)
+    return frames.select(pl.all_horizontal(every_row, *tests).alias("stated"))["stated"]
+
+
+def _in_clouds(data: Dataset, frames: pl.DataFrame) -> pl.Series:
+    """Whether frames (n) are stated to be higher above their runway than clouds begin: all is fog there."""
+    needed = {"alt_m", "airport", "runway", "cloud_fraction", "cloud_base_m"}
+    if data.database is None or not needed <= set(frames.columns):
+        return pl.repeat(False, len(frames), dtype=pl.Boolean, eager=True)
+    above = frames["alt_m"].cast(pl.Float64) - pl.Series(_ground_m(data, frames, unknown_m=np.inf))
+    return ((above > frames["cloud_base_m"]) & (frames["cloud_fraction"] > 0)).fill_null(False)
 
 
 def horizons(data: Dataset, frames: pl.DataFrame) -> Array:
@@ -73,13 +86,13 @@ def horizons(data: Dataset, frames: pl.DataFrame) -> Array:
     return geometry.horizon_pixels(pose, camera, height, np.linspace(-40.0, 40.0, 81))
 
 
-def _ground_m(data: Dataset, frames: pl.DataFrame) -> Array:
-    """Altitude (n,) of the ground: that of the target's threshold where known, else sea level."""
+def _ground_m(data: Dataset, frames: pl.DataFrame, unknown_m: float = 0.0) -> Array:
+    """Altitude (n,) of the ground: that of the target's threshold where known, else sea level or as given."""
     if data.database is None:
-        return np.zeros(len(frames))
+        return np.full(len(frames), unknown_m)
     known = data.runway_corners.select("airport", "runway", pl.col("corners").list.get(11).alias("ground_m"))
     joined = frames.join(known, on=["airport", "runway"], how="left", maintain_order="left")
-    return joined["ground_m"].fill_null(0.0).to_numpy().astype(np.float64)
+    return joined["ground_m"].fill_null(unknown_m).to_numpy().astype(np.float64)
 
 
 def every(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:

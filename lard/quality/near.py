@@ -86,7 +86,7 @@ def _usable(data: Dataset, corners: Array, limits: Mapping[str, Any]) -> NDArray
     usable &= (along > 0) & (along <= float(limits["max_along_track_m"]))
     usable &= target
     if data.frames is not None:
-        dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
+        dim = set(data.frames.filter(~daylit(data, data.frames))["frame_id"].to_list())
         usable &= ~data.labels["frame_id"].is_in(list(dim)).to_numpy()[found.rows]
     return np.asarray(usable)
 

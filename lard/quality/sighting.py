@@ -144,7 +144,9 @@ def _story(found: Peak, count: int, width_px: int) -> tuple[float, str] | None:
     # haze draws the horizon down a little, and in a picture of few pixels a far runway's fields with it
     hazy = abs(found.shift[0]) <= NEAR and 0 < found.shift[1] < HAZE
     small = float(np.hypot(*found.shift)) < HAZE
-    least = HAZY * found.here + CLEARER if hazy else found.here * (PLAINLY if small else 1.0) + ASIDE
+    # labels that agree where they are do so no less than two thirds as well as any others
+    times = PLAINLY if small else HAZY if found.here >= SURE else 1.0
+    least = HAZY * found.here + CLEARER if hazy else times * found.here + ASIDE
     if sure and found.sigmas > least:
         text = (
             f"the pictures look shifted by ({right:+.0f}, {down:+.0f}) px against the labels ({count} "
@@ -227,7 +229,7 @@ def _lines(data: Dataset, frames: pl.DataFrame) -> list[tuple[Lines, Lines]]:
 def _sights(data: Dataset, groups: dict[str, frozenset[str]], most: int) -> list[Sight]:
     """Sample of the pictures of frames with pose and camera, by day where there are enough of those."""
     frames = _judgeable(data)
-    bright = frames.filter(daylit(frames))
+    bright = frames.filter(daylit(data, frames))
     frames = bright if len(bright) >= 2 * FEWEST else frames
     ids = frames["frame_id"].cast(pl.String).to_list()
     chosen = sampled(ids, groups, most, PER_GROUP)

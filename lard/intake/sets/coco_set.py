@@ -56,8 +56,8 @@ def read_coco_set(place: Path, split: str = "", label: str = "") -> Imported:
                 told = f"{image.get('width')!r:.20}x{image.get('height')!r:.20}"
                 faults.append(f"{path}: image {key}: {told} px, {picture.name} is {size[0]}x{size[1]}")
             rows.append(_row(image, ids[picture], size, splits[path]))
-            told = airport_faults([rows[-1].get("airport", "")])
-            faults += [f"{path}: image {key}: {fault}" for fault in told]
+            codes = airport_faults([rows[-1].get("airport", "")])
+            faults += [f"{path}: image {key}: {fault}" for fault in codes]
         for place_in_file, note_of in coco.annotations:
             if note_of.get("category_id") != wanted:
                 continue
@@ -69,8 +69,8 @@ def read_coco_set(place: Path, split: str = "", label: str = "") -> Imported:
             except ValueError as error:
                 faults.append(f"{path}: annotations[{place_in_file}]: {error}")
                 continue
-            told = airport_faults([outlines[-1].airport])
-            faults += [f"{path}: annotations[{place_in_file}]: {fault}" for fault in told]
+            codes = airport_faults([outlines[-1].airport])
+            faults += [f"{path}: annotations[{place_in_file}]: {fault}" for fault in codes]
     refuse(place, faults)
     return Imported(
         "coco",

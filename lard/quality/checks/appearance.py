@@ -99,7 +99,7 @@ def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
     """One row of LOOKS for each picture that is stated to be by day, in clear air, not at sunset."""
     assert data.frames is not None
     frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
-    frames = frames.filter(far_sighted(frames, CLEAR_M))
+    frames = frames.filter(far_sighted(data, frames, CLEAR_M))
     if "sun_elevation_deg" in frames.columns:
         frames = frames.filter((pl.col("sun_elevation_deg") > HIGH_SUN_DEG).fill_null(True))
     airport = frames["airport"] if "airport" in frames.columns else pl.Series([None] * len(frames))

@@ -59,18 +59,18 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         .unique("frame_id", keep="first", maintain_order=True)
     )
     whole = len(frames)
-    frames = frames.filter(far_sighted(frames, float(limits["min_visibility_m"])))
+    frames = frames.filter(far_sighted(data, frames, float(limits["min_visibility_m"])))
     if not len(frames):
         if data.frames.filter(posed()).is_empty():
             return Outcome(None, "no frame has a pose and a camera")
         return Outcome(None, f"none of {whole} frames is by day, in clear air and without rain")
     groups = groups_of(data)
     lines, ids = horizons(data, frames), frames["frame_id"].cast(pl.String).to_list()
-    small = _sketches(data, ids, lines, frames)
     limit, beyond = float(limits["max_median"]), float(limits["outlier"])
     # clouds would be taken for the sky's lower edge
     plain = pl.col("cloud_fraction") <= 0 if "cloud_fraction" in frames.columns else pl.lit(True)
     clear = frames.with_columns(plain.fill_null(True).alias("clear"))["clear"].to_numpy()
+    small = _sketches(data, ids, lines, frames, ~clear)
     offences = _turned(small, groups) or _strangers(data, small, lines, frames, beyond)
     named = {offence.subject for offence in offences}
     upside_down = _upside_down(data, lines[clear], frames.filter(clear))
@@ -112,10 +112,12 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     return Outcome(True, message, median, limit, (), len(small.ids))
 
 
-def _sketches(data: Dataset, ids: list[str], lines: Array, frames: pl.DataFrame) -> Sketches:
+def _sketches(
+    data: Dataset, ids: list[str], lines: Array, frames: pl.DataFrame, clouded: NDArray[np.bool_]
+) -> Sketches:
     drawn = dict(data.pictures.select("image", "sketch").iter_rows())
     sizes = frames.select("width_px", "height_px").to_numpy().astype(np.float64)
-    return sketches(ids, [drawn.get(data.image_of.get(name, "")) for name in ids], lines, sizes)
+    return sketches(ids, [drawn.get(data.image_of.get(name, "")) for name in ids], lines, sizes, clouded)
 
 
 def _turned(small: Sketches, groups: Mapping[str, frozenset[str]]) -> list[Offence]:

@@ -70,7 +70,7 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     dim: set[str] = set()
     hazy: set[str] = set()
     if data.frames is not None:
-        dim = set(data.frames.filter(~daylit(data.frames))["frame_id"].to_list())
+        dim = set(data.frames.filter(~daylit(data, data.frames))["frame_id"].to_list())
         if "visibility_m" in data.frames.columns:
             hazy = set(data.frames.filter(pl.col("visibility_m") < CLEAR_M)["frame_id"].to_list())
     before = None

@@ -15,6 +15,7 @@ from lard.quality.dataset import Dataset, posed, sources_of
 from lard.quality.frames import every, parallel, subject_of
 from lard.quality.groups import WHOLE, groups_of
 from lard.quality.measures.overlay import MIN_PICTURES, Still, still_parts
+from lard.quality.measures.reading import read_plain
 from lard.quality.model import Offence
 
 PER_GROUP = 14  # pictures of a group that are looked at
@@ -69,8 +70,7 @@ def _marks(still: Still, band: int, height: int) -> list[tuple[float, str]]:
 
 
 def _read(data: Dataset, images: list[str], k: int) -> NDArray[np.uint8] | None:
-    grey = cv2.imread(str(data.root / images[k]), cv2.IMREAD_GRAYSCALE)
-    return None if grey is None else np.asarray(grey, np.uint8)
+    return read_plain(data.root / images[k], cv2.IMREAD_GRAYSCALE)
 
 
 def group_marks(
@@ -118,5 +118,4 @@ def _turns(frames: pl.DataFrame) -> bool:
 
 
 def _read_half(data: Dataset, image: str) -> NDArray[np.uint8] | None:
-    grey = cv2.imread(str(data.root / image), cv2.IMREAD_REDUCED_GRAYSCALE_2)
-    return None if grey is None else np.asarray(grey, np.uint8)
+    return read_plain(data.root / image, cv2.IMREAD_REDUCED_GRAYSCALE_2)

@@ -21,6 +21,7 @@ COMPARED = 150  # horizons of other frames that each picture is compared with
 LOW, LOW_SHARE = 0.45, 0.62  # agreement with its own horizon, and its share of the best, of a stranger
 ALIKE = 0.06  # agreements that are the same
 CLEARLY = 0.15  # by how much the best must be better
+SEEN = 0.55  # agreement with a horizon that a picture shows; what is less is seen by chance
 ASIDE, FEWEST_CELLS = 0.06, 24  # of the height: what is clear of a horizon; cells of each side
 FLAT = VIEWS[:5]  # views that keep the scale
 
@@ -32,6 +33,7 @@ class Sketches:
     ids: tuple[str, ...]
     fields: Fields
     lines: tuple[Lines, ...]
+    clouded: NDArray[np.bool_]  # (n,) stated clouds, whose edges are straight and long as horizons are
 
     def view(self, inside: NDArray[np.bool_]) -> str:
         """How the pictures of a group look turned, when that fits much better than as they are; else ""."""
@@ -62,6 +64,8 @@ class Sketches:
         found = []
         for k in suspects.tolist():
             all_ = np.array([_score(lines, self.fields[k : k + 1])[0] for lines in self.lines])
+            if all_.max() < (max(SEEN, usual) if self.clouded[k] else SEEN):
+                continue
             text = "shows a horizon that is not its pose's"
             if all_.max() > own[k] + CLEARLY:
                 # of those that fit alike, the nearest in the table: exchanges are between neighbours
@@ -93,10 +97,14 @@ def sky_below(colours: NDArray[np.uint8], horizon: Array, size: tuple[int, int])
     return float(min(bluer, below.mean() - above.mean()))
 
 
-def sketches(ids: list[str], greys: list[bytes | None], horizons_px: Array, sizes: Array) -> Sketches:
+def sketches(
+    ids: list[str], greys: list[bytes | None], horizons_px: Array, sizes: Array, clouded: NDArray[np.bool_]
+) -> Sketches:
     """Sketches of the pictures (n) whose horizon (n, k, 2) is long enough in them; sizes (n, 2) in pixels."""
-    kept, fields, lines = [], [], []
-    for name, grey, line, size in zip(ids, greys, horizons_px, sizes.tolist(), strict=True):
+    kept, fields, lines, under = [], [], [], []
+    for name, grey, line, size, clouds in zip(
+        ids, greys, horizons_px, sizes.tolist(), clouded.tolist(), strict=True
+    ):
         if grey is None:
             continue
         found = lines_along(line[:-1], line[1:], (int(size[0]), int(size[1])))
@@ -106,10 +114,12 @@ def sketches(ids: list[str], greys: list[bytes | None], horizons_px: Array, size
         points = found.points * np.array([1.0, size[0] / size[1]])
         pick = np.linspace(0, len(points) - 1, POINTS).round().astype(np.int64)
         kept.append(name)
+        under.append(clouds)
         lines.append(Lines(points[pick], found.double[pick]))
         fields.append(_field(np.frombuffer(grey, np.uint8).reshape(SKETCH_PX, SKETCH_PX)))
     empty = np.zeros((0, 2, SKETCH_PX**2), np.float32)
-    return Sketches(tuple(kept), np.stack(fields) if fields else empty, tuple(lines))
+    stacked = np.stack(fields) if fields else empty
+    return Sketches(tuple(kept), stacked, tuple(lines), np.array(under, np.bool_))
 
 
 def _field(grey: NDArray[np.uint8]) -> Fields:
