@@ -3,12 +3,17 @@
 import sys
 
 from lard.detect.shipped import ship
+from lard.errors import SpecError
 from pipelines.stage import run
 
 
-def main(checkpoint: str) -> None:
+def main(*given: str) -> None:
     """Write lard/detect/zoo/NAME.pt and NAME.json."""
-    card = ship(checkpoint)
+    if len(given) != 2:
+        raise SpecError(
+            f"expected a checkpoint and the command that makes it; found {' '.join(given) or 'none'}"
+        )
+    card = ship(*given)
     print(f"{card.name}: {card.parameters} parameters, {len(card.trained_airports)} airports")
 
 

@@ -26,7 +26,7 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tensors, meta = read_tensors(write_random_model(tmp_path / "own.pt"))
     told = {"airports": {"train": ["KATL", "LFPO"], "validation": ["BIRK"]}, "train": {"steps": 7, "seed": 1}}
     write_tensors(tensors, {**meta, **told}, tmp_path / "own.pt")
-    ship(tmp_path / "own.pt", folder)
+    ship(tmp_path / "own.pt", "make it", folder)
     return folder
 
 
@@ -84,8 +84,11 @@ def test_the_leaderboard_shows_what_cards_state(zoo: Path) -> None:
 
 
 def test_every_shipped_model_loads_and_has_its_card() -> None:
+    assert shipped() == ["fcos-s", "lip-fcos-s"]
     for name in shipped():
         model, card = lard.detect.load(name), card_of(name)
         assert model.name == card.name == name
         assert card.trained_airports and card.scores, f"{name}: a card without airports or scores"
         assert not {*card.trained_airports} & {*card.validation_airports}
+        assert (card.lipschitz_constant is None) == (card.family == "fcos"), name
+        assert card.lipschitz_constant is None or card.lipschitz_constant < 1 + 1e-5

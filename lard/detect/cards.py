@@ -41,7 +41,7 @@ class ModelCard(BaseModel):
     family: str
     parameters: int = Field(ge=1)
     lipschitz_constant: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    made_by: str = "dvc repro in zoo/"
+    made_by: str = Field(min_length=1, max_length=200)  # the command that makes it again
     trained_airports: tuple[str, ...]
     validation_airports: tuple[str, ...]
     training: dict[str, Any]

@@ -18,8 +18,11 @@ def adopt(name: str, as_name: str, path: Path) -> None:
     write_tensors(tensors, {**meta, "name": as_name}, path)
 
 
-def ship(checkpoint: str | Path, folder: Path = ZOO) -> ModelCard:
-    """Write a checkpoint, float16 wherever no certificate rests on the weights, and its card beside it."""
+def ship(checkpoint: str | Path, made_by: str, folder: Path = ZOO) -> ModelCard:
+    """Write a checkpoint, float16 wherever no certificate rests on the weights, and its card beside it.
+
+    made_by: the command that makes the checkpoint again.
+    """
     loaded = load_detector(checkpoint)
     told = {key: value for key, value in loaded.meta.items() if key not in _OWN}
     airports = loaded.meta.get("airports") or {}
@@ -29,6 +32,7 @@ def ship(checkpoint: str | Path, folder: Path = ZOO) -> ModelCard:
     halved = load_detector(weights)
     card = ModelCard(
         name=loaded.name,
+        made_by=made_by,
         family=loaded.net.spec.family,
         parameters=sum(parameter.numel() for parameter in loaded.net.parameters()),
         lipschitz_constant=halved.bound.constant if halved.bound else None,

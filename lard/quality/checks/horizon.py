@@ -22,6 +22,7 @@ from lard.quality.registry import check
 Array = NDArray[np.float64]
 
 PER_GROUP = 12
+HAZY_M = 20_000.0
 FEWEST = 8  # pictures of a group that is judged on its own
 SURE = 5.0  # standard deviations of a stack of horizons that are seen
 STRENGTH = 0.6  # the same of a single picture on average, below which any picture agrees
@@ -70,7 +71,7 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     # clouds would be taken for the sky's lower edge
     plain = pl.col("cloud_fraction") <= 0 if "cloud_fraction" in frames.columns else pl.lit(True)
     clear = frames.with_columns(plain.fill_null(True).alias("clear"))["clear"].to_numpy()
-    small = _sketches(data, ids, lines, frames, ~clear)
+    small = _sketches(data, ids, lines, frames, ~clear | _hazy(frames))
     offences = _turned(small, groups) or _strangers(data, small, lines, frames, beyond)
     named = {offence.subject for offence in offences}
     upside_down = _upside_down(data, lines[clear], frames.filter(clear))
@@ -113,11 +114,18 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
 
 
 def _sketches(
-    data: Dataset, ids: list[str], lines: Array, frames: pl.DataFrame, clouded: NDArray[np.bool_]
+    data: Dataset, ids: list[str], lines: Array, frames: pl.DataFrame, veiled: NDArray[np.bool_]
 ) -> Sketches:
     drawn = dict(data.pictures.select("image", "sketch").iter_rows())
     sizes = frames.select("width_px", "height_px").to_numpy().astype(np.float64)
-    return sketches(ids, [drawn.get(data.image_of.get(name, "")) for name in ids], lines, sizes, clouded)
+    return sketches(ids, [drawn.get(data.image_of.get(name, "")) for name in ids], lines, sizes, veiled)
+
+
+def _hazy(frames: pl.DataFrame) -> NDArray[np.bool_]:
+    """Frames (n) whose stated visibility may hide the horizon, though not the edges of fields before it."""
+    if "visibility_m" not in frames.columns:
+        return np.zeros(len(frames), np.bool_)
+    return (frames["visibility_m"] < HAZY_M).fill_null(False).to_numpy()
 
 
 def _turned(small: Sketches, groups: Mapping[str, frozenset[str]]) -> list[Offence]:

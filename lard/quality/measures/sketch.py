@@ -33,7 +33,7 @@ class Sketches:
     ids: tuple[str, ...]
     fields: Fields
     lines: tuple[Lines, ...]
-    clouded: NDArray[np.bool_]  # (n,) stated clouds, whose edges are straight and long as horizons are
+    veiled: NDArray[np.bool_]  # (n,) clouds, whose edges are long as horizons are, or haze that hides those
 
     def view(self, inside: NDArray[np.bool_]) -> str:
         """How the pictures of a group look turned, when that fits much better than as they are; else ""."""
@@ -64,7 +64,7 @@ class Sketches:
         found = []
         for k in suspects.tolist():
             all_ = np.array([_score(lines, self.fields[k : k + 1])[0] for lines in self.lines])
-            if all_.max() < (max(SEEN, usual) if self.clouded[k] else SEEN):
+            if all_.max() < (max(SEEN, usual) if self.veiled[k] else SEEN):
                 continue
             text = "shows a horizon that is not its pose's"
             if all_.max() > own[k] + CLEARLY:
@@ -98,12 +98,12 @@ def sky_below(colours: NDArray[np.uint8], horizon: Array, size: tuple[int, int])
 
 
 def sketches(
-    ids: list[str], greys: list[bytes | None], horizons_px: Array, sizes: Array, clouded: NDArray[np.bool_]
+    ids: list[str], greys: list[bytes | None], horizons_px: Array, sizes: Array, veiled: NDArray[np.bool_]
 ) -> Sketches:
     """Sketches of the pictures (n) whose horizon (n, k, 2) is long enough in them; sizes (n, 2) in pixels."""
-    kept, fields, lines, under = [], [], [], []
-    for name, grey, line, size, clouds in zip(
-        ids, greys, horizons_px, sizes.tolist(), clouded.tolist(), strict=True
+    kept, fields, lines, behind = [], [], [], []
+    for name, grey, line, size, veil in zip(
+        ids, greys, horizons_px, sizes.tolist(), veiled.tolist(), strict=True
     ):
         if grey is None:
             continue
@@ -114,12 +114,12 @@ def sketches(
         points = found.points * np.array([1.0, size[0] / size[1]])
         pick = np.linspace(0, len(points) - 1, POINTS).round().astype(np.int64)
         kept.append(name)
-        under.append(clouds)
+        behind.append(veil)
         lines.append(Lines(points[pick], found.double[pick]))
         fields.append(_field(np.frombuffer(grey, np.uint8).reshape(SKETCH_PX, SKETCH_PX)))
     empty = np.zeros((0, 2, SKETCH_PX**2), np.float32)
     stacked = np.stack(fields) if fields else empty
-    return Sketches(tuple(kept), stacked, tuple(lines), np.array(under, np.bool_))
+    return Sketches(tuple(kept), stacked, tuple(lines), np.array(behind, np.bool_))
 
 
 def _field(grey: NDArray[np.uint8]) -> Fields:

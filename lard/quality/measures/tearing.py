@@ -16,6 +16,7 @@ MOST = 4  # rows kept of a picture
 FIELDS = ("row", "ratio", "share", "sign", "above")
 COLUMN_PX = 8  # columns are averaged over so many pixels: noise goes, what differs between frames stays
 MIN_JUMP = 3.0  # grey levels
+BAND = 16  # of the height: a part, within which a road or canal has both its edges
 
 
 def row_jumps(grey: NDArray[np.uint8]) -> list[float]:
@@ -41,11 +42,24 @@ def row_jumps(grey: NDArray[np.uint8]) -> list[float]:
         usual = size[near].mean(axis=0)
         jumping = size[k] > 2.0 * usual + MIN_JUMP - 1.0
         # a tear parts two scenes for good; behind a canal or road that lies across, the scene goes on
-        apart = cv2.absdiff(columns[max(k - 3, 0)], columns[min(k + 4, height - 1)]).ravel()
-        jumping &= apart > 0.3 * size[k]
+        for top, bottom in ((k, k), _band(down, k)):
+            apart = cv2.absdiff(columns[max(top - 3, 0)], columns[min(bottom + 4, height - 1)]).ravel()
+            jumping &= apart > 0.3 * size[k]
         sign = float(np.sign(down[k][jumping]).mean()) if jumping.any() else 0.0
         found += [k + 1.0, float(ratio[k]), float(jumping.mean()), sign, float(above[k])]
     return found
+
+
+def _band(down: NDArray[np.int16], k: int) -> tuple[int, int]:
+    """First and last jump of the band whose edge is the jump k: as much brighter there as darker here."""
+    step = down.reshape(len(down), -1).mean(axis=1)
+    reach = len(down) // BAND
+    first = max(k - reach, 0)
+    back = -step[first : k + reach + 1] * np.sign(step[k])
+    other = first + int(np.argmax(back))
+    if back.max() < 0.5 * abs(step[k]):
+        return k, k
+    return min(k, other), max(k, other)
 
 
 def _near(mean: Array, gap: int = 2, count: int = 5) -> tuple[Array, Array]:
