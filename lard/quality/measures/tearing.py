@@ -6,6 +6,8 @@ nowhere near it. A level horizon and the edge of a band do the same; they are to
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +52,7 @@ def row_jumps(grey: NDArray[np.uint8]) -> list[float]:
     return found
 
 
-def _band(down: NDArray[np.int16], k: int) -> tuple[int, int]:
+def _band(down: NDArray[Any], k: int) -> tuple[int, int]:
     """First and last jump of the band whose edge is the jump k: as much brighter there as darker here."""
     step = down.reshape(len(down), -1).mean(axis=1)
     reach = len(down) // BAND
