@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import click
 import numpy as np
 import polars as pl
 import pytest
 
+from lard.cli import main
 from lard.errors import DataError, SourceError, fault_line
 from lard.export.common import staged_folder
 from lard.ground.compose import Plan, compose_levels
@@ -107,3 +109,25 @@ class _Flat:
             raise SourceError("flat: cannot deliver")
         shape = (grid.height_px, grid.width_px)
         return np.full((*shape, 3), self.colour, np.uint8), np.ones(shape, bool)
+
+
+def _options_of(command: click.Command) -> Iterator[tuple[click.Command, click.Parameter]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from _options_of(found)
+    for option in command.params:
+        if isinstance(option.type, click.types.FloatParamType):
+            yield command, option
+
+
+def test_numbers_of_options_are_finite() -> None:
+    """Of every command; click itself takes NaN for any range and infinity for an open one."""
+    options = list(_options_of(main))
+    assert len(options) > 50
+    for command, option in options:
+        for text in ("nan", "inf", "-inf"):
+            with pytest.raises(click.BadParameter, match="not a finite number|not in the range"):
+                option.process_value(click.Context(command), text)

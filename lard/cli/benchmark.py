@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lard.cli.options import FiniteRange
 
 if TYPE_CHECKING:
     from lard.detect.config import Params
@@ -34,7 +33,7 @@ VALIDATION = click.option(
 BUDGET = click.option(
     "--false-alarms",
     "budget",
-    type=FiniteRange(0, min_open=True),
+    type=click.FloatRange(0, min_open=True),
     default=0.1,
     show_default=True,
     help="False alarms per picture that the operating point may have on the validation split.",

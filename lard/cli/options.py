@@ -12,15 +12,20 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class FiniteRange(click.FloatRange):
-    """A finite number in a range; click lets NaN pass every range, and infinity an open one."""
+def finite_numbers(command: click.Command) -> click.Command:
+    """The command, whose options and those of its commands take finite numbers only: click lets NaN pass."""
+    for other in command.commands.values() if isinstance(command, click.Group) else ():
+        finite_numbers(other)
+    for param in command.params:
+        if isinstance(param.type, click.types.FloatParamType):
+            param.callback = _finite
+    return command
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number, or a usage error."""
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number.", param, ctx)
-        return number
+
+def _finite(_: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number.", param=param)
+    return value
 
 
 RUNWAYS_HELP = "Runway database: 'shipped', a table folder, LARD .json, OurAirports runways.csv or apt.dat."

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lard.cli.benchmark import BUDGET, DATA, VALIDATION
-from lard.cli.options import FiniteRange, check_kept, runways_option
+from lard.cli.options import check_kept, runways_option
 
 SHOWN = ("AP", "AP50", "AP75", "AR100")
 
@@ -21,7 +21,7 @@ SHOWN = ("AP", "AP50", "AP75", "AR100")
 @click.option(
     "--score",
     "threshold",
-    type=FiniteRange(0, 1),
+    type=click.FloatRange(0, 1),
     help="State the score from which detections count, instead of --val.",
 )
 @runways_option
@@ -29,7 +29,7 @@ SHOWN = ("AP", "AP50", "AP75", "AR100")
     "--corner-sigma-px",
     default=1.0,
     show_default=True,
-    type=FiniteRange(0.001, 1000),
+    type=click.FloatRange(0.001, 1000),
     help="Standard deviation of corners that the integrity test takes for granted.",
 )
 @click.option(
