@@ -129,5 +129,5 @@ def test_numbers_of_options_are_finite() -> None:
     assert len(options) > 50
     for command, option in options:
         for text in ("nan", "inf", "-inf"):
-            with pytest.raises(click.BadParameter, match="not a finite number|not in the range"):
-                option.process_value(click.Context(command), text)
+            with pytest.raises(click.BadParameter, match=r"not a finite number|not in the range"):
+                option.handle_parse_result(click.Context(command), {option.name or "": text}, [])
