@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from lard.cli.options import finite_numbers
+
 
 class ModuleGroup(click.Group):
     """A group that also knows commands by the module that holds them, as NAME_command."""
@@ -24,4 +26,4 @@ class ModuleGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         command = getattr(importlib.import_module(self.lazy[cmd_name]), f"{cmd_name}_command")
         assert isinstance(command, click.Command)
-        return command
+        return finite_numbers(command)
