@@ -24,6 +24,7 @@ class Stray:
     """A measure of single pictures: what more and less of it looks like, and which gap is too small to count.
 
     told: conditions that move it, so that where they vary it says nothing.
+    below: where a value of too little has to lie.
     """
 
     name: str
@@ -32,11 +33,12 @@ class Stray:
     least_more: float
     least_less: float
     told: tuple[str, ...] = ()
+    below: float = np.inf
 
 
 MOVING = ("shutter_ms", "yaw_rate_deg_s", "pitch_rate_deg_s", "roll_rate_deg_s")
 STRAYS = (
-    Stray("blue_sky", "", "red and blue exchanged", np.inf, 60.0),
+    Stray("blue_sky", "", "red and blue exchanged", np.inf, 60.0, below=0.0),
     Stray(
         "sky_tint", "other colours or levels, the sky is bluer", "other colours or a veil, the sky is paler",
         0.1, 0.22,
@@ -90,4 +92,5 @@ def _far(values: Array, airports: NDArray[Any], stray: Stray) -> list[tuple[int,
         here[rows] = values[rows] - middle
     nearer = np.where(np.sign(gap) == np.sign(here), np.minimum(np.abs(gap), np.abs(here)), 0.0)
     limit = np.where(gap > 0, max(stray.least_more, usual), max(stray.least_less, usual))
-    return [(int(k), float(gap[k])) for k in np.flatnonzero(nearer > limit)]
+    far = (nearer > limit) & ((gap > 0) | (values < stray.below))
+    return [(int(k), float(gap[k])) for k in np.flatnonzero(far)]
