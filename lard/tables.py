@@ -158,6 +158,8 @@ def check_schema(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFram
         if name not in table.columns:
             continue
         try:
+            if dtype == pl.String and table[name].dtype.is_float():  # inf would become a word
+                raise pl.exceptions.InvalidOperationError
             columns.append(table[name] if dtype is None else table[name].cast(dtype, strict=True))
         except pl.exceptions.PolarsError:
             faults.append(f"{where}: column {name} has type {table[name].dtype}, expected {dtype}")

@@ -197,6 +197,13 @@ def test_a_command_tells_the_fault_in_one_line(tmp_path: Path, where: str) -> No
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder", "loop"}
 
 
+def test_numbers_are_no_texts(tmp_path: Path) -> None:
+    path = tmp_path / "frames.parquet"
+    frames("a").with_columns(airport=pl.lit(float("-inf"))).write_parquet(path)
+    with pytest.raises(DataError, match="column airport has type Float64, expected String"):
+        read_table(path, FRAMES)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_folder_without_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

@@ -1,6 +1,8 @@
 """Labels judged by the whole spec: what the sampler obeys, the verdicts obey."""
 
+import re
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lard.airports import RunwayDatabase, load_shipped
 from lard.cli import main
@@ -106,8 +110,21 @@ def test_time_and_place_tell_the_clock_where_columns_do_not(frames: pl.DataFrame
         assert clock["light"].tolist() == part["light"].to_list()
     bare = frames.drop("local_time_h", "day_of_year", "light", "season", "sun_elevation_deg")
     assert label_frames(bare, db, V2).equals(label_frames(frames, db, V2))
-    with pytest.raises(DataError, match="expected times such as"):
-        label_frames(bare.with_columns(time_utc=pl.lit("noon")), db, V2)
+    for text in ("noon", "2024-08-30T25:00:00Z", "2024-08-30", "2024-08-30T12:00:00+02:00"):
+        with pytest.raises(DataError, match=f"'{re.escape(text)}' of frame .* is no time in UTC such as"):
+            label_frames(bare.with_columns(time_utc=pl.lit(text)), db, V2)
+
+
+@given(st.datetimes(datetime(1980, 1, 1), datetime(2099, 12, 31)), st.floats(-180, 180))
+def test_days_are_those_of_a_leap_year(time: datetime, lon_deg: float) -> None:
+    """The same month and day is the same day in every year."""
+    frames = pl.DataFrame(
+        {"frame_id": ["a"], "time_utc": [f"{time:%Y-%m-%dT%H:%M:%SZ}"], "lon_deg": [lon_deg]}
+    )
+    local = time.replace(microsecond=0) + timedelta(hours=lon_deg / 15)
+    assume_near = abs(local.hour * 3600 + local.minute * 60 + local.second - 43200) < 43190
+    if assume_near:  # within ten seconds of midnight rounding decides
+        assert clock_values(frames, 40.0)["day_of_year"][0] == int(f"{local.replace(year=2024):%j}")
 
 
 def test_stated_values_fill_what_is_not_told(frames: pl.DataFrame, tmp_path: Path) -> None:
@@ -138,7 +155,7 @@ def test_stated_values_fill_what_is_not_told(frames: pl.DataFrame, tmp_path: Pat
         ("visibility_m", "expected NAME=VALUE"), ("visibility_m=far", "expected a number of m"),
         ("visibility_m=-1", "outside the possible"), ("light=noon", "expected one of day, dusk, night"),
         ("country=FR", "no parameter of the environment"), ("lens_drops=1.5", "expected a whole number"),
-        ("visibility_m=nan", "outside the possible"),
+        ("visibility_m=nan", "outside the possible"), ("light=day", "every frame states its own light"),
     ):  # fmt: skip
         bad = label("--assume", text)
         assert bad.exit_code == 2 and message in bad.output, bad.output

@@ -212,11 +212,13 @@ def _label_frames(
     from lard.errors import naming
     from lard.labels import label_frames
     from lard.labels.dataset import check_land_known, write_labels
-    from lard.labels.verdict import assume
+    from lard.labels.verdict import assume, check_needed
     from lard.tables import FRAMES, LABELS, POSE, read_table, write_table
 
     with naming(path):
-        frames = assume(read_table(path, FRAMES, POSE), stated)
+        told = read_table(path, FRAMES, POSE)
+        frames = assume(told, stated)
+        check_needed(told, stated)
     db, spec, odd = _basis(frames, runways, asked)
     terrain = _terrain(tiles, db.altitude_datum)
     with naming(path):

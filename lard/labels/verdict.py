@@ -21,6 +21,8 @@ from lard.scenario.sun import elevation_deg, light_of, season_of
 CLOCK = ("local_time_h", "day_of_year", "sun_elevation_deg", "light", "season")
 """What follows from time and place where a table has no column of it."""
 
+_TIME = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?$"
+
 
 def label_verdicts(
     frames: pl.DataFrame, end: Runway, approaches: Approaches, db: RunwayDatabase, spec: OddSpec
@@ -63,16 +65,17 @@ def context_of(
 
 
 def clock_values(frames: pl.DataFrame, lat_deg: float) -> dict[str, NDArray[Any]]:
-    """The parameters of CLOCK (n,) by time_utc and longitude, as at a latitude; mean solar time."""
-    texts = frames["time_utc"].to_list()
-    try:
-        stamps = np.array([text.removesuffix("Z") for text in texts], "datetime64[s]")
-    except ValueError as error:
-        raise DataError(f"time_utc: {error}; expected times such as 2024-06-01T12:00:00Z") from error
-    seconds = (stamps - stamps.astype("datetime64[Y]")).astype(np.float64)
-    local_h = seconds / 3600 + frames["lon_deg"].to_numpy() / 15
-    # the day before the first of January is the last one of a leap year
-    day, time = np.floor(local_h / 24) % 366 + 1, local_h % 24
+    """The parameters of CLOCK (n,) by time_utc and longitude, as at a latitude; mean solar time.
+
+    Days are those of 2024, a leap year: the first of March is the 61st of any year.
+    """
+    since_1970_h = _stamps(frames).astype(np.float64) / 3600 + frames["lon_deg"].to_numpy() / 15
+    time = since_1970_h % 24
+    date = np.floor(since_1970_h / 24).astype("datetime64[D]")
+    year, month = date.astype("datetime64[Y]"), date.astype("datetime64[M]")
+    leap = (year + 1).astype("datetime64[D]") - year.astype("datetime64[D]") == np.timedelta64(366, "D")
+    from_march = (month - year.astype("datetime64[M]")).astype(int) >= 2
+    day = (date - year.astype("datetime64[D]")).astype(np.float64) + 1 + (from_march & ~leap)
     latitude = np.full(len(frames), lat_deg)
     sun_deg = elevation_deg(day, time, latitude)
     return {
@@ -82,6 +85,21 @@ def clock_values(frames: pl.DataFrame, lat_deg: float) -> dict[str, NDArray[Any]
         "light": light_of(sun_deg),
         "season": season_of(day, latitude),
     }
+
+
+def _stamps(frames: pl.DataFrame) -> NDArray[np.datetime64]:
+    """Seconds (n,) of time_utc; DataError names the first frame whose time is none in UTC."""
+    texts = frames["time_utc"].str.strip_suffix("Z")
+    odd = ~texts.str.contains(_TIME).fill_null(False)
+    stamps = texts.str.replace(" ", "T").str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False)
+    odd |= stamps.is_null()
+    if odd.any():
+        name, text = frames.filter(odd).select("frame_id", "time_utc").row(0)
+        raise DataError(
+            f"column time_utc: {text!r:.60} of frame {name} is no time in UTC such as 2024-06-01T12:00:00Z"
+            f" ({int(odd.sum())} such frames)"
+        )
+    return stamps.to_numpy().astype("datetime64[s]")
 
 
 def verdict_faults(frames: pl.DataFrame, spec: OddSpec) -> list[str]:
@@ -95,7 +113,7 @@ def verdict_faults(frames: pl.DataFrame, spec: OddSpec) -> list[str]:
             what = "is missing"
         else:
             column = frames[source]
-            empty = column.is_null() | (column.is_nan() if column.dtype.is_float() else False)
+            empty = _unknown(column)
             strange = source == name and PARAMETERS[name].categories and unknown_word(name, column.to_numpy())
             if not empty.any() and strange:
                 faults.append(f"column {name}: {strange}")
@@ -132,6 +150,17 @@ def assume(frames: pl.DataFrame, values: Mapping[str, str]) -> pl.DataFrame:
             told = told.fill_nan(None)
         columns.append(told.fill_null(given).alias(name))
     return frames.with_columns(columns)
+
+
+def check_needed(frames: pl.DataFrame, values: Mapping[str, str]) -> None:
+    """DataError when some frame lacks none of the values: labels would be said to rest on it."""
+    for name, text in values.items():
+        if name in frames.columns and not _unknown(frames[name]).any():
+            raise DataError(f"--assume {name}={text}: every frame states its own {name}; leave it out")
+
+
+def _unknown(column: pl.Series) -> pl.Series:
+    return column.is_null() | column.is_nan() if column.dtype.is_float() else column.is_null()
 
 
 def _value(name: str, text: str) -> float | str:
