@@ -162,7 +162,7 @@ REFUSED = {
     "unknown source": (["--ground", "foo:bar"], "no kind of source"),
     "bad template": (["--ground", "xyz:https://a.example/tiles.jpg"], "{z}"),
     "painted licence": (["--licence", "x"], "--licence"),
-    "gsd of nothing": (["--gsd", "nan"], "--gsd"),
+    "gsd of nothing": (["--gsd", "0"], "--gsd"),
     "absent runways": (["--runways", "none.csv"], "none.csv"),
     "split elsewhere": (["--split", "val=EHAM"], "EHAM"),
     "benchmark of one": (["--benchmark"], "--benchmark"),

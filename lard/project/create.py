@@ -121,6 +121,8 @@ def _splits(database: RunwayDatabase, airports: list[Airport], wanted: Wanted) -
 def _ground(folder: Path, airports: list[Airport], wanted: Wanted) -> tuple[dict[str, Any], list[str]]:
     """Section `ground` of params.yaml, and the files it reads as seen from the folder."""
     credits = {k: v for k in ("licence", "attribution") if (v := getattr(wanted, k))}
+    if wanted.gsd_m is not None and not 0.05 <= wanted.gsd_m <= 8:
+        raise SourceError(f"--gsd {wanted.gsd_m:g}: expected 0.05 to 8 metres")
     if wanted.ground == PAINTED:
         if credits:
             raise SpecError(f"--{next(iter(credits))}: is for imagery; painted ground has its own")
@@ -129,9 +131,7 @@ def _ground(folder: Path, airports: list[Airport], wanted: Wanted) -> tuple[dict
             raise SpecError(
                 f"{option}: is for imagery; painted ground needs no network and reaches the horizon"
             )
-        gsd_m = wanted.gsd_m or _PAINTED_GSD_M
-        if not 0.05 <= gsd_m <= 8:
-            raise SourceError(f"--gsd {gsd_m:g}: expected 0.05 to 8 metres")
+        gsd_m = _PAINTED_GSD_M if wanted.gsd_m is None else wanted.gsd_m
         return {"gsd_m": gsd_m, "season": "summer", "seed": wanted.seed}, []
     file = wanted.ground.startswith(f"{RASTER}:") or ":" not in wanted.ground or Path(wanted.ground).exists()
     source = raster_source(wanted.ground) if file else wanted.ground
@@ -143,7 +143,7 @@ def _ground(folder: Path, airports: list[Airport], wanted: Wanted) -> tuple[dict
     else:
         check_template(source)
         paths, beyond = [], wanted.beyond or BEYOND_NOTHING
-        request = _TILES | ({"gsd_m": wanted.gsd_m} if wanted.gsd_m else {})
+        request = _TILES | ({} if wanted.gsd_m is None else {"gsd_m": wanted.gsd_m})
     request["beyond"] = beyond
     if wanted.allow_hosts:
         request["allow_hosts"] = list(wanted.allow_hosts)
