@@ -161,13 +161,18 @@ def test_leaderboard(tmp_path: Path) -> None:
         "f1": 1.0,
     }
     poor = score_of("poor", 0.2, operating_point=point | {"false_alarms_per_image": 0.0})
-    paths = written(tmp_path, poor, score_of("good", 0.6, params=12345, lipschitz_constant=1.000002))
+    good = score_of("good", 0.6, params=12345, lipschitz_constant=1.000002)
+    shown = evidence(tmp_path)
+    for score in (good, poor):  # the page holds them against the detections
+        metrics = Evaluation(shown.truth, shown.results[str(score["model"])]).metrics()
+        score["overall"] = {"images": 2, **{key: metrics[key] for key in ("AP", "AP50", "AP75", "AR100")}}
+    paths = written(tmp_path, poor, good)
     entries = read_entries(paths)
     assert [entry.model for entry in entries] == ["good", "poor"]
     rows = list(csv.reader(io.StringIO(leaderboard_csv([Board(entries)]))))
     assert rows[0][:8] == ["model", "AP", "AP50", "AP75", "AR100", "AP50_far", "AP50_medium", "AP50_close"]
-    assert rows[1][:5] == ["good", "0.600000", "0.700000", "0.600000", ""]
-    text = leaderboard_html([Board(entries, evidence(tmp_path))])
+    assert rows[1][:5] == ["good", "0.900000", "1.000000", "1.000000", "0.900000"]
+    text = leaderboard_html([Board(entries, shown)])
     check_page(text)
     assert "12345" in text
     assert "1.000002" in text, "L has the digits that tell it from 1"

@@ -140,13 +140,13 @@ def _story(found: Peak, count: int, width_px: int) -> tuple[float, str] | None:
     if found.view.name:
         return REACH * width_px, f"the pictures look {found.view.name} ({where})"
     right, down = (value * width_px for value in found.shift)
-    sure = found.sigmas >= 1.3 * max(SURE, LEAST_STRENGTH * np.sqrt(count))
+    # where labels agree as they are, another place has to be seen as plainly as displaced pictures show it
+    strength = LEAST_STRENGTH * (2.0 if found.here >= SURE else 1.3)
+    sure = found.sigmas >= max(1.3 * SURE, strength * np.sqrt(count))
     # haze draws the horizon down a little, and in a picture of few pixels a far runway's fields with it
     hazy = abs(found.shift[0]) <= NEAR and 0 < found.shift[1] < HAZE
     small = float(np.hypot(*found.shift)) < HAZE
-    # labels that agree where they are do so no less than two thirds as well as any others
-    times = PLAINLY if small else HAZY if found.here >= SURE else 1.0
-    least = HAZY * found.here + CLEARER if hazy else times * found.here + ASIDE
+    least = HAZY * found.here + CLEARER if hazy else found.here * (PLAINLY if small else 1.0) + ASIDE
     if sure and found.sigmas > least:
         text = (
             f"the pictures look shifted by ({right:+.0f}, {down:+.0f}) px against the labels ({count} "
