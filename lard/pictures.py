@@ -56,14 +56,14 @@ def upright_rgb(source: Source) -> Upright:
         except Image.DecompressionBombError as error:
             raise DataError(f"{name}: more than {MOST_PX} pixels; cut or reduce it") from error
         except Exception as error:  # a broken file makes decoders raise errors of any class
-            fault = told(error, name)
-            raise DataError(f"{name}: not a picture that can be read ({fault}); save it again") from error
+            raise unreadable(name, error) from error
 
 
-def told(error: Exception, path: object) -> str:
-    """What a decoder says of a broken file, in a line without the file's name."""
+def unreadable(path: object, error: Exception) -> DataError:
+    """The error of a broken picture, with what its decoder says in a line without the file's name."""
     text = " ".join(str(error).replace(f" {str(path)!r}", "").split())
-    return text[:200] or type(error).__name__
+    told = text[:200] or type(error).__name__
+    return DataError(f"{path}: not a picture that can be read ({told}); save it again")
 
 
 def upright_jpeg(path: Path) -> tuple[bytes, tuple[int, int]]:

@@ -118,3 +118,10 @@ def bright_boxes(image: NDArray[np.uint8]) -> Detections:
     rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
     box = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
     return np.array([box], np.float64), np.array([0.9])
+
+
+def write_toy_to_tune(folder: Path, test: int) -> Path:
+    """A toy whose training pictures are its validation split too."""
+    write_toy(folder, test=test)
+    (folder / "coco" / "val.json").write_text((folder / "coco" / "train.json").read_text())
+    return folder

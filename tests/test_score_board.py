@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from detect_support import write_toy
+from detect_support import write_toy_to_tune
 
 from lard.cli import main
 from lard.errors import DataError
@@ -25,9 +25,7 @@ GOOD = {"image_id": 1, "category_id": 1, "bbox": [60.0, 60.0, 50.0, 30.0], "scor
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
-    folder = write_toy(tmp_path / "data", test=6)
-    (folder / "coco" / "val.json").write_text((folder / "coco" / "train.json").read_text())
-    return folder
+    return write_toy_to_tune(tmp_path / "data", test=6)
 
 
 def rows_of(truth_path: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from detect_support import runway_note, write_toy
+from detect_support import runway_note, write_toy_to_tune
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -138,9 +138,7 @@ def test_the_threshold_of_validation_is_applied_to_the_test_pictures() -> None:
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_toy(tmp_path_factory.mktemp("points") / "data", test=8)
-    (folder / "coco" / "val.json").write_text((folder / "coco" / "train.json").read_text())
-    return folder
+    return write_toy_to_tune(tmp_path_factory.mktemp("points") / "data", test=8)
 
 
 def results(truth_path: Path, out: Path, level: float) -> Path:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lard.errors import DataError
-from lard.pictures import told
+from lard.pictures import unreadable
 
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
@@ -21,7 +20,5 @@ def upright_size(path: Path) -> tuple[int, int]:
             width, height = image.size
             turned = image.getexif().get(_ORIENTATION) in _TURNED
     except Exception as error:  # a broken file makes decoders raise errors of any class
-        raise DataError(
-            f"{path}: not a picture that can be read ({told(error, path)}); save it again"
-        ) from error
+        raise unreadable(path, error) from error
     return (height, width) if turned else (width, height)

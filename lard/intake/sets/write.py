@@ -16,7 +16,7 @@ from lard import __version__
 from lard.errors import DataError
 from lard.intake.sets.model import Imported, refuse
 from lard.intake.sets.sizes import upright_size
-from lard.pictures import ORIENTATION, told, upright_jpeg
+from lard.pictures import ORIENTATION, unreadable, upright_jpeg
 from lard.progress import track
 from lard.tables import (
     FRAMES,
@@ -105,9 +105,7 @@ def _is_plain_jpeg(source: Path) -> bool:
             image.load()
             return image.getexif().get(ORIENTATION, 1) == 1
     except Exception as error:  # a broken file makes decoders raise errors of any class
-        raise DataError(
-            f"{source}: not a picture that can be read ({told(error, source)}); save it again"
-        ) from error
+        raise unreadable(source, error) from error
 
 
 def _manifest(found: Imported, digests: list[str], licence: str, attribution: str) -> pl.DataFrame:

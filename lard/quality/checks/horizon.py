@@ -28,9 +28,7 @@ SURE = 5.0  # standard deviations of a stack of horizons that are seen
 STRENGTH = 0.6  # the same of a single picture on average, below which any picture agrees
 CLEARER, PLAINLY = 2.0, 1.25  # by how much, and how many times, they must be clearer elsewhere
 HAZE = 0.02  # of the height: how far haze may draw the visible edge down
-SKY_BELOW = (
-    0.0  # grey levels; below a horizon it is darker or less blue than above by 50 and more in clear air
-)
+SKY_BELOW = 0.0  # grey levels; in clear air it is darker or less blue below a horizon, by 50 and more
 REMEDY = "add pictures by day in clear air that show the horizon"
 
 

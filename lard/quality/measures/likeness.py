@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lard.quality.measures.pictures import SKETCH_PX
+from lard.quality.measures.pictures import SKETCH_PX, gradient_bits
 
 Codes = NDArray[np.uint8]
 Sketches = NDArray[np.uint8]
@@ -47,11 +46,7 @@ def turned_pairs(pictures: pl.DataFrame, bits: int) -> list[tuple[str, str, str]
 
 def _codes(sketches: Sketches) -> Codes:
     """Gradient hashes (n, 32) of sketches, as those of pictures are made."""
-    small = np.stack(
-        [cv2.resize(np.ascontiguousarray(s), (17, 16), interpolation=cv2.INTER_AREA) for s in sketches]
-    )
-    rises = small[:, :, 1:] > small[:, :, :-1]
-    return np.packbits(rises.reshape(len(small), -1), axis=1)
+    return np.stack([gradient_bits(np.ascontiguousarray(sketch)) for sketch in sketches])
 
 
 def _pairs(names: list[str], first: Codes, second: Codes, bits: int) -> list[Pair]:
