@@ -17,8 +17,9 @@ from ruamel.yaml import YAML
 from lard.cli import main
 from lard.detect.checkpoint import description_of, facts, load_detector, multiplications
 from lard.detect.config import ModelSpec, Params, PredictSpec, TrainSpec, parse_params
-from lard.detect.data import Picture, horizon_y_px, read_pictures
-from lard.detect.data import _corner as corner
+from lard.detect.crops import _square as square
+from lard.detect.crops import horizon_y_px
+from lard.detect.data import Picture, read_pictures
 from lard.detect.fcos import Level
 from lard.detect.learner import Learner
 from lard.detect.predict import predict
@@ -209,7 +210,7 @@ def test_the_horizon_of_a_pose() -> None:
 def test_crops_on_the_horizon(toy: Path) -> None:
     spec = TrainSpec(centred_share=0.0, near_share=0.0, horizon_share=1.0, crop_px=192)
     rng = np.random.default_rng(0)
-    corners = np.array([corner(picture(-5, 0), 192, rng, spec) for _ in range(300)])
+    corners = np.array([square(picture(-5, 0), np.arange(0), rng, spec)[:2] for _ in range(300)])
     assert (corners >= 0).all() and (corners <= 1024 - 192).all()
     level = 512 - 900 * np.tan(np.radians(5))
     inside = (corners[:, 1] <= level) & (level <= corners[:, 1] + 192)

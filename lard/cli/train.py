@@ -17,7 +17,7 @@ from lard.cli.benchmark import CONFIG, DATA, parameters
     "--out", type=click.Path(path_type=Path), help="Folder of the checkpoint [default: models/MODEL]."
 )
 @click.option(
-    "--loaders", type=click.IntRange(0), default=0, show_default=True, help="Threads that cut crops ahead."
+    "--loaders", type=click.IntRange(0), default=0, show_default=True, help="Processes that cut crops ahead."
 )
 @click.option(
     "--tensorboard", type=click.Path(file_okay=False, path_type=Path), help="Folder for event files."

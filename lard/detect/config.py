@@ -40,6 +40,9 @@ class ModelSpec(_Params):
     loss: Literal["focal", "hinge"] = "focal"
     temperature: float = Field(default=1.0, gt=0)
     margin: float = Field(default=0.5, gt=0)
+    offset: float = Field(
+        default=0.0, ge=0
+    )  # of logits, that the focal loss asks for beyond zero on both sides
     normalise: bool = False  # see pixels against the mean and deviation of their frame
     learning_rate: float = Field(default=2e-3, gt=0)
     steps: int | None = Field(default=None, ge=1)  # instead of the training section's
@@ -65,8 +68,8 @@ class ModelSpec(_Params):
             raise ValueError("side_limits_px must increase")
         if self.family == "lip-fcos" and any(width % 8 for width in (*self.widths, self.pyramid)):
             raise ValueError("widths and pyramid of a Lipschitz model must be multiples of 8")
-        if self.family == "fcos" and (self.loss != "focal" or self.temperature != 1.0):
-            raise ValueError("loss: hinge and temperature belong to lip-fcos models")
+        if self.family == "fcos" and (self.loss != "focal" or self.temperature != 1.0 or self.offset):
+            raise ValueError("loss: hinge, temperature and offset belong to lip-fcos models")
         return self
 
     @property
