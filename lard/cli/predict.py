@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from lard.detect.config import PredictSpec
 
 
+def _scales(_: click.Context, __: click.Parameter, text: str | None) -> tuple[float, ...] | None:
+    """Scales written side by side with commas."""
+    if text is None:
+        return None
+    try:
+        found = tuple(float(one) for one in text.split(","))
+    except ValueError:
+        found = ()
+    if not 1 <= len(found) <= 8 or not all(0.1 <= one <= 8 for one in found):
+        raise click.BadParameter(f"{text!r}: expected up to 8 numbers from 0.1 to 8 with commas, as in 1,2")
+    return found
+
+
 @click.command()
 @click.argument("model")
 @click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
@@ -37,6 +50,13 @@ if TYPE_CHECKING:
     help="Least score of a detection [default: 0.3; with --data predict.score_floor of the parameter file].",
 )
 @click.option(
+    "--scales",
+    callback=_scales,
+    metavar="1,2",
+    help="Scales at which each picture is searched, up to 8 from 0.1 to 8: 1,2 finds smaller runways in five"
+    " times the time [default: predict.scales of the parameter file, or 1].",
+)
+@click.option(
     "--draw",
     type=click.Path(path_type=Path),
     help="Folder for the pictures and videos of INPUTS with their detections drawn.",
@@ -53,6 +73,7 @@ def predict(
     config: Path | None,
     out: Path | None,
     score: float | None,
+    scales: tuple[float, ...] | None,
     draw: Path | None,
     every: int | None,
     split: str | None,
@@ -69,6 +90,7 @@ def predict(
       lard predict models/ortho/fcos-s/checkpoint.pt photo.jpg --draw out
       lard predict models/ortho/fcos-s/checkpoint.pt photos/ --score 0.5 --out found.json
       lard predict fcos-s.onnx approach.mp4 --every 10 --draw out
+      lard predict fcos-m photos/ --scales 1,2 --draw out
       lard predict models/ortho/fcos-s/checkpoint.pt --data data/ortho --out results/ortho/fcos-s.json
       lard predict models/ortho/fcos-s/checkpoint.pt --data data/ortho --split val --out val.json
     """
@@ -79,6 +101,8 @@ def predict(
         if given is not None:
             raise click.UsageError(f"{option} goes with {'INPUTS' if datasets else '--data'} only")
     plan = parameters(config).predict
+    if scales is not None:
+        plan = plan.model_copy(update={"scales": scales})
     if inputs:
         _predict_anywhere(model, inputs, plan, out, score, draw, every or 1)
         return

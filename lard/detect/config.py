@@ -16,6 +16,7 @@ from lard.score.protocols import Benchmark, Protocol, ScoreSpec
 
 _Channels = Annotated[int, Field(ge=1, le=4096)]
 _Depth = Annotated[int, Field(ge=0, le=64)]
+_Scale = Annotated[float, Field(ge=0.1, le=8)]
 
 Precision = Literal["float32", "bfloat16", "auto"]
 """Of the networks' arithmetic; auto: bfloat16 where the device computes in it."""
@@ -135,6 +136,9 @@ class PredictSpec(_Params):
     nms_iou: float = Field(default=0.3, gt=0, le=1)  # chosen on the validation airports
     per_level: int = Field(default=300, ge=1)
     max_boxes: int = Field(default=100, ge=1)
+    scales: tuple[_Scale, ...] = Field(
+        default=(1.0,), min_length=1, max_length=8
+    )  # of pictures, all searched
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "float32"  # of the networks' arithmetic
 
