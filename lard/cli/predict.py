@@ -47,7 +47,8 @@ def _scales(_: click.Context, __: click.Parameter, text: str | None) -> tuple[fl
 @click.option(
     "--score",
     type=click.FloatRange(0, 1, max_open=True),
-    help="Least score of a detection [default: 0.3; with --data predict.score_floor of the parameter file].",
+    help="Least score of a detection [default: the operating point of a shipped model's card, else 0.3;"
+    " with --data predict.score_floor of the parameter file].",
 )
 @click.option(
     "--scales",
@@ -131,7 +132,7 @@ def _predict_anywhere(
 
     from lard.detect.anywhere import predict_anywhere
     from lard.detect.inputs import collect, counted, keep_result_apart
-    from lard.detect.models import SCORE, load
+    from lard.detect.models import load
     from lard.errors import DataError
     from lard.tables import atomic_path, json_text, staged
 
@@ -140,7 +141,7 @@ def _predict_anywhere(
     found = collect(inputs, draw)
     if out is not None:
         keep_result_apart(out, found, draw)
-    loaded = load(model, SCORE if score is None else score, plan)
+    loaded = load(model, score, plan)
     with ExitStack() as stack:  # all or none, and no place that cannot be written after the work
         result = stack.enter_context(atomic_path(out)) if out is not None else None
         drawn = stack.enter_context(staged(draw)) if draw is not None else None

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.detect.cards import shipped, weights_of
+from lard.detect.cards import card_of, shipped, weights_of
 from lard.detect.config import PredictSpec
 from lard.detect.decode import Detections
 from lard.detect.predict import open_detector
@@ -18,7 +18,7 @@ from lard.errors import ModelError
 from lard.pictures import Source, upright_rgb
 
 SCORE = 0.3
-"""Detections below this score are left out unless another one is asked for."""
+"""Detections of an own model below this score are left out unless another one is asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,11 +76,17 @@ def resolve(model: str | Path) -> Path:
     )
 
 
-def load(model: str | Path, score: float = SCORE, plan: PredictSpec | None = None) -> Model:
-    """Load a model by name or file; `score` is the least of a detection, `plan` the rest of the choice."""
+def load(model: str | Path, score: float | None = None, plan: PredictSpec | None = None) -> Model:
+    """Load a model by name or file; `score` is the least of a detection, `plan` the rest of the choice.
+
+    Without a score that of a shipped model is the operating point of its card, that of another one SCORE.
+    """
+    path = resolve(model)
+    if score is None:
+        stated = card_of(str(model)).score_threshold if str(model) in shipped() else None
+        score = SCORE if stated is None else stated
     if not 0 <= score < 1:
         raise ModelError(f"score: found {score}; expected a number of at least 0 and below 1")
     plan = (plan or PredictSpec()).model_copy(update={"score_floor": score})
-    path = resolve(model)
     opened = open_detector(path, plan)
     return Model(opened.name, path, plan, opened.locate, opened.frame_px)
