@@ -165,12 +165,12 @@ def _message(reader: Reader, place: Place, text: str) -> list[Find]:
 
 def _no_numbers(reader: Reader, place: Place, output: str) -> list[Find]:
     """NaN and infinity reach neither the terminal nor a text or table that was written."""
-    given = _words(place.case / reader.seed)  # names and other texts may be "NaN"
     written = _files(place.out)
     texts = {path: path.read_bytes() for path in written if path.suffix in _TEXTS}
     for path, raw in {**texts, Path("output"): output.encode("utf-8", "replace")}.items():
         found = _NO_NUMBER.search(raw)
-        if found and found[0] not in given:
+        # names and other texts may be "NaN"
+        if found and found[0] not in _words(place.case / reader.seed):
             about = raw[max(found.start() - 200, 0) : found.end() + 100].decode("utf-8", "replace")
             return [Find("no number", f"{reader.command} {path.name}", about)]
     for path in written:
@@ -184,8 +184,10 @@ def _words(path: Path) -> bytes:
     """What a damaged input says, of a compressed one what is in it."""
     raw = path.read_bytes()
     if path.suffix == ".parquet":
-        texts = pl.read_parquet(path).select(pl.col(pl.String))
-        return "\n".join(str(value) for row in texts.iter_rows() for value in row).encode("utf-8", "replace")
+        with contextlib.suppress(pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            texts = pl.read_parquet(path).select(pl.col(pl.String))
+            words = (str(value) for row in texts.iter_rows() for value in row)
+            return "\n".join(words).encode("utf-8", "replace")
     with contextlib.suppress(OSError, EOFError, zlib.error):
         raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
     return raw + raw.replace(b"\0", b"")  # in whatever encoding
