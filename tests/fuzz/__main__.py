@@ -62,6 +62,8 @@ def main() -> int:
         seeds = make((asked.seeds or scratch / "seeds").resolve())
         try:
             fuzz(session, seeds, scratch, asked)
+        except KeyboardInterrupt:
+            broken = "interrupted"
         except Fault as fault:
             broken = f"the fuzzer itself failed, after case {max(session.numbers, default=-1)}: {fault}"
         _report(session, asked)
