@@ -90,7 +90,7 @@ def test_camera_tracks_have_one_lens_and_no_time(tmp_path: Path) -> None:
     assert "a camera track states no time; 2020-06-01 12:00:00 local is put" in said
     path.write_text(track((40.0, 41.0)))
     said = convert(str(path), str(tmp_path / "u.yaml"), *names, code=2)
-    assert "cameraFrames[1].fovVertical is 41, of the first frame 40" in said
+    assert f"{path}: t: cameraFrames[1].fovVertical is 41, of the first frame 40" in said
 
 
 def test_fractions_of_seconds_are_told(files: Path) -> None:

@@ -51,19 +51,18 @@ def read_scenario(
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix in (".yaml", ".yml"):
-        return read_yaml_scenario(path)
-    if suffix == ".parquet":
-        with naming(path):
+    with naming(path):  # what follows from what a file holds does not know its name
+        if suffix in (".yaml", ".yml"):
+            return read_yaml_scenario(path)
+        if suffix == ".parquet":
             return scenario_of_frames(read_table(path, FRAMES, POSE), path.stem, timezone)
-    if suffix not in (".esp", ".json"):
-        raise DataError(f"{path}: unknown extension {suffix!r}; expected .yaml, .esp, .json or .parquet")
-    if not path.is_file():
-        raise DataError(f"{path}: no such scenario file")
-    if suffix == ".esp":
-        with naming(path):  # its own time zone, say
+        if suffix not in (".esp", ".json"):
+            raise DataError(f"{path}: unknown extension {suffix!r}; expected .yaml, .esp, .json or .parquet")
+        if not path.is_file():
+            raise DataError(f"{path}: no such scenario file")
+        if suffix == ".esp":
             return _retarget(read_esp(path), airport, runway)
-    return studio_scenario(read_studio_camera(path), path.stem, airport, runway)
+        return studio_scenario(read_studio_camera(path), path.stem, airport, runway)
 
 
 def write_scenario(scenario: Scenario, path: str | Path, layout: str, timezone: str = "solar") -> None:
