@@ -50,7 +50,7 @@ def test_the_layouts_of_lard_say_what_the_next_one_lacks(files: Path) -> None:
     said = convert(str(files / "v1.yaml"), str(files / "x.parquet"))
     assert "a frames table holds no time window" in said and "every frame is put into test (--split)" in said
     said = convert(str(files / "e.esp"), str(files / "y.parquet"), "--split", "train")
-    assert "--split)" not in said
+    assert "--split)" not in said and "no earth model; the poses are put on sphere6371010 (--earth)" in said
     frames = read_table(files / "y.parquet", FRAMES)
     assert set(frames["split"]) == {"train"} and set(frames["earth_model"]) == {"sphere6371010"}
 

@@ -10,8 +10,11 @@ from lard.scenario.formats_yaml_out import V2_TRAJECTORY
 LAYOUTS = {"v1": "LARD V1", "v2": "LARD V2", "esp": "Earth Studio", "frames": "a frames table"}
 
 
-def losses(scenario: Scenario, layout: str, split: str = "") -> list[str]:
-    """A line for each thing that the target does not hold of a scenario, or makes up."""
+def losses(scenario: Scenario, layout: str, split: str = "", earth: str = "") -> list[str]:
+    """A line for each thing that the target does not hold of a scenario, or makes up.
+
+    `split` and `earth` are those that a frames table gets and nobody asked for.
+    """
     lines = []
     poses = scenario.poses
     if layout == "v1" and (poses["pose_id"] != "").any():
@@ -26,9 +29,10 @@ def losses(scenario: Scenario, layout: str, split: str = "") -> list[str]:
         )
     if layout == "frames" and image.watermark_px:
         lines.append(f"watermark bands ({image.watermark_px} px each, part of the picture)")
-    return [f"{LAYOUTS[layout]} holds no {line}; left out" for line in lines] + _made_up(
-        scenario, layout, split
-    )
+    lost = [f"{LAYOUTS[layout]} holds no {line}; left out" for line in lines]
+    if layout != "frames":
+        return [*lost, *assumed(scenario), *_blocks_made_up(scenario, layout)]
+    return [*lost, *assumed(scenario), *_of_tables(split, earth)]
 
 
 def _blocks(scenario: Scenario) -> list[tuple[str, object]]:
@@ -50,11 +54,13 @@ def _shown(block: object) -> str:
     return str(block)
 
 
-def _made_up(scenario: Scenario, layout: str, split: str) -> list[str]:
-    lines = assumed(scenario)
-    if layout == "frames" and split:
+def _of_tables(split: str, earth: str) -> list[str]:
+    lines = []
+    if split:
         lines.append(f"LARD's layouts name no split; every frame is put into {split} (--split)")
-    return lines + ([] if layout == "frames" else _blocks_made_up(scenario, layout))
+    if earth:
+        lines.append(f"LARD's layouts name no earth model; the poses are put on {earth} (--earth)")
+    return lines
 
 
 def assumed(scenario: Scenario) -> list[str]:
