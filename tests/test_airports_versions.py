@@ -14,7 +14,7 @@ from lard.airports.files import open_database, pick_airports
 from lard.airports.provenance import is_named
 from lard.airports.table import write_table_folder
 from lard.cli import main
-from lard.tables import FRAMES, read_table, write_table
+from lard.tables import FRAMES, MANIFEST, read_table, write_table
 
 HEAD = (
     "id,airport_ref,airport_ident,length_ft,width_ft,surface,lighted,closed,le_ident,le_latitude_deg,"
@@ -137,6 +137,25 @@ def test_labels_tell_of_an_edited_table(source: Path) -> None:
     check = ("dqr", "run", "d", "--runways", "t", "--only", "A03", "--odd", "lard_v1_cone", "--out", "q")
     assert "COMPLIANT" in run(*check)
     assert "drawn on other" not in Path("q/summary.json").read_text(), "older frames are judged as well"
+
+
+@pytest.mark.parametrize("command", ["render", "calibrate"])
+def test_pictures_of_other_runways_are_asked_for(source: Path, command: str) -> None:
+    run("airports", "import", str(source), "--name", "mine", "--out", "t")
+    run("scenario", "sample", "--odd", "lard_v1_cone", "--runways", "t", "--airports", "XAAA", "--n", "2",
+        "--seed", "1", "--out", "d/frames.parquet")  # fmt: skip
+    rows = {name: [None, None] for name in MANIFEST}
+    names = read_table(Path("d/frames.parquet"), FRAMES)["frame_id"]
+    write_table(
+        pl.DataFrame({**rows, "frame_id": names, "image": "x.jpg"}), Path("d/manifest.parquet"), MANIFEST
+    )
+    what = "d/frames.parquet" if command == "render" else "d"
+    said = run(command, what, "--out", "o", code=2)
+    assert "frames were drawn on the runways mine sha256-" in said and "with --runways" in said
+    said = run(command, what, "--out", "o", "--runways", "shipped", code=2)
+    assert "lard 2026.11 as asked; the frames were drawn on mine" in said and not Path("o").exists()
+    spec = ("--odd", "lard_v1_cone") if command == "calibrate" else ("--ground", "nowhere")
+    assert "note: " not in run(command, what, "--out", "o", "--runways", "t", *spec, code=2)
 
 
 def test_the_shipped_table_keeps_its_version_and_a_changed_copy_does_not(tmp_path: Path) -> None:
