@@ -91,7 +91,8 @@ def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec:
     rules = read_rules(data.get("rules"), faults)
     dqr = _dqr(data, faults)
     graded = section_of(data, "severity", faults)
-    severity = model_of(Severity, graded, ("severity",), faults) if graded else None
+    empty = "severity" in data and not graded and data["severity"] in (None, {})
+    severity = model_of(Severity, graded, ("severity",), faults) if graded or empty else None
     check_spec(zones, margins, environment, runways, rules, faults)
     check_frame(zones, reference, camera, environment, faults)
     spec = OddSpec(

@@ -152,6 +152,10 @@ class Severity(_Model):
         x = [point[0] for point in self.points]
         if not x or any(b <= a for a, b in pairwise(x)):
             raise ValueError(f"expected points with increasing {self.by}, found {x}")
+        reach = PARAMETERS[self.by]
+        if not reach.lo <= x[0] <= x[-1] <= reach.hi:
+            limits = f"[{reach.lo:g}, {reach.hi:g}] {reach.unit}"
+            raise ValueError(f"[{x[0]:g}, {x[-1]:g}] leaves the possible {limits} of {self.by}")
         if any(weight <= 0 for _, weight in self.points):
             raise ValueError(f"weights must be positive, found {[weight for _, weight in self.points]}")
         return self

@@ -28,7 +28,8 @@ from lard.scenario.formats_model import (
     poses_table,
     utc_of,
 )
-from lard.scenario.formats_yaml import read_yaml_scenario, write_yaml_scenario
+from lard.scenario.formats_yaml import read_yaml_scenario
+from lard.scenario.formats_yaml_out import write_yaml_scenario
 from lard.scenario.sampler import origin
 from lard.tables import FRAMES, POSE, check_schema, read_table
 
@@ -80,7 +81,7 @@ def _retarget(scenario: Scenario, airport: str, runway: str) -> Scenario:
         pl.when(pl.col("airport") == "").then(pl.lit(airport)).otherwise("airport").alias("airport"),
         pl.when(pl.col("runway") == "").then(pl.lit(runway)).otherwise("runway").alias("runway"),
     )
-    return Scenario(scenario.name, scenario.layout, scenario.image, poses)
+    return replace(scenario, poses=poses)
 
 
 def camera_of_image(image: ScenarioImage) -> Camera:
