@@ -118,7 +118,7 @@ def test_a_picture_has_the_boxes_it_has_in_a_dataset(checkpoint: str) -> None:
     [
         (["M", "none.jpg"], "none.jpg: no such file or folder"),
         (["M", "empty"], r"empty: no picture or video in it (1 .txt); pictures end in .jpg"),
-        (["fcos-xxl", "a.png"], "shipped models: fcos-s, lip-fcos-s"),
+        (["fcos-xxl", "a.png"], "shipped models: fcos-m, fcos-s, lip-fcos-m, lip-fcos-m-robust, lip-fcos-s"),
         (["M", "a.png", "--draw", "empty/x.txt"], "empty/x.txt: File exists; a file is where a folder"),
         (["M", "a.png", "--out", "empty/x.txt/f.json"], "empty/x.txt: File exists; a file is where"),
         (["M", "a.png", "--out", "o.json", "--draw", "o.json"], "--out o.json: drawings are to go there"),

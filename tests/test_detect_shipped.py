@@ -84,7 +84,7 @@ def test_the_leaderboard_shows_what_cards_state(zoo: Path) -> None:
 
 
 def test_every_shipped_model_loads_and_has_its_card() -> None:
-    assert shipped() == ["fcos-s", "lip-fcos-s"]
+    assert shipped() == ["fcos-m", "fcos-s", "lip-fcos-m", "lip-fcos-m-robust", "lip-fcos-s"]
     for name in shipped():
         model, card = lard.detect.load(name), card_of(name)
         assert model.name == card.name == name
