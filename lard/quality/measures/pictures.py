@@ -23,6 +23,7 @@ from lard.progress import Meter
 from lard.quality.measures.bars import bars
 from lard.quality.measures.chroma import colour_lags
 from lard.quality.measures.coding import coding_of
+from lard.quality.measures.grain import banding, motion, plain_box, repeats
 from lard.quality.measures.reading import decoded
 from lard.quality.measures.tearing import row_jumps
 from lard.tables import Schema, read_table, write_table
@@ -43,12 +44,17 @@ PICTURES: Schema = {
     "clipped_share": pl.Float64,
     "flat_share": pl.Float64,
     "row_jumps": pl.List(pl.Float64),  # see lard.quality.measures.tearing
+    "column_jumps": pl.List(pl.Float64),  # the same of columns
     "sketch": pl.Binary,  # SKETCH_PX x SKETCH_PX grey levels, row by row
     "colours": pl.Binary,  # COLOURS_PX x COLOURS_PX x 3, blue-green-red
     "detail": pl.Float64,  # see _detail
     "noise": pl.Float64,  # grey levels
     "comb": pl.Float64,  # see _comb
     "blocks": pl.Float64,  # see _blocks
+    "repeats": pl.Float64,  # see lard.quality.measures.grain
+    "banding": pl.Float64,
+    "motion": pl.Float64,
+    "plain_box": pl.List(pl.Int32),
     "coding": pl.String,  # "" where all readers see the same, see lard.quality.measures.coding
     "colour_lags": pl.List(pl.Float64),  # see lard.quality.measures.chroma
     "bars_px": pl.List(pl.Int32),  # thickness at SIDES, see lard.quality.measures.bars
@@ -130,12 +136,17 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "clipped_share": float(share[0] + share[255]),
         "flat_share": _flat_share(np.asarray(grey[2 * height // 3 :], np.uint8)),
         "row_jumps": row_jumps(np.asarray(grey, np.uint8)),
+        "column_jumps": row_jumps(np.asarray(cv2.transpose(grey), np.uint8)),
         "sketch": cv2.resize(quarter, (SKETCH_PX, SKETCH_PX), interpolation=cv2.INTER_AREA).tobytes(),
         "colours": cv2.resize(pixels, (COLOURS_PX, COLOURS_PX), interpolation=cv2.INTER_AREA).tobytes(),
         "detail": _detail(grey, laplacian),
         "noise": _noise(laplacian),
         "comb": _comb(grey[:, width // 4 : width - width // 4]),
         "blocks": _blocks(grey[:, width // 4 : width - width // 4], width // 4),
+        "repeats": repeats(grey[:, width // 4 : width - width // 4], width // 4),
+        "banding": banding(counts),
+        "motion": motion(grey[:, width // 4 : width - width // 4]),
+        "plain_box": [round(side * height / len(quarter)) for side in plain_box(quarter)],
         "colour_lags": colour_lags(pixels),
         "bars_px": bars(np.asarray(grey, np.uint8)),
     }
