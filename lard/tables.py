@@ -136,11 +136,14 @@ POSE = (
 
 SIDE_LIMIT_PX = 65_500
 """Longest side of a picture, that of JPEG."""
+NUMBER_LIMIT = 1e15
+"""Largest number of a table: whole pixels are exact up to it, and no change of unit makes it infinite."""
 _ANGLE = (-360.0, 360.0)
 _RANGES = {
     "lat_deg": (-90.0, 90.0), "lon_deg": (-180.0, 180.0), "alt_m": (-1e5, 1e6), "yaw_deg": _ANGLE,
     "pitch_deg": _ANGLE, "roll_deg": _ANGLE, "width_px": (1, SIDE_LIMIT_PX), "height_px": (1, SIDE_LIMIT_PX),
     "fx_px": (1e-3, 1e9), "fy_px": (1e-3, 1e9), "visible_fraction": (0.0, 1.0 + 1e-6),
+    "lateral_deg": _ANGLE, "vertical_deg": _ANGLE, "yaw_offset_deg": _ANGLE,
 }  # fmt: skip
 """What values of columns lie within, whatever the dataset; a requirement may ask for more."""
 
@@ -230,23 +233,42 @@ def _nulls(table: pl.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def _numbers(table: pl.DataFrame, schema: Schema) -> list[str]:
-    """A fault for each column of numbers with one that is not finite or out of its range."""
+    """A fault for each column of numbers with one that is not finite or out of its range, in lists too."""
     faults = []
     for name, kind in table.schema.items():
-        if not kind.is_numeric():
+        number = kind.inner if isinstance(kind, pl.List | pl.Array) else kind
+        limits = _RANGES.get(name) if name in schema else None
+        if not number.is_float() and not (number.is_numeric() and limits):
             continue
-        low, high = _RANGES.get(name, (-1.7e308, 1.7e308)) if name in schema else (-1.7e308, 1.7e308)
-        odd = table.filter(~pl.col(name).is_between(low, high))
+        low, high = limits or (-NUMBER_LIMIT, NUMBER_LIMIT)
+        values = table.select(pl.int_range(pl.len()).alias("row"), value=name)
+        values = values.explode("value") if number is not kind else values
+        odd = values.filter(~pl.col("value").is_between(low, high))
         if len(odd):
-            expected = f"{low:g} to {high:g}" if name in schema and name in _RANGES else "a finite number"
-            of = f" of {odd['frame_id'][0]}" if "frame_id" in odd.columns else ""
-            faults.append(f"{name}{of} is {odd[name][0]}, expected {expected} ({len(odd)} such rows)")
+            expected = (
+                f"{low:g} to {high:g}"
+                if limits
+                else f"a finite number of at most {NUMBER_LIMIT:g} either way"
+            )
+            of = f" of {table['frame_id'][odd['row'][0]]}" if "frame_id" in table.columns else ""
+            rows = odd["row"].n_unique()
+            faults.append(f"{name}{of} is {odd['value'][0]}, expected {expected} ({rows} such rows)")
     return faults
 
 
-def write_table(table: pl.DataFrame, path: str | Path, schema: Schema) -> None:
+def check_numbers(table: pl.DataFrame, where: str, schema: Schema | None = None) -> pl.DataFrame:
+    """Return a table that is to be written; DataError when one of its numbers is not finite."""
+    faults = _numbers(table, schema or {})
+    if faults:
+        raise DataError("\n".join(f"{where}: {fault}" for fault in faults))
+    return table
+
+
+def write_table(table: pl.DataFrame, path: str | Path, schema: Schema, finite: bool = True) -> None:
     """Check a table and write it as parquet, atomically and with the same bytes for the same rows."""
     table = check_schema(table, schema, str(path))
+    if finite:
+        check_numbers(table, str(path), schema)
     with atomic_path(path) as temporary:
         write_parquet(table, temporary)
 

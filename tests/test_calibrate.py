@@ -13,6 +13,7 @@ from scipy.special import erf
 from lard.airports.corrections import Correction, apply_corrections, read_corrections
 from lard.airports.model import RunwayDatabase
 from lard.approach import Approaches, pose_of
+from lard.calibrate.measure import _of_sides
 from lard.calibrate.outputs import corrected_frames, corrections_of, decided, write_outputs
 from lard.calibrate.scene import project_points, scene_of
 from lard.calibrate.solve import Calibration, calibrate
@@ -272,3 +273,19 @@ def test_a_runway_that_follows_the_land_is_found_out(flight: tuple[Path, Poses])
         np.testing.assert_array_equal(*ends)
     names = {correction.ident for correction in corrections_of(found, DATABASE, "t")}
     assert names <= {"07", "25"}
+
+
+def test_edges_beside_a_stripe_seen_in_places_are_a_shoulders() -> None:
+    def pieces(kind: int, offsets: tuple[float, ...]) -> list[tuple[float, ...]]:
+        return [
+            (0.0, side, k / 8, 1.0, 0.0, side * offset, float(kind))
+            for side in (-1.0, 1.0)
+            for k, offset in enumerate(offsets)
+        ]
+
+    steps = pieces(1, (1.0, 1.05, 1.1, 1.15))
+    assert _of_sides([], steps) == steps, "no stripe is painted"
+    assert _of_sides(pieces(0, (3.0,)), steps) == steps, "one that is chance"
+    stripes = pieces(0, (0.1, 0.1, 0.12))
+    assert _of_sides(stripes, steps) == stripes
+    assert _of_sides(pieces(0, (0.1, 4.0, -2.0)), steps) == [], "a stripe, but no straight one"

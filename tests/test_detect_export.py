@@ -233,6 +233,7 @@ def test_tensors_are_compared_with_the_description_before_memory_is_taken(
         ({**tensors, name: tensors[name].flatten()[:0]}, "tensors do not fit"),
         ({key: value for key, value in tensors.items() if key != name}, "tensors do not fit"),
         ({**tensors, name: tensors[name] * float("nan")}, f"tensor {name} holds no finite numbers"),
+        ({**tensors, name: tensors[name].double() + 1e200}, f"tensor {name} holds no finite numbers"),
     ):
         write_tensors(changed, meta, tmp_path / "m.pt")
         with pytest.raises(ModelError, match=message):

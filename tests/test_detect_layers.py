@@ -13,8 +13,17 @@ from lard.detect.audit import audit, bound_of, conv_bound, polyphase
 from lard.detect.checkpoint import exported
 from lard.detect.config import ModelSpec
 from lard.detect.decode import nms
-from lard.detect.fcos import LipschitzFcos, build
-from lard.detect.loss import assign, centerness_of, focal, giou_loss, hinge_kr, locations_px
+from lard.detect.fcos import Level, LipschitzFcos, build
+from lard.detect.loss import (
+    Targets,
+    assign,
+    centerness_of,
+    detection_loss,
+    focal,
+    giou_loss,
+    hinge_kr,
+    locations_px,
+)
 from lard.detect.ortho import HalfUpsample, MaxMin, OrthoConv2d, newton_schulz, orthonormal, retract_all
 from lard.errors import ModelError
 from lard.score.boxes import extents, iou
@@ -217,6 +226,23 @@ def test_losses_prefer_right_answers_and_skip_ignored_ones() -> None:
     assert torch.equal(focal(right, positive, known), focal(right + 9 * ~known, positive, known))
     assert hinge_kr(right, objectness, 0.5) < 0 < hinge_kr(wrong, objectness, 0.5)
     assert torch.equal(hinge_kr(right, objectness, 0.5), hinge_kr(right + 9 * ~known, objectness, 0.5))
+
+
+@settings(max_examples=50, deadline=None)
+@given(offset=st.floats(0.01, 2), logit=st.floats(-3, 3))
+def test_an_offset_asks_for_logits_beyond_it_on_both_sides(offset: float, logit: float) -> None:
+    """Runways pay as if their logit were lower by the offset, background as if it were higher."""
+    spec = LIP.model_copy(update={"temperature": 5.0, "offset": offset})
+    plain = spec.model_copy(update={"offset": 0.0})
+
+    def objectness(value: float, wanted: float, model: ModelSpec) -> float:
+        level = Level(torch.full((1, 1, 1, 1), value), torch.ones(1, 4, 1, 1), None)
+        targets = Targets(torch.full((1, 1), wanted), torch.ones(1, 1, 4))
+        return float(detection_loss([level], targets, model, 1.0)["objectness"])
+
+    assert objectness(logit, 1.0, spec) == pytest.approx(objectness(logit - offset, 1.0, plain), rel=1e-4)
+    assert objectness(logit, 0.0, spec) == pytest.approx(objectness(logit + offset, 0.0, plain), rel=1e-4)
+    assert objectness(logit, 1.0, spec) > objectness(logit, 1.0, plain)
 
 
 def test_centerness_is_one_at_the_centre() -> None:

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from detect_support import bright_boxes, write_random_model
 from numpy.typing import NDArray
 from PIL import Image
 
 import lard.detect
+from lard.cli import main
 from lard.detect.config import PredictSpec
 from lard.detect.decode import Detections
 from lard.detect.draw import draw_found
 from lard.detect.models import Found, Model, resolve
-from lard.detect.tiling import locate_in_tiles, starts
+from lard.detect.tiling import locate_in_tiles, search, starts
 from lard.errors import DataError, ModelError
 from lard.pictures import MOST_PX, ORIENTATION, upright_rgb
 
@@ -153,6 +155,30 @@ def test_a_runway_larger_than_a_tile_is_found_in_the_reduced_picture() -> None:
     image[40:160, 60:240] = 230
     boxes, _ = locate_in_tiles(bright_boxes, image, (64, 64), PredictSpec())
     assert len(boxes) == 1 and np.abs(boxes[0] - (60, 40, 240, 160)).max() <= 300 / 64
+
+
+@pytest.mark.parametrize("scales", [(1.0, 2.0), (0.5, 1.0), (3.0,), (1.0, 1.5, 4.0)])
+@pytest.mark.parametrize("frame_px", [None, (90, 70)])
+def test_a_runway_is_found_once_in_its_own_pixels_at_all_scales(
+    scales: tuple[float, ...], frame_px: tuple[int, int] | None
+) -> None:
+    image = np.full((120, 171, 3), 40, np.uint8)
+    image[30:60, 40:100] = 230
+    plan = PredictSpec(scales=scales)
+    boxes, scores = search(bright_boxes, image, frame_px, plan)
+    assert len(boxes) == len(scores) == 1 and np.abs(boxes[0] - (40, 30, 100, 60)).max() <= 2.5
+    plain, _ = search(bright_boxes, image, frame_px, PredictSpec())
+    assert plain.tolist() == [[40, 30, 100, 60]]
+
+
+def test_scales_of_the_command_are_numbers_in_range(tmp_path: Path) -> None:
+    model = write_random_model(tmp_path / "m.pt")
+    Image.fromarray(_scene()).save(tmp_path / "p.png")
+    command = ["predict", str(model), str(tmp_path / "p.png"), "--scales"]
+    assert CliRunner().invoke(main, [*command, "1,2"]).exit_code == 0
+    for wrong in ("0", "nan", "1,,2", "1;2", "9", ",".join("1" * 9), ""):
+        done = CliRunner().invoke(main, [*command, wrong])
+        assert done.exit_code == 2 and "expected up to 8 numbers from 0.1 to 8" in done.output
 
 
 @pytest.mark.parametrize(("length", "tile"), [(1, 64), (64, 64), (65, 64), (1000, 64), (70, 1), (9, 2)])

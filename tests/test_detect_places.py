@@ -10,7 +10,8 @@ import torch
 from detect_support import write_plain, write_toy
 
 from lard.detect.config import ModelSpec, PredictSpec, TrainSpec
-from lard.detect.data import crops_of, read_pictures
+from lard.detect.crops import crops_of
+from lard.detect.data import read_pictures
 from lard.detect.decode import boxes_of, cells_of
 from lard.detect.fcos import Level
 from lard.detect.loss import assign, locations_px

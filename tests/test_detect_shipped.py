@@ -88,6 +88,7 @@ def test_every_shipped_model_loads_and_has_its_card() -> None:
     for name in shipped():
         model, card = lard.detect.load(name), card_of(name)
         assert model.name == card.name == name
+        assert model.plan.score_floor == card.score_threshold, "found at the operating point of its card"
         assert card.trained_airports and card.scores, f"{name}: a card without airports or scores"
         assert not {*card.trained_airports} & {*card.validation_airports}
         assert (card.lipschitz_constant is None) == (card.family == "fcos"), name

@@ -6,6 +6,7 @@ import csv
 import json
 import pickle
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,17 +15,12 @@ import pytest
 import torch
 from detect_support import SIZE_PX, write_toy
 
-from lard.detect.batches import Batch, Batches
+import lard.detect.train as training
+from lard.detect.batches import Batch, Share, batches
 from lard.detect.checkpoint import load_detector, read_tensors, write_tensors
 from lard.detect.config import ModelSpec, PredictSpec, TrainSpec, parse_params, read_params
-from lard.detect.data import (
-    clip_to_square,
-    crops_of,
-    load_image,
-    pictures_of_step,
-    polygon_area,
-    read_pictures,
-)
+from lard.detect.crops import clip_to_square, crops_of, discernible, pictures_of_step, polygon_area
+from lard.detect.data import Picture, load_image, read_pictures
 from lard.detect.decode import detect
 from lard.detect.fcos import build
 from lard.detect.learner import schedule
@@ -66,25 +62,25 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
     spec: ModelSpec, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = train("m", spec, PLAN, toy, tmp_path / "whole", tmp_path / "work-a").read_bytes()
-    batch_of = Batches.of
+    cut = Share.cut
 
-    def killed(batches: Batches, step: int) -> Batch:
+    def killed(share: Share, step: int) -> tuple[torch.Tensor, ...]:
         if step == 5:
             raise KeyboardInterrupt
-        return batch_of(batches, step)
+        return cut(share, step)
 
-    monkeypatch.setattr(Batches, "of", killed)
+    monkeypatch.setattr(Share, "cut", killed)
     with pytest.raises(KeyboardInterrupt):
         train("m", spec, PLAN, toy, tmp_path / "cut", tmp_path / "work-b")
     assert not (tmp_path / "cut" / "checkpoint.pt").exists()
     assert (tmp_path / "work-b" / "m.resume.pt").is_file()
     seen = []
 
-    def counted(batches: Batches, step: int) -> Batch:
+    def counted(share: Share, step: int) -> tuple[torch.Tensor, ...]:
         seen.append(step)
-        return batch_of(batches, step)
+        return cut(share, step)
 
-    monkeypatch.setattr(Batches, "of", counted)
+    monkeypatch.setattr(Share, "cut", counted)
     again = train("m", spec, PLAN, toy, tmp_path / "cut", tmp_path / "work-b")
     assert seen == [4, 5], "goes on from the last saved step"
     assert again.read_bytes() == whole
@@ -106,13 +102,11 @@ def test_two_processes_share_one_step(toy: Path, tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_names_the_batch(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch_of = Batches.of
+    def poisoned(share: Share, device: torch.device, loaders: int) -> Iterator[Batch]:
+        for step, batch in enumerate(batches(share, device, loaders)):
+            yield replace(batch, images=batch.images * float("nan")) if step == 3 else batch
 
-    def poisoned(batches: Batches, step: int) -> Batch:
-        batch = batch_of(batches, step)
-        return replace(batch, images=batch.images * float("nan")) if step == 3 else batch
-
-    monkeypatch.setattr(Batches, "of", poisoned)
+    monkeypatch.setattr(training, "batches", poisoned)
     with pytest.raises(ModelError, match=r"not finite at step 3 .*train_\d\.jpg"):
         train("m", PLAIN, PLAN, toy, tmp_path / "out", tmp_path / "work")
     _, meta = read_tensors(tmp_path / "work" / "m.resume.pt")
@@ -123,10 +117,10 @@ def test_a_loss_that_is_not_finite_names_the_batch(
 def test_lack_of_memory_names_a_batch_to_try(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def greedy(batches: Batches, step: int) -> Batch:
+    def greedy(share: Share, step: int) -> tuple[torch.Tensor, ...]:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(Batches, "of", greedy)
+    monkeypatch.setattr(Share, "cut", greedy)
     with pytest.raises(ModelError, match=r"batch 4 of 64 px; set train\.batch to 2"):
         train("m", PLAIN, PLAN, toy, tmp_path / "out", tmp_path / "work")
 
@@ -209,6 +203,20 @@ def test_crops_keep_labels_exact(toy: Path) -> None:
                 assert centre.mean() > crop.pixels.mean()
                 checked += 1
     assert checked > 10
+
+
+@pytest.mark.parametrize(("apart_grey", "seen"), [(0, False), (2, False), (5, True), (90, True)])
+@pytest.mark.parametrize("side_px", [4, 20, 300])
+def test_runways_that_no_one_can_see_are_not_taught(apart_grey: int, seen: bool, side_px: int) -> None:
+    """A square in grain of one grey level, brighter than its surroundings by so much, of any size."""
+    image = np.random.default_rng(side_px).normal(100, 1, (512, 512, 3))
+    image[100 : 100 + side_px, 100 : 100 + side_px] += apart_grey
+    low, high = 100.0, 100.0 + side_px
+    corners = np.array([[low, low], [high, low], [high, high], [low, high]])
+    picture = Picture(
+        1, Path("x.jpg"), 512, 512, np.array([[low, low, high, high]]), (corners,), np.array([False])
+    )
+    assert discernible(picture, np.clip(np.round(image), 0, 255).astype(np.uint8)).tolist() == [seen]
 
 
 def test_sampling_is_a_function_of_the_step() -> None:

@@ -17,8 +17,9 @@ from ruamel.yaml import YAML
 from lard.cli import main
 from lard.detect.checkpoint import description_of, facts, load_detector, multiplications
 from lard.detect.config import ModelSpec, Params, PredictSpec, TrainSpec, parse_params
-from lard.detect.data import Picture, horizon_y_px, read_pictures
-from lard.detect.data import _corner as corner
+from lard.detect.crops import _square as square
+from lard.detect.crops import horizon_y_px
+from lard.detect.data import Picture, read_pictures
 from lard.detect.fcos import Level
 from lard.detect.learner import Learner
 from lard.detect.predict import predict
@@ -139,9 +140,8 @@ def test_lack_of_memory_names_a_batch_that_was_tried(
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_presets_are_sound(name: str) -> None:
     spec = Params().model(name)
-    assert (spec.family == "lip-fcos") == name.startswith("lip") and (spec.loss == "hinge") == name.endswith(
-        "robust"
-    )
+    assert (spec.family == "lip-fcos") == name.startswith("lip")
+    assert (spec.offset > 0) == name.endswith("robust")
     help_text = CliRunner().invoke(main, ["train", "--help"]).output
     assert name in help_text.replace(",", " ").split() and "robust:" in help_text and "accurate:" in help_text
 
@@ -154,9 +154,9 @@ def test_larger_presets_work_harder() -> None:
 
 
 def test_a_model_may_start_from_a_preset() -> None:
-    params = parse_params({"models": {"mine": {"base": "lip-fcos-m-robust", "margin": 0.3}}}, "params.yaml")
+    params = parse_params({"models": {"mine": {"base": "lip-fcos-m-robust", "offset": 0.3}}}, "params.yaml")
     preset = Params().model("lip-fcos-m-robust")
-    assert params.model("mine") == preset.model_copy(update={"margin": 0.3})
+    assert params.model("mine") == preset.model_copy(update={"offset": 0.3})
     with pytest.raises(SpecError, match="base 'yolo' is none of fcos-s"):
         parse_params({"models": {"mine": {"base": "yolo"}}}, "params.yaml")
 
@@ -182,7 +182,7 @@ def test_the_robust_preset_trains_predicts_and_certifies(toy: Path, tmp_path: Pa
         shown = CliRunner().invoke(main, command)
         assert shown.exit_code == 0, f"{command}\n{shown.output}"
     loaded = load_detector(checkpoint)
-    assert loaded.meta["spec"]["loss"] == "hinge" and loaded.bound is not None
+    assert loaded.meta["spec"]["offset"] > 0 and loaded.bound is not None
     losses = [float(line.split(",")[2]) for line in (tmp_path / "model/log.csv").read_text().splitlines()[1:]]
     assert losses[-1] < losses[0]
     known = facts(description_of(checkpoint))
@@ -209,7 +209,7 @@ def test_the_horizon_of_a_pose() -> None:
 def test_crops_on_the_horizon(toy: Path) -> None:
     spec = TrainSpec(centred_share=0.0, near_share=0.0, horizon_share=1.0, crop_px=192)
     rng = np.random.default_rng(0)
-    corners = np.array([corner(picture(-5, 0), 192, rng, spec) for _ in range(300)])
+    corners = np.array([square(picture(-5, 0), np.arange(0), rng, spec)[:2] for _ in range(300)])
     assert (corners >= 0).all() and (corners <= 1024 - 192).all()
     level = 512 - 900 * np.tan(np.radians(5))
     inside = (corners[:, 1] <= level) & (level <= corners[:, 1] + 192)

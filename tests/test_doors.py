@@ -228,19 +228,31 @@ def test_other_errors_keep_their_traceback() -> None:
         ("width_px", 0, "width_px of a is 0, expected 1 to 65500"),
         ("along_track_m", float("nan"), "along_track_m of a is nan, expected a finite number"),
         ("further", float("inf"), "further of a is inf, expected a finite number"),
+        ("along_track_m", -1e308, "along_track_m of a is -1e+308, expected a finite number of at most 1e+15"),
+        ("lateral_deg", 1e9, "lateral_deg of a is 1000000000.0, expected -360 to 360"),
+        ("further", [1.0, float("inf"), 2.0], "further of a is inf, expected a finite number"),
     ],
 )  # fmt: skip
-def test_numbers_of_a_table_are_numbers(tmp_path: Path, column: str, value: float, message: str) -> None:
-    """NaN, infinity and values that nothing has are refused where a table is read; what is unknown passes."""
+def test_numbers_of_a_table_are_numbers(
+    tmp_path: Path, column: str, value: float | list[float], message: str
+) -> None:
+    """NaN, infinity and values that nothing has are refused where a table is read; what is unknown passes.
+
+    What would be refused is not written either.
+    """
     path = tmp_path / "frames.parquet"
     good = frames("a").with_columns(airport=pl.lit(""))
     good.write_parquet(path)
     assert read_table(path, FRAMES).height == 1
     with pytest.raises(DataError, match="yaw_deg is empty in 1 of 1 rows; fill it"):
         read_table(path, FRAMES, POSE)
-    good.with_columns(pl.lit(value).alias(column)).write_parquet(path)
+    bad = good.with_columns(pl.Series(column, [value]))
+    bad.write_parquet(path)
     with pytest.raises(DataError, match=re.escape(f"{path}: {message}")):
         read_table(path, FRAMES)
+    with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'new.parquet'}: {message}")):
+        write_table(bad, tmp_path / "new.parquet", FRAMES)
+    assert [file.name for file in tmp_path.iterdir()] == ["frames.parquet"]
 
 
 def test_a_folder_takes_all_files_of_a_command_or_none(tmp_path: Path) -> None:

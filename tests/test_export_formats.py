@@ -103,6 +103,26 @@ def test_perfect_boxes_score_one_and_ignorable_ones_do_not_count(folder: Path, t
     assert scored.stats[0] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("column", ["height_m", "slant_m", "lateral_deg", "x_tl_px", "polygon", "x_max_px"])
+@pytest.mark.parametrize(
+    "command",
+    [("lard", "--version", "v1"), ("lard", "--version", "v2"), ("coco",), ("yolo",), ("webdataset",)],
+)
+def test_no_unit_makes_a_label_infinite(
+    folder: Path, tmp_path: Path, column: str, command: tuple[str, ...]
+) -> None:
+    """The largest floats are finite in metres and pixels, and not in feet, in squares or as whole numbers."""
+    copy = tmp_path / "data"
+    shutil.copytree(folder, copy)
+    path = copy / "labels.parquet"
+    labels = pl.read_parquet(path)
+    kind, value = labels.schema[column], [1e308] * 6 if column == "polygon" else 1e308
+    labels.with_columns(pl.Series(column, [value] * len(labels), dtype=kind)).write_parquet(path)
+    said = run("export", command[0], copy, "--out", tmp_path / "out", *command[1:], code=2)
+    assert f"{path}: {column} of " in said and "is 1e+308, expected" in said
+    assert [part.name for part in tmp_path.iterdir()] == ["data"]
+
+
 def test_coco_bytes_do_not_change(folder: Path, tmp_path: Path) -> None:
     contents = []
     for k in range(2):

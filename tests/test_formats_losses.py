@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from lard.airports import load_shipped
 from lard.cli import main
 from lard.odd import load_spec
+from lard.scenario.formats import read_scenario
 from lard.scenario.sampler import sample
-from lard.tables import FRAMES, read_table, write_table
+from lard.tables import FRAMES, LABELS, read_table, write_table
 
 
 def convert(*args: str, code: int = 0) -> str:
@@ -43,12 +44,13 @@ def test_frames_lose_split_seed_weather_and_spec_by_name(files: Path, target: st
 
 def test_the_layouts_of_lard_say_what_the_next_one_lacks(files: Path) -> None:
     assert "LARD V1 holds no pose ids" in convert(str(files / "v2.yaml"), str(files / "x.yaml"), "--to", "v1")
-    said = convert(str(files / "v2.yaml"), str(files / "x.esp"))
-    assert "Earth Studio holds no trajectory block (" in said and "no time window (" in said
+    assert "holds no" not in convert(str(files / "v2.yaml"), str(files / "x.esp"))  # settings.lard holds it
+    said = convert(str(files / "v2.yaml"), str(files / "x.parquet"))
+    assert "a frames table holds no trajectory block (" in said and "no time window (" in said
     said = convert(str(files / "v1.yaml"), str(files / "x.parquet"))
     assert "a frames table holds no time window" in said and "every frame is put into test (--split)" in said
     said = convert(str(files / "e.esp"), str(files / "y.parquet"), "--split", "train")
-    assert "--split)" not in said
+    assert "--split)" not in said and "no earth model; the poses are put on sphere6371010 (--earth)" in said
     frames = read_table(files / "y.parquet", FRAMES)
     assert set(frames["split"]) == {"train"} and set(frames["earth_model"]) == {"sphere6371010"}
 
@@ -90,7 +92,7 @@ def test_camera_tracks_have_one_lens_and_no_time(tmp_path: Path) -> None:
     assert "a camera track states no time; 2020-06-01 12:00:00 local is put" in said
     path.write_text(track((40.0, 41.0)))
     said = convert(str(path), str(tmp_path / "u.yaml"), *names, code=2)
-    assert "cameraFrames[1].fovVertical is 41, of the first frame 40" in said
+    assert f"{path}: t: cameraFrames[1].fovVertical is 41, of the first frame 40" in said
 
 
 def test_fractions_of_seconds_are_told(files: Path) -> None:
@@ -104,3 +106,75 @@ def test_fractions_of_seconds_are_told(files: Path) -> None:
 def test_what_is_no_scenario_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("a;b\n")
     assert "unknown extension" in convert(str(tmp_path / name), str(tmp_path / "y.yaml"), code=2)
+
+
+def verdicts(path: Path, out: Path) -> list[str]:
+    args = ["label", str(path), "--convention", "lard-v2", "--out", str(out), "--type", "real"]
+    result = CliRunner().invoke(main, args)
+    assert result.exit_code == 0, result.output
+    return read_table(out, LABELS)["verdict"].to_list()
+
+
+@pytest.mark.parametrize("chain", [("esp", "v2"), ("esp", "v1", "esp", "v2"), ("v1", "v2")])
+def test_verdicts_stay_through_any_chain_of_scenarios(files: Path, chain: tuple[str, ...]) -> None:
+    table = files / "one.parquet"
+    convert(str(table), str(files / "a.yaml"))
+    first = verdicts(files / "a.yaml", files / "l.parquet")
+    assert first == verdicts(table, files / "l.parquet") and {"IN_ODD"} <= set(first) != {"UNKNOWN"}
+    before = read_scenario(files / "a.yaml")
+    path = files / "a.yaml"
+    for k, layout in enumerate(chain):
+        target = files / str(k) / f"a.{'esp' if layout == 'esp' else 'yaml'}"
+        target.parent.mkdir()
+        assert "trajectory" not in convert(str(path), str(target), "--to", layout)
+        path = target
+    assert verdicts(path, files / "l.parquet") == first
+    after = read_scenario(path)
+    for name in ("trajectory", "time_window", "runways_database", "airports_runways"):
+        assert getattr(after, name) == getattr(before, name), name
+
+
+def test_made_up_blocks_are_told(files: Path) -> None:
+    said = convert(str(files / "f.parquet"), str(files / "x.yaml"))
+    assert "a frames table states no trajectory block; put as use_ODD true" in said
+    assert "states no time window; the span of its poses' times is put" in said
+    project = json.loads((files / "e.esp").read_text())
+    del project["settings"]["lard"]  # as Earth Studio itself writes it
+    (files / "own.esp").write_text(json.dumps(project))
+    names = ("--airport", "LFPO", "--runway", "24")
+    said = convert(str(files / "own.esp"), str(files / "y.yaml"), *names)
+    assert "states no trajectory block; put as normal laws, null limits, use_ODD false, of which" in said
+    assert "every verdict UNKNOWN" in said
+    assert set(verdicts(files / "y.yaml", files / "l.parquet")) == {"UNKNOWN"}
+    said = convert(str(files / "v1.yaml"), str(files / "z.yaml"), "--to", "v2")
+    assert "its trajectory states no alpha_h_min, alpha_h_max, alpha_v_min, alpha_v_max ..." in said
+    assert "put as null limits" in said and "UNKNOWN" not in said
+
+
+def test_unstated_bands_and_angles_are_told(files: Path) -> None:
+    text = (files / "v2.yaml").read_text()
+    bare = re.sub(r"  (fov_y|watermark_height): .*\n", "", text)
+    (files / "bare.yaml").write_text(bare)
+    told = "states no watermark_height; bands of 300 px", "states no fov_y; 60 degrees"
+    for target in ("bare.esp", "bare2.yaml", "bare.parquet"):
+        said = convert(str(files / "bare.yaml"), str(files / target))
+        assert all(text in said for text in told), said
+    args = [
+        "label",
+        str(files / "bare.yaml"),
+        "--assume",
+        "visibility_m=20000",
+        "--out",
+        str(files / "l.csv"),
+    ]
+    said = CliRunner().invoke(main, args).output
+    assert all(text in said for text in told), said
+
+
+def test_a_project_whose_lens_changes_is_refused(files: Path) -> None:
+    project = json.loads((files / "e.esp").read_text())
+    lens = project["scenes"][0]["attributes"][0]["attributes"][2]["attributes"][0]
+    lens["keyframes"][1]["value"] += 0.1
+    (files / "zoom.esp").write_text(json.dumps(project))
+    said = convert(str(files / "zoom.esp"), str(files / "x.yaml"), code=2)
+    assert "degrees at keyframe 1, at the first 60; a scenario has one field of view" in said

@@ -223,6 +223,7 @@ def test_frames_become_a_scenario_and_back(tmp_path: Path) -> None:
         (("poses:\n", "poses: [}\n"), "not valid YAML"),
         (("poses:\n", "runways_database: 1e999\nposes:\n"), "1e999 is no number that can be used"),
         (("poses:\n", "trajectory: {-.inf: 1}\nposes:\n"), "-.inf is no number that can be used"),
+        (("48.759228125", "1.0e+308"), "S.yaml:5: 1.0e+308 is no number that can be used"),
         (("poses:\n", f"time: {'[' * 5000 + ']' * 5000}\nposes:\n"), "nested deeper than"),
         (("poses:\n", BOMB.decode() + "time: *j\nposes:\n"), "its aliases expand to too many values"),
         (("poses:\n", DEEP_ALIASES + "time: *k99\nposes:\n"), "nested deeper than"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import json
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -11,13 +14,15 @@ import polars as pl
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from fuzz import __main__ as fuzzer
 from fuzz.minimise import smallest
 from fuzz.mutate import Mutator, of_bytes, of_cells, of_json, of_text, of_yaml
 from fuzz.mutate_binary import of_parquet
-from fuzz.readers import Reader, readers
-from fuzz.run import Place, arguments, judged, prepare
+from fuzz.readers import Reader, cases, readers
+from fuzz.run import Find, Place, arguments, judged, prepare
 from fuzz.seeds import make
 from fuzz.worker import serving
+from fuzz_workers import lost, missing, silent
 
 from lard.cli import main
 
@@ -100,6 +105,11 @@ def test_unsound_ends_are_found(tmp_path: Path) -> None:
     assert kinds(ended(2, "a.json\n" * 30)) == ["long message"]
     assert kinds(ended(0, '{"AP": NaN}')) == ["no number"]
     assert kinds(ended(0, "the runway of Nancy")) == []
+    pl.DataFrame({"a": [None, 1.0], "b": [[1.0], [2.0, 3.0]]}).write_parquet(place.out / "t.parquet")
+    assert kinds(ended(0, "")) == []
+    pl.DataFrame({"b": [[1.0], [2.0, float("inf")]]}).write_parquet(place.out / "t.parquet")
+    assert kinds(ended(0, "")) == ["no number"]
+    (place.out / "t.parquet").unlink()
     assert kinds(ended(1, "", ZeroDivisionError())) == ["traceback"]
     (place.out / "half").write_text("x")
     assert kinds(ended(2, "lard: a.json:1: odd")) == ["left-over"]
@@ -119,3 +129,79 @@ def ended(code: int, output: str, error: Exception | None = None) -> Result:
 
 def test_inputs_are_made_smaller_while_they_still_show_the_fault() -> None:
     assert smallest(b"x" * 1000 + b"fault" + b"y" * 500, lambda raw: b"fault" in raw) == b"fault"
+
+
+def test_names_in_a_damaged_table_may_look_like_no_number(tmp_path: Path) -> None:
+    place = Place(tmp_path / "seeds", tmp_path / "case", tmp_path / "out")
+    (place.case / "a").mkdir(parents=True)
+    place.out.mkdir()
+    path, reader = place.case / "a" / "a.parquet", Reader("a/a.parquet", "x CASE/a", ())
+    for value, kinds in (("NaN", []), (float("nan"), ["no number"])):
+        pl.DataFrame({"name": [value] * 2, "other": "x"}).write_parquet(path)
+        assert [find.kind for find in judged(reader, place, ended(0, '{"name": NaN}'), {path})] == kinds
+
+
+def test_cases_follow_from_the_seed_alone() -> None:
+    """All readers come in turn, the slow ones in fewer rounds; leaving some out gives none another number."""
+    found = list(islice(cases(3), 2000))
+    assert found == list(islice(cases(3), 2000)) != list(islice(cases(4), 2000))
+    assert [number for number, _ in found] == list(range(2000))
+    known = list(readers())
+    times = [sum(index == k for _, index in found) for k in range(len(known))]
+    assert min(times) >= 1
+    assert max(times) - min(n for n, reader in zip(times, known, strict=True) if reader.every == 1) <= 1
+    assert any(reader.every > 1 for reader in known)
+    assert list(islice(cases(3, first=700), 50)) == found[700:750]
+    labelme = [case for case in found if "labelme" in f"{known[case[1]].seed} {known[case[1]].command}"]
+    assert list(islice(cases(3, only="labelme"), 20)) == labelme[:20]
+
+
+def test_the_gate_judges_every_reader() -> None:
+    assert {k for _, k in islice(cases(0), fuzzer.GATE_RUNS)} == set(range(len(list(readers()))))
+
+
+def session_of(tmp_path: Path, target: object, runs: int | None, seconds: float | None) -> fuzzer.Session:
+    session = fuzzer.Session(tmp_path / "keep", 5)
+    asked = argparse.Namespace(seed=5, runs=runs, seconds=seconds, first=0, only="")
+    fuzzer.fuzz(session, tmp_path / "seeds", tmp_path, asked, target)  # type: ignore[arg-type]
+    return session
+
+
+def test_a_lost_worker_loses_no_case_and_no_find(tmp_path: Path) -> None:
+    """The one whose process died is a find, its damaged file kept; the next begins at the next case."""
+    session = session_of(tmp_path, lost, 12, None)
+    assert session.numbers == list(range(12)) and session.runs == 12
+    assert session.counts == {"crash": 2}
+    told = ""
+    for number, index in islice(cases(5), 12):
+        reader, digest = list(readers())[index], hashlib.sha256(b"%d" % number).hexdigest()
+        told = hashlib.sha256(f"{told} {number} {reader.seed} {reader.command} {digest}".encode()).hexdigest()
+    assert session.mark == told
+    for number in (3, 7):
+        reader = list(readers())[next(k for n, k in cases(5) if n == number)]
+        kept = tmp_path / "keep" / f"crash-5-{number}"
+        assert (kept / "CASE" / reader.seed).read_bytes() == b"%d" % number
+        assert f"--seed 5 --first {number} --runs 1" in (kept / "find.txt").read_text()
+
+
+def test_a_fuzzer_that_fails_says_so(tmp_path: Path) -> None:
+    with pytest.raises(fuzzer.Fault, match="ended between two cases with 9"):
+        session_of(tmp_path, missing, 5, None)
+
+
+def test_time_that_is_over_ends_a_run_of_the_fuzzer(tmp_path: Path) -> None:
+    session = session_of(tmp_path, silent, 10**9, 6.0)
+    assert 0 < session.runs < 10**9
+
+
+def test_finds_stay_where_their_inputs_cannot_be_made_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that tries may end, or its command may go elsewhere and remove what lies there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fuzzer, "minimise", missing)
+    session = fuzzer.Session(Path("keep").resolve(), 0)
+    index = next(k for k, reader in enumerate(readers()) if reader.seed == "odd/tiny.yaml")
+    fuzzer._keep(session, 7, index, Find("no number", "a", "half a character: \ud800"), b"as damaged")
+    fuzzer._shrink(session, tmp_path / "seeds", tmp_path)
+    assert (tmp_path / "keep/no-number-0-7/CASE/odd/tiny.yaml").read_bytes() == b"as damaged"

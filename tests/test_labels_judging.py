@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from lard.airports import load_shipped
+from lard.airports.content import content_digest
 from lard.airports.corrections import Correction, apply_corrections, write_corrections
 from lard.airports.files import pick_airports
-from lard.airports.provenance import content_digest
 from lard.airports.table import read_table_folder, write_table_folder
 from lard.cli import main
 from lard.errors import SpecError

@@ -283,3 +283,52 @@ def test_discrete_law_draws_its_values_by_weight() -> None:
 )
 def test_rules_that_leave_nothing_are_named(tmp_path: Path, rules: str, message: str) -> None:
     assert faults_of(tmp_path, GOOD + rules)[0].startswith(message)
+
+
+TOO_LARGE = (
+    (
+        "zones:",
+        "margins: {extended: {along_track_km: 1.0e+308}}\nzones:",
+        "8: margins.extended.along_track_km",
+    ),
+    ("zones:", "margins: {in: {roll_deg: [1, 2.0e+9]}}\nzones:", "8: margins.in.roll_deg"),
+    ("along_track_m: [3000, 6000]", "along_track_km: [3, 1.0e+308]", "10: zones.far.along_track_km"),
+    ("along_track_m: [3000, 6000]", "along_track_km: [3, 1.0e+8]", "10: zones.far.along_track_km"),
+    (
+        "roll_deg: [-30, 30]",
+        "roll_deg: {range: [-30, 30], law: normal, mean: 0, sd: 1.0e+308}",
+        "11: zones.far",
+    ),
+    ("roll_deg: [-30, 30]", "roll_deg: {range: [-30, 30], law: beta, a: 1.0e+308, b: 1}", "11: zones.far"),
+    ("    roll_deg: [-30, 30]", "    share: 1.0e+308\n    roll_deg: [-30, 30]", "11: zones.far.share"),
+    ("zones:", "environment: {light: {day: 1.0e+308, dusk: 1.0e+308}}\nzones:", "8: environment.light"),
+    ("zones:", "environment: {rain_mm_h: {values: {1: 1.0e+308, 2: 1}}}\nzones:", "8: environment.rain_mm_h"),
+    ("zones:", "rules: [{require: {along_track_km: [0, 1.0e+308]}}]\nzones:", "8: rules.0.require"),
+    ("zones:", "rules: [{require: {along_track_km: [0, 1.0e+9]}}]\nzones:", "8: rules.0.require"),
+    (
+        "zones:",
+        "rules: [{require: {along_track_km: {by: roll_deg, points: [[0, 0, 1], [9, 0, 1.0e+11]]}}}]\nzones:",
+        "8: rules.0.require.along_track_km: 1e+14 m is more than any along_track can be",
+    ),
+    ("zones:", "severity: {points: [[0, 1.0e+308]]}\nzones:", "8: severity.points"),
+    ("zones:", "dqr: {C01: {min_per_bin: .inf}}\nzones:", "8: dqr.C01.min_per_bin"),
+    ("zones:", "camera: {width_px: 64, height_px: 64, fov_x_deg: 1.0e-308}\nzones:", "8: camera"),
+    ("zones:", "camera: {width_px: 64, height_px: 64, fov_x_deg: 179.9999}\nzones:", "8: camera"),
+)
+
+
+@pytest.mark.parametrize(("old", "new", "line"), TOO_LARGE)
+def test_numbers_have_a_size(tmp_path: Path, old: str, new: str, line: str) -> None:
+    """What is finite as written need not be so in metres, in sums or as a focal length."""
+    path = write(tmp_path, GOOD.replace(old, new, 1))
+    for command in ("check", "show", "openodd"):
+        ran = CliRunner().invoke(main, ["odd", command, str(path)])
+        assert ran.exit_code == 2 and f"{path}:{line}" in ran.output, ran.output
+
+
+def test_change_of_unit_keeps_a_law() -> None:
+    """Up to the largest number of a spec, in any unit."""
+    law = Law.model_validate({"values": {-1e9: 1, 2.0: 3}}).scaled(1852.0)
+    assert law.numbers == [-1.852e12, 3704.0, -1.852e12, 3704.0]
+    normal = Law(range=(-1, 1), law="normal", mean=0.5, sd=2).scaled(1000.0)
+    assert (normal.range, normal.mean, normal.sd) == ((-1000, 1000), 500, 2000)

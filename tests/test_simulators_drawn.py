@@ -36,6 +36,17 @@ def test_what_is_not_drawn_is_refused_by_name(source: str, column: str, value: f
         as_drawn(_frames(**{column: value}), source)
 
 
+@pytest.mark.parametrize("source", (*FORMS, "ortho"))
+def test_texts_are_refused_by_column(source: str) -> None:
+    frames = _frames(rain_mm_h=None).with_columns(fog_top_m=pl.lit("25"), exposure_ev=pl.lit(True))
+    with pytest.raises(DataError) as caught:
+        as_drawn(frames, source)
+    assert str(caught.value).splitlines() == [
+        f"frames: {name} holds {kind} values, not numbers; write numbers, or drop the column"
+        for name, kind in (("fog_top_m", "String"), ("exposure_ev", "Boolean"))
+    ]
+
+
 def test_fog_that_is_none_and_a_still_camera_pass() -> None:
     frames = _frames(
         fog_base_m=0.0, fog_top_m=0.0, fog_visibility_m=900.0, cloud_fraction=0.0, cloud_base_m=500.0,

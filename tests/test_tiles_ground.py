@@ -383,6 +383,8 @@ def test_rasters_with_faults_say_how_to_mend_them(tmp_path: Path) -> None:
             build(name)
     with pytest.raises(SourceError, match="no such file; expected rasters"):
         build("nothing*.tif")
-    with pytest.raises(SourceError, match=r"the rasters have 0.92.* m per pixel; 0.2 m is wanted"):
+    with pytest.raises(
+        SourceError, match=r"b.tif: \w+: the rasters have 0.92.* m per pixel; 0.2 m is wanted"
+    ):
         write("b.tif")
         ground_of_rasters(AIRPORT, f"raster:{tmp_path}/b.tif", tmp_path / "g", GroundRequest(0.2, 200, 1))

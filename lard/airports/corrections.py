@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from lard.airports.build import ecef_of
+from lard.airports.content import number_text
 from lard.airports.csvfile import Cells
 from lard.airports.diff import diff_databases
 from lard.airports.model import Airport, Array, Point, Runway, RunwayDatabase, normalise_ident
 from lard.airports.provenance import as_corrected
-from lard.airports.table import CORNER_COLUMNS, csv_text, number_text
+from lard.airports.table import CORNER_COLUMNS, csv_text
 from lard.errors import AirportError
 from lard.geodesy import from_enu, geodetic_from_ecef
 from lard.tables import write_text

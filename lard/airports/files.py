@@ -4,9 +4,10 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from lard.airports.content import versioned
 from lard.airports.intake import NOT_ASKED_FOR, AirportInfo, ImportReport, Selection
 from lard.airports.model import RunwayDatabase
-from lard.airports.provenance import as_changed
+from lard.airports.provenance import as_part
 from lard.airports.table import load_shipped, read_table_folder, write_table_folder
 from lard.errors import AirportError, naming
 from lard.tables import sha256_file
@@ -53,7 +54,8 @@ def import_database(
 ) -> tuple[RunwayDatabase, ImportReport]:
     """Read a database of any format and say what was kept; an empty format is guessed from the path.
 
-    Without a version or date it is the file's content that names the version, so that labels can be traced.
+    The version stated, the date or the file's SHA-256 is followed by a digest of what was made of it, so that
+    labels can be traced; that of a table follows from the table.
     """
     from lard.airports.aptdat import read_aptdat
     from lard.airports.lardjson import read_lard_json
@@ -62,21 +64,27 @@ def import_database(
     fmt = fmt or format_of(path)
     if fixes is not None and fmt != "ourairports":
         raise AirportError(f"{fixes}: fixes are for OurAirports' runways.csv, not for {fmt}; use corrections")
-    named = bool(version)
+    stated = bool(version or name)
     if not version and path.is_file():
         version = date or f"sha256-{sha256_file(path)[:12]}"
     if fmt == "ourairports":
         database, report = read_ourairports(
             path, selection, infos, name=name or path.stem, version=version, date=date, fixes=fixes
         )
-        return (database if named or fixes is None else as_changed(database)), report
+        return versioned(database), report
     if fmt == "aptdat":
-        return read_aptdat(path, selection, infos, name=name or path.stem, version=version, date=date)
+        database, report = read_aptdat(
+            path, selection, infos, name=name or path.stem, version=version, date=date
+        )
+        return versioned(database), report
     if fmt == "lard":
         database, report = read_lard_json(path, infos, name=name or path.stem, version=version, date=date)
+        database = versioned(database)
     elif fmt == "table":
         database = read_table_folder(path)
-        database = replace(database, name=name or database.name, version=version or database.version)
+        if stated:
+            named = replace(database, name=name or database.name, version=version or database.version)
+            database = versioned(named)
         ends = sum(len(airport.runways) for airport in database.airports.values())
         report = ImportReport(path.name, ends, ends)
     else:
@@ -90,9 +98,9 @@ def import_database(
 
 
 def pick_airports(database: RunwayDatabase, codes: Collection[str]) -> RunwayDatabase:
-    """A database with these airports only; AirportError for a code it does not have."""
+    """A database with these airports only, in its version; AirportError for a code it does not have."""
     airports = {airport.icao: airport for airport in (database.airport(code) for code in sorted(codes))}
-    return replace(database, airports=airports)
+    return as_part(replace(database, airports=airports), database)
 
 
 def export_database(database: RunwayDatabase, path: Path, fmt: str, *, padded: bool = True) -> None:

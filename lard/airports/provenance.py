@@ -1,39 +1,14 @@
-"""Names and versions of databases that were changed, made from content: none passes for another."""
+"""Whether a database is the one that a table names: versions follow from content."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
-import numpy as np
-
+from lard.airports.content import content_digest, versioned
 from lard.airports.model import RunwayDatabase
+from lard.airports.table import load_shipped
 
 CORRECTED = "-corrected"
-_DIGITS = 12
-
-
-def content_digest(database: RunwayDatabase) -> str:
-    """SHA-256 of what a database says of every runway, whatever it calls itself; 0.1 mm counts as equal."""
-    runways = [r for icao in sorted(database.airports) for r in database.airports[icao].runways]
-    facts = [
-        [
-            r.airport,
-            r.ident,
-            r.reciprocal,
-            f"{r.displaced_m:.4f}",
-            r.surface,
-            str(r.lighted),
-            r.marking,
-            r.approach_lights,
-        ]
-        for r in runways
-    ]
-    corners = np.array([r.corners for r in runways], np.float64).reshape(-1, 3)
-    places = np.round(corners * (1e9, 1e9, 1e4)).astype(np.int64)
-    digest = hashlib.sha256(repr([database.earth, database.altitude_datum, facts]).encode())
-    digest.update(places.astype("<i8").tobytes())
-    return digest.hexdigest()
 
 
 def as_corrected(changed: RunwayDatabase, original: RunwayDatabase) -> RunwayDatabase:
@@ -41,13 +16,28 @@ def as_corrected(changed: RunwayDatabase, original: RunwayDatabase) -> RunwayDat
 
     One that says the same as the original keeps the original's.
     """
-    digest = content_digest(changed)
-    if digest == content_digest(original):
+    if content_digest(changed) == content_digest(original):
         return replace(changed, name=original.name, version=original.version)
-    return replace(as_changed(changed), name=original.name.removesuffix(CORRECTED) + CORRECTED)
+    return replace(versioned(changed), name=original.name.removesuffix(CORRECTED) + CORRECTED)
 
 
-def as_changed(database: RunwayDatabase) -> RunwayDatabase:
-    """A database that says something else than its source under that source's version and its own content."""
-    base = database.version.partition("+")[0]
-    return replace(database, version=f"{base}+{content_digest(database)[:_DIGITS]}")
+def as_part(part: RunwayDatabase, original: RunwayDatabase) -> RunwayDatabase:
+    """Some airports of a database, under a version of their own unless they are all of it."""
+    return part if part.airports == original.airports else versioned(part)
+
+
+def is_named(database: RunwayDatabase, name: str, version: str) -> bool:
+    """Whether a table that names its runways so was made with this database, as far as the name tells."""
+    return (name, version) == (database.name, database.version) or is_older_name(database, name, version)
+
+
+def is_older_name(database: RunwayDatabase, name: str, version: str) -> bool:
+    """Whether a version without content, as older tables name it, is that of this database otherwise.
+
+    The shipped tables' versions have always stood for one content.
+    """
+    shipped = load_shipped()
+    if "+" in version or (name, version) == (shipped.name, shipped.version):
+        return False
+    base, plus, _ = database.version.partition("+")
+    return bool(plus) and (name, version) == (database.name, base)

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from lard.airports.build import Strip, as_edges, build_airports, ecef_of, square_edges
+from lard.airports.build import Strip, as_edges, build_airports, square_edges
+from lard.airports.content import (
+    EndCells,
+    airport_cells,
+    corner_cells,
+    digest_of_cells,
+    end_cells,
+    number_text,
+    place_cells,
+    version_of,
+)
 from lard.airports.csvfile import Cells
 from lard.airports.intake import AirportInfo
 from lard.airports.model import Airport, Array, Runway, RunwayDatabase, normalise_ident
@@ -39,7 +49,6 @@ END_COLUMNS = ("approach_lights", "assumed")
 ALTITUDE_DATUMS = ("msl", "ellipsoidal")
 
 _SHIPPED = Path(__file__).parent / "data"
-_SQUARE_TOLERANCE_M = 0.01
 _Paint = tuple[str, str, tuple[str, ...]]  # marking, approach lights, what of them is assumed
 
 
@@ -65,13 +74,17 @@ def write_table_folder(database: RunwayDatabase, folder: str | Path) -> None:
         for a in airports
     ]
     runways = [runway for airport in airports for runway in airport.runways]
-    rows = [_runway_row(runway) for runway in runways]
-    corners = [_corner_cells(runway) for runway in runways]
+    ends = end_cells(runways) if runways else []
+    rows = [_runway_row(runway, end) for runway, end in zip(runways, ends, strict=True)]
     columns: tuple[str, ...] = (*RUNWAY_COLUMNS, *END_COLUMNS)
-    if any(any(cells) for cells in corners):
+    if any(any(end.corners) for end in ends):
         columns = (*columns, *CORNER_COLUMNS)
-        rows = [(*row, *cells) for row, cells in zip(rows, corners, strict=True)]
+        rows = [(*row, *end.corners) for row, end in zip(rows, ends, strict=True)]
     head = {name: getattr(database, name) for name in ("altitude_datum", "earth", "name", "version")}
+    places = [airport_cells(a.icao, a.country, a.lat_deg, a.lon_deg, a.elevation_m) for a in airports]
+    head["content"] = digest_of_cells(database.earth, database.altitude_datum, places, ends)
+    if "+" in database.version:  # of content in memory, of which a table may hold less
+        head["version"] = version_of(database.version, head["content"])
     names = ("airports.csv", "runways.csv", "database.json")
     others = [name for name in names[:2] if (folder / name).exists()]
     if others and not (folder / names[2]).exists():
@@ -88,40 +101,18 @@ def csv_text(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return stream.getvalue()
 
 
-def number_text(value: float, decimals: int) -> str:
-    """A number with at most so many decimals, without trailing zeros and without a negative zero."""
-    text = f"{value:.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{value:.0f}"
-    return "0" if text in {"-0", ""} else text
-
-
-def _runway_row(runway: Runway) -> tuple[str, ...]:
-    lat, lon, alt = runway.ltp
+def _runway_row(runway: Runway, end: EndCells) -> tuple[str, ...]:
     return (
-        runway.airport, runway.ident, runway.reciprocal,
-        number_text(lat, 8), number_text(lon, 8), number_text(alt, 3),
-        number_text(runway.width_m, 3), number_text(runway.displaced_m, 3),
-        runway.surface, str(int(runway.lighted)), runway.marking, runway.source, runway.date,
-        runway.approach_lights, " ".join(runway.assumed),
+        end.airport, end.ident, end.reciprocal, *end.place, end.displaced_m, end.surface, end.lighted,
+        end.marking, runway.source, runway.date, end.approach_lights, " ".join(runway.assumed),
     )  # fmt: skip
 
 
-def _corner_cells(runway: Runway) -> tuple[str, ...]:
-    """The near corners BR and BL as cells, or empty cells when thresholds and width tell as much."""
-    near = np.array(runway.corners[2:])
-    ends = np.array([[runway.ltp, runway.fpap]])
-    square = square_edges(ends, np.full((1, 2), runway.width_m), runway.earth)[0, 0]
-    gap = ecef_of(near, runway.earth) - ecef_of(square, runway.earth)
-    if np.linalg.norm(gap, axis=-1).max() <= _SQUARE_TOLERANCE_M:
-        return ("",) * len(CORNER_COLUMNS)
-    return tuple(
-        number_text(value, decimals)
-        for point in near
-        for value, decimals in zip(point, (9, 9, 4), strict=True)
-    )
-
-
 def read_table_folder(folder: str | Path) -> RunwayDatabase:
-    """Read a database written by write_table_folder; AirportError with every fault of its files at once."""
+    """Read a database written by write_table_folder; AirportError with every fault of its files at once.
+
+    Its version is the written one if the files still say what was written, else one of their content.
+    """
     folder = Path(folder)
     head = _read_head(folder / "database.json")
     infos = _read_airports(folder / "airports.csv")
@@ -134,7 +125,36 @@ def read_table_folder(folder: str | Path) -> RunwayDatabase:
     airports = build_airports(strips, head["earth"], infos)
     without = {icao: _empty_airport(icao, info) for icao, info in infos.items() if icao not in airports}
     merged = dict(sorted({**airports, **without}.items()))
-    return RunwayDatabase(head["name"], head["version"], head["earth"], head["altitude_datum"], merged)
+    told = digest_of_cells(
+        head["earth"], head["altitude_datum"], _airports_told(infos), _ends_told(cells, ends, paint)
+    )
+    version = head["version"] if head.get("content") == told else version_of(head["version"], told)
+    return RunwayDatabase(head["name"], version, head["earth"], head["altitude_datum"], merged)
+
+
+def _airports_told(infos: dict[str, AirportInfo]) -> list[tuple[str, ...]]:
+    """Cells of airports as they are read, spelt as they would be written."""
+    return [
+        airport_cells(icao, info.country, info.lat_deg or 0.0, info.lon_deg or 0.0, info.elevation_m or 0.0)
+        for icao, info in infos.items()
+    ]
+
+
+def _ends_told(cells: Cells, ends: Array, paint: list[_Paint]) -> list[EndCells]:
+    """Cells of runway ends as they are read, spelt as they would be written."""
+    told = []
+    for index, (row, (lat, lon, alt, width, displaced, *near)) in enumerate(
+        zip(cells.rows, ends.tolist(), strict=True)
+    ):
+        corners = ("",) * 6 if math.isnan(near[0]) else corner_cells((near[:3], near[3:]))
+        lighted = str(int(cells.flag(index, "lighted", True)))
+        told.append(
+            EndCells(
+                row["airport"], row["ident"], row["reciprocal"], place_cells(lat, lon, alt, width),
+                number_text(displaced, 3), row["surface"], lighted, paint[index][0], paint[index][1], corners,
+            )
+        )  # fmt: skip
+    return told
 
 
 def _empty_airport(icao: str, info: AirportInfo) -> Airport:

@@ -36,6 +36,7 @@ SHORT_PIECE_PX = 12.0
 MIN_PIECE_PX = 8.0
 LEAST_PIECES = 3
 IN_LINE_PX = 0.75
+MOSTLY = 0.5  # of the pieces of a view in which a step was found: so many stripes are no chance
 KINDS = ("stripe", "edge", "bars")
 
 
@@ -129,8 +130,16 @@ def _measure_view(
                  line.kind)
             )  # fmt: skip
     stripes, edges, rest = ([row for row in rows if row[-1] == kind] for kind in range(3))
-    # one law per view: a stripe's centre and the pavement's edge are not the same line
-    return [*(_in_line(stripes) or _in_line(edges)), *rest]
+    return [*_of_sides(stripes, edges), *rest]
+
+
+def _of_sides(stripes: list[tuple[float, ...]], edges: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """The pieces of a view's sides that count: one law per view, as a stripe and an edge are not one line.
+
+    Beside a stripe that is seen in places the strongest step is its own side or a shoulder's.
+    """
+    plain = len(stripes) < MOSTLY * len(edges)
+    return _in_line(stripes) or (_in_line(edges) if plain else [])
 
 
 def _in_line(rows: list[tuple[float, ...]]) -> list[tuple[float, ...]]:

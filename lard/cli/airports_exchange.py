@@ -89,11 +89,11 @@ def import_command(
     import tempfile
     from dataclasses import replace
 
+    from lard.airports.content import versioned
     from lard.airports.corrections import apply_corrections, read_corrections
     from lard.airports.files import import_database
     from lard.airports.intake import Selection, read_infos
     from lard.airports.ourairports import RUNWAYS_URL, download_ourairports
-    from lard.airports.provenance import as_changed
     from lard.airports.surfaces import PAVED, UNPAVED
     from lard.airports.table import write_table_folder
     from lard.errors import naming
@@ -117,8 +117,7 @@ def import_command(
                 path, fmt or "", selection, infos, name=name, version=version, date=date, fixes=fixes
             )
     if datum and datum != database.altitude_datum:
-        database = replace(database, altitude_datum=datum)
-        database = database if version else as_changed(database)
+        database = versioned(replace(database, altitude_datum=datum))
     if corrections:
         with naming(corrections):
             database = apply_corrections(database, read_corrections(corrections))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lard.cli.options import runways_option
+from lard.cli.options import runways_of, runways_option
 
 
 @click.command()
@@ -51,7 +51,6 @@ def calibrate(
       lard calibrate data/flightgear --runways fg_runways --out calibration
       lard calibrate data/xplane --estimate altitude,ends,width --out calibration
     """
-    from lard.airports.files import open_database
     from lard.calibrate.outputs import write_outputs
     from lard.calibrate.scene import scene_of
     from lard.calibrate.solve import MOST_AFTER_PX
@@ -71,7 +70,7 @@ def calibrate(
             f"{dataset / 'manifest.parquet'}: no picture for frame {', '.join(lacking[:3])} and "
             f"{max(len(lacking) - 3, 0)} more; render them first"
         )
-    database = open_database(runways)
+    database = runways_of(frames, runways, "calibrated against")
     with naming(dataset / "frames.parquet"):
         spec, _, note = judging_spec(frames, odd_path)
     if note:

@@ -154,11 +154,14 @@ def _domain(data: Dataset, odd: Path | None, only: tuple[str, ...]) -> Odd | Non
 
 def _tell_of_runways(data: Dataset) -> None:
     """Say when labels were computed from other runways than those that nobody asked for."""
+    from lard.airports.provenance import is_named
+
     source = click.get_current_context().get_parameter_source("runways")
     made_from = (data.meta.get("runway_db"), data.meta.get("runway_db_version"))
     assert data.database is not None
     known = (data.database.name, data.database.version)
-    if data.kind == "lard" and all(made_from) and made_from != known and source is ParameterSource.DEFAULT:
+    other = all(made_from) and not is_named(data.database, *map(str, made_from))
+    if data.kind == "lard" and other and source is ParameterSource.DEFAULT:
         text = f"labels were computed from the runways {made_from[0]} {made_from[1]}"
         click.echo(f"note: {text}, judged by {' '.join(known)}; name theirs with --runways", err=True)
 

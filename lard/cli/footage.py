@@ -84,6 +84,7 @@ def footage(
     from lard.intake.footage.fit import Fit
     from lard.odd import load_spec
     from lard.scenario.formats import frames_of_scenario, read_scenario
+    from lard.scenario.losses import assumed
     from lard.tables import FRAMES, POSE, read_table
     from lard.workers import default_workers
 
@@ -96,6 +97,8 @@ def footage(
         if path.suffix.lower() == ".parquet":
             return read_table(path, FRAMES, POSE)
         scenario = read_scenario(path, airport=airport, runway=runway, timezone=timezone)
+        for note in assumed(scenario):
+            click.echo(f"{path}: {note}", err=True)
         return frames_of_scenario(scenario, database, spec=spec, earth=earth, timezone=timezone)
 
     with naming(poses):

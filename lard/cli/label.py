@@ -114,6 +114,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     from lard.errors import DataError, naming
     from lard.export.conventions import find_footage
     from lard.scenario.formats import read_scenario, scenario_of_frames
+    from lard.scenario.losses import TABLE_TRAJECTORY, assumed
     from lard.tables import FRAMES, read_table
 
     if not scenario.exists() and (out is None or not scenario.suffix):
@@ -156,7 +157,10 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
         else:
             labelled = _by_convention(read, scenario, runways or "shipped", convention, images, options)
         _write(labelled, read, scenario, convention, out, options)
-    for note in labelled.notes:
+    unstated = assumed(read)
+    if convention == "lard-v2" and drawn is not None:
+        unstated.append(f"{TABLE_TRAJECTORY}: verdicts are those of LARD's own domain")
+    for note in (*unstated, *labelled.notes):
         click.echo(f"note: {note}", err=True)
 
 

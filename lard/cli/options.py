@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from lard.airports import RunwayDatabase
 
 
 def finite_numbers(command: click.Command) -> click.Command:
@@ -52,6 +55,23 @@ class Credit(click.ParamType):
 CREDIT = Credit()
 SEED = click.IntRange(0, (1 << 63) - 1)
 runways_option = click.option("--runways", default="shipped", show_default=True, help=RUNWAYS_HELP)
+
+
+def runways_of(frames: pl.DataFrame, runways: str, done: str) -> RunwayDatabase:
+    """The database of --runways for frames; where nobody gave one, only that which the frames were drawn on.
+
+    A note says how frames fare by one that they were not drawn on: `done`, "rendered with" say.
+    """
+    from lard.labels.judging import labelling_database
+
+    source = click.get_current_context().get_parameter_source("runways")
+    asked = None if source is ParameterSource.DEFAULT else runways
+    database, note = labelling_database(frames, asked, done)
+    if note:
+        click.echo(f"note: {note}", err=True)
+    return database
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 airports_option = click.option("--airports", required=True, help="ICAO codes, separated by commas.")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lard.cli.options import runways_option
+from lard.cli.options import runways_of, runways_option
 from lard.cli.simulators import SOURCES, check_options, render_elsewhere, simulator_options
 
 
@@ -65,7 +65,6 @@ def render(
       lard render frames.parquet --source flightgear --runways data/runways_flightgear --out data/flightgear
       lard render frames.parquet --source xplane --screenshots "X-Plane 12/Output/screenshots" --out data/xp
     """
-    from lard.airports.files import open_database
     from lard.render.beyond import beyond_remarks
     from lard.render.conditions import remarks
     from lard.render.driver import RenderSettings, render_frames
@@ -76,7 +75,7 @@ def render(
     check_options(ctx, source)
     part = _shard_of(shard)
     frames = read_table(frames_path, FRAMES, POSE)
-    database = open_database(runways)
+    database = runways_of(frames, runways, "rendered with")
     if source == "ortho":
         for remark in remarks(frames):
             click.echo(f"{frames_path}: {remark}", err=True)

@@ -91,7 +91,8 @@ def convert_command(
         lost = [*not_held(table), *filter(None, [lost_seconds(table)])]
     else:
         scenario = read_scenario(source, airport=airport, runway=runway, timezone=timezone)
-    notes = losses(scenario, layout, "" if split else "test")
+    usual = "sphere6371010" if scenario.layout in ("ges", "esp") else "wgs84"
+    notes = losses(scenario, layout, "" if split else "test", "" if earth else usual)
     if layout != "frames":
         if lost:
             notes.append(f"LARD's layouts hold no {', '.join(lost)}; left out")
@@ -101,11 +102,10 @@ def convert_command(
         from lard.airports.files import open_database
         from lard.odd import load_spec
 
-        earth = earth or ("sphere6371010" if scenario.layout in ("ges", "esp") else "wgs84")
         db, spec = open_database(runways), load_spec(odd_path) if odd_path else None
         with naming(source, _ZONE):
             frames = frames_of_scenario(
-                scenario, db, spec=spec, earth=earth, timezone=timezone, split=split or "test"
+                scenario, db, spec=spec, earth=earth or usual, timezone=timezone, split=split or "test"
             )
         write_table(frames, target, FRAMES)
         renamed = int((frames["runway"] != scenario.poses["runway"]).sum())

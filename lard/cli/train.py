@@ -17,7 +17,7 @@ from lard.cli.benchmark import CONFIG, DATA, parameters
     "--out", type=click.Path(path_type=Path), help="Folder of the checkpoint [default: models/MODEL]."
 )
 @click.option(
-    "--loaders", type=click.IntRange(0), default=0, show_default=True, help="Threads that cut crops ahead."
+    "--loaders", type=click.IntRange(0), default=0, show_default=True, help="Processes that cut crops ahead."
 )
 @click.option(
     "--tensorboard", type=click.Path(file_okay=False, path_type=Path), help="Folder for event files."
@@ -40,7 +40,7 @@ def train(
       lip-fcos-s, lip-fcos-m, lip-fcos-l
           1-Lipschitz, accurate: focal loss on ten times the logit
       lip-fcos-s-robust, lip-fcos-m-robust, lip-fcos-l-robust
-          1-Lipschitz, robust: hinge at margin 0.5 and Kantorovich-Rubinstein
+          1-Lipschitz, robust: focal loss on twenty times the logit beyond an offset of 0.15
 
     An interrupted run goes on from its last saved step when started again with the same parameters. Under
     torchrun its processes share each batch, in the place of train.processes. Every train.validate_every steps

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from lard.detect.config import ModelSpec, TrainSpec
-from lard.detect.data import Crop, Picture, crops_of, pictures_of_step
+from lard.detect.crops import crops_of, pictures_of_step
+from lard.detect.data import Picture
 from lard.detect.loss import Targets, assign
+from lard.errors import LardError
+
+_AHEAD = 4  # steps that each loader prepares in advance
+_PATIENCE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,70 +32,83 @@ class Batch:
     files: list[str]
 
 
-@contextlib.contextmanager
-def crop_threads(count: int) -> Iterator[Executor | None]:
-    """Threads that cut crops ahead of the steps, None for none; ended at the end, whatever happens."""
-    if count == 0:
-        yield None
-        return
-    pool = ThreadPoolExecutor(count)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
+@dataclass(frozen=True, slots=True)
+class Share(Dataset[Any]):
+    """What one process cuts in each step: index k is the share of step first + k, known from it alone."""
 
+    pictures: list[Picture]
+    spec: ModelSpec
+    plan: TrainSpec
+    rank: int
+    first: int
 
-class Batches:
-    """The batches of one process, known from the step alone, whichever was asked for before."""
+    def __len__(self) -> int:
+        return max(0, self.plan.steps - self.first)
 
-    def __init__(
-        self,
-        pictures: list[Picture],
-        spec: ModelSpec,
-        plan: TrainSpec,
-        rank: int,
-        device: torch.device,
-        pool: Executor | None = None,
-    ) -> None:
-        self.pictures, self.spec, self.plan, self.rank, self.device = pictures, spec, plan, rank, device
-        self.pool = pool
-        self._ahead: dict[int, list[Future[list[Crop]]]] = {}
+    def __getitem__(self, index: int) -> tuple[Tensor, ...] | LardError:
+        """Crops (b, h, w, 3) of bytes, statistics (b, 4), objectness (b, n) and distances (b, n, 4).
 
-    def of(self, step: int) -> Batch:
+        An error of the project comes back instead of being raised: a loader would wrap it in a traceback.
+        """
+        try:
+            return self.cut(self.first + index)
+        except LardError as error:
+            return error
+
+    def cut(self, step: int) -> tuple[Tensor, ...]:
         """This process's share of a step."""
         side = self.plan.crop_px
-        crops = self._crops(step)
+        crops = [
+            crop
+            for serial, picture in self._own(step)
+            for crop in crops_of(self.pictures[picture], serial, self.plan)
+        ]
         wanted = [assign(crop.boxes, crop.ignored, side, side, self.spec) for crop in crops]
-        pixels = torch.from_numpy(np.stack([crop.pixels for crop in crops])).permute(0, 3, 1, 2)
-        objectness = np.stack([objectness for objectness, _ in wanted])
-        distances = np.stack([distances for _, distances in wanted])
-        targets = Targets(
-            torch.from_numpy(objectness).to(self.device), torch.from_numpy(distances).to(self.device)
+        return (
+            torch.from_numpy(np.stack([crop.pixels for crop in crops])),
+            torch.from_numpy(np.stack([crop.frame for crop in crops])).float(),
+            torch.from_numpy(np.stack([objectness for objectness, _ in wanted])),
+            torch.from_numpy(np.stack([distances for _, distances in wanted])),
         )
-        files = [self.pictures[index].path.name for _, index in self._visits(step)]
-        frames = torch.from_numpy(np.stack([crop.frame for crop in crops])).float().to(self.device)
-        return Batch(pixels.to(self.device).float() / 255, frames, targets, files)
+
+    def files(self, step: int) -> list[str]:
+        """Names of the pictures of a whole step."""
+        return [self.pictures[index].path.name for _, index in self._visits(step)]
 
     def _visits(self, step: int) -> list[tuple[int, int]]:
         """(serial, picture index) of a whole step."""
         count = self.plan.batch // self.plan.crops_per_image
         return pictures_of_step(step, count, len(self.pictures), self.plan.seed)
 
-    def _share(self, step: int) -> list[tuple[int, int]]:
+    def _own(self, step: int) -> list[tuple[int, int]]:
         """(serial, picture index) of this process's share of a step."""
         visits = self._visits(step)
         share = len(visits) // self.plan.processes
         return visits[self.rank * share : (self.rank + 1) * share]
 
-    def _crops(self, step: int) -> list[Crop]:
-        """The crops of a step; with threads, those of the next step are begun as well."""
-        if self.pool is None:
-            cut = [crops_of(self.pictures[index], serial, self.plan) for serial, index in self._share(step)]
-            return [crop for crops in cut for crop in crops]
-        for number in (step, step + 1):
-            if number not in self._ahead and number < self.plan.steps:
-                self._ahead[number] = [
-                    self.pool.submit(crops_of, self.pictures[index], serial, self.plan)
-                    for serial, index in self._share(number)
-                ]
-        return [crop for future in self._ahead.pop(step) for crop in future.result()]
+
+def batches(share: Share, device: torch.device, loaders: int = 0) -> Iterator[Batch]:
+    """One batch for each step from share.first on, in their order, whoever cuts them."""
+    if not len(share):
+        return
+    stream = DataLoader(
+        share,
+        batch_size=None,
+        num_workers=loaders,
+        multiprocessing_context="spawn" if loaders else None,
+        prefetch_factor=_AHEAD if loaders else None,
+        timeout=_PATIENCE_S if loaders else 0,
+        worker_init_fn=_settle,
+        generator=torch.Generator(),  # its own: the networks' draws stay as they are
+    )
+    for step, cut in enumerate(stream, share.first):
+        if isinstance(cut, LardError):
+            raise cut
+        pixels, frames, objectness, distances = (part.to(device) for part in cut)
+        targets = Targets(objectness, distances)
+        yield Batch(pixels.permute(0, 3, 1, 2).float() / 255, frames, targets, share.files(step))
+
+
+def _settle(_: int) -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)

@@ -47,6 +47,11 @@ class ModelCard(BaseModel):
     training: dict[str, Any]
     scores: tuple[Measured, ...] = ()
 
+    @property
+    def score_threshold(self) -> float | None:
+        """The operating point chosen on the validation airports, None where none is stated."""
+        return next((one.score_threshold for one in self.scores if one.score_threshold is not None), None)
+
 
 def shipped() -> list[str]:
     """Names of the models that come with the package."""

@@ -229,7 +229,10 @@ def _network(spec: ModelSpec, tensors: dict[str, Tensor], path: str | Path) -> D
             f"{path}: tensors do not fit the model it describes ({len(odd)} of them, such as {odd[0][:80]});"
             f" {_REMEDY}"
         )
-    broken = sorted(name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all()))
+    # as the network holds them: what is finite in 64 bits need not be so in 32
+    broken = sorted(
+        name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor.float()).all())
+    )
     if broken:
         raise ModelError(f"{path}: tensor {broken[0]} holds no finite numbers; train the model again")
     net = build(spec, exported=True)

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Colours = NDArray[np.float32]
 
-ClutterPart = Literal["texture", "patches", "strokes", "houses", "clouds", "frame", "text", "camera"]
+ClutterPart = Literal[
+    "texture", "patches", "strokes", "houses", "sky", "clouds", "frame", "panel", "text", "camera"
+]
 PARTS: tuple[ClutterPart, ...] = get_args(ClutterPart)
 """Parts of the clutter in the order they are painted; each can be left out on its own."""
 
@@ -63,13 +65,17 @@ def kept(shape: tuple[int, ...], polygons: Sequence[NDArray[np.float64]]) -> Col
 def fractal(shape: tuple[int, int], rng: np.random.Generator, rough: float) -> Colours:
     """Value noise (h, w), mean 0, deviation 1: octaves of halving size, each `rough` times as strong."""
     height, width = shape
-    total = np.zeros(shape, np.float32)
-    cells = int(rng.integers(1, 6))
-    strength = 1.0
-    while cells <= max(shape):
-        lattice = rng.standard_normal((min(cells, height) + 2, min(cells, width) + 2)).astype(np.float32)
-        total += strength * cv2.resize(lattice, (width, height), interpolation=cv2.INTER_CUBIC)
+    side = max(shape)
+    cells, strength = float(rng.uniform(1, 6)), 1.0
+    total = np.zeros((1, 1), np.float32)
+    while True:
+        across = min(round(cells) + 2, side)
+        total = np.asarray(cv2.resize(total, (across, across), interpolation=cv2.INTER_CUBIC), np.float32)
+        total += strength * rng.standard_normal((across, across), dtype=np.float32)
+        if across == side:
+            break
         cells, strength = cells * 2, strength * rough
+    total = total[:height, :width]
     return (total - total.mean()) / max(float(total.std()), 1e-6)
 
 
@@ -182,6 +188,63 @@ def _clouds(picture: Colours, rng: np.random.Generator) -> Colours:
     return picture + (white - picture) * np.clip(cover, 0, 1)[:, :, None]
 
 
+def _sky(picture: Colours, rng: np.random.Generator) -> Colours:
+    """A sky above a slanted row: a gradient of any hour with clouds that have edges and darker undersides."""
+    height, width = picture.shape[:2]
+    grey, blue = rng.uniform(120, 245), rng.uniform(0, 90)
+    above = np.array([grey - blue, grey - 0.5 * blue, grey], np.float32)
+    below = above + (np.float32(rng.uniform(180, 250)) - above) * np.float32(rng.uniform(0, 1))
+    if rng.random() < 0.2:  # low sun
+        below = below * np.array([1.0, rng.uniform(0.7, 1), rng.uniform(0.4, 0.9)], np.float32)
+    down = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
+    sky = above + (below - above) * down
+    noise = fractal((height, width), rng, rng.uniform(0.4, 0.9))
+    edge = np.exp(rng.uniform(-3, 0.5))
+    cover = np.clip((noise - rng.uniform(-1, 2.5)) / edge, 0, 1) * np.float32(rng.uniform(0.5, 1))
+    under = np.roll(cover, int(rng.integers(-6, 7)), axis=0) * np.float32(rng.uniform(0, 90))
+    cloud = np.float32(rng.uniform(190, 255)) - under[:, :, None] + noise[:, :, None] * rng.uniform(0, 12)
+    sky = sky + (cloud - sky) * cover[:, :, None]
+    return picture + (sky - picture) * _side(height, width, rng.uniform(0.1, 1.5), rng.normal(0, 0.2))
+
+
+def _panel(picture: Colours, rng: np.random.Generator) -> Colours:
+    """A cockpit below a slanted row: a dark surface full of displays, dials, knobs, lettering, sleeves."""
+    height, width = picture.shape[:2]
+    grain = fractal((height, width), rng, rng.uniform(0.5, 1))[:, :, None] * rng.uniform(0, 12)
+    plain = _colour(rng) * np.float32(rng.choice([0.15, 0.3, 0.6]))
+    layer = np.clip(plain + grain, 0, 255).astype(np.uint8)  # cv2 writes on bytes only
+    for _ in range(int(rng.integers(0, 5))):  # hands, sleeves, seats, shelves
+        middle, axes = rng.uniform(0, (width, height)), rng.uniform(0.04, 0.4, 2) * width
+        turn = (float(middle[0]), float(middle[1])), (float(axes[0]), float(axes[1])), rng.uniform(0, 180)
+        cv2.ellipse(layer, turn, tuple(float(v) for v in _colour(rng)), -1, cv2.LINE_AA)
+    size = np.exp(rng.uniform(0.7, 3.3))
+    for place in rng.uniform(0, (width, height), (int(rng.integers(5, 70)), 2)):
+        sides = size * np.exp(rng.normal(0, 0.5, 2))
+        colour = rng.uniform(0, 255, 3) if rng.random() < 0.5 else np.full(3, rng.uniform(0, 255))
+        ink, (x, y) = tuple(float(v) for v in colour), (int(place[0]), int(place[1]))
+        kind = rng.integers(4)
+        if kind == 0:
+            around = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * sides / 2
+            _fill(layer, place + around, colour)
+        elif kind == 1:
+            hollow = int(rng.choice([-1, 1, 2]))
+            cv2.circle(layer, (x, y), int(sides[0] / 2) + 1, ink, hollow, cv2.LINE_AA)
+        elif kind == 2:
+            end = place + rng.normal(0, 2 * size, 2)
+            cv2.line(layer, (x, y), (int(end[0]), int(end[1])), ink, int(rng.integers(1, 4)), cv2.LINE_AA)
+        else:
+            words = "".join(rng.choice(list(_LETTERS), int(rng.integers(1, 7))))
+            cv2.putText(layer, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size / 30 + 0.15, ink, 1)
+    return picture + (layer - picture) * (1 - _side(height, width, rng.uniform(0, 0.9), rng.normal(0, 0.4)))
+
+
+def _side(height: int, width: int, share: float, slope: float) -> Colours:
+    """1 above a slanted line that crosses the middle at a share of the height, 0 below it: (h, w, 1)."""
+    line = height * share + (np.arange(width, dtype=np.float32) - width / 2) * np.float32(slope)
+    above = line - np.arange(height, dtype=np.float32)[:, None]
+    return np.clip(above + 0.5, 0, 1)[:, :, None].astype(np.float32)
+
+
 def _frame(picture: Colours, rng: np.random.Generator) -> Colours:
     """Parts of a cockpit or an airframe before the camera: edges, posts, arcs, instruments."""
     height, width = picture.shape[:2]
@@ -267,16 +330,16 @@ def _blurred(picture: Colours, sigma_px: float) -> Colours:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma_px), np.float32)
 
 
-def _fill(picture: Colours, corners: NDArray[np.floating], colour: NDArray[np.floating]) -> None:
+def _fill(picture: Colours | Pixels, corners: NDArray[np.floating], colour: NDArray[np.floating]) -> None:
     points = np.round(np.clip(corners, -4096, 4096) * 16).astype(np.int32)
     cv2.fillPoly(picture, [points], tuple(float(value) for value in colour), cv2.LINE_AA, 4)
 
 
 _PAINTERS = {
-    "texture": _texture, "patches": _patches, "strokes": _strokes, "houses": _houses, "clouds": _clouds,
-    "frame": _frame, "text": _text,
+    "texture": _texture, "patches": _patches, "strokes": _strokes, "houses": _houses, "sky": _sky,
+    "clouds": _clouds, "frame": _frame, "panel": _panel, "text": _text,
 }  # fmt: skip
 _SHARES = {
-    "texture": 0.7, "patches": 0.35, "strokes": 0.45, "houses": 0.5, "clouds": 0.3, "frame": 0.25,
-    "text": 0.25, "camera": 0.7,
+    "texture": 0.7, "patches": 0.35, "strokes": 0.45, "houses": 0.5, "sky": 0.25, "clouds": 0.3,
+    "frame": 0.25, "panel": 0.15, "text": 0.25, "camera": 0.7,
 }  # fmt: skip

@@ -16,6 +16,7 @@ from lard.score.protocols import Benchmark, Protocol, ScoreSpec
 
 _Channels = Annotated[int, Field(ge=1, le=4096)]
 _Depth = Annotated[int, Field(ge=0, le=64)]
+_Scale = Annotated[float, Field(ge=0.1, le=8)]
 
 Precision = Literal["float32", "bfloat16", "auto"]
 """Of the networks' arithmetic; auto: bfloat16 where the device computes in it."""
@@ -40,6 +41,9 @@ class ModelSpec(_Params):
     loss: Literal["focal", "hinge"] = "focal"
     temperature: float = Field(default=1.0, gt=0)
     margin: float = Field(default=0.5, gt=0)
+    offset: float = Field(
+        default=0.0, ge=0
+    )  # of logits, that the focal loss asks for beyond zero on both sides
     normalise: bool = False  # see pixels against the mean and deviation of their frame
     learning_rate: float = Field(default=2e-3, gt=0)
     steps: int | None = Field(default=None, ge=1)  # instead of the training section's
@@ -65,8 +69,8 @@ class ModelSpec(_Params):
             raise ValueError("side_limits_px must increase")
         if self.family == "lip-fcos" and any(width % 8 for width in (*self.widths, self.pyramid)):
             raise ValueError("widths and pyramid of a Lipschitz model must be multiples of 8")
-        if self.family == "fcos" and (self.loss != "focal" or self.temperature != 1.0):
-            raise ValueError("loss: hinge and temperature belong to lip-fcos models")
+        if self.family == "fcos" and (self.loss != "focal" or self.temperature != 1.0 or self.offset):
+            raise ValueError("loss: hinge, temperature and offset belong to lip-fcos models")
         return self
 
     @property
@@ -132,6 +136,9 @@ class PredictSpec(_Params):
     nms_iou: float = Field(default=0.3, gt=0, le=1)  # chosen on the validation airports
     per_level: int = Field(default=300, ge=1)
     max_boxes: int = Field(default=100, ge=1)
+    scales: tuple[_Scale, ...] = Field(
+        default=(1.0,), min_length=1, max_length=8
+    )  # of pictures, all searched
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "float32"  # of the networks' arithmetic
 

@@ -83,9 +83,7 @@ def crew(name: str, processes: int, kind: str, work: Callable[[Place], object]) 
     with tempfile.TemporaryDirectory(prefix="lard-train-") as folder:
         meeting = f"file://{folder}/store"
         members = [
-            context.Process(
-                target=_member, args=(name, Place(rank, rank, processes), kind, work, meeting), daemon=True
-            )
+            context.Process(target=_member, args=(name, Place(rank, rank, processes), kind, work, meeting))
             for rank in range(1, processes)
         ]
         for member in members:

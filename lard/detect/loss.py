@@ -100,7 +100,9 @@ def detection_loss(
     if spec.loss == "hinge":
         objectness = hinge_kr(logits, targets.objectness, spec.margin)
     else:
-        objectness = focal(logits * spec.temperature, positive.to(logits.dtype), known)
+        wanted_logits = positive.to(logits.dtype)
+        beyond = logits - spec.offset * (2 * wanted_logits - 1)
+        objectness = focal(beyond * spec.temperature, wanted_logits, known)
     wanted = targets.distances_px[positive]
     quality = centerness_of(wanted)
     box = giou_loss(distances[positive], wanted)

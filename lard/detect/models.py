@@ -9,19 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.detect.cards import shipped, weights_of
+from lard.detect.cards import card_of, shipped, weights_of
 from lard.detect.config import PredictSpec
 from lard.detect.decode import Detections
 from lard.detect.predict import open_detector
-from lard.detect.tiling import locate_in_tiles
+from lard.detect.tiling import search
 from lard.errors import ModelError
 from lard.pictures import Source, upright_rgb
 
 SCORE = 0.3
-"""Detections below this score are left out unless another one is asked for."""
-WHOLE_PX = 9_500_000
-"""A picture up to so many pixels (a 4K frame has 8.3 million) passes through a network at once."""
-TILE_PX = 2048
+"""Detections of an own model below this score are left out unless another one is asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +45,7 @@ class Model:
     file: Path
     plan: PredictSpec
     locate: Callable[[NDArray[np.uint8]], Detections]
-    frame_px: tuple[int, int] | None  # the largest width and height it takes; None: any of WHOLE_PX pixels
+    frame_px: tuple[int, int] | None  # the largest width and height it takes; None: any
 
     def detect(self, image: Source) -> Found:
         """Runways of a picture: a path, a Pillow image or an array (h, w, 3) of uint8, RGB.
@@ -58,10 +55,7 @@ class Model:
         """
         pixels = upright_rgb(image).pixels
         height, width = pixels.shape[:2]
-        frame_px = self.frame_px
-        if frame_px is None:
-            frame_px = (width, height) if width * height <= WHOLE_PX else (TILE_PX, TILE_PX)
-        boxes, scores = locate_in_tiles(self.locate, pixels, frame_px, self.plan)
+        boxes, scores = search(self.locate, pixels, self.frame_px, self.plan)
         return Found(boxes, scores, width, height)
 
 
@@ -82,11 +76,17 @@ def resolve(model: str | Path) -> Path:
     )
 
 
-def load(model: str | Path, score: float = SCORE, plan: PredictSpec | None = None) -> Model:
-    """Load a model by name or file; `score` is the least of a detection, `plan` the rest of the choice."""
+def load(model: str | Path, score: float | None = None, plan: PredictSpec | None = None) -> Model:
+    """Load a model by name or file; `score` is the least of a detection, `plan` the rest of the choice.
+
+    Without a score that of a shipped model is the operating point of its card, that of another one SCORE.
+    """
+    path = resolve(model)
+    if score is None:
+        stated = card_of(str(model)).score_threshold if str(model) in shipped() else None
+        score = SCORE if stated is None else stated
     if not 0 <= score < 1:
         raise ModelError(f"score: found {score}; expected a number of at least 0 and below 1")
     plan = (plan or PredictSpec()).model_copy(update={"score_floor": score})
-    path = resolve(model)
     opened = open_detector(path, plan)
     return Model(opened.name, path, plan, opened.locate, opened.frame_px)

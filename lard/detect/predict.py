@@ -20,6 +20,7 @@ from lard.detect.data import Picture, load_image, read_pictures
 from lard.detect.decode import Detections, detect
 from lard.detect.deploy import open_onnx
 from lard.detect.fcos import channels_last
+from lard.detect.tiling import search
 from lard.errors import ModelError
 from lard.progress import track
 from lard.score.truth import Paths
@@ -71,7 +72,12 @@ _WORKER: dict[str, Any] = {}
 def _start(checkpoint: Path, plan: PredictSpec) -> None:
     torch.set_num_threads(1)  # one thread per process: the same sums however many processes run
     cv2.setNumThreads(1)
-    _WORKER["locate"] = open_detector(checkpoint, plan).locate
+    opened = open_detector(checkpoint, plan)
+    # frames of a dataset are seen as they are, of whatever size; at other scales as pictures of any kind are
+    apart = plan.scales != (1.0,)
+    _WORKER["locate"] = (
+        partial(search, opened.locate, frame_px=opened.frame_px, plan=plan) if apart else opened.locate
+    )
 
 
 class Opened(NamedTuple):

@@ -1,4 +1,4 @@
-"""Detections in pictures larger than a detector takes: overlapping tiles and the reduced whole."""
+"""Detections in pictures at several scales, and in overlapping tiles of what is too large at once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,41 @@ OVERLAP = 0.25  # of a tile's side
 BORDER_PX = 1.0
 MOST = 2000
 """So many of the best boxes of all tiles are compared with each other, which bounds the memory."""
+WHOLE_PX = 9_500_000
+"""A picture up to so many pixels (a 4K frame has 8.3 million) passes through a network at once."""
+TILE_PX = 2048
+
+
+def search(
+    locate: Callable[[NDArray[np.uint8]], Detections],
+    image: NDArray[np.uint8],
+    frame_px: tuple[int, int] | None,
+    plan: PredictSpec,
+) -> Detections:
+    """Detections of an RGB picture (h, w, 3) at every scale of the plan, in pixels of the picture.
+
+    frame_px (width, height) is the most that `locate` takes; None: any picture of up to WHOLE_PX pixels.
+    """
+    if plan.scales == (1.0,):
+        return locate_in_tiles(locate, image, _frame(image, frame_px), plan)
+    height, width = image.shape[:2]
+    boxes, scores = [], []
+    for scale in plan.scales:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        seen = image if scale == 1 else np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
+        found, score = locate_in_tiles(locate, seen, _frame(seen, frame_px), plan)
+        boxes.append(found / (np.array([*size, *size]) / np.array([width, height, width, height])))
+        scores.append(score)
+    return _best(np.concatenate(boxes), np.concatenate(scores), plan)
+
+
+def _frame(image: NDArray[np.uint8], frame_px: tuple[int, int] | None) -> tuple[int, int]:
+    """The most that is seen at once of a picture."""
+    if frame_px is not None:
+        return frame_px
+    height, width = image.shape[:2]
+    return (width, height) if width * height <= WHOLE_PX else (TILE_PX, TILE_PX)
 
 
 def locate_in_tiles(
@@ -42,10 +77,14 @@ def locate_in_tiles(
             boxes.append(found[whole])
             scores.append(score[whole])
     found, score = _reduced(locate, image, frame_px)
-    all_boxes, all_scores = np.concatenate([*boxes, found]), np.concatenate([*scores, score])
-    best = np.argsort(-all_scores, kind="stable")[:MOST]
-    kept = best[nms(all_boxes[best], all_scores[best], plan.nms_iou, plan.max_boxes)]
-    return all_boxes[kept], all_scores[kept]
+    return _best(np.concatenate([*boxes, found]), np.concatenate([*scores, score]), plan)
+
+
+def _best(boxes: NDArray[np.float64], scores: NDArray[np.float64], plan: PredictSpec) -> Detections:
+    """The best of boxes (n, 4) that overlap, best first."""
+    best = np.argsort(-scores, kind="stable")[:MOST]
+    kept = best[nms(boxes[best], scores[best], plan.nms_iou, plan.max_boxes)]
+    return boxes[kept], scores[kept]
 
 
 def starts(length_px: int, tile_px: int) -> list[int]:

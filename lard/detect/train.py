@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lard.detect.batches import Batch, Batches, crop_threads
+from lard.detect.batches import Batch, Share, batches
 from lard.detect.checkpoint import exported, save_detector
 from lard.detect.config import ModelSpec, TrainSpec, parse_plan
 from lard.detect.crew import Place, all_alike, crew, joined, torchrun_place
@@ -61,7 +61,7 @@ def train(
 
     A model's own number of steps goes before the plan's, and precision `auto` becomes what the device is
     quickest at; the checkpoint tells both. Under torchrun its processes take the place of
-    plan.processes. `loaders` threads cut the crops of the next step while this one is computed; they and
+    plan.processes. `loaders` processes cut the crops of the next steps while this one is computed; they and
     `tensorboard`, a folder for event files, change no byte.
     """
     if spec.steps is not None:
@@ -84,23 +84,21 @@ def _train(run: Run, place: Place) -> Path:
     """One process's part, from the first step to the checkpoint; only the first process writes."""
     first, plan = place.rank == 0, run.plan
     device = place.device(plan.device)
-    with (
-        folder_lock(run.state.parent) if first else contextlib.nullcontext(),
-        crop_threads(run.loaders) as pool,
-    ):
+    with folder_lock(run.state.parent) if first else contextlib.nullcontext():
         pictures = read_pictures(run.datasets, "train")
         truth = truth_sha256(coco_paths(run.datasets, "train"))
-        batches = Batches(pictures, run.spec, plan, place.rank, device, pool)
         learner = new_learner(run.spec, plan, device)
         own = fingerprint(run.spec, plan, run.datasets)
         resumed = _resumed(run, learner, own, first)
         watched = validation(run.datasets, plan.validate_frames) if plan.validate_every else None
+        share = Share(pictures, run.spec, plan, place.rank, resumed.step)
+        ahead = batches(share, device, run.loaders)
 
         with training_log(run.name, plan, resumed.step, resumed.rows, run.events, first) as log:
             for step in range(resumed.step, plan.steps):
                 rate = run.spec.learning_rate * schedule(step, plan.steps, plan.warmup)
                 with told_what_fits(run.name, learner, step):
-                    batch = batches.of(step)
+                    batch = next(ahead)
                     losses = backward(learner, batch)
                     norm = share_gradients(learner)
                     _check_finite(run, step, losses, norm, batch)

@@ -13,7 +13,9 @@ from lard.errors import DataError, LardError
 DEPTH_LIMIT = 64
 WHOLE_LIMIT = 1 << 63
 """Whole numbers beyond this fit no table."""
-NO_NUMBER = "is no number that can be used; expected a finite one of at most 64 bits"
+FLOAT_LIMIT = 1e100
+"""Squares of what a document states, sums and changes of unit stay finite up to it."""
+NO_NUMBER = f"is no number that can be used; expected a finite one of at most 64 bits and {FLOAT_LIMIT:g}"
 
 _ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
 _SUSPECT = re.compile(r"(?:^|[\s\[,:-])\d{19}|[eE]\+?\d{3}")
@@ -76,7 +78,7 @@ class _NumberError(Exception):
 
 def _finite(text: str) -> float:
     value = float(text) if text[-1:].isdigit() else math.nan
-    if not math.isfinite(value):
+    if not abs(value) <= FLOAT_LIMIT:
         raise _NumberError(text)
     return value
 

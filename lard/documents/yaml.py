@@ -1,6 +1,5 @@
 """YAML 1.2: bounded in depth and in what aliases make of it, and only numbers that a table can hold."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
-from lard.documents.json import DEPTH_LIMIT, NO_NUMBER, WHOLE_LIMIT
+from lard.documents.json import DEPTH_LIMIT, FLOAT_LIMIT, NO_NUMBER, WHOLE_LIMIT
 from lard.documents.text import read_text
 from lard.errors import DataError, LardError
 
@@ -126,7 +125,7 @@ def _fits(kind: str, text: str, finite: bool) -> bool:
     """Whether a scalar of a YAML kind is no number or one that a table can hold."""
     try:
         if kind == "float" and finite:
-            return text.lower().lstrip("+-") not in (".inf", ".nan") and math.isfinite(float(text))
+            return text.lower().lstrip("+-") not in (".inf", ".nan") and abs(float(text)) <= FLOAT_LIMIT
         if kind == "int":
             return len(text) <= 70 and -WHOLE_LIMIT <= int(text, 0) < WHOLE_LIMIT
     except ValueError:

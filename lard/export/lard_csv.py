@@ -25,7 +25,7 @@ from lard.intake.lard_csv import (
 from lard.labels.lard_v1 import reading_order
 from lard.labels.table import CORNERS
 from lard.scenario.formats_model import CLOCK, Scenario
-from lard.tables import write_text
+from lard.tables import check_numbers, write_text
 
 
 def lard_table(
@@ -88,14 +88,19 @@ def lard_table(
         columns["along_track_distance"] = columns["along_track_distance"].abs()
         ordered = corners[:, [CORNERS.index(side.lower()) for side in SIDES]]
         columns |= {name: ordered.reshape(-1, 8)[:, k] for k, name in enumerate(pixel_columns(SIDES))}
-        return pl.DataFrame(columns).select(V2_COLUMNS), len(labels) - len(whole)
+        return _finite(pl.DataFrame(columns).select(V2_COLUMNS)), len(labels) - len(whole)
     if lateral_apex_m is not None:
         columns["lateral_path_angle"] = _seen_from(rows, lateral_apex_m, V1_LATERAL_APEX_M)
     order = reading_order(corners, size_px[0])
     read = np.take_along_axis(corners, order[..., None], axis=1).reshape(-1, 8)
     columns |= {name: read[:, k] for k, name in enumerate(pixel_columns(LETTERS))}
     table = pl.DataFrame(columns).select(V1_COLUMNS)
-    return table.with_columns(pl.col(METRICS).cast(pl.Float64).round(2)), len(labels) - len(whole)
+    table = table.with_columns(pl.col(METRICS).cast(pl.Float64).round(2))
+    return _finite(table), len(labels) - len(whole)
+
+
+def _finite(table: pl.DataFrame) -> pl.DataFrame:
+    return check_numbers(table, "LARD's table of these labels")
 
 
 def _picture_names(rows: pl.DataFrame, version: str) -> pl.Expr:

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from lard.files import inside
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Metres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
+Metres = Annotated[float, Field(gt=0, allow_inf_nan=False, le=1e6)]
 Side = Annotated[int, Field(ge=1, le=1 << 24)]
 Place = Annotated[int, Field(ge=0, le=1 << 24)]
 FileName = Annotated[str, AfterValidator(lambda name: inside(name, "file", ValueError))]

@@ -10,6 +10,7 @@ import polars as pl
 
 from lard.airports import RunwayDatabase
 from lard.airports.files import SHIPPED, open_database
+from lard.airports.provenance import is_named, is_older_name
 from lard.errors import DataError
 from lard.odd import OddSpec, load_spec
 from lard.odd.shipped import shipped_by_content
@@ -79,17 +80,24 @@ def dataset_spec(frames: pl.DataFrame | None, info: Mapping[str, Any]) -> tuple[
     return load_spec(path), path.name
 
 
-def labelling_database(frames: pl.DataFrame, asked: str | None = None) -> tuple[RunwayDatabase, str]:
+def labelling_database(
+    frames: pl.DataFrame, asked: str | None = None, done: str = "labelled by"
+) -> tuple[RunwayDatabase, str]:
     """The runways to label frames by, and a note for the user; the shipped ones only if frames were drawn on
     them or say nothing, another database must be asked for."""
     database = open_database(asked or SHIPPED)
     bases = named(frames, ("runway_db", "runway_db_version"))
-    others = [" ".join(base) for base in bases if base != (database.name, database.version)]
     ours = f"{database.name} {database.version}"
+    others = [" ".join(base) for base in bases if not is_named(database, *base)]
     if others and not asked:
         raise DataError(
             f"frames were drawn on the runways {', '.join(others)}, not on the shipped {ours}; name theirs "
-            f"with --runways, or --runways {SHIPPED} to label by the shipped ones all the same"
+            f"with --runways, or --runways {SHIPPED} to take the shipped ones all the same"
         )
-    note = f"labelled by {ours} as asked; the frames were drawn on {', '.join(others)}" if others else ""
-    return database, note
+    older = [" ".join(base) for base in bases if is_older_name(database, *base)]
+    if others:
+        return database, f"{done} {ours} as asked; the frames were drawn on {', '.join(others)}"
+    if older:
+        text = f"the frames name {', '.join(older)}, a version of before versions told content"
+        return database, f"{text}; {done} {ours}, which may say something else"
+    return database, ""

@@ -10,8 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy import special
 
 Array = NDArray[np.float64]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+NUMBER_LIMIT = 1e9
+"""Largest number of a spec, in its parameter's own unit; sums, squares and quotients of them stay finite."""
+_LARGEST = 1e3 * NUMBER_LIMIT  # in other units; what is too large in the parameter's own is told there
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-_LARGEST, le=_LARGEST)]
+Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=_LARGEST)]
+Weight = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=NUMBER_LIMIT)]
+_LEAST = 1e-12  # of what others are divided by
 
 NEEDS = {
     "uniform": (),
@@ -47,7 +52,7 @@ class Law(BaseModel):
     a: Positive | None = None
     b: Positive | None = None
     exponent: Positive | None = None
-    values: dict[Number, Positive] | None = None
+    values: dict[Number, Weight] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -90,8 +95,12 @@ class Law(BaseModel):
         spare = [name for name in optional if name not in needed and getattr(self, name) is not None]
         if spare:
             raise ValueError(f"law {self.law} does not use {' and '.join(spare)}; remove it")
-        if self.law == "log_uniform" and self.lo <= 0:
-            raise ValueError(f"law log_uniform needs a positive lower bound, found {self.lo:g}")
+        if self.law == "log_uniform" and self.lo < _LEAST:
+            raise ValueError(
+                f"law log_uniform needs a positive lower bound ({_LEAST:g} or more), found {self.lo:g}"
+            )
+        if self.sd is not None and self.sd < _LEAST:
+            raise ValueError(f"sd is {self.sd:g}, next to nothing; state the one value, or widen it")
         if self.law == "normal" and self.lo < self.hi and self._normal_mass() < 1e-9:
             raise ValueError(f"normal({self.mean:g}, {self.sd:g}) has no mass in [{self.lo:g}, {self.hi:g}]")
         if self.law == "discrete" and (self.lo > min(self.values or {}) or self.hi < max(self.values or {})):
@@ -108,6 +117,11 @@ class Law(BaseModel):
         """Upper bound."""
         return self.range[1]
 
+    @property
+    def numbers(self) -> list[float]:
+        """Every number of the law that has its parameter's unit."""
+        return [*self.range, *(x for x in (self.mean, self.sd) if x is not None), *(self.values or ())]
+
     def slack(self, x: Array, below: float = 0.0, above: float = 0.0) -> Array:
         """Distance (n,) of values x to the nearer limit of what the law can be, widened; negative outside.
 
@@ -121,14 +135,13 @@ class Law(BaseModel):
         """The same law with every length multiplied: the change of unit of a parameter."""
         if factor == 1.0:
             return self
-        fields = self.model_dump(exclude_none=True)
-        fields["range"] = [bound * factor for bound in self.range]
-        for name in ("mean", "sd"):
-            if name in fields:
-                fields[name] *= factor
-        if "values" in fields:
-            fields["values"] = {value * factor: weight for value, weight in fields["values"].items()}
-        return Law.model_validate(fields)
+        changed: dict[str, Any] = {"range": (self.lo * factor, self.hi * factor)}
+        changed |= {
+            name: given * factor for name in ("mean", "sd") if (given := getattr(self, name)) is not None
+        }
+        if self.values is not None:
+            changed["values"] = {value * factor: weight for value, weight in self.values.items()}
+        return self.model_copy(update=changed)
 
     def ppf(self, u: Array) -> Array:
         """Quantiles (n,) of probabilities u in [0, 1]; never outside the range."""

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from lard.odd.drawing import whole_bounds
-from lard.odd.laws import Law
+from lard.odd.laws import NUMBER_LIMIT, Law
 from lard.odd.parameters import Parameter
 from lard.odd.spec import Categories, Condition, Profile
 from lard.odd.vocabulary import word_fault
 from lard.odd.yamlfile import Faults
 
 Where = tuple[str | int, ...]
+
+
+def check_size(parameter: Parameter, numbers: Iterable[float], where: Where, faults: Faults) -> bool:
+    """Whether numbers, in the parameter's unit, are of a size to go on with; those that are not are noted."""
+    largest = max(map(abs, numbers), default=0.0)
+    if largest > NUMBER_LIMIT:
+        unit = f" {parameter.unit}" if parameter.unit else ""
+        text = (
+            f"{largest:g}{unit} is more than any {parameter.stem} can be; expected at most {NUMBER_LIMIT:g}"
+        )
+        faults.add(where, f"{text}; is its unit right?")
+    return largest <= NUMBER_LIMIT
 
 
 def check_legal(parameter: Parameter, law: Law | Categories, where: Where, faults: Faults) -> None:

@@ -10,8 +10,8 @@ from lard.files import name_fault
 from lard.odd.checks import check_frame, check_spec
 from lard.odd.feasible import check_feasible
 from lard.odd.lard_layout import from_lard, is_lard
-from lard.odd.laws import Law
-from lard.odd.legal import check_legal
+from lard.odd.laws import NUMBER_LIMIT, Law
+from lard.odd.legal import check_legal, check_size
 from lard.odd.openodd import from_openodd, is_openodd
 from lard.odd.parameters import APPROACH, resolve
 from lard.odd.reader_rules import read_margins, read_rules
@@ -91,7 +91,8 @@ def draft_spec(data: Mapping[str, Any], faults: Faults) -> OddSpec:
     rules = read_rules(data.get("rules"), faults)
     dqr = _dqr(data, faults)
     graded = section_of(data, "severity", faults)
-    severity = model_of(Severity, graded, ("severity",), faults) if graded else None
+    empty = "severity" in data and not graded and data["severity"] in (None, {})
+    severity = model_of(Severity, graded, ("severity",), faults) if graded or empty else None
     check_spec(zones, margins, environment, runways, rules, faults)
     check_frame(zones, reference, camera, environment, faults)
     spec = OddSpec(
@@ -120,6 +121,9 @@ def _dqr(data: Mapping[str, Any], faults: Faults) -> dict[str, dict[str, Any]]:
         if not isinstance(given, dict):
             faults.add(("dqr", key), f"expected a mapping of thresholds, found {given!r}")
             continue
+        for name, value in given.items():
+            if isinstance(value, float) and not abs(value) <= NUMBER_LIMIT:
+                faults.add(("dqr", key, str(name)), f"expected at most {NUMBER_LIMIT:g}, found {value!r}")
         found[key] = {str(name): value for name, value in given.items()}
     return found
 
@@ -139,6 +143,8 @@ def _laws(
             continue
         if isinstance(law, Law):
             law = law.scaled(parameter[1])
+            if not check_size(parameter[0], law.numbers, (*where, key), faults):
+                continue
         if parameter[0].name in laws:
             faults.add((*where, key), f"{parameter[0].name} is given twice, in different units; keep one")
         check_legal(parameter[0], law, (*where, key), faults)
@@ -176,8 +182,11 @@ def _zones(data: Mapping[str, Any], faults: Faults) -> list[Zone]:
             continue
         given = {str(key): value for key, value in section.items()}
         share = given.pop("share", 1.0)
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < float("inf"):
-            faults.add((*where, "share"), f"expected a positive number, found {share!r}")
+        number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not number or not 0 < share <= NUMBER_LIMIT:
+            faults.add(
+                (*where, "share"), f"expected a positive number, {NUMBER_LIMIT:g} at most, found {share!r}"
+            )
             share = 1.0
         laws = {**common, **_laws(given, where, "approach", faults)}
         tried = {found[0].name for found in map(resolve, (*shared, *given)) if not isinstance(found, str)}

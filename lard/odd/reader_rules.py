@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lard.odd.laws import Law
-from lard.odd.legal import check_condition, check_legal
+from lard.odd.legal import check_condition, check_legal, check_size
 from lard.odd.parameters import Parameter
 from lard.odd.reading import GROUPS, Where, model_of, parameter_of, unknown_field
 from lard.odd.spec import Categories, Condition, Profile, Rule
@@ -48,7 +48,8 @@ def _read_margin(
         if found[0].name in margins:
             faults.add(where, f"{found[0].name} is given twice, in different units; keep one")
         below, above = (float(x) * found[1] for x in pair)
-        margins[found[0].name] = (below, above)
+        if check_size(found[0], (below, above), where, faults):
+            margins[found[0].name] = (below, above)
 
 
 def read_rules(given: Any, faults: Faults) -> list[Rule]:
@@ -129,10 +130,14 @@ def _condition(
         if profile is None:
             return None
         points = tuple((x, lo * factor, hi * factor) for x, lo, hi in profile.points)
-        return Profile(by=profile.by, points=points)
+        whole = check_size(parameter, [number for point in points for number in point], where, faults)
+        return profile.model_copy(update={"points": points}) if whole else None
     if isinstance(value, dict) and set(value) != {"range"}:
         text = f"expected a number, [low, high] or {{by: ..., points: ...}}, found {value!r}"
         faults.add(where, f"{text}; a rule limits values, laws belong to zones and environment")
         return None
     law = model_of(Law, value, where, faults)
-    return None if law is None else (law.lo * factor, law.hi * factor)
+    if law is None:
+        return None
+    limits = (law.lo * factor, law.hi * factor)
+    return limits if check_size(parameter, limits, where, faults) else None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from lard.odd.laws import NEEDS
+from lard.odd.laws import NEEDS, NUMBER_LIMIT
 from lard.odd.parameters import PARAMETERS, UNITS, Parameter
+from lard.odd.spec import FOV_DEG
 
-_NUMBER = {"type": "number"}
+_NUMBER = {"type": "number", "minimum": -1e3 * NUMBER_LIMIT, "maximum": 1e3 * NUMBER_LIMIT}
+_WEIGHT = {"type": "number", "exclusiveMinimum": 0, "maximum": NUMBER_LIMIT}
+_FOV_DEG = {"type": "number", "minimum": FOV_DEG[0], "maximum": FOV_DEG[1]}
 _PAIR = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
 
 
 def json_schema() -> dict[str, Any]:
     """The schema (draft 2020-12)."""
-    zone = {**_group("approach", "law"), "share": {"type": "number", "exclusiveMinimum": 0}}
+    zone = {**_group("approach", "law"), "share": _WEIGHT}
     condition_groups = {
         k: v for g in ("approach", "environment", "runway") for k, v in _group(g, "limit").items()
     }
@@ -27,8 +30,8 @@ def json_schema() -> dict[str, Any]:
     camera = {
         "width_px": {"type": "integer", "minimum": 16},
         "height_px": {"type": "integer", "minimum": 16},
-        "fov_x_deg": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 180},
-        "fov_y_deg": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 180},
+        "fov_x_deg": _FOV_DEG,
+        "fov_y_deg": _FOV_DEG,
     }
     text = {"type": "string", "minLength": 1}
     return {
@@ -91,13 +94,13 @@ def _categories(parameter: Parameter) -> dict[str, Any]:
     weights = {
         "type": "object",
         "minProperties": 1,
-        "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+        "additionalProperties": _WEIGHT,
     }
     return {"oneOf": [item, {"type": "array", "items": item, "minItems": 1}, weights]}
 
 
 def _law() -> dict[str, Any]:
-    positive = {"type": "number", "exclusiveMinimum": 0}
+    positive = {"type": "number", "exclusiveMinimum": 0, "maximum": 1e3 * NUMBER_LIMIT}
     fields = {
         "law": {"enum": list(NEEDS)},
         "range": _PAIR,
@@ -109,7 +112,7 @@ def _law() -> dict[str, Any]:
         "values": {
             "oneOf": [
                 {"type": "array", "items": _NUMBER, "minItems": 1},
-                {"type": "object", "minProperties": 1, "additionalProperties": positive},
+                {"type": "object", "minProperties": 1, "additionalProperties": _WEIGHT},
             ]
         },
     }

@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lard.camera import Camera
-from lard.odd.laws import Law, Number
+from lard.odd.laws import Law, Number, Weight
 from lard.odd.parameters import APPROACH, PARAMETERS
 
 Array = NDArray[np.float64]
-Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+Angle = Annotated[float, Field(strict=True, gt=0, lt=180)]
 Text = Annotated[str, Field(strict=True, min_length=1)]
 
 OUTSIDE = "outside"
 """What frames that lie in no zone have as their zone."""
+
+FOV_DEG = (0.01, 179.0)
+"""Least and widest field of view: beyond them a focal length in pixels says nothing."""
 
 DEFAULT_CAMERA = {"width_px": 1024, "height_px": 1024, "fov_x_deg": 60.0}
 
@@ -36,8 +39,16 @@ class CameraSpec(_Model):
 
     width_px: Annotated[int, Field(strict=True, ge=16, le=32768)]
     height_px: Annotated[int, Field(strict=True, ge=16, le=32768)]
-    fov_x_deg: Annotated[float, Field(strict=True, gt=0, lt=180)]
-    fov_y_deg: Annotated[float, Field(strict=True, gt=0, lt=180)] | None = None
+    fov_x_deg: Angle
+    fov_y_deg: Angle | None = None
+
+    @model_validator(mode="after")
+    def _seen(self) -> CameraSpec:
+        for name in ("fov_x_deg", "fov_y_deg"):
+            angle = getattr(self, name)
+            if angle is not None and not FOV_DEG[0] <= angle <= FOV_DEG[1]:
+                raise ValueError(f"{name} is {angle!r}; expected {FOV_DEG[0]:g} to {FOV_DEG[1]:g} degrees")
+        return self
 
 
 Apex = Annotated[Number, Field(ge=-20_000, le=20_000)]
@@ -53,7 +64,7 @@ class Reference(_Model):
 class Categories(_Model):
     """Allowed categories of a parameter with their weights, normalised to a sum of 1."""
 
-    weights: dict[str, Fraction]
+    weights: dict[str, Weight]
 
     @model_validator(mode="before")
     @classmethod
@@ -141,6 +152,10 @@ class Severity(_Model):
         x = [point[0] for point in self.points]
         if not x or any(b <= a for a, b in pairwise(x)):
             raise ValueError(f"expected points with increasing {self.by}, found {x}")
+        reach = PARAMETERS[self.by]
+        if not reach.lo <= x[0] <= x[-1] <= reach.hi:
+            limits = f"[{reach.lo:g}, {reach.hi:g}] {reach.unit}"
+            raise ValueError(f"[{x[0]:g}, {x[-1]:g}] leaves the possible {limits} of {self.by}")
         if any(weight <= 0 for _, weight in self.points):
             raise ValueError(f"weights must be positive, found {[weight for _, weight in self.points]}")
         return self
@@ -150,7 +165,7 @@ class Zone(_Model):
     """One zone: a law per approach parameter and its share of a sample."""
 
     name: Text
-    share: Fraction = 1.0
+    share: Weight = 1.0
     laws: dict[str, Law]
 
 

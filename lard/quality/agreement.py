@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from lard.airports.provenance import is_named
 from lard.errors import AirportError
 from lard.odd.parameters import PARAMETERS as KNOWN
 from lard.quality.dataset import BOX, CAMERA, Dataset
@@ -247,7 +248,7 @@ def _database(data: Dataset) -> Iterator[Offence]:
                 yield Offence("manifest:runway_db", float(n), text)
     if data.database is not None and len(count):
         ours, theirs = (data.database.name, data.database.version), count.row(0)[:2]
-        if ours != theirs:
+        if not is_named(data.database, *theirs):
             text = f"made with the runways {' '.join(theirs)}, judged by {' '.join(ours)}"
             yield Offence("labels:runway_db", None, text)
 

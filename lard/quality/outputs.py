@@ -198,6 +198,6 @@ def write_outputs(run: Run, folder: str | Path) -> None:
     folder = Path(folder)
     # all are made before any is written
     table, facts, cases = findings(run), json.loads(json.dumps(summary(run))), junit(run)
-    write_table(table, folder / "findings.parquet", FINDINGS)
+    write_table(table, folder / "findings.parquet", FINDINGS, finite=False)  # of any size
     write_json(facts, folder / "summary.json")
     write_text(cases, folder / "junit.xml")

@@ -28,7 +28,8 @@ from lard.scenario.formats_model import (
     poses_table,
     utc_of,
 )
-from lard.scenario.formats_yaml import read_yaml_scenario, write_yaml_scenario
+from lard.scenario.formats_yaml import read_yaml_scenario
+from lard.scenario.formats_yaml_out import write_yaml_scenario
 from lard.scenario.sampler import origin
 from lard.tables import FRAMES, POSE, check_schema, read_table
 
@@ -51,19 +52,18 @@ def read_scenario(
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix in (".yaml", ".yml"):
-        return read_yaml_scenario(path)
-    if suffix == ".parquet":
-        with naming(path):
+    with naming(path):  # what follows from what a file holds does not know its name
+        if suffix in (".yaml", ".yml"):
+            return read_yaml_scenario(path)
+        if suffix == ".parquet":
             return scenario_of_frames(read_table(path, FRAMES, POSE), path.stem, timezone)
-    if suffix not in (".esp", ".json"):
-        raise DataError(f"{path}: unknown extension {suffix!r}; expected .yaml, .esp, .json or .parquet")
-    if not path.is_file():
-        raise DataError(f"{path}: no such scenario file")
-    if suffix == ".esp":
-        with naming(path):  # its own time zone, say
+        if suffix not in (".esp", ".json"):
+            raise DataError(f"{path}: unknown extension {suffix!r}; expected .yaml, .esp, .json or .parquet")
+        if not path.is_file():
+            raise DataError(f"{path}: no such scenario file")
+        if suffix == ".esp":
             return _retarget(read_esp(path), airport, runway)
-    return studio_scenario(read_studio_camera(path), path.stem, airport, runway)
+        return studio_scenario(read_studio_camera(path), path.stem, airport, runway)
 
 
 def write_scenario(scenario: Scenario, path: str | Path, layout: str, timezone: str = "solar") -> None:
@@ -81,7 +81,7 @@ def _retarget(scenario: Scenario, airport: str, runway: str) -> Scenario:
         pl.when(pl.col("airport") == "").then(pl.lit(airport)).otherwise("airport").alias("airport"),
         pl.when(pl.col("runway") == "").then(pl.lit(runway)).otherwise("runway").alias("runway"),
     )
-    return Scenario(scenario.name, scenario.layout, scenario.image, poses)
+    return replace(scenario, poses=poses)
 
 
 def camera_of_image(image: ScenarioImage) -> Camera:

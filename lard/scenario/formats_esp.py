@@ -66,6 +66,10 @@ class _Own(BaseModel):
     fov_y_deg: _Angle | None = None
     poses: list[tuple[str, str, str]] = []
     timezone: str = "solar"
+    trajectory: dict[str, Any] = {}
+    time_window: dict[str, Any] = {}
+    runways_database: str = ""
+    airports_runways: dict[str, list[str]] = {}
 
 
 class _Settings(BaseModel):
@@ -144,6 +148,10 @@ def write_esp(scenario: Scenario, path: str | Path, timezone: str = "solar") -> 
                 "fov_y_deg": image.fov_y_deg,
                 "watermark_px": image.watermark_px,
                 "timezone": timezone,
+                "trajectory": dict(scenario.trajectory),
+                "time_window": dict(scenario.time_window),
+                "runways_database": scenario.runways_database,
+                "airports_runways": dict(scenario.airports_runways),
             },
         },
         "scenes": [
@@ -205,6 +213,12 @@ def read_esp(path: str | Path, timezone: str | None = None) -> Scenario:
     if uneven:
         raise DataError(f"{path}: {', '.join(uneven)} have other than {n} keyframes; expected one per pose")
     tracks = {name: np.broadcast_to(values, n) for name, values in tracks.items()}
+    other = np.flatnonzero(np.abs(tracks["fov"] - tracks["fov"][0]) > 1e-9)
+    if len(other):
+        raise DataError(
+            f"{path}: fov is {tracks['fov'][other[0]]:g} degrees at keyframe {other[0]}, at the first "
+            f"{tracks['fov'][0]:g}; a scenario has one field of view, split the project where it changes"
+        )
     fov, inner = float(tracks["fov"][0]), size.height - 2 * own.watermark_px
     if not 0 < fov < 180 or inner < 1:
         raise DataError(
@@ -229,7 +243,16 @@ def read_esp(path: str | Path, timezone: str | None = None) -> Scenario:
     if faults:
         raise DataError("\n".join(f"{path}: pose {k}: {name}: {told}" for k, name, told in faults[:8]))
     image = ScenarioImage(size.width, inner, fov_x, fov_y, own.watermark_px)
-    return Scenario(path.stem, "esp", image, poses_table(rows))
+    return Scenario(
+        path.stem,
+        "esp",
+        image,
+        poses_table(rows),
+        own.trajectory,
+        own.time_window,
+        own.runways_database,
+        own.airports_runways,
+    )
 
 
 def _moment(milliseconds: float, path: Path) -> datetime:

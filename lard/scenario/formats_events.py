@@ -7,7 +7,6 @@ Without libyaml the same events come from PyYAML's own parser, ten times slower.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +25,7 @@ from yaml.events import (
 )
 
 from lard.documents import YAML_LIMIT_BYTES, read_text
-from lard.documents.json import DEPTH_LIMIT, NO_NUMBER, WHOLE_LIMIT
+from lard.documents.json import DEPTH_LIMIT, FLOAT_LIMIT, NO_NUMBER, WHOLE_LIMIT
 from lard.documents.yaml import aliases_fit
 from lard.odd.yamlfile import Faults
 
@@ -154,7 +153,7 @@ class _Reading:
     def number(self, value: Any, event: Any) -> Any:
         """The value, unless it is a number that no table can hold."""
         kind = type(value)
-        if (kind is float and not math.isfinite(value)) or (
+        if (kind is float and not abs(value) <= FLOAT_LIMIT) or (
             kind is int and not -WHOLE_LIMIT <= value < WHOLE_LIMIT
         ):
             self.fail(event, f"{event.value[:40]} {NO_NUMBER}")

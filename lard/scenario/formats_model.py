@@ -48,6 +48,7 @@ class ScenarioImage:
     fov_y_deg: float
     watermark_px: int = 0  # height of each of two bands, above and below
     watermark_stated: bool = True
+    fov_y_stated: bool = True
 
     @property
     def rendered_height_px(self) -> int:

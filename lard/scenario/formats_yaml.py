@@ -1,9 +1,7 @@
-"""LARD scenario YAML: V1 in both its forms and V2, read with line numbers, written for LARD's own readers."""
+"""LARD scenario YAML: V1 in both its forms and V2, read with line numbers; a key of no layout is refused."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from lard.airports import normalise_ident
 from lard.errors import AirportError, DataError, SpecError
 from lard.scenario.formats_events import locate, read_document
+from lard.scenario.formats_keys import unknown_keys
 from lard.scenario.formats_model import (
     CLOCK,
     POSE_NUMBERS,
@@ -20,12 +19,9 @@ from lard.scenario.formats_model import (
     other_fov_deg,
     poses_table,
 )
-from lard.tables import write_text
 
 DEFAULT_WATERMARK_PX = 300
 """What LARD takes when the key is missing."""
-
-_ANGLES = ("alpha_h", "alpha_v", "yaw", "pitch", "roll")
 
 Found = list[tuple[tuple[str | int, ...], str]]
 
@@ -36,6 +32,7 @@ def read_yaml_scenario(path: str | Path) -> Scenario:
     data = _load(path)
     found: Found = []
     layout = _layout(data)
+    found += unknown_keys(data, layout)
     image = _image(data, layout, found)
     rows = _poses(data, found)
     blocks = {key: _block(data, key, found) for key in ("trajectory", "time")}
@@ -61,6 +58,8 @@ def _block(data: Mapping[str, Any], key: str, found: Found) -> dict[str, Any]:
     if not isinstance(block, Mapping):
         found.append(((key,), f"found {block!r:.60}, expected a mapping"))
         return {}
+    if any(isinstance(value, set) for value in block.values()):
+        found.append(((key,), "found a set, expected numbers, texts or mappings; write a list"))
     return {str(name): value for name, value in block.items()}
 
 
@@ -111,10 +110,11 @@ def _image(data: Mapping[str, Any], layout: str, found: Found) -> ScenarioImage 
     block = data.get(band[0])
     stated = isinstance(block, Mapping) and block.get(band[1]) is not None
     watermark = number(band, 0, 65536, whole=True) if stated else DEFAULT_WATERMARK_PX
-    smallest, largest = 1e-3, 179.0
+    smallest, largest, fov_y_stated = 1e-3, 179.0, True
     if layout == "v2":
         fov_x: Any = number(("image", "fov_x"), smallest, largest)
-        if (data.get("image") or {}).get("fov_y") is None and len(found) == before:
+        fov_y_stated = (data.get("image") or {}).get("fov_y") is not None
+        if not fov_y_stated and len(found) == before:
             fov_y: Any = fov_x * width / height  # what LARD's generator fills in
             if not fov_y <= largest:
                 found.append(
@@ -127,7 +127,7 @@ def _image(data: Mapping[str, Any], layout: str, found: Found) -> ScenarioImage 
         fov_x = other_fov_deg(fov_y, height, width) if len(found) == before else None
     if len(found) > before:
         return None
-    return ScenarioImage(width, height, float(fov_x), float(fov_y), watermark, stated)
+    return ScenarioImage(width, height, float(fov_x), float(fov_y), watermark, stated, fov_y_stated)
 
 
 def _poses(data: Mapping[str, Any], found: Found) -> list[dict[str, Any]]:
@@ -192,128 +192,3 @@ def _targets(data: Mapping[str, Any], layout: str, found: Found) -> dict[str, li
             continue
         targets[icao] = sorted(map(str, idents)) if isinstance(idents, set) else [*map(str, idents or [])]
     return targets
-
-
-def write_yaml_scenario(scenario: Scenario, path: str | Path, layout: str) -> None:
-    """Write a scenario as LARD "v1" or "v2" YAML; V1 holds one airport and square pixels."""
-    image = scenario.image
-    targets = dict(scenario.airports_runways) or _targets_of(scenario)
-    poses = [_pose_block(row, layout) for row in scenario.poses.iter_rows(named=True)]
-    common = {"runways_database": scenario.runways_database}
-    if layout == "v2":
-        document: dict[str, Any] = {
-            "airports_runways": targets,
-            "image": {
-                "height": image.height_px,
-                "width": image.width_px,
-                "fov_x": image.fov_x_deg,
-                "fov_y": image.fov_y_deg,
-                "watermark_height": image.watermark_px,
-            },
-            "poses": poses,
-            **common,
-            "trajectory": {**_V2_TRAJECTORY, **scenario.trajectory},
-            "time": dict(scenario.time_window) or _window(scenario),
-        }
-    else:
-        if len(targets) != 1:
-            raise DataError(
-                f"{scenario.name}: {len(targets)} airports ({', '.join(targets)}); LARD V1 scenarios hold "
-                "one, write V2 or split them"
-            )
-        square = other_fov_deg(image.fov_y_deg, image.height_px, image.width_px)
-        if abs(square - image.fov_x_deg) > 1e-6:
-            raise DataError(
-                f"{scenario.name}: fov {image.fov_x_deg:g} x {image.fov_y_deg:g} degrees at {image.width_px} "
-                f"x {image.height_px} px has no square pixels; LARD V1 cannot state that, write V2"
-            )
-        ((airport, runways),) = targets.items()
-        document = {
-            "airport": airport,
-            "image": {
-                "fov": image.fov_y_deg,
-                "height": image.height_px,
-                "watermark_height": image.watermark_px,
-                "width": image.width_px,
-            },
-            "poses": poses,
-            "runways": runways,
-            **common,
-            "time": dict(sorted((scenario.time_window or _window(scenario)).items())),
-            "trajectory": dict(sorted(scenario.trajectory.items())),
-        }
-    write_text("\n".join(_emit(document, 0)) + "\n", path)
-
-
-_V2_TRAJECTORY: dict[str, Any] = {
-    **{f"{angle}_distrib": "normal" for angle in _ANGLES},
-    **{f"{angle}_{bound}": None for angle in _ANGLES for bound in ("min", "max")},
-    "use_ODD": False,
-}
-"""What LARD V2's labeller looks for in a trajectory."""
-
-
-def _targets_of(scenario: Scenario) -> dict[str, list[str]]:
-    pairs = scenario.poses.select("airport", "runway").unique().sort("airport", "runway")
-    targets: dict[str, list[str]] = {}
-    for airport, runway in pairs.iter_rows():
-        targets.setdefault(airport, []).append(runway)
-    return targets
-
-
-def _window(scenario: Scenario) -> dict[str, int]:
-    bounds: dict[str, int] = {}
-    for name in sorted(CLOCK):
-        column = scenario.poses[name].to_list()
-        bounds |= {f"{name}_max": max(column), f"{name}_min": min(column)}
-    return bounds
-
-
-def _pose_block(row: Mapping[str, Any], layout: str) -> dict[str, Any]:
-    block = {
-        "uuid": row["pose_id"],
-        "airport": row["airport"],
-        "pose": [row[name] for name in POSE_NUMBERS],
-        "runway": row["runway"],
-        "time": {name: row[name] for name in reversed(CLOCK)},
-    }
-    order = ("uuid", "airport", "runway", "pose", "time") if layout == "v2" else tuple(block)[1:]
-    return {key: block[key] for key in order}
-
-
-def _emit(value: Any, indent: int) -> list[str]:
-    """Lines of a block of mappings, lists and scalars that YAML 1.1 and 1.2 read alike."""
-    pad, lines = " " * indent, []
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if isinstance(item, Mapping | list) and item:
-                inner = indent if isinstance(item, list) else indent + 2
-                lines += [f"{pad}{_scalar(key)}:", *_emit(item, inner)]
-            else:
-                lines.append(f"{pad}{_scalar(key)}: {_scalar(item)}")
-    else:
-        for item in value:
-            block = _emit(item, indent + 2) if isinstance(item, Mapping) else [f"{pad}  {_scalar(item)}"]
-            lines += [f"{pad}- {block[0].lstrip()}", *block[1:]]
-    return lines
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, Mapping | list):
-        return "{}" if isinstance(value, Mapping) else "[]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise DataError(f"a scenario cannot hold the number {value}")
-        text = repr(value)
-        mantissa, exponent, power = text.partition("e")
-        return text if not exponent or "." in mantissa else f"{mantissa}.0e{power}"
-    if isinstance(value, int):
-        return str(value)
-    text = str(value)
-    plain = re.fullmatch(r"[A-Za-z_/][\w/.\-]*", text) and text.lower() not in _RESERVED
-    return text if plain else "'" + text.replace("'", "''") + "'"
-
-
-_RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}

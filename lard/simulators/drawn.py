@@ -45,7 +45,13 @@ def as_drawn(frames: pl.DataFrame, source: str, undrawn: str = "refuse") -> pl.D
     if undrawn not in POLICIES:
         raise DataError(f"undrawn is {undrawn!r}; expected {' or '.join(POLICIES)}")
     stated = [name for name in COLUMNS if name in frames.columns and name not in drawn_by(source)]
-    faults = []
+    faults = [
+        f"frames: {name} holds {frames.schema[name]} values, not numbers; write numbers, or drop the column"
+        for name in COLUMNS
+        if name in frames.columns and not (frames.schema[name].is_numeric() or frames.schema[name] == pl.Null)
+    ]
+    if faults:
+        raise DataError("\n".join(faults))
     for name in stated if undrawn == "refuse" else ():
         if name in FORGOTTEN.get(source, ()):
             continue

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from fuzz.mutate import Mutator, of_bytes, of_cells, of_json, of_text, of_yaml, zipped
 from fuzz.mutate_binary import (
@@ -22,6 +25,12 @@ TEXT: tuple[Mutator, ...] = (of_text, of_bytes)
 PARQUET: tuple[Mutator, ...] = (of_parquet, of_parquet, of_parquet, of_parquet, of_bytes)
 
 
+SLOW = (
+    ("dqr run CASE/ds --odd", 8), ("dqr run CASE", 4), ("--reference", 4), ("leaderboard build", 4),
+    ("mbtiles:", 4),
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """A command line and the seed (below the seeds' root) that is damaged; its top folder is copied whole.
@@ -33,6 +42,11 @@ class Reader:
     command: str
     mutators: tuple[Mutator, ...]
     keeps: bool = False  # what it could read is written although it exits with 2, as its help says
+
+    @property
+    def every(self) -> int:
+        """Rounds from one run to the next: commands that take a second or more run in fewer of them."""
+        return next((rounds for part, rounds in SLOW if part in self.command), 1)
 
     @property
     def name(self) -> str:
@@ -58,6 +72,20 @@ _DATASET = (
     "export card CASE/ds --out OUT/x.md",
     "inspect CASE/ds --out OUT/x.jpg --n 2 --tile-px 64",
 )
+
+
+def cases(seed: int, first: int = 0, only: str = "") -> Iterator[tuple[int, int]]:
+    """Number of every case of a seed and its reader's index, in rounds of all that are due; never other ones.
+
+    `first` and `only` leave cases out and give none another number.
+    """
+    known, number = list(readers()), -1
+    for turn in itertools.count():
+        due = [k for k, reader in enumerate(known) if (turn + k) % reader.every == 0]
+        for k in np.random.default_rng([seed, turn, 1]).permutation(due):
+            number += 1
+            if number >= first and only in f"{known[k].seed} {known[k].command}":
+                yield number, int(k)
 
 
 def readers() -> Iterator[Reader]:

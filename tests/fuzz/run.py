@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import os
 import re
 import shutil
 import signal
 import time
 import traceback
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+import polars as pl
 from click.testing import CliRunner, Result
 
 from fuzz.readers import Reader
@@ -22,7 +26,7 @@ from lard.intake.sets.sizes import upright_size
 HANG_S, WAIT_S = 20, 120
 LINES = 20
 _NO_NUMBER = re.compile(rb"(?<![\w./#\"-])(?:-?nan|-?inf|NaN|-?Infinity)(?![\w./\"-])")
-_TEXTS = (".json", ".jsonl", ".html", ".csv", ".md", ".yaml", ".esp", ".geojson")
+_TEXTS = (".json", ".jsonl", ".html", ".csv", ".md", ".yaml", ".esp", ".geojson", ".txt", ".xml", ".svg")
 
 
 class Hang(BaseException):
@@ -160,15 +164,39 @@ def _message(reader: Reader, place: Place, text: str) -> list[Find]:
 
 
 def _no_numbers(reader: Reader, place: Place, output: str) -> list[Find]:
-    """NaN and infinity reach neither the terminal nor a text that was written."""
-    given = (place.case / reader.seed).read_bytes()  # names and other texts may be "NaN"
-    texts = {path: path.read_bytes() for path in _files(place.out) if path.suffix in _TEXTS}
+    """NaN and infinity reach neither the terminal nor a text or table that was written."""
+    written = _files(place.out)
+    texts = {path: path.read_bytes() for path in written if path.suffix in _TEXTS}
     for path, raw in {**texts, Path("output"): output.encode("utf-8", "replace")}.items():
         found = _NO_NUMBER.search(raw)
-        if found and found[0] not in given:
+        # names and other texts may be "NaN"
+        if found and found[0] not in _words(place.case / reader.seed):
             about = raw[max(found.start() - 200, 0) : found.end() + 100].decode("utf-8", "replace")
             return [Find("no number", f"{reader.command} {path.name}", about)]
+    for path in written:
+        odd = _odd_columns(path) if path.suffix == ".parquet" else []
+        if odd:
+            return [Find("no number", f"{reader.command} {path.name}", ", ".join(odd))]
     return []
+
+
+def _words(path: Path) -> bytes:
+    """What a damaged input says, of a compressed one what is in it."""
+    raw = path.read_bytes()
+    if path.suffix == ".parquet":
+        with contextlib.suppress(pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            texts = pl.read_parquet(path).select(pl.col(pl.String))
+            words = (str(value) for row in texts.iter_rows() for value in row)
+            return "\n".join(words).encode("utf-8", "replace")
+    with contextlib.suppress(OSError, EOFError, zlib.error):
+        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    return raw + raw.replace(b"\0", b"")  # in whatever encoding
+
+
+def _odd_columns(path: Path) -> list[str]:
+    """Columns of a table, and of lists in it, that hold NaN or infinity."""
+    columns = [s.explode() if isinstance(s.dtype, pl.List) else s for s in pl.read_parquet(path)]
+    return [s.name for s in columns if s.dtype.is_float() and not s.drop_nulls().is_finite().all()]
 
 
 def _files(folder: Path) -> set[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import threading
 import time
 import traceback
@@ -19,7 +18,7 @@ import numpy as np
 
 from fuzz.minimise import smallest
 from fuzz.mutate import Rng, of_bytes
-from fuzz.readers import Reader, readers
+from fuzz.readers import Reader, cases, readers
 from fuzz.run import HANG_S, Find, Place, prepare, run
 
 GROWTH_BYTES = 2 << 30
@@ -48,41 +47,33 @@ def serving(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def work(
-    to: Connection, seeds: Path, folder: Path, seed: int, first: int, only: str, spent: list[float]
-) -> None:
+def work(to: Connection, seeds: Path, folder: Path, seed: int, first: int, only: str) -> None:
     """Run number `first` and all that follow until killed; a fault of the fuzzer itself is sent as a text."""
     folder.mkdir(parents=True, exist_ok=True)
     native = os.open(folder / "native.txt", os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     os.dup2(native, 2)  # what decoders in C and Rust say
     try:
-        _work(to, seeds, folder, seed, first, only, spent)
+        _work(to, seeds, folder, seed, first, only)
     except Exception:
         to.send(("fault", traceback.format_exc()))
 
 
-def _work(
-    to: Connection, seeds: Path, folder: Path, seed: int, first: int, only: str, spent: list[float]
-) -> None:
-    """Always the reader that had the least time so far, so that all have the same."""
-    chosen = [reader for reader in readers() if only in f"{reader.seed} {reader.command}"]
+def _work(to: Connection, seeds: Path, folder: Path, seed: int, first: int, only: str) -> None:
     with serving(folder / "case") as server:
         place = Place(seeds, folder / "case", folder / "out", server)
-        limited = False
-        for number in range(first, 1 << 40):
-            index = int(np.argmin(spent))
-            reader, began = chosen[index], time.monotonic()
-            rng = np.random.default_rng([seed, number])
-            raw = damaged(reader, (seeds / reader.seed).read_bytes(), rng)
+        known, limited = list(readers()), False
+        for number, index in cases(seed, first, only):
+            reader = known[index]
             to.send(("start", number, index))
+            raw = damaged(reader, (seeds / reader.seed).read_bytes(), np.random.default_rng([seed, number]))
+            to.send(("damaged", number, raw))
             prepare(reader, raw, place)
             worked_s = time.process_time()
             finds = run(reader, place)
             worked_s = time.process_time() - worked_s
             if worked_s > HANG_S and not finds and worked_s > HANG_S + _seconds_of_valid(reader, place):
                 finds = [Find("hang", reader.command, f"{worked_s:.0f} s of computing")]
-            spent[index] += time.monotonic() - began
-            to.send(("end", number, index, finds, _peak_bytes(), raw if finds else b""))
+            to.send(("end", number, finds, _peak_bytes()))
             if b"panicked" in (folder / "native.txt").read_bytes():
                 return  # the table library survives a panic with threads lost: go on in a new process
             os.truncate(folder / "native.txt", 0)
@@ -114,13 +105,16 @@ def shown_again(reader: Reader, place: Place, find: Find, raw: bytes) -> bool:
     return any((other.kind, other.key) == (find.kind, find.key) for other in run(reader, place))
 
 
-def minimised(reader: Reader, seeds: Path, folder: Path, find: Find, raw: bytes, limit_s: float) -> bytes:
-    """A find's input made smaller in this process."""
+def minimise(index: int, seeds: Path, folder: Path, find: Find, path: Path, limit_s: float) -> None:
+    """Make a find's input smaller, in a process of its own: what is tried may end or fill it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    _limit_memory()
     with serving(folder / "case") as server:
-        place = Place(seeds, folder / "case", folder / "out", server)
-        smaller = smallest(raw, partial(shown_again, reader, place, find), limit_s)
-    shutil.rmtree(folder, ignore_errors=True)
-    return smaller
+        reader, place = list(readers())[index], Place(seeds, folder / "case", folder / "out", server)
+        smaller = smallest(path.read_bytes(), partial(shown_again, reader, place, find), limit_s)
+    beside = path.with_name(f".{path.name}.smaller")
+    beside.write_bytes(smaller)
+    beside.replace(path)
 
 
 def _peak_bytes() -> int:

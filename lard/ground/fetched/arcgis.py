@@ -15,7 +15,7 @@ from lard.ground.fetched.source import Credit, Opening, TileSource
 _WEB_MERCATOR = (102100, 102113, 900913, 3857)
 _LAST = (1 << 31) - 1
 
-_Number = Annotated[float, Field(allow_inf_nan=False)]
+_Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
 
 
 class _Reference(BaseModel):
@@ -31,7 +31,7 @@ class _Origin(BaseModel):
 
 class _Lod(BaseModel):
     level: int = Field(ge=0, le=99)
-    resolution: float = Field(gt=0, allow_inf_nan=False)
+    resolution: float = Field(gt=0, allow_inf_nan=False, le=1e9)
 
 
 class _TileInfo(BaseModel):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lard.airports.model import Airport
-from lard.errors import SourceError
+from lard.errors import SourceError, naming
 from lard.ground.compose import Plan, compose_levels, up_to_date
 from lard.ground.continued import Beyond, continuation
 from lard.ground.cover import Cover
@@ -64,16 +64,18 @@ class RasterGround:
 def open_rasters(airport: Airport, spec: str, request: GroundRequest, free: bool = False) -> RasterGround:
     """Check rasters and settle how far the ground goes, before any pixel is made."""
     lat, lon, icao = airport.lat_deg, airport.lon_deg, airport.icao
-    sampler = RasterSampler.of(raster_paths(spec), icao, lat, lon)
-    found_m, gsd_m = sampler.gsd_m(), request.gsd_m
-    if found_m > gsd_m * FINER:
-        else_ask = f" or ask for --gsd {found_m:.3g}" if found_m <= COARSEST_M else ""
-        raise SourceError(
-            f"{icao}: the rasters have {found_m:.3g} m per pixel; {gsd_m:g} m is wanted: "
-            f"use finer ones{else_ask}"
-        )
-    zones = runway_zones(airport, lat, lon)
-    request, cover = settle(airport, sampler.name, request, zones, sampler.cover, free)
+    paths = raster_paths(spec)
+    with naming(split_spec(spec)[1], *paths):
+        sampler = RasterSampler.of(paths, icao, lat, lon)
+        found_m, gsd_m = sampler.gsd_m(), request.gsd_m
+        if found_m > gsd_m * FINER:
+            else_ask = f" or ask for --gsd {found_m:.3g}" if found_m <= COARSEST_M else ""
+            raise SourceError(
+                f"{icao}: the rasters have {found_m:.3g} m per pixel; {gsd_m:g} m is wanted: "
+                f"use finer ones{else_ask}"
+            )
+        zones = runway_zones(airport, lat, lon)
+        request, cover = settle(airport, sampler.name, request, zones, sampler.cover, free)
     return RasterGround(airport, sampler, zones, request, cover)
 
 

@@ -11,7 +11,8 @@ from lard.errors import DataError
 from lard.ground.fetched.grid import TileMatrix
 from lard.tables import inside
 
-_Number = Annotated[float, Field(allow_inf_nan=False)]
+_Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
+_Metres = Annotated[float, Field(gt=0, allow_inf_nan=False, le=1e6)]
 
 
 class _Strict(BaseModel):
@@ -30,7 +31,7 @@ class _File(_Strict):
 
 
 class _Level(_Strict):
-    gsd_m: float = Field(gt=0, allow_inf_nan=False)
+    gsd_m: _Metres
     x_min_m: _Number
     y_max_m: _Number
     width_px: int = Field(ge=1)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lard.airports.provenance import is_named
 from lard.quality.dataset import Dataset
 from lard.quality.groups import groups_of, members
 from lard.quality.labels import ANGLES, DISTANCES, label_corners, label_name, recomputed_approach, reprojected
@@ -180,9 +181,13 @@ def _drawn_here(data: Dataset) -> tuple[pl.DataFrame, int]:
     keys = ("runway_db", "runway_db_version")
     if data.database is None or any(name not in frames.columns for name in keys):
         return frames, 0
-    ours = (data.database.name, data.database.version)
-    same = [pl.col(name).is_null() | (pl.col(name) == value) for name, value in zip(keys, ours, strict=True)]
-    here = frames.filter(pl.all_horizontal(same))
+    ours = data.database
+    bases = frames.select(keys).rows()
+    same = {
+        (name, version): is_named(ours, name or ours.name, version or ours.version)
+        for name, version in set(bases)
+    }
+    here = frames.filter(pl.Series([same[base] for base in bases], dtype=pl.Boolean))
     return here, len(frames) - len(here)
 
 

@@ -77,7 +77,7 @@ def measure_all(root: Path, images: list[str], workers: int, cache: Path | None)
                     rows = list(pool.map(lambda name: measure(root, name), block))
                     table = pl.DataFrame(rows, schema=dict(PICTURES))
                     if part is not None:
-                        write_table(table, part, PICTURES)
+                        write_table(table, part, PICTURES, finite=False)
                 tables.append(table)
                 meter.advance(len(block))
     finally:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from lard.airports.aptdat import read_aptdat
 from lard.airports.build import airports_of, ecef_of, opposite
+from lard.airports.content import number_text, versioned
 from lard.airports.intake import AirportInfo, Selection
 from lard.airports.model import Airport, Point, Runway, RunwayDatabase
-from lard.airports.table import csv_text, number_text
+from lard.airports.table import csv_text
 from lard.errors import SourceError
 from lard.geodesy import geodetic_from_ecef, to_enu
 from lard.simulators.flightgear.install import Installation, airport_meshes
@@ -85,7 +86,8 @@ def flightgear_runways(
     report.excluded["no paved runway in apt.dat"] += len(codes - set(listed))
     digest = sha256_file(installation.root / "Airports" / "apt.dat.gz")[:12]
     version = f"{installation.version} apt.dat {digest}"
-    return RunwayDatabase("flightgear", version, "wgs84", "msl", airports_of(drawn, infos)), report
+    database = RunwayDatabase("flightgear", version, "wgs84", "msl", airports_of(drawn, infos))
+    return versioned(database), report
 
 
 def _codes_in(path: Path) -> set[str]:
