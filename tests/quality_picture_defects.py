@@ -268,7 +268,6 @@ LOOKS: dict[str, Edit] = {
     "smeared by motion along their rows": lambda p: cv2.blur(p, (9, 1)),
     "smeared by motion up and down": lambda p: cv2.blur(p, (1, 5)),
     "enlarged by repeating pixels": repeated,
-    "of 16 levels of grey for each colour": lambda p: (p // 16 * 16 + 8).astype(np.uint8),
     "with dust on the lens": dusty,
 }
 for text, change in LOOKS.items():

@@ -14,6 +14,7 @@ from lard.quality.checks.strays import strays
 from lard.quality.measures.chroma import LAGS, WAYS, colour_lags, displaced
 from lard.quality.measures.coarse import lines_along
 from lard.quality.measures.edges import straight
+from lard.quality.measures.grain import line_changes
 from lard.quality.measures.horizon import GRID, level_profile, stacked_level
 from lard.quality.measures.likeness import TURNS, turned_pairs
 from lard.quality.measures.pictures import _blocks
@@ -237,11 +238,11 @@ def test_blocks_tell_strong_compression_after_it_was_saved_anew() -> None:
         return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
 
     grey = cv2.cvtColor(cv2.GaussianBlur(fields(1), (0, 0), 2), cv2.COLOR_BGR2GRAY)
-    values = [_blocks(saved(saved(grey, quality), 95)) for quality in (95, 70, 6)]
+    values = [_blocks(line_changes(saved(saved(grey, quality), 95))) for quality in (95, 70, 6)]
     assert values[0] < values[1] < values[2]
     assert values[0] < 1.7
     assert values[2] > 3.4
-    assert _blocks(np.zeros((8, 8), np.uint8)) == 1.0
+    assert _blocks(line_changes(np.zeros((8, 8), np.uint8))) == 1.0
 
 
 def test_a_sky_below_the_horizon_is_seen_by_its_colour() -> None:

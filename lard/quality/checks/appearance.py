@@ -28,7 +28,7 @@ BESIDE_PX = 1.0  # of colour against brightness; saved at half the size it may l
 BETTER = 3.2  # standard errors; where colour and brightness are tied at all, they are where they should be
 ENOUGH = 4  # airports on both sides, that tell their spread from the gap between the sides
 TELLING = ("visibility_m", "pitch_deg", "sun_elevation_deg")  # of the colour of a sky
-KEPT = ("detail", "noise", "comb", "blocks", "repeats", "banding", "motion", "colour_lags")  # of pictures
+KEPT = ("detail", "noise", "comb", "blocks", "repeats", "motion", "colour_lags")  # of pictures
 PER_COLUMN = 8  # pictures for each number that is estimated of them
 # a far zone is seen from higher up and through more air, over dark ground the more so
 MORE_AIR = {"dark": 1.5, "sky_tint": 2.0}
@@ -70,7 +70,6 @@ STATED = (
     ("white", -np.inf, 200.0, "look too bright for the stated day in clear air"),
     ("detail", -0.8, np.inf, "look blurred or enlarged"),
     ("veil", -np.inf, 110.0, "look hazier than the stated visibility"),
-    ("banding", -np.inf, 0.58, "have too few colours: levels are missing"),
     ("comb", -np.inf, 1.3, "interlace two fields: odd and even rows do not belong together"),
 )
 

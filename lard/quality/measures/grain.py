@@ -1,4 +1,4 @@
-"""How a picture was made: pixels that repeat, levels that are missing, motion along rows, plain boxes."""
+"""How a picture was made: pixels that repeat, motion along rows, plain boxes."""
 
 from __future__ import annotations
 
@@ -12,31 +12,41 @@ Array = NDArray[np.float64]
 
 BLOCK = 8  # of JPEG: the changes at its borders are left out
 PERIODS = (2, 3, 4)
-NEAR = 17  # levels over which a histogram is smooth
-USED = 0.02  # of the fullest level: less is not judged
 CELL = 4  # pixels of the small picture that make a cell of a box
 PLAIN = 2  # grey levels within a cell
 EDGE = 6.0  # grey levels from a box to what is round it
 FILLED, FRAMED = 0.95, 0.7  # shares of a box that is plain, and of each of its sides that stand off
 LEAST_CELLS = 12
+STEP = 2  # levels from one range to the next, so that a box lies in one
 
 
-def repeats(grey: NDArray[Any], first: int = 0) -> float:
-    """Change at every 2nd, 3rd or 4th line over that at the others: about 1, and more where pixels repeat.
+def line_changes(grey: NDArray[Any]) -> tuple[Array, Array]:
+    """Mean change of a picture (h, w) from each column (w - 1) and each row (h - 1) to the next, levels."""
+    if min(grey.shape) < 2:
+        return np.zeros(0), np.zeros(0)
+    across = cv2.reduce(cv2.absdiff(grey[:, 1:], grey[:, :-1]), 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)
+    down = cv2.reduce(cv2.absdiff(grey[1:], grey[:-1]), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)
+    return np.asarray(across, np.float64).ravel(), np.asarray(down, np.float64).ravel()
 
-    A picture that was enlarged without smoothing changes at whole steps only; first: column of the first.
+
+def repeats(changes: tuple[Array, Array], first: int = 0) -> float:
+    """Change at every 2nd, 3rd or 4th line over that at the others, the less of columns and rows: about 1,
+    and more where pixels repeat.
+
+    A picture that was enlarged without smoothing changes at whole steps only, both ways; the steps of a plain
+    sky lie along rows alone. changes: of columns and rows, see `line_changes`; first: column of the first.
     """
-    largest = 1.0
-    for lines, start in ((grey.T, first), (grey, 0)):
-        if len(lines) < 3 * BLOCK:
-            return 1.0
-        change = cv2.reduce(cv2.absdiff(lines[1:], lines[:-1]), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
-        place = np.arange(len(change)) + start
-        inside = place % BLOCK != BLOCK - 1
-        for period in PERIODS:
-            parts = sorted(float(np.median(change[inside & (place % period == k)])) for k in range(period))
-            largest = max(largest, (parts[-1] + 0.2) / (float(np.mean(parts[:-1])) + 0.2))
-    return largest
+    if min(len(change) for change in changes) < 3 * BLOCK - 1:
+        return 1.0
+    return max(min(_at_steps(changes[0], first, k), _at_steps(changes[1], 0, k)) for k in PERIODS)
+
+
+def _at_steps(change: Array, start: int, period: int) -> float:
+    """Change at one of `period` lines that follow each other over that at the others, beside JPEG blocks."""
+    place = np.arange(len(change)) + start
+    inside = place % BLOCK != BLOCK - 1
+    parts = sorted(float(np.median(change[inside & (place % period == k)])) for k in range(period))
+    return (parts[-1] + 0.2) / (float(np.mean(parts[:-1])) + 0.2)
 
 
 def motion(grey: NDArray[Any]) -> float:
@@ -48,15 +58,6 @@ def motion(grey: NDArray[Any]) -> float:
         for lines in (grey[::4], np.ascontiguousarray(grey.T[::4]))
     )
     return float(np.log2((along + 0.2) / (down + 0.2)))
-
-
-def banding(counts: Array) -> float:
-    """How rough the histogram (256,) of a picture is: the spread of its levels about their neighbours', as a
-    share. 0.2 to 0.5 for scenes; 0.6 and more where levels are missing, as of few colours."""
-    inner = counts[1:-1]
-    smooth = np.convolve(inner, np.ones(NEAR) / NEAR, "same")
-    used = smooth > USED * smooth.max()
-    return float(np.std(np.clip(inner[used] / smooth[used], 0.0, 3.0))) if used.any() else 0.0
 
 
 def plain_box(quarter: NDArray[Any]) -> list[int]:
@@ -77,15 +78,32 @@ def plain_box(quarter: NDArray[Any]) -> list[int]:
         quarter[: rows * CELL, : columns * CELL], (columns, rows), interpolation=cv2.INTER_AREA
     )
     plain, best = high - low <= PLAIN, (0, (0, 0, 0, 0))
-    levels = np.bincount(low[plain], minlength=256)
-    for level in np.flatnonzero(np.convolve(levels, np.ones(PLAIN + 1))[PLAIN:] >= LEAST_CELLS).tolist():
-        mask = (plain & (low >= level) & (low <= level + PLAIN)).astype(np.uint8)
+    window = np.ones(STEP + PLAIN)
+    levels, *edges = (
+        np.convolve(np.bincount(low[chosen], minlength=256), window)[len(window) - 1 :]
+        for chosen in (plain, *(plain & side for side in _beside_edges(cells)))
+    )
+    # most plain levels are a sky's, and border on nothing but the next one
+    told = (levels >= LEAST_CELLS) & (np.sum(np.array(edges) >= 2, axis=0) >= 3)
+    for level in STEP * np.flatnonzero(told[::STEP]):
+        mask = (plain & (low >= level) & (low < level + len(window))).astype(np.uint8)
         count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
         for x, y, width, height, area in stats[1:count].tolist():
             solid = area >= max(LEAST_CELLS, FILLED * width * height) and min(width, height) >= 2
             if solid and area > best[0] and _stands_off(cells, x, y, width, height):
                 best = (area, (x, y, width, height))
     return [CELL * side for side in best[1]] if best[0] else []
+
+
+def _beside_edges(cells: NDArray[Any]) -> list[NDArray[np.bool_]]:
+    """Cells that differ from the next but one as much as a plain box's at least: down, up, right and left."""
+    found = []
+    for lines, turn in ((cells, False), (cells.T, True)):
+        apart = cv2.absdiff(lines[2:], lines[:-2]) > EDGE - 2 * PLAIN
+        for room in ((0, 2), (2, 0)):
+            side = np.pad(apart, (room, (0, 0)))
+            found.append(side.T if turn else side)
+    return found
 
 
 def _stands_off(cells: NDArray[Any], x: int, y: int, width: int, height: int) -> bool:
