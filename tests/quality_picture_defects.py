@@ -376,6 +376,8 @@ def symbols(pixels: Pixels) -> Pixels:
 
 for group in ("one airport", "the validation set"):
     defect("I04", f"pictures of {group} with the symbols of a display")(edit(symbols, group))
+for group in ("one airport", "the validation set"):
+    defect("I05", f"pictures of {group} turned by 1 degree")(edit(turned(1.0), group))
 defect("I05", "one picture in a hundred upside down")(one_in(100, GEOMETRY["upside down"]))
 defect("I05", "one picture in a hundred rotated by 180 degrees")(
     one_in(100, GEOMETRY["rotated by 180 degrees"])

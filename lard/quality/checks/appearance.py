@@ -30,8 +30,8 @@ ENOUGH = 4  # airports on both sides, that tell their spread from the gap betwee
 TELLING = ("visibility_m", "pitch_deg", "sun_elevation_deg")  # of the colour of a sky
 KEPT = ("detail", "noise", "comb", "blocks", "repeats", "motion", "colour_lags")  # of pictures
 PER_COLUMN = 8  # pictures for each number that is estimated of them
-# a far zone is seen from higher up and through more air, over dark ground the more so
-MORE_AIR = {"dark": 1.5, "sky_tint": 2.0}
+# a far zone is seen from higher up, more flatly and through more air, over dark ground the more so
+MORE_AIR = {"dark": 1.5, "sky_tint": 2.0, "motion": 1.5}
 BY_NATURE = 2.5  # snow, sand and forest differ more from airport to airport than any lens or light
 BLUE = 60.0  # grey values by which a clear sky is bluer than red; a veil takes half of them
 
@@ -60,7 +60,7 @@ LOOKS = (
     Look("noise", "noisier", "smoother, as after strong compression", 1.0),
     Look("dark", "hazier", "of deeper shadows", 40.0),
     Look("sky_green", "greener above", "less green above", 0.05),
-    Look("motion", "smeared up and down", "smeared along their rows, as by motion", 0.7, 4.0),
+    Look("motion", "more smeared up and down", "more smeared along their rows, as by motion,", 0.9, 4.0),
     Look("flat", "more of one plain grey, as where a tile of the ground is missing", "less plain", 0.05),
 )
 # limits of the median of a group by day in clear air: measure, least, most, what is said

@@ -20,7 +20,7 @@ ACROSS = 0.12  # of the height: of what lies across the picture
 ACROSS_SIGN = 0.6  # mean sign of its sides
 CLEAR_JUMP, NEARLY = 2.0, 0.92  # a jump so many times as clear may be a little less wide
 COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a band, not a tear
-MISFIT = 0.13  # what is left of a jump further aside; edges of scenes leave a quarter and more
+MISFIT = 0.1  # what is left of a jump further aside; edges of scenes leave 0.15 and more
 
 
 def torn(

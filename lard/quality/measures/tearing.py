@@ -68,6 +68,9 @@ def _goes_on(grey: NDArray[np.uint8], k: int) -> tuple[float, float]:
     here = float(fit[reach])
     fit[reach - LEAST_LAG_PX + 1 : reach + LEAST_LAG_PX] = np.inf
     best = int(np.argmin(fit))
+    # near the end of the search it is a slope of brightness that fits ever better, not the scene
+    if not LEAST_LAG_PX < best < len(fit) - 1 - LEAST_LAG_PX:
+        return float(best - reach), 1.0
     return float(best - reach), float((fit[best] + 1.0) / (here + 1.0))
 
 
