@@ -20,20 +20,21 @@ ACROSS = 0.12  # of the height: of what lies across the picture
 ACROSS_SIGN = 0.6  # mean sign of its sides
 CLEAR_JUMP, NEARLY = 2.0, 0.92  # a jump so many times as clear may be a little less wide
 COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a band, not a tear
-MISFIT = 0.1  # what is left of a jump further aside; edges of scenes leave 0.15 and more
+# what is left of a jump further up or down, where edges of scenes leave 0.4 and more, and the rows that jump.
+# Nothing of the kind is asked of rows: a slanting horizon drawn in steps goes on aside from each to the next
+MISFIT, LAG_SHARE = 0.1, 0.2
 
 
 def torn(
     data: Dataset, pictures: pl.DataFrame, bands: Mapping[str, int], limits: Mapping[str, Any]
 ) -> list[Offence]:
-    """Pictures that jump at a row across their whole width where no horizon and no band explains it, or whose
-    scene goes on further aside there."""
+    """Pictures that jump at a row across their whole width where no horizon and no band explains it."""
     found: list[tuple[str, int, dict[str, float]]] = []
     others: dict[str, list[dict[str, float]]] = {}
     rows = pictures.select("image", "height_px", "row_jumps").drop_nulls()
     for image, height, jumps in rows.iter_rows():
         others[image] = unpacked(jumps)
-        found += [(image, height, jump) for jump in others[image] if _is_wide(jump, limits) or _lags(jump)]
+        found += [(image, height, jump) for jump in others[image] if _is_wide(jump, limits)]
     common = Counter(int(jump["row"]) for _, _, jump in found)
     lines = _horizon_rows(data, sorted({image for image, _, _ in found}))
     offences = []
@@ -53,9 +54,9 @@ def torn(
             near = top - HORIZON_ROOM * height <= row <= bottom + HORIZON_ROOM * height
         across = any(_opposite(jump, other, height) for other in others[image])
         explained = near if sky and image in lines else across or sign > ONE_SIGN or (near and sign > 0.5)
-        # a slanting horizon that is drawn in steps goes on aside from row to row
-        if not explained or (_lags(jump) and not near):
-            offences.append(Offence(subject, jump["share"], f"{image}: {_story('row', jump)}"))
+        if not explained:
+            text = f"{image}: torn at row {row}: {_extent('columns', 'rows', jump)}"
+            offences.append(Offence(subject, jump["share"], text))
     return offences
 
 
@@ -72,7 +73,12 @@ def torn_columns(data: Dataset, pictures: pl.DataFrame, limits: Mapping[str, Any
                 found.append((image, jump))
     common = Counter(int(jump["row"]) for _, jump in found)
     return [
-        Offence(subject_of(data, image), jump["share"], f"{image}: {_story('column', jump)}")
+        Offence(
+            subject_of(data, image),
+            jump["share"],
+            f"{image}: torn at column {int(jump['row'])}: "
+            + (_aside(jump) if _lags(jump) else _extent("rows", "columns", jump)),
+        )
         for image, jump in found
         if common[int(jump["row"])] < max(5, COMMON_ROW * len(rows))
     ]
@@ -80,18 +86,16 @@ def torn_columns(data: Dataset, pictures: pl.DataFrame, limits: Mapping[str, Any
 
 def _lags(jump: Mapping[str, float]) -> bool:
     """Whether the scene goes on aside: less is left of the jump then than any edge of a scene leaves."""
-    return jump["misfit"] < MISFIT
+    return jump["misfit"] < MISFIT and jump["share"] > LAG_SHARE
 
 
-def _story(line: str, jump: Mapping[str, float]) -> str:
-    text = f"torn at {line} {int(jump['row'])}: "
-    if _lags(jump):
-        return text + f"what is behind it fits {abs(jump['lag']):.0f} px further aside"
-    lines = "columns" if line == "row" else "rows"
-    return text + (
-        f"{jump['share']:.0%} of the {lines} jump there, {jump['ratio']:.0f} times as much as in the {line}s "
-        "around"
-    )
+def _aside(jump: Mapping[str, float]) -> str:
+    return f"what is behind it fits {abs(jump['lag']):.0f} px further up or down"
+
+
+def _extent(lines: str, near: str, jump: Mapping[str, float]) -> str:
+    share, ratio = jump["share"], jump["ratio"]
+    return f"{share:.0%} of the {lines} jump there, {ratio:.0f} times as much as in the {near} around"
 
 
 def _opposite(jump: Mapping[str, float], other: Mapping[str, float], height: int) -> bool:
