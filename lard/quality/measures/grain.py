@@ -43,9 +43,9 @@ def repeats(changes: tuple[Array, Array], first: int = 0) -> float:
 
 def _at_steps(change: Array, start: int, period: int) -> float:
     """Change at one of `period` lines that follow each other over that at the others, beside JPEG blocks."""
-    place = np.arange(len(change)) + start
-    inside = place % BLOCK != BLOCK - 1
-    parts = sorted(float(np.median(change[inside & (place % period == k)])) for k in range(period))
+    inside = (np.arange(len(change)) + start) % BLOCK != BLOCK - 1
+    classes = (np.sort(change[k::period][inside[k::period]]) for k in range(period))
+    parts = sorted(float(values[len(values) // 2]) for values in classes)
     return (parts[-1] + 0.2) / (float(np.mean(parts[:-1])) + 0.2)
 
 

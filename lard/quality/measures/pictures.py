@@ -140,7 +140,7 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "clipped_share": float(share[0] + share[255]),
         "flat_share": _flat_share(np.asarray(grey[2 * height // 3 :], np.uint8)),
         "row_jumps": row_jumps(np.asarray(grey, np.uint8)),
-        "column_jumps": row_jumps(np.asarray(cv2.transpose(grey), np.uint8)),
+        "column_jumps": row_jumps(np.asarray(cv2.transpose(grey), np.uint8), aside=True),
         "sketch": cv2.resize(quarter, (SKETCH_PX, SKETCH_PX), interpolation=cv2.INTER_AREA).tobytes(),
         "colours": cv2.resize(pixels, (COLOURS_PX, COLOURS_PX), interpolation=cv2.INTER_AREA).tobytes(),
         "detail": _detail(grey, laplacian),

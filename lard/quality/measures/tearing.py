@@ -2,8 +2,8 @@
 
 A torn frame shows one moment above a row and another below it, so that nearly all columns jump there and
 nowhere near it. A level horizon and the edge of a band do the same; they are told apart by where they are.
-Where the scene goes on further aside, as behind a line that was lost, the jump may be faint and is one all
-the same. Columns are rows of the picture turned.
+Columns are rows of the picture turned. Where the scene goes on further up or down behind a column, the jump
+may be faint and is one all the same.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ LEAST_LAG_PX = 8  # a scene that goes on nearer than this may be an oblique edge
 BAND = 16  # of the height: a part, within which a road or canal has both its edges
 
 
-def row_jumps(grey: NDArray[np.uint8]) -> list[float]:
+def row_jumps(grey: NDArray[np.uint8], aside: bool = False) -> list[float]:
     """The rows of a picture (h, w) with the largest jumps, FIELDS of each one after the other.
 
     row: first row below the jump. ratio: mean jump over that of the rows near it. share: columns that jump
     much more there than near it and stay apart. sign: +1 where all those get brighter downwards, -1 where
     all get darker. above: mean jump of the rows above it, small in a plain sky. lag: pixels by which the rows
-    after it fit those before it best; misfit: what is left of the jump then, as a share.
+    after it fit those before it best; misfit: what is left of the jump then, as a share; 0, 1 if not `aside`.
     """
     height, width = grey.shape
     if height < 16 or width < 2 * COLUMN_PX:
@@ -52,7 +52,8 @@ def row_jumps(grey: NDArray[np.uint8]) -> list[float]:
             apart = cv2.absdiff(columns[max(top - 3, 0)], columns[min(bottom + 4, height - 1)]).ravel()
             jumping &= apart > 0.3 * size[k]
         sign = float(np.sign(down[k][jumping]).mean()) if jumping.any() else 0.0
-        found += [k + 1.0, float(ratio[k]), float(jumping.mean()), sign, float(above[k]), *_goes_on(grey, k)]
+        lag, misfit = _goes_on(grey, k) if aside else (0.0, 1.0)
+        found += [k + 1.0, float(ratio[k]), float(jumping.mean()), sign, float(above[k]), lag, misfit]
     return found
 
 
