@@ -136,6 +136,23 @@ def _(documents: Documents, folder: Path) -> None:
     documents["train"]["categories"] *= 2
 
 
+@foreign("T02", "the validation set's runways are of another category")
+def _(documents: Documents, folder: Path) -> None:
+    documents["val"]["categories"][0]["name"] = "taxiway"
+
+
+@foreign("T02", "the test set lists one category more")
+def _(documents: Documents, folder: Path) -> None:
+    documents["test"]["categories"].append({"id": 9, "name": "road"})
+
+
+@foreign("T02", "the training set counts its categories from another id")
+def _(documents: Documents, folder: Path) -> None:
+    documents["train"]["categories"][0]["id"] += 1
+    for note in documents["train"]["annotations"]:
+        note["category_id"] += 1
+
+
 @foreign("T02", "one annotation twice")
 def _(documents: Documents, folder: Path) -> None:
     notes = documents["test"]["annotations"]

@@ -295,6 +295,34 @@ def _(data: Dataset) -> None:
     data.manifest = data.manifest.with_columns(source_version=older.otherwise(pl.col("source_version")))
 
 
+def of_one_airport(data: Dataset, **columns: str) -> None:
+    """Change texts of one airport's rows in the manifest."""
+    assert data.manifest is not None
+    data.manifest = data.manifest.with_columns(
+        pl.when(GROUPS["one airport"]).then(pl.lit(text)).otherwise(pl.col(name)).alias(name)
+        for name, text in columns.items()
+    )
+
+
+for _owner, _text, _columns in (
+    ("T02", "by an older version of the tool", {"tool_version": "0.0.1"}),
+    ("T02", "made with an older runway database", {"runway_db_version": "2025.01"}),
+    ("T02", "under another licence of the same author", {"licence": "CC-BY-NC-4.0"}),
+    ("T01", "whose licence is n/a", {"licence": "n/a"}),
+    ("T01", "whose author is unknown", {"attribution": " Unknown."}),
+):
+
+    @defect(_owner, f"pictures of one airport {_text}")
+    def _(data: Dataset, columns: dict[str, str] = _columns) -> None:
+        of_one_airport(data, **columns)
+
+
+@defect("T02", "all pictures made with another runway database")
+def _(data: Dataset) -> None:
+    assert data.manifest is not None
+    data.manifest = data.manifest.with_columns(runway_db=pl.lit("mine"))
+
+
 for _group, _where in GROUPS.items():
 
     @defect("A01", f"labels half a pixel to the right and down, {_group}")

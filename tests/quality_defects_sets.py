@@ -57,6 +57,20 @@ def _(data: Dataset) -> None:
     _keep(data, ~IN_TEST | (pl.col("airport") == "EGLL") | one_in(12))
 
 
+@defect("S03", "test set flown in one direction only")
+def _(data: Dataset) -> None:
+    assert data.frames is not None
+    first = data.frames.sort("frame_id").group_by("airport").agg(pl.col("yaw_deg").first().alias("first"))
+    turned = (pl.col("yaw_deg") - pl.col("first")).radians().cos() < 0
+    lost = data.frames.join(first, on="airport").filter(IN_TEST & turned)["frame_id"].to_list()
+    _keep(data, ~pl.col("frame_id").is_in(lost))
+
+
+@defect("S04", "training set of one airport")
+def _(data: Dataset) -> None:
+    edit_frames(data, IN_TRAIN & (pl.col("airport") != "KATL"), split=pl.lit("test"))
+
+
 @defect("S04", "no validation set")
 def _(data: Dataset) -> None:
     _keep(data, ~IN_VAL)

@@ -232,6 +232,21 @@ for text, change in (("mirrored", GEOMETRY["mirrored left-right"]), ("upside dow
     for group in ("the validation set", "one zone"):
         defect("I05", f"pictures of {group} {text}")(edit(change, group))
 
+
+def repeated(pixels: Pixels) -> Pixels:
+    """Rendered at half the size and enlarged without smoothing."""
+    height, width = pixels.shape[:2]
+    return cv2.resize(pixels[::2, ::2], (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def dusty(pixels: Pixels) -> Pixels:
+    """With a grain of dust on the lens, out of focus."""
+    height, width = pixels.shape[:2]
+    y, x = np.mgrid[0:height, 0:width] / width
+    shade = np.exp(-((x - 0.6) ** 2 + (y - 0.42) ** 2) / (2 * 0.025**2))[..., None]
+    return (pixels * (1 - 0.5 * shade)).astype(np.uint8)
+
+
 LOOKS: dict[str, Edit] = {
     "a third darker": toned(0.67, 0),
     "nearly black": toned(0.25, 0),
@@ -249,6 +264,11 @@ LOOKS: dict[str, Edit] = {
     "with colours 2 px to the right": aside(2, 0),
     "with red 3 px up and left": aside(-3, -3, (1,)),
     "with blue 4 px down": aside(0, 4, (2,)),
+    "an eighth too green": lambda p: np.clip(p * np.array([1.0, 1.125, 1.0]), 0, 255).astype(np.uint8),
+    "smeared by motion along their rows": lambda p: cv2.blur(p, (9, 1)),
+    "smeared by motion up and down": lambda p: cv2.blur(p, (1, 5)),
+    "enlarged by repeating pixels": repeated,
+    "with dust on the lens": dusty,
 }
 for text, change in LOOKS.items():
     for group in ("one airport", "the validation set"):
@@ -328,6 +348,24 @@ defect("I04", "pictures of all strongly compressed")(one_in(1, lambda p: p, 8))
 defect("I04", "pictures one in twenty strongly compressed")(one_in(20, lambda p: p, 8))
 
 
+def lost_blocks(pixels: Pixels) -> Pixels:
+    """With a run of blocks in one colour, as after a fault of transmission."""
+    broken, side = pixels.copy(), pixels.shape[0] // 16
+    broken[10 * side : 12 * side, 5 * side : 13 * side] = (200, 30, 120)
+    return broken
+
+
+def torn_at_a_column(pixels: Pixels) -> Pixels:
+    """With the right half further down."""
+    torn, middle = pixels.copy(), pixels.shape[1] // 2
+    torn[:, middle:] = np.roll(torn[:, middle:], pixels.shape[0] // 17, axis=0)
+    return torn
+
+
+defect("I04", "pictures one in a hundred with lost blocks")(one_in(100, lost_blocks))
+defect("I04", "pictures one in a hundred torn at a column")(one_in(100, torn_at_a_column))
+
+
 def symbols(pixels: Pixels) -> Pixels:
     """Lines and a circle as on a display, where the pilot looks."""
     marked = pixels.copy()
@@ -338,6 +376,8 @@ def symbols(pixels: Pixels) -> Pixels:
 
 for group in ("one airport", "the validation set"):
     defect("I04", f"pictures of {group} with the symbols of a display")(edit(symbols, group))
+for group in ("one airport", "the validation set"):
+    defect("I05", f"pictures of {group} turned by 1 degree")(edit(turned(1.0), group))
 defect("I05", "one picture in a hundred upside down")(one_in(100, GEOMETRY["upside down"]))
 defect("I05", "one picture in a hundred rotated by 180 degrees")(
     one_in(100, GEOMETRY["rotated by 180 degrees"])

@@ -14,6 +14,7 @@ from lard.quality.checks.strays import strays
 from lard.quality.measures.chroma import LAGS, WAYS, colour_lags, displaced
 from lard.quality.measures.coarse import lines_along
 from lard.quality.measures.edges import straight
+from lard.quality.measures.grain import line_changes, plain_box, repeats
 from lard.quality.measures.horizon import GRID, level_profile, stacked_level
 from lard.quality.measures.likeness import TURNS, turned_pairs
 from lard.quality.measures.pictures import _blocks
@@ -195,6 +196,8 @@ def looks_of(count: int = 60) -> pl.DataFrame:
             "detail": rng.normal(-0.3, 0.1, count),
             "noise": rng.normal(1.2, 0.3, count),
             "blocks": rng.normal(1.4, 0.1, count),
+            "repeats": rng.normal(1.03, 0.03, count),
+            "sky_green": rng.normal(0.0, 0.01, count),
         }
     )
 
@@ -212,6 +215,8 @@ def with_one(looks: pl.DataFrame, name: str, value: float) -> pl.DataFrame:
         ("detail", -1.2, "blurred"),
         ("noise", 4.0, "noise"),
         ("blocks", 4.0, "compressed"),
+        ("repeats", 1.8, "enlarged"),
+        ("sky_green", 0.2, "greener"),
     ],
 )
 def test_a_picture_unlike_all_others_is_named(name: str, value: float, said: str) -> None:
@@ -237,11 +242,11 @@ def test_blocks_tell_strong_compression_after_it_was_saved_anew() -> None:
         return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
 
     grey = cv2.cvtColor(cv2.GaussianBlur(fields(1), (0, 0), 2), cv2.COLOR_BGR2GRAY)
-    values = [_blocks(saved(saved(grey, quality), 95)) for quality in (95, 70, 6)]
+    values = [_blocks(line_changes(saved(saved(grey, quality), 95))) for quality in (95, 70, 6)]
     assert values[0] < values[1] < values[2]
     assert values[0] < 1.7
     assert values[2] > 3.4
-    assert _blocks(np.zeros((8, 8), np.uint8)) == 1.0
+    assert _blocks(line_changes(np.zeros((8, 8), np.uint8))) == 1.0
 
 
 def test_a_sky_below_the_horizon_is_seen_by_its_colour() -> None:
@@ -269,3 +274,23 @@ def test_turned_copies_are_found(turn: str) -> None:
     assert turned_pairs(table, 6) == [("4.jpg", "12.jpg", turn)]
     assert turned_pairs(table.head(12), 6) == []
     assert turned_pairs(table.head(1), 6) == []
+
+
+def test_pixels_that_repeat_are_told_from_the_steps_of_a_plain_sky() -> None:
+    grey = fields(3)[..., 1]
+    doubled = grey[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)
+    sky = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 2, axis=0) * np.ones((1, 512), np.uint8)
+    assert repeats(line_changes(doubled)) > 1.6
+    assert repeats(line_changes(grey)) < 1.2
+    assert repeats(line_changes(sky)) < 1.2
+    assert repeats(line_changes(np.zeros((8, 8), np.uint8))) == 1.0
+
+
+def test_a_box_of_one_level_is_found_where_it_stands_off() -> None:
+    grey = np.random.default_rng(2).integers(90, 130, (128, 128)).astype(np.uint8)
+    assert plain_box(grey) == []
+    grey[40:60, 24:80] = 200
+    assert plain_box(grey) == [24, 40, 56, 20]
+    grey[40:60, 24:80] = np.arange(90, 118, 0.5)[None].astype(np.uint8)
+    assert plain_box(grey) == []
+    assert plain_box(np.zeros((4, 4), np.uint8)) == []

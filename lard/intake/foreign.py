@@ -6,6 +6,7 @@ They are brought into this project's tables and units once, here; what they do n
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -142,14 +143,17 @@ def from_coco(paths: Sequence[Path], root: Path) -> Foreign:
     problems: list[Problem] = []
     frames: list[dict[str, Any]] = []
     labels: list[dict[str, Any]] = []
+    listed: dict[str, str] = {}
     for path in paths:
         coco = read_coco(path)
+        listed[path.name] = _category_list(coco)
         match = _SPLIT.search(path.name)
         problems += [Problem(f"{path.name}#{fault.place}", fault.message) for fault in coco.faults]
         problems += [Problem(f"{path.name}#{place}", text) for place, text in _category_faults(coco)]
         problems += [Problem(f"{path.name}#{place}", text) for place, text in _annotation_faults(coco)]
         frames += _coco_frames(coco, match.group(1).lower() if match else None)
         labels += _coco_labels(coco, path.name, problems)
+    problems += _other_lists(listed)
     folder = root if root.is_dir() else root.parent
     return Foreign(
         root=_picture_root(folder, [str(frame["image"]) for frame in frames[:20]]),
@@ -176,6 +180,22 @@ def _category_faults(coco: Coco) -> Iterator[tuple[str, str]]:
         if note.get("category_id") not in known:
             stated = note.get("category_id")
             yield f"annotations[{k}]", f"is of category {stated}, which the file does not list"
+
+
+def _category_list(coco: Coco) -> str:
+    """Ids and names of a file's categories, in the order of the ids."""
+    known = [c for c in coco.document["categories"] if isinstance(c, dict) and "id" in c]
+    return ", ".join(sorted(f"{category['id']} {category.get('name')}" for category in known)) or "none"
+
+
+def _other_lists(listed: Mapping[str, str]) -> Iterator[Problem]:
+    """Files that list other categories than most: what is a runway in one set is not in another."""
+    if len(set(listed.values())) > 1:
+        usual, _ = Counter(listed.values()).most_common(1)[0]
+        for name, found in listed.items():
+            if found != usual:
+                text = f"the file lists the categories {found}, most files {usual}"
+                yield Problem(f"{name}#categories", text)
 
 
 def _annotation_faults(coco: Coco) -> Iterator[tuple[str, str]]:

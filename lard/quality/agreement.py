@@ -78,14 +78,21 @@ def _manifest(data: Dataset) -> Iterator[Offence]:
 
 
 def _versions(manifest: pl.DataFrame) -> Iterator[Offence]:
-    """Sources whose pictures were made by more than one version of them; what follows a `;` is the ground's,
-    which may differ from airport to airport."""
-    renderer = pl.col("source_version").str.split(";").list.first().str.strip_chars().alias("version")
-    count = manifest.drop_nulls(["source", "source_version"]).group_by("source", renderer).len()
-    for part in count.sort("source", "len", "version").partition_by("source", maintain_order=True):
-        for source, version, n in part[:-1].iter_rows():
-            text = f"{n} pictures are of version {version}, most are of {part['version'][-1]}"
-            yield Offence(f"manifest:{source}", float(n), text)
+    """Sources whose pictures were made by several versions of them, of this tool or of the runways, or have
+    several licences of one author; what follows a `;` is the ground's, which may differ among airports."""
+    renderer = pl.col("source_version").str.split(";").list.first().str.strip_chars()
+    runways = pl.concat_str("runway_db", "runway_db_version", separator=" ")
+    for what, value, of in (
+        ("version", renderer, ["source"]),
+        ("tool version", pl.col("tool_version"), ["source"]),
+        ("runway database", runways, ["source"]),
+        ("licence", pl.col("licence"), ["source", "attribution"]),
+    ):
+        count = manifest.group_by(*of, value.alias("value")).len().drop_nulls().sort(*of, "len", "value")
+        for part in count.partition_by(of, maintain_order=True):
+            for source, value_, n in part[:-1].select("source", "value", "len").iter_rows():
+                text = f"{n} pictures are of {what} {value_}, most are of {part['value'][-1]}"
+                yield Offence(f"manifest:{source}", float(n), text)
 
 
 def _conditions(frames: pl.DataFrame) -> Iterator[Offence]:
@@ -232,11 +239,26 @@ def _database(data: Dataset) -> Iterator[Offence]:
             yield Offence(
                 f"dataset.json:{name}", None, f"states {stated}, the labels {', '.join(sorted(values))}"
             )
+    known = {row[:2] for row in count.iter_rows()} | _drawn_on(data)
+    if data.manifest is not None and known:
+        made = data.manifest.select(columns).drop_nulls().filter(pl.all_horizontal(pl.col(columns) != ""))
+        for *pair, n in made.group_by(columns).len().sort(columns).iter_rows():
+            if tuple(pair) not in known:
+                text = f"{n} pictures were made with {' '.join(pair)}, neither labelled nor drawn with it"
+                yield Offence("manifest:runway_db", float(n), text)
     if data.database is not None and len(count):
         ours, theirs = (data.database.name, data.database.version), count.row(0)[:2]
         if not is_named(data.database, *theirs):
             text = f"made with the runways {' '.join(theirs)}, judged by {' '.join(ours)}"
             yield Offence("labels:runway_db", None, text)
+
+
+def _drawn_on(data: Dataset) -> set[tuple[str, ...]]:
+    """Name and version of the runway databases that frames were drawn on, as far as they say."""
+    columns = ("runway_db", "runway_db_version")
+    if data.frames is None or not set(columns) <= set(data.frames.columns):
+        return set()
+    return set(data.frames.select(columns).drop_nulls().unique().iter_rows())
 
 
 def _twice(labels: pl.DataFrame) -> Iterator[Offence]:

@@ -19,6 +19,7 @@ from lard.quality.checks import (  # noqa: F401  (importing registers their requ
     on_pictures,
     outlines,
     places,
+    repeats,
     represent,
     required,
     runways,

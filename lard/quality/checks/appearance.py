@@ -28,9 +28,10 @@ BESIDE_PX = 1.0  # of colour against brightness; saved at half the size it may l
 BETTER = 3.2  # standard errors; where colour and brightness are tied at all, they are where they should be
 ENOUGH = 4  # airports on both sides, that tell their spread from the gap between the sides
 TELLING = ("visibility_m", "pitch_deg", "sun_elevation_deg")  # of the colour of a sky
+KEPT = ("detail", "noise", "comb", "blocks", "repeats", "motion", "colour_lags")  # of pictures
 PER_COLUMN = 8  # pictures for each number that is estimated of them
-# a far zone is seen from higher up and through more air, over dark ground the more so
-MORE_AIR = {"dark": 1.5, "sky_tint": 2.0}
+# a far zone is seen from higher up, more flatly and through more air, over dark ground the more so
+MORE_AIR = {"dark": 1.5, "sky_tint": 2.0, "motion": 1.5}
 BY_NATURE = 2.5  # snow, sand and forest differ more from airport to airport than any lens or light
 BLUE = 60.0  # grey values by which a clear sky is bluer than red; a veil takes half of them
 
@@ -43,6 +44,7 @@ class Look:
     more: str
     less: str
     floor: float
+    sigmas: float = SIGMAS
 
 
 LOOKS = (
@@ -57,6 +59,8 @@ LOOKS = (
     Look("detail", "sharper", "less sharp", 0.25),
     Look("noise", "noisier", "smoother, as after strong compression", 1.0),
     Look("dark", "hazier", "of deeper shadows", 40.0),
+    Look("sky_green", "greener above", "less green above", 0.05),
+    Look("motion", "more smeared up and down", "more smeared along their rows, as by motion,", 0.9, 4.0),
     Look("flat", "more of one plain grey, as where a tile of the ground is missing", "less plain", 0.05),
 )
 # limits of the median of a group by day in clear air: measure, least, most, what is said
@@ -115,9 +119,7 @@ def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
     )
     drawn = pictures.filter(pl.col("fault") == "").drop_nulls(["sketch", "colours"])
     joined = chosen.join(
-        drawn.select(
-            "image", "sketch", "colours", "detail", "noise", "comb", "blocks", "flat_share", "colour_lags"
-        ),
+        drawn.select("image", "sketch", "colours", "flat_share", *KEPT),
         on="image",
         how="inner",
     )
@@ -134,13 +136,16 @@ def _values(data: Dataset, pictures: pl.DataFrame) -> pl.DataFrame:
     shadows = np.quantile(sketch[:, 3 * SKETCH_PX // 4 :].reshape(len(joined), -1), 0.02, axis=1)
     # air lifts all three colours, bright sand leaves blue dark: the darkest colour tells them apart
     shadows = shadows * (below.min(axis=1) + 1.0) / (below.mean(axis=1) + 1.0)
-    kept = ("frame_id", "airport", "source", "detail", "comb", "blocks", "colour_lags")
+    green = np.log2(above[:, 1] + 1.0) - np.log2((above[:, 0] + 1.0) * (above[:, 2] + 1.0)) / 2
     tint = np.log2((above[:, 0] + 1.0) / (above[:, 2] + 1.0))
     told = frames.select(
         pl.col("frame_id").cast(pl.String), *(name for name in TELLING if name in frames.columns)
     )
     told = joined.select("frame_id").join(told, on="frame_id", how="left", maintain_order="left")
-    return joined.select(kept).with_columns(
+    return joined.select(
+        "frame_id", "airport", "source", *(name for name in KEPT if name != "noise")
+    ).with_columns(
+        pl.Series("sky_green", green),
         pl.Series("sky_tint", unexplained(tint, told.drop("frame_id"))),
         joined["flat_share"].alias("flat"),
         pl.Series("sky", above.mean(axis=1)),
@@ -226,7 +231,7 @@ def _against_others(values: pl.DataFrame, groups: Mapping[str, frozenset[str]]) 
             error = float(np.hypot(between / np.sqrt(count), within / np.sqrt(len(inside))))
             # of two groups alike in size either may be the wrong one: both are named
             aside = _allowed(look.name, name)
-            if abs(gap) > look.floor * aside and abs(gap) > SIGMAS * error:
+            if abs(gap) > look.floor * aside and abs(gap) > look.sigmas * error:
                 word = look.more if gap > 0 else look.less
                 text = f"{len(inside)} pictures are {word} than those of the other groups ({gap:+.3g})"
                 offences.append(Offence(name, abs(gap), text))

@@ -1,4 +1,4 @@
-"""What scalers, grabbers and compression leave in the pictures of a group: plain bars, blocks."""
+"""What lenses, scalers, grabbers and compression leave in the pictures of a group: bars, blocks, spots."""
 
 from __future__ import annotations
 
@@ -11,10 +11,23 @@ import polars as pl
 from lard.quality.dataset import Dataset
 from lard.quality.groups import groups_of
 from lard.quality.measures.bars import SIDES
+from lard.quality.measures.overlay import MIN_PICTURES
+from lard.quality.measures.pictures import SKETCH_PX
+from lard.quality.measures.spots import spot
 from lard.quality.model import Offence
 
 FEWEST = 5  # pictures of a group
-BLOCKY = 3.4  # change across borders of blocks over that within: a quality below 20 of JPEG's 100
+CODED = (  # measure of pictures, most of it in the median of a group, what is said
+    (  # a quality below 20 of JPEG's 100
+        "blocks", 3.4,
+        "show blocks of 8 px as of a strong compression: {:.1f} times as much change across their borders as "
+        "within",
+    ),
+    ("repeats", 1.45, "repeat pixels, as enlarged without smoothing: {:.1f} times the change at whole steps"),
+)  # fmt: skip
+SPOT = 0.33  # octaves of brightness at one place in some 30 pictures; half of it comes from scenes
+SPOT_SIGMAS = 20.0  # of the other places
+MOST_SPOTTED = 60  # pictures of a group
 SHARE = 0.5  # of its pictures that have the bar: a wall or a coast lies at an edge by chance
 
 
@@ -41,21 +54,46 @@ def framed(data: Dataset, pictures: pl.DataFrame, bands: Mapping[str, int]) -> l
     return offences
 
 
-def compressed(data: Dataset, pictures: pl.DataFrame) -> list[Offence]:
-    """Groups whose pictures show the blocks of a strong compression, whatever they were saved as since."""
+def coded(data: Dataset, pictures: pl.DataFrame) -> list[Offence]:
+    """Groups whose pictures show what was done to them, whatever they were saved as since: the blocks of a
+    strong compression, pixels that repeat."""
     if data.frames is None:
         return []
-    blocks = {
-        data.frame_of.get(image, image): value
-        for image, value in pictures.select("image", "blocks").drop_nulls().iter_rows()
+    offences = []
+    groups = groups_of(data)
+    for column, limit, story in CODED:
+        known = {
+            data.frame_of.get(image, image): value
+            for image, value in pictures.select("image", column).drop_nulls().iter_rows()
+        }
+        for group, ids in groups.items():
+            values = [known[name] for name in ids if name in known]
+            if len(values) >= FEWEST and (middle := float(np.median(values))) > limit:
+                text = f"{len(values)} pictures {story.format(middle)}"
+                offences.append(Offence(group, middle, text))
+    return offences
+
+
+def spotted(data: Dataset, pictures: pl.DataFrame) -> list[Offence]:
+    """Groups whose pictures are all darker or brighter at one place, as of dust on a lens."""
+    if data.frames is None:
+        return []
+    sketches = {
+        data.frame_of.get(image, image): np.frombuffer(raw, np.uint8).reshape(SKETCH_PX, SKETCH_PX)
+        for image, raw in pictures.select("image", "sketch").drop_nulls().iter_rows()
     }
     offences = []
     for group, ids in groups_of(data).items():
-        values = [blocks[name] for name in ids if name in blocks]
-        if len(values) >= FEWEST and (middle := float(np.median(values))) > BLOCKY:
+        inside = [sketches[name] for name in sorted(ids) if name in sketches]
+        if len(inside) < MIN_PICTURES:
+            continue
+        step = max(1, len(inside) // MOST_SPOTTED)
+        x, y, gap, sigmas = spot(np.stack(inside[::step]))
+        if abs(gap) > SPOT * max(1.0, np.sqrt(30 * step / len(inside))) and sigmas > SPOT_SIGMAS:
+            word = "brighter" if gap > 0 else "darker"
             text = (
-                f"{len(values)} pictures show blocks of 8 px as of a strong compression: {middle:.1f} times "
-                "as much change across their borders as within"
+                f"{len(inside)} pictures are all {word} at one place, {x:.0%} of the width from the left and "
+                f"{y:.0%} of the height from above, by a factor of {2 ** abs(gap):.2f}"
             )
-            offences.append(Offence(group, middle, text))
+            offences.append(Offence(group, abs(gap), text))
     return offences

@@ -13,7 +13,14 @@ from lard.quality.dataset import CAMERA, Dataset, posed
 from lard.quality.frames import far_sighted, grey_of, horizons, parallel
 from lard.quality.groups import WHOLE, groups_of, members, sampled
 from lard.quality.measures.coarse import lines_along, read_small
-from lard.quality.measures.horizon import RESOLVED, Level, horizon_offset, level_profile, stacked_level
+from lard.quality.measures.horizon import (
+    RESOLVED,
+    Level,
+    horizon_offset,
+    horizon_tilt,
+    level_profile,
+    stacked_level,
+)
 from lard.quality.measures.pictures import COLOURS_PX
 from lard.quality.measures.sketch import Sketches, sketches, sky_below
 from lard.quality.model import Offence, Outcome, inconclusive
@@ -28,6 +35,7 @@ SURE = 5.0  # standard deviations of a stack of horizons that are seen
 STRENGTH = 0.6  # the same of a single picture on average, below which any picture agrees
 CLEARER, PLAINLY = 2.0, 1.25  # by how much, and how many times, they must be clearer elsewhere
 HAZE = 0.02  # of the height: how far haze may draw the visible edge down
+TILT_SIGMAS = 4.0
 SKY_BELOW = 0.0  # grey levels; in clear air it is darker or less blue below a horizon, by 50 and more
 REMEDY = "add pictures by day in clear air that show the horizon"
 
@@ -42,6 +50,7 @@ REMEDY = "add pictures by day in clear air that show the horizon"
         "max_median": 0.01,
         "outlier": 0.02,
         "max_outlier_share": 0.05,
+        "max_tilt_deg": 0.4,
         "max_samples": 300,
         "min_visibility_m": 10_000.0,
     },
@@ -74,10 +83,12 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     named = {offence.subject for offence in offences}
     upside_down = _upside_down(data, lines[clear], frames.filter(clear))
     offences += [one for one in upside_down if one.subject not in named]
-    seen = _fine(data, frames.filter(clear), lines[clear], groups, int(limits["max_samples"]))
+    seen, tilts = _fine(data, frames.filter(clear), lines[clear], groups, int(limits["max_samples"]))
     fine = _fine_offences(seen, groups, limit, beyond, float(limits["max_outlier_share"]))
     named = {offence.subject for offence in offences}
     offences += [offence for offence in fine if offence.subject not in named]
+    named = {offence.subject for offence in offences}
+    offences += [o for o in _tilted(tilts, groups, float(limits["max_tilt_deg"])) if o.subject not in named]
     profiles = _profiles(data, frames.filter(~clear), lines[~clear], groups, int(limits["max_samples"]))
     named = {offence.subject for offence in offences}
     offences += [o for o in _level_offences(profiles, groups, limit, beyond) if o.subject not in named]
@@ -174,22 +185,41 @@ def _upside_down(data: Dataset, lines: Array, frames: pl.DataFrame) -> list[Offe
 
 def _fine(
     data: Dataset, frames: pl.DataFrame, lines: Array, groups: dict[str, frozenset[str]], most: int
-) -> dict[str, float]:
-    """Distance of the sky's edge from the horizon where found in a sample, over the height, downwards."""
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Distance of the sky's edge from the horizon where found in a sample, over the height, downwards, and
+    its turn against it, degrees clockwise."""
     ids = frames["frame_id"].cast(pl.String).to_list()
     heights = frames["height_px"].to_numpy().astype(np.float64)
     rows = np.flatnonzero(members(ids, frozenset(sampled(ids, groups, most, PER_GROUP))))
 
-    def fit(k: int) -> float | None:
+    def fit(k: int) -> tuple[float | None, float | None]:
         grey = grey_of(data, ids[k])
-        return None if grey is None else horizon_offset(grey, lines[k])
+        return (
+            (None, None) if grey is None else (horizon_offset(grey, lines[k]), horizon_tilt(grey, lines[k]))
+        )
 
-    offsets = parallel(data, rows.tolist(), fit, "horizon against picture")
-    return {
-        ids[k]: float(offset) / heights[k]
-        for k, offset in zip(rows.tolist(), offsets, strict=True)
-        if offset is not None
-    }
+    found = parallel(data, rows.tolist(), fit, "horizon against picture")
+    every = list(zip([ids[k] for k in rows.tolist()], heights[rows], found, strict=True))
+    offsets = {name: float(down) / height for name, height, (down, _) in every if down is not None}
+    return offsets, {name: tilt for name, _, (_, tilt) in every if tilt is not None}
+
+
+def _tilted(tilts: Mapping[str, float], groups: Mapping[str, frozenset[str]], limit: float) -> list[Offence]:
+    """Groups whose horizons are turned against the stated roll, by more than mountains explain."""
+    offences = []
+    for name, ids in groups.items():
+        values = np.array([value for one, value in tilts.items() if one in ids])
+        if len(values) < FEWEST:
+            continue
+        middle = float(np.median(values))
+        error = 1.25 * 1.48 * float(np.median(np.abs(values - middle))) / np.sqrt(len(values))
+        if abs(middle) > max(limit, TILT_SIGMAS * error):
+            text = (
+                f"the horizon is turned by {middle:+.2f} degrees clockwise against the stated roll, in the "
+                f"median ({len(values)} pictures)"
+            )
+            offences.append(Offence(name, abs(middle), text))
+    return offences
 
 
 def _profiles(

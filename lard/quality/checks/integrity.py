@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,24 +9,17 @@ import numpy as np
 import polars as pl
 
 from lard.quality.checks.appearance import CLEAR_M, looks
-from lard.quality.checks.framing import compressed, framed
+from lard.quality.checks.framing import coded, framed, spotted
 from lard.quality.checks.marks import group_marks, undeclared
-from lard.quality.dataset import CAMERA, Dataset, posed
-from lard.quality.frames import daylit, horizons, subject_of
+from lard.quality.checks.tears import torn, torn_columns
+from lard.quality.dataset import Dataset
+from lard.quality.frames import daylit, subject_of
 from lard.quality.labels import label_name
 from lard.quality.measures.pictures import COLOURS_PX
-from lard.quality.measures.tearing import unpacked
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 
-HORIZON_ROOM = 0.02  # of the height: how far a level horizon may lie from where the pose puts it
-ONE_SIGN = 0.95  # mean sign of a jump along the row, of an edge of the scene that lies across
-PLAIN_SKY = 1.5  # grey levels from row to row
 WATER_BLUE = 15.0  # grey levels of blue over red
-ACROSS = 0.12  # of the height: of what lies across the picture
-ACROSS_SIGN = 0.6  # mean sign of its sides
-CLEAR_JUMP, NEARLY = 2.0, 0.92  # a jump so many times as clear may be a little less wide
-COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a band, not a tear
 
 
 @check(
@@ -88,10 +80,11 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             text = f"same pixels as the frame before ({before['image']}): the source was frozen"
             offences.append(Offence(subject, None, text))
         before = row
-    offences += torn(data, pictures, bands, limits)
+    offences += [*torn(data, pictures, bands, limits), *torn_columns(data, pictures, limits)]
     still, looked_at = undeclared(data, pictures, bands, int(limits["overlay_samples"]))
     still += group_marks(data, pictures, bands, still)
-    odd = [*looks(data, pictures), *framed(data, pictures, bands), *compressed(data, pictures)]
+    odd = [*looks(data, pictures), *framed(data, pictures, bands), *coded(data, pictures)]
+    odd += spotted(data, pictures)
     offences += [*still, *odd]
     good = pictures.filter(pl.col("fault") == "")
     bad = len({offence.subject for offence in offences} & set(map(str, data.frame_of.values())))
@@ -120,6 +113,10 @@ def _faults(
         faults.append((float(size[0]), f"{size[0]}x{size[1]} px, stated are {wanted[0]}x{wanted[1]}"))
     if row["coding"]:
         faults.append((1.0, f"{row['coding']}: save it again as upright 8-bit RGB"))
+    if row["plain_box"]:
+        x, y, width, height = row["plain_box"]
+        text = f"a plain box of {width}x{height} px at column {x}, row {y}: a part of it was lost"
+        faults.append((float(width * height), text))
     if dim:
         if row["entropy_bit"] < limits["min_dim_entropy_bit"]:
             faults.append((row["entropy_bit"], f"grey-level entropy {row['entropy_bit']:.2f} bit: blank"))
@@ -181,70 +178,3 @@ def labels_in_bands(data: Dataset, bands: Mapping[str, int]) -> list[Offence]:
             text = f"box reaches {depth:.1f} px into the watermark band of {band} px"
             offences.append(Offence(label_name(data, int(row["row"])), float(depth), text))
     return offences
-
-
-def torn(
-    data: Dataset, pictures: pl.DataFrame, bands: Mapping[str, int], limits: Mapping[str, Any]
-) -> list[Offence]:
-    """Pictures that jump at a row across their whole width where no horizon and no band explains it."""
-    found: list[tuple[str, int, dict[str, float]]] = []
-    others: dict[str, list[dict[str, float]]] = {}
-    rows = pictures.select("image", "height_px", "row_jumps").drop_nulls()
-    for image, height, jumps in rows.iter_rows():
-        others[image] = unpacked(jumps)
-        found += [(image, height, jump) for jump in others[image] if _is_wide(jump, limits)]
-    common = Counter(int(jump["row"]) for _, _, jump in found)
-    lines = _horizon_rows(data, sorted({image for image, _, _ in found}))
-    offences = []
-    for image, height, jump in found:
-        subject, row = subject_of(data, image), int(jump["row"])
-        band = bands.get(subject, 0)
-        if band and min(abs(row - band), abs(row - (height - band))) <= 2:
-            continue
-        if common[row] >= max(5, COMMON_ROW * len(rows)):
-            continue  # the edge of a band in most pictures: `undeclared` reports it once
-        # one sign all along is an edge of the scene: a level horizon, or a road or runway that lies across;
-        # below a plain sky it is a tear all the same where the pose puts no horizon
-        sky, sign = jump["above"] < PLAIN_SKY, abs(jump["sign"])
-        near = sky
-        if image in lines:
-            top, bottom = lines[image]
-            near = top - HORIZON_ROOM * height <= row <= bottom + HORIZON_ROOM * height
-        across = any(_opposite(jump, other, height) for other in others[image])
-        explained = near if sky and image in lines else across or sign > ONE_SIGN or (near and sign > 0.5)
-        if not explained:
-            text = (
-                f"{image}: torn at row {row}: {jump['share']:.0%} of the columns jump there, "
-                f"{jump['ratio']:.0f} times as much as in the rows around"
-            )
-            offences.append(Offence(subject, jump["share"], text))
-    return offences
-
-
-def _opposite(jump: Mapping[str, float], other: Mapping[str, float], height: int) -> bool:
-    """Whether two jumps are the sides of one thing that lies across: a road, a canal, a runway's end."""
-    apart = abs(jump["row"] - other["row"])
-    alike = other["share"] > 0.5 * jump["share"] and jump["sign"] * other["sign"] < -(ACROSS_SIGN**2)
-    return alike and 0 < apart <= ACROSS * height
-
-
-def _is_wide(jump: Mapping[str, float], limits: Mapping[str, Any]) -> bool:
-    share, ratio = float(limits["max_jump_share"]), float(limits["max_jump_ratio"])
-    if jump["ratio"] > CLEAR_JUMP * ratio:
-        share *= NEARLY
-    return jump["share"] > share and jump["ratio"] > ratio
-
-
-def _horizon_rows(data: Dataset, images: list[str]) -> dict[str, tuple[float, float]]:
-    """Uppermost and lowest row of the horizon in those pictures whose pose is known."""
-    if data.frames is None or not {"pose", "camera"} <= data.parts or not images:
-        return {}
-    frames = data.frames.drop_nulls(list(CAMERA)).filter(posed())
-    frames = frames.filter(pl.col("frame_id").is_in([subject_of(data, image) for image in images]))
-    frames = frames.unique("frame_id", keep="first", maintain_order=True)
-    found = {}
-    for name, width, line in zip(frames["frame_id"], frames["width_px"], horizons(data, frames), strict=True):
-        inside = line[(line[:, 0] > -0.05 * width) & (line[:, 0] < 1.05 * width)]
-        known = data.image_of.get(str(name), "")
-        found[known] = (float(inside[:, 1].min()), float(inside[:, 1].max())) if len(inside) else (-1e9, -1e9)
-    return found

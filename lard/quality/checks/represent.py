@@ -13,12 +13,14 @@ from scipy import stats
 from lard.odd.laws import Law
 from lard.odd.parameters import PARAMETERS as KNOWN
 from lard.quality.dataset import Dataset
-from lard.quality.frames import SETS, zone_rows
+from lard.quality.frames import SETS, TESTING, TRAINING, zone_rows
 from lard.quality.model import Offence, Outcome
 from lard.quality.registry import check
 
 CHANCE = 1e-4  # a lack that chance explains more often than this is none
 BINS = 4
+PLENTY = 3  # times the least number of a set's airports, that a dataset has before it is asked for
+ONE_WAY = 6  # frames of an airport that would show a second direction of landing, were there one
 FEW = 3  # airports of a set, below which none can be said to outweigh the others
 
 
@@ -43,6 +45,7 @@ def sets_whole(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     for name, cells in _conditions(data, frames).items():
         offences += _lacking(name, cells, frames, parts, float(limits["min_relative_share"]))
     offences += _airports(parts, float(limits["max_airport_share"]))
+    offences += _one_way(parts)
     if not parts:
         return Outcome(None, "no frame is in a training, validation or test set")
     sizes = ", ".join(f"{name} {len(part)}" for name, part in parts.items())
@@ -146,17 +149,39 @@ def _airports(parts: Mapping[str, pl.DataFrame], limit: float) -> list[Offence]:
     return offences
 
 
+def _one_way(parts: Mapping[str, pl.DataFrame]) -> list[Offence]:
+    """Sets that fly one direction only at each of their airports, where the other sets fly both."""
+    flown: dict[str, dict[str, bool]] = {}
+    for name, part in parts.items():
+        known = part.drop_nulls(["airport", "runway"]).with_columns(
+            direction=pl.col("runway").cast(pl.String).str.extract(r"^(\d+)").cast(pl.Int32, strict=False)
+        )
+        for airport, frames in known.drop_nulls("direction").group_by("airport", maintain_order=True):
+            angles = np.radians(10.0 * frames["direction"].to_numpy())
+            if len(angles) >= ONE_WAY:
+                both = np.cos(angles[:, None] - angles).min() < -0.9
+                flown.setdefault(name, {})[str(airport[0])] = bool(both)
+    offences = []
+    for name, airports in flown.items():
+        others = [both for other, found in flown.items() if other != name for both in found.values()]
+        one_way = len(airports) >= FEW and not any(airports.values())
+        if one_way and len(others) >= FEW and np.mean(others) > 0.5:
+            text = f"the {name} set flies one direction only at each of its {len(airports)} airports"
+            offences.append(Offence(f"{name}/direction", float(len(airports)), text))
+    return offences
+
+
 @check(
     "DQR-S04",
     "There are a training, a validation and a test set",
     severity="warning",
     rationale="Without a validation set a detector is tuned on its training or test pictures.",
     objective="independence",
-    thresholds={"sets": "train/val/test"},
+    thresholds={"sets": "train/val/test", "min_airports": 2},
     needs=("frames", "split"),
 )
 def sets_there(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Every set that is asked for has frames, and no frame is in another."""
+    """Every set that is asked for has frames, of several airports where there are many; no other set has."""
     assert data.frames is not None
     count = Counter(data.frames["split"].to_list())
     wanted = [name.strip() for name in str(limits["sets"]).split("/") if name.strip()]
@@ -168,5 +193,19 @@ def sets_there(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             shown = "no set" if name is None else f"the set {name!r}"
             text = f"{n} frames are in {shown}; expected {', '.join(wanted)}"
             offences.append(Offence(str(name), float(n), text))
+    offences += _too_few_airports(data.frames, int(limits["min_airports"]))
     message = ", ".join(f"{name}: {count[name]} frames" for name in wanted)
     return Outcome(not offences, message, float(len(offences)), 0.0, tuple(offences), sum(count.values()))
+
+
+def _too_few_airports(frames: pl.DataFrame, least: int) -> list[Offence]:
+    """Training and test sets of fewer airports, where the dataset has plenty."""
+    if "airport" not in frames.columns or frames["airport"].drop_nulls().n_unique() < PLENTY * least:
+        return []
+    offences = []
+    for name in (TRAINING, TESTING):  # one airport may do to choose a model
+        airports = frames.filter(pl.col("split") == name)["airport"].drop_nulls().unique().sort().to_list()
+        if 0 < len(airports) < least:
+            text = f"shows {', '.join(airports)} only, at least {least} airports are needed"
+            offences.append(Offence(name, float(len(airports)), text))
+    return offences

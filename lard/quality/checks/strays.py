@@ -48,6 +48,10 @@ STRAYS = (
     Stray("detail", "noise or sharpening", "blurred, enlarged or compressed", 0.6, 0.45,
           ("defocus_px", "noise_grey", "jpeg_quality", "lens_drops", *MOVING)),
     Stray("blocks", "strongly compressed", "", 1.5, np.inf, ("jpeg_quality",)),
+    Stray("repeats", "enlarged without smoothing", "", 0.35, np.inf),
+    Stray(
+        "sky_green", "other colours, the sky is greener", "other colours, the sky is less green", 0.1, 0.1
+    ),
     Stray("noise", "noise", "smoothed or compressed", 1.2, 0.9, ("noise_grey", "jpeg_quality")),
 )  # fmt: skip
 

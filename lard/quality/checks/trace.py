@@ -16,6 +16,8 @@ from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 from lard.tables import FRAMES
 
+NOTHING = {"", "n/a", "na", "nan", "none", "null", "nil", "unknown", "tbd", "todo", "tba", "xxx", "fixme"}
+
 
 @check(
     "DQR-T01",
@@ -45,7 +47,7 @@ def traceable(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         Offence(str(f), None, "in the manifest but not in the frames") for f in sorted(listed - drawn)
     ]
     for row in manifest.iter_rows(named=True):
-        empty = [name for name, value in row.items() if value is None or value == ""]
+        empty = [name for name, value in row.items() if value is None or _says_nothing(value)]
         if empty:
             offences.append(Offence(str(row["frame_id"]), None, f"manifest lacks {', '.join(empty)}"))
     offences += _hash_offences(data)
@@ -60,6 +62,11 @@ def traceable(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         tuple(offences),
         total,
     )
+
+
+def _says_nothing(value: object) -> bool:
+    """Whether a text only fills a field."""
+    return isinstance(value, str) and value.strip(" .-?_<>[]()").lower() in NOTHING
 
 
 def _hash_offences(data: Dataset) -> list[Offence]:

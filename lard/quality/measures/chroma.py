@@ -34,12 +34,14 @@ def colour_lags(pixels: Pixels) -> list[float]:
         rises = cv2.absdiff(grid[:, 1:], grid[:, :-1])
         steps = cv2.subtract(rises, np.full_like(rises, LEAST_STEP))
         light, red, blue = (plane.astype(np.float32) for plane in cv2.split(steps))
-        still = np.ascontiguousarray(light[:, REACH:-REACH])
-        size_ = float(np.linalg.norm(still))
+        # without its margins, so that rows may be laid end to end and moved without a copy
+        light[:, :REACH] = light[:, -REACH:] = 0.0
+        size_ = float(np.linalg.norm(light))
+        still = light.ravel()[REACH:-REACH]
         for tint in (red, blue):
             length = size_ * float(np.linalg.norm(tint)) + 1e-9
-            moved = (tint[:, lag : lag + still.shape[1]] for lag in range(LAGS))
-            found += [float(np.vdot(still, part_)) / length for part_ in moved]
+            moved = (tint.ravel()[lag : lag + len(still)] for lag in range(LAGS))
+            found += [float(np.dot(still, part_)) / length for part_ in moved]
     return found
 
 

@@ -78,6 +78,19 @@ def horizon_offset(grey: Grey, line_px: Array) -> float | None:
     return None if place is None else float(steps[place])
 
 
+def horizon_tilt(grey: Grey, line_px: Array) -> float | None:
+    """Turn of the sky's lower edge against an expected horizon (k, 2), degrees clockwise; None where not both
+    halves are found."""
+    inside = line_px[np.isfinite(line_px).all(axis=1)]
+    inside = inside[(inside[:, 0] > 2) & (inside[:, 0] < grey.shape[1] - 2)]
+    left, right = inside[: len(inside) // 2], inside[len(inside) // 2 :]
+    down = [horizon_offset(grey, half) for half in (left, right)]
+    if down[0] is None or down[1] is None:
+        return None
+    apart = float(np.linalg.norm(right.mean(axis=0) - left.mean(axis=0)))
+    return float(np.degrees(np.arctan2(down[1] - down[0], apart)))
+
+
 def _first_break(profile: Array, window: int = 24, gap: int = 3, run: int = 4) -> int | None:
     """First place from which a profile leaves the straight line through the window above it for good."""
     x = np.arange(window, dtype=np.float64)

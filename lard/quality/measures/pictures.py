@@ -23,9 +23,12 @@ from lard.progress import Meter
 from lard.quality.measures.bars import bars
 from lard.quality.measures.chroma import colour_lags
 from lard.quality.measures.coding import coding_of
+from lard.quality.measures.grain import line_changes, motion, plain_box, repeats
 from lard.quality.measures.reading import decoded
 from lard.quality.measures.tearing import row_jumps
 from lard.tables import Schema, read_table, write_table
+
+Array = NDArray[np.float64]
 
 BLOCK = 256
 SKETCH_PX, COLOURS_PX = 64, 16
@@ -43,12 +46,16 @@ PICTURES: Schema = {
     "clipped_share": pl.Float64,
     "flat_share": pl.Float64,
     "row_jumps": pl.List(pl.Float64),  # see lard.quality.measures.tearing
+    "column_jumps": pl.List(pl.Float64),  # the same of columns
     "sketch": pl.Binary,  # SKETCH_PX x SKETCH_PX grey levels, row by row
     "colours": pl.Binary,  # COLOURS_PX x COLOURS_PX x 3, blue-green-red
     "detail": pl.Float64,  # see _detail
     "noise": pl.Float64,  # grey levels
     "comb": pl.Float64,  # see _comb
     "blocks": pl.Float64,  # see _blocks
+    "repeats": pl.Float64,  # see lard.quality.measures.grain
+    "motion": pl.Float64,
+    "plain_box": pl.List(pl.Int32),
     "coding": pl.String,  # "" where all readers see the same, see lard.quality.measures.coding
     "colour_lags": pl.List(pl.Float64),  # see lard.quality.measures.chroma
     "bars_px": pl.List(pl.Int32),  # thickness at SIDES, see lard.quality.measures.bars
@@ -116,7 +123,10 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
     share = counts / grey.size
     used = share[share > 0]
     # sharpness and flatness on the middle half of the columns keep the whole pass near the decoding time
-    laplacian = cv2.Laplacian(grey[:, width // 4 : width - width // 4], cv2.CV_16S)
+    first = width // 4
+    middle = grey[:, first : width - first]
+    laplacian = cv2.Laplacian(middle, cv2.CV_16S)
+    changes = line_changes(middle)
     # in two steps, because shrinking by a whole number is ten times as fast
     quarter = cv2.resize(grey, (max(width // 4, 17), max(height // 4, 16)), interpolation=cv2.INTER_AREA)
     return {
@@ -130,12 +140,16 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "clipped_share": float(share[0] + share[255]),
         "flat_share": _flat_share(np.asarray(grey[2 * height // 3 :], np.uint8)),
         "row_jumps": row_jumps(np.asarray(grey, np.uint8)),
+        "column_jumps": row_jumps(np.asarray(cv2.transpose(grey), np.uint8), aside=True),
         "sketch": cv2.resize(quarter, (SKETCH_PX, SKETCH_PX), interpolation=cv2.INTER_AREA).tobytes(),
         "colours": cv2.resize(pixels, (COLOURS_PX, COLOURS_PX), interpolation=cv2.INTER_AREA).tobytes(),
         "detail": _detail(grey, laplacian),
         "noise": _noise(laplacian),
-        "comb": _comb(grey[:, width // 4 : width - width // 4]),
-        "blocks": _blocks(grey[:, width // 4 : width - width // 4], width // 4),
+        "comb": _comb(middle, changes),
+        "blocks": _blocks(changes, first),
+        "repeats": repeats(changes, first),
+        "motion": motion(middle),
+        "plain_box": [round(side * height / len(quarter)) for side in plain_box(quarter)],
         "colour_lags": colour_lags(pixels),
         "bars_px": bars(np.asarray(grey, np.uint8)),
     }
@@ -157,14 +171,15 @@ def _detail(grey: NDArray[Any], laplacian: NDArray[Any]) -> float:
     return float(np.log2((fine + 0.2) / (coarse + 0.2)))
 
 
-def _comb(grey: NDArray[Any]) -> float:
+def _comb(grey: NDArray[Any], changes: tuple[Array, Array]) -> float:
     """Change to the next row over that to the next but one, over the same of columns: about 1, and more where
     odd and even rows are two fields; blur, noise and scale act on both alike."""
     if min(grey.shape) < 3:
         return 1.0
-    down, across = (
-        (cv2.mean(cv2.absdiff(g[1:], g[:-1]))[0] + 0.2) / (cv2.mean(cv2.absdiff(g[2:], g[:-2]))[0] + 0.2)
-        for g in (grey, np.ascontiguousarray(grey.T))
+    second = (cv2.absdiff(grey[:, 2:], grey[:, :-2]), cv2.absdiff(grey[2:], grey[:-2]))
+    across, down = (
+        (float(change.mean()) + 0.2) / (cv2.mean(next_but_one)[0] + 0.2)
+        for change, next_but_one in zip(changes, second, strict=True)
     )
     return float(down / across)
 
@@ -175,16 +190,15 @@ def gradient_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
     return np.packbits((small[:, 1:] > small[:, :-1]).ravel())
 
 
-def _blocks(grey: NDArray[Any], first: int = 0) -> float:
+def _blocks(changes: tuple[Array, Array], first: int = 0) -> float:
     """Change across the borders of JPEG's blocks of 8 px over that within them; first: column of the first.
 
     1.2 to 1.7 at a quality of 92, 1.5 to 2.5 at 70, 4 and more at 10, whatever they were saved as since.
     """
     found = []
-    for lines, start in ((grey.T, first), (grey, 0)):
-        if len(lines) < 24:
+    for change, start in zip(changes, (first, 0), strict=True):
+        if len(change) < 23:
             return 1.0
-        change = cv2.reduce(cv2.absdiff(lines[1:], lines[:-1]), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
         border = (np.arange(len(change)) + start) % 8 == 7
         found.append((float(change[border].mean()) + 0.2) / (float(change[~border].mean()) + 0.2))
     return float(np.mean(found))

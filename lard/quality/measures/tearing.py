@@ -2,6 +2,8 @@
 
 A torn frame shows one moment above a row and another below it, so that nearly all columns jump there and
 nowhere near it. A level horizon and the edge of a band do the same; they are told apart by where they are.
+Columns are rows of the picture turned. Where the scene goes on further up or down behind a column, the jump
+may be faint and is one all the same.
 """
 
 from __future__ import annotations
@@ -15,18 +17,20 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 MOST = 4  # rows kept of a picture
-FIELDS = ("row", "ratio", "share", "sign", "above")
+FIELDS = ("row", "ratio", "share", "sign", "above", "lag", "misfit")
 COLUMN_PX = 8  # columns are averaged over so many pixels: noise goes, what differs between frames stays
 MIN_JUMP = 3.0  # grey levels
+LEAST_LAG_PX = 8  # a scene that goes on nearer than this may be an oblique edge
 BAND = 16  # of the height: a part, within which a road or canal has both its edges
 
 
-def row_jumps(grey: NDArray[np.uint8]) -> list[float]:
+def row_jumps(grey: NDArray[np.uint8], aside: bool = False) -> list[float]:
     """The rows of a picture (h, w) with the largest jumps, FIELDS of each one after the other.
 
     row: first row below the jump. ratio: mean jump over that of the rows near it. share: columns that jump
     much more there than near it and stay apart. sign: +1 where all those get brighter downwards, -1 where
-    all get darker. above: mean jump of the rows above it, small in a plain sky.
+    all get darker. above: mean jump of the rows above it, small in a plain sky. lag: pixels by which the rows
+    after it fit those before it best; misfit: what is left of the jump then, as a share; 0, 1 if not `aside`.
     """
     height, width = grey.shape
     if height < 16 or width < 2 * COLUMN_PX:
@@ -48,8 +52,27 @@ def row_jumps(grey: NDArray[np.uint8]) -> list[float]:
             apart = cv2.absdiff(columns[max(top - 3, 0)], columns[min(bottom + 4, height - 1)]).ravel()
             jumping &= apart > 0.3 * size[k]
         sign = float(np.sign(down[k][jumping]).mean()) if jumping.any() else 0.0
-        found += [k + 1.0, float(ratio[k]), float(jumping.mean()), sign, float(above[k])]
+        lag, misfit = _goes_on(grey, k) if aside else (0.0, 1.0)
+        found += [k + 1.0, float(ratio[k]), float(jumping.mean()), sign, float(above[k]), lag, misfit]
     return found
+
+
+def _goes_on(grey: NDArray[np.uint8], k: int) -> tuple[float, float]:
+    """How far aside row k + 1 goes on where row k ends, at least LEAST_LAG_PX, and the misfit there over that
+    without a lag: squares of grey levels."""
+    before, after = grey[k : k + 1].astype(np.float32), grey[k + 1 : k + 2].astype(np.float32)
+    reach = grey.shape[1] // 4
+    if reach <= LEAST_LAG_PX:
+        return 0.0, 1.0
+    middle = after[:, reach:-reach]
+    fit = cv2.matchTemplate(before, middle, cv2.TM_SQDIFF).ravel() / middle.size
+    here = float(fit[reach])
+    fit[reach - LEAST_LAG_PX + 1 : reach + LEAST_LAG_PX] = np.inf
+    best = int(np.argmin(fit))
+    # near the end of the search it is a slope of brightness that fits ever better, not the scene
+    if not LEAST_LAG_PX < best < len(fit) - 1 - LEAST_LAG_PX:
+        return float(best - reach), 1.0
+    return float(best - reach), float((fit[best] + 1.0) / (here + 1.0))
 
 
 def _band(down: NDArray[Any], k: int) -> tuple[int, int]:
