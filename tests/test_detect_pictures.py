@@ -18,7 +18,8 @@ from lard.cli import main
 from lard.detect.config import PredictSpec
 from lard.detect.decode import Detections
 from lard.detect.draw import draw_found
-from lard.detect.models import Found, Model, resolve
+from lard.detect.models import SCORE, Found, Model, resolve
+from lard.detect.shipped import ship
 from lard.detect.tiling import locate_in_tiles, search, starts
 from lard.errors import DataError, ModelError
 from lard.pictures import MOST_PX, ORIENTATION, upright_rgb
@@ -167,7 +168,7 @@ def test_a_runway_is_found_once_in_its_own_pixels_at_all_scales(
     plan = PredictSpec(scales=scales)
     boxes, scores = search(bright_boxes, image, frame_px, plan)
     assert len(boxes) == len(scores) == 1 and np.abs(boxes[0] - (40, 30, 100, 60)).max() <= 2.5
-    plain, _ = search(bright_boxes, image, frame_px, PredictSpec())
+    plain, _ = search(bright_boxes, image, None, PredictSpec())
     assert plain.tolist() == [[40, 30, 100, 60]]
 
 
@@ -215,7 +216,9 @@ def test_the_score_leaves_out_the_rest(tmp_path: Path) -> None:
 
 def test_models_that_do_not_exist(tmp_path: Path) -> None:
     for name in ("fcos-xxl", str(tmp_path / "none.pt")):
-        with pytest.raises(ModelError, match=r"nor the name of a shipped model \(shipped models: fcos-s, "):
+        with pytest.raises(
+            ModelError, match=r"nor the name of a shipped model \(shipped models: fcos-m, fcos-s, "
+        ):
             resolve(name)
     with pytest.raises(ModelError, match="a folder; give"):
         resolve(tmp_path)
@@ -223,8 +226,12 @@ def test_models_that_do_not_exist(tmp_path: Path) -> None:
 
 def test_shipped_models_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lard.detect.cards.ZOO", tmp_path)
-    write_random_model(tmp_path / "tiny.pt")
+    ship(write_random_model(tmp_path / "own.pt"), "a test", tmp_path)
+    (tmp_path / "own.pt").unlink()
+    for kind in (".pt", ".json"):
+        (tmp_path / f"random{kind}").rename(tmp_path / f"tiny{kind}")
     assert lard.detect.load("tiny").name == "random"
+    assert lard.detect.load("tiny").plan.score_floor == SCORE, "its card states no operating point"
     with pytest.raises(ModelError, match=r"\(shipped models: tiny\)"):
         resolve("large")
 
