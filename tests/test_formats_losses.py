@@ -70,6 +70,16 @@ def test_a_table_is_not_turned_into_a_table(files: Path) -> None:
     assert "is a frames table already; copy it" in said and not (files / "g.parquet").exists()
 
 
+def test_a_frame_named_twice_is_no_scenario(files: Path) -> None:
+    frames = read_table(files / "f.parquet", FRAMES)
+    write_table(pl.concat([frames, frames[1:2]]), files / "d.parquet", FRAMES)
+    for target in ("d.yaml", "d.esp"):
+        said = convert(str(files / "d.parquet"), str(files / target), code=2)
+        assert f"frame {frames['frame_id'][1]} appears more than once (rows 2, {len(frames) + 1})" in said
+        assert str(files / "d.parquet") in said and len(said.splitlines()) == 1
+        assert not (files / target).exists()
+
+
 def track(fov_deg: tuple[float, ...]) -> str:
     point = dict.fromkeys("xyz", 0.0)
     frames = [
