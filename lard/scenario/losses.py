@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from lard.scenario.formats_model import CLOCK, Scenario, other_fov_deg, parse_utc
+from lard.scenario.formats_model import CLOCK, SAME_ANGLE_DEG, Scenario, other_fov_deg, parse_utc
 from lard.scenario.formats_yaml_out import V2_TRAJECTORY
 
 LAYOUTS = {"v1": "LARD V1", "v2": "LARD V2", "esp": "Earth Studio", "frames": "a frames table"}
@@ -24,7 +24,7 @@ def losses(scenario: Scenario, layout: str, split: str = "", earth: str = "") ->
         lines += [f"{name} ({_shown(block)})" for name, block in _blocks(scenario) if block]
     image = scenario.image
     square_deg = other_fov_deg(image.fov_y_deg, image.height_px, image.width_px)
-    if layout == "esp" and abs(square_deg - image.fov_x_deg) > 1e-6:
+    if layout == "esp" and abs(square_deg - image.fov_x_deg) > SAME_ANGLE_DEG:
         lines.append(
             f"fov_x {image.fov_x_deg:g} (its pixels are square: pictures show {square_deg:.6g} degrees)"
         )
