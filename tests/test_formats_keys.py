@@ -43,7 +43,8 @@ def test_unknown_keys_are_refused(
 
 def test_a_key_of_every_pose_is_one_line_and_nothing_is_written(tmp_path: Path) -> None:
     head, pose = V2[: V2.index("- uuid")], V2[V2.index("- uuid") : V2.index("runways_database")]
-    many = head + pose + (pose.rstrip("\n") + "\n  weather: rain\n") * 500 + V2[V2.index("runways_d") :]
+    bad = (f"{pose.replace('0064', f'{k:04d}').rstrip()}\n  weather: rain\n" for k in range(1000, 1500))
+    many = head + pose + "".join(bad) + V2[V2.index("runways_d") :]
     path = written(tmp_path, many)
     for command in (["scenario", "convert", str(path), "x.esp"], ["label", str(path), "--out", "x.parquet"]):
         target = tmp_path / command[-1]
@@ -58,3 +59,21 @@ def test_blocks_of_the_generator_are_kept_whole(tmp_path: Path) -> None:
     assert read_scenario(written(tmp_path, text)).trajectory["mine"] == [1, 2]
     with pytest.raises(DataError, match=r":10: trajectory: found a set"):
         read_scenario(written(tmp_path, V2.replace("{use_ODD: true}", "{mine: !!set {a}}")))
+
+
+def test_two_poses_of_one_uuid_are_refused(tmp_path: Path) -> None:
+    pose = V2[V2.index("- uuid") : V2.index("runways_database")]
+    other = pose.replace("0064", "0065")
+    path = written(tmp_path, V2.replace(pose, pose + other + pose))
+    for command in (["scenario", "convert", str(path), "x.esp"], ["label", str(path), "--out", "x.parquet"]):
+        target = tmp_path / command[-1]
+        result = CliRunner().invoke(main, [*command[:-1], str(target)])
+        assert result.exit_code == 2 and not target.exists()
+        (line,) = result.output.splitlines()
+        assert f"{path}:14: poses.2.uuid: 00000000-0000-0000-0000-000000000064 is the uuid of poses.0" in line
+
+
+def test_poses_without_a_uuid_are_no_doubles(tmp_path: Path) -> None:
+    pose = V2[V2.index("- uuid") : V2.index("runways_database")]
+    bare = "- airport" + pose.split("airport", 1)[1]
+    assert len(read_scenario(written(tmp_path, V2.replace(pose, bare + bare))).poses) == 2

@@ -55,6 +55,20 @@ def test_the_layouts_of_lard_say_what_the_next_one_lacks(files: Path) -> None:
     assert set(frames["split"]) == {"train"} and set(frames["earth_model"]) == {"sphere6371010"}
 
 
+def test_pose_ids_that_are_lost_or_made_up_are_told(files: Path) -> None:
+    first = read_scenario(files / "v2.yaml").poses["pose_id"][0]
+    for source in ("v2.yaml", "e.esp"):
+        said = convert(str(files / source), str(files / "x.parquet"))
+        assert f"a frames table holds no pose ids ({first} ...); left out" in said
+    made = "a frames table states no pose ids; new ones are made from its frame ids ("
+    for target in ("x.yaml", "x.esp"):
+        assert made + first in convert(str(files / "f.parquet"), str(files / target))
+    said = convert(str(files / "one.parquet"), str(files / "x.yaml"), "--to", "v1")
+    assert "pose ids (" not in said  # neither stated nor written
+    assert "pose ids" not in convert(str(files / "v1.yaml"), str(files / "x.parquet"))
+    assert "pose ids" not in convert(str(files / "v2.yaml"), str(files / "x.esp"))
+
+
 def test_oblong_pixels_and_watermarks_are_told(files: Path) -> None:
     text = re.sub(r"fov_y: [0-9.]+", "fov_y: 40.0", (files / "v2.yaml").read_text())
     (files / "o.yaml").write_text(text.replace("watermark_height: 0", "watermark_height: 20"))
@@ -68,6 +82,16 @@ def test_oblong_pixels_and_watermarks_are_told(files: Path) -> None:
 def test_a_table_is_not_turned_into_a_table(files: Path) -> None:
     said = convert(str(files / "f.parquet"), str(files / "g.parquet"), code=2)
     assert "is a frames table already; copy it" in said and not (files / "g.parquet").exists()
+
+
+def test_a_frame_named_twice_is_no_scenario(files: Path) -> None:
+    frames = read_table(files / "f.parquet", FRAMES)
+    write_table(pl.concat([frames, frames[1:2]]), files / "d.parquet", FRAMES)
+    for target in ("d.yaml", "d.esp"):
+        said = convert(str(files / "d.parquet"), str(files / target), code=2)
+        assert f"frame {frames['frame_id'][1]} appears more than once (rows 2, {len(frames) + 1})" in said
+        assert str(files / "d.parquet") in said and len(said.splitlines()) == 1
+        assert not (files / target).exists()
 
 
 def track(fov_deg: tuple[float, ...]) -> str:

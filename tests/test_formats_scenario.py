@@ -137,9 +137,9 @@ clocks = st.tuples(st.integers(1999, 2030), st.integers(1, 12), st.integers(1, 2
 def test_any_pose_survives_yaml_and_esp(tmp_path_factory: pytest.TempPathFactory, poses: list) -> None:
     folder = tmp_path_factory.mktemp("poses")
     rows = [
-        {"pose_id": "u", "airport": "KXYZ", "runway": "09L",
+        {"pose_id": f"u{k}", "airport": "KXYZ", "runway": "09L",
          **dict(zip(POSE_NUMBERS, pose, strict=True)), **dict(zip(CLOCK, clock, strict=True))}
-        for pose, clock in poses
+        for k, (pose, clock) in enumerate(poses)
     ]  # fmt: skip
     image = ScenarioImage(1024, 768, 60.0, 45.0)
     scenario = Scenario("S", "v2", image, poses_table(rows))

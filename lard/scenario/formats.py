@@ -174,6 +174,13 @@ def scenario_of_frames(frames: pl.DataFrame, name: str, timezone: str = "solar")
     """A scenario of a frames table; pose ids follow from the frame ids, so that they stay the same."""
     if not len(frames):
         raise DataError(f"{name}: no frames; a scenario needs at least one pose")
+    twice = frames["frame_id"].is_duplicated()
+    if twice.any():
+        again = frames["frame_id"].filter(twice)[0]
+        rows_of = ", ".join(str(k + 1) for k in (frames["frame_id"] == again).arg_true()[:2])
+        raise DataError(
+            f"{name}: frame {again} appears more than once (rows {rows_of}); frame_id must be unique"
+        )
     for column in (*_HELD[:8], "time_utc"):
         empty = frames[column].is_null()
         if empty.any():

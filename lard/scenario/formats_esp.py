@@ -17,6 +17,7 @@ from lard.errors import DataError
 from lard.geodesy import wrap_deg
 from lard.scenario.formats_model import (
     CLOCK,
+    SAME_ANGLE_DEG,
     Scenario,
     ScenarioImage,
     check_poses,
@@ -108,7 +109,7 @@ class _Track(BaseModel):
 def write_esp(scenario: Scenario, path: str | Path, timezone: str = "solar") -> None:
     """Write an Earth Studio project: one keyframe per pose, world time in UTC, any number of poses."""
     poses, image = scenario.poses, scenario.image
-    n = len(poses)
+    n, square_deg = len(poses), other_fov_deg(image.fov_y_deg, image.height_px, image.width_px)
     tracks = {name: poses[column].to_numpy() for name, column in _COLUMNS.items()}
     tracks["longitude"], tracks["rotationX"] = wrap_deg(tracks["longitude"]), wrap_deg(tracks["rotationX"])
     tracks["rotationZ"] = tracks["rotationZ"] % 360.0
@@ -144,7 +145,7 @@ def write_esp(scenario: Scenario, path: str | Path, timezone: str = "solar") -> 
             "timeFormat": "frames",
             _OWN: {
                 "poses": poses.select("pose_id", "airport", "runway").rows(),
-                "fov_x_deg": image.fov_x_deg,
+                "fov_x_deg": _unrounded(image.fov_x_deg, square_deg),
                 "fov_y_deg": image.fov_y_deg,
                 "watermark_px": image.watermark_px,
                 "timezone": timezone,
@@ -225,8 +226,8 @@ def read_esp(path: str | Path, timezone: str | None = None) -> Scenario:
             f"{path}: a field of view of {fov:g} degrees and {inner} rows between the watermarks; expected"
             " 0 to 180 degrees and at least one row"
         )
-    fov_y = own.fov_y_deg or other_fov_deg(fov, size.height, inner)
-    fov_x = own.fov_x_deg or other_fov_deg(fov_y, inner, size.width)
+    fov_y = _unrounded(own.fov_y_deg, other_fov_deg(fov, size.height, inner))
+    fov_x = _unrounded(own.fov_x_deg, other_fov_deg(fov_y, inner, size.width))
     labels = own.poses or [("", "", "")] * n
     if len(labels) != n:
         raise DataError(f"{path}: settings.{_OWN}.poses names {len(labels)} poses, the keyframes {n}")
@@ -253,6 +254,13 @@ def read_esp(path: str | Path, timezone: str | None = None) -> Scenario:
         own.runways_database,
         own.airports_runways,
     )
+
+
+def _unrounded(own_deg: float | None, project_deg: float) -> float:
+    """The project's angle; with the digits that we wrote beside it while they still say the same."""
+    if own_deg is None or abs(own_deg - project_deg) > SAME_ANGLE_DEG:
+        return project_deg
+    return own_deg
 
 
 def _moment(milliseconds: float, path: Path) -> datetime:

@@ -37,6 +37,9 @@ POSES: Schema = {
 CLOCK = ("year", "month", "day", "hour", "minute", "second")
 POSE_NUMBERS = ("lon_deg", "lat_deg", "alt_m", "yaw_deg", "tilt_deg", "roll_deg")
 
+SAME_ANGLE_DEG = 1e-6
+"""Fields of view that differ by less are one: pixels are square, a project says what was written."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScenarioImage:

@@ -145,6 +145,12 @@ def _poses(data: Mapping[str, Any], found: Found) -> list[dict[str, Any]]:
         if place is not None:
             where, message = ("poses", good[index][0], "pose", place), f"{name}: {message}"
         found.append((where, message))
+    first: dict[str, int] = {}
+    for k, row in good:
+        name = row["pose_id"]
+        if name and first.setdefault(name, k) != k:
+            told = f"{name} is the uuid of poses.{first[name]} as well; give each pose its own"
+            found.append((("poses", k, "uuid"), told))
     return [row for _, row in good]
 
 

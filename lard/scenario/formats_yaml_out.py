@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lard.errors import DataError
-from lard.scenario.formats_model import CLOCK, POSE_NUMBERS, Scenario, other_fov_deg
+from lard.scenario.formats_model import CLOCK, POSE_NUMBERS, SAME_ANGLE_DEG, Scenario, other_fov_deg
 from lard.tables import write_text
 
 _ANGLES = ("alpha_h", "alpha_v", "yaw", "pitch", "roll")
@@ -50,7 +50,7 @@ def write_yaml_scenario(scenario: Scenario, path: str | Path, layout: str) -> No
                 "one, write V2 or split them"
             )
         square = other_fov_deg(image.fov_y_deg, image.height_px, image.width_px)
-        if abs(square - image.fov_x_deg) > 1e-6:
+        if abs(square - image.fov_x_deg) > SAME_ANGLE_DEG:
             raise DataError(
                 f"{scenario.name}: fov {image.fov_x_deg:g} x {image.fov_y_deg:g} degrees at {image.width_px} "
                 f"x {image.height_px} px has no square pixels; LARD V1 cannot state that, write V2"

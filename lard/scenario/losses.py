@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from lard.scenario.formats_model import CLOCK, Scenario, other_fov_deg, parse_utc
+from lard.scenario.formats_model import CLOCK, SAME_ANGLE_DEG, Scenario, other_fov_deg, parse_utc
 from lard.scenario.formats_yaml_out import V2_TRAJECTORY
 
 LAYOUTS = {"v1": "LARD V1", "v2": "LARD V2", "esp": "Earth Studio", "frames": "a frames table"}
@@ -17,13 +17,14 @@ def losses(scenario: Scenario, layout: str, split: str = "", earth: str = "") ->
     """
     lines = []
     poses = scenario.poses
-    if layout == "v1" and (poses["pose_id"] != "").any():
-        lines.append(f"pose ids ({poses['pose_id'][0]} ...)")
+    named = poses["pose_id"].filter(poses["pose_id"] != "")
+    if layout in ("v1", "frames") and len(named) and scenario.layout != "frames":
+        lines.append(f"pose ids ({named[0]} ...)")
     if layout == "frames":
         lines += [f"{name} ({_shown(block)})" for name, block in _blocks(scenario) if block]
     image = scenario.image
     square_deg = other_fov_deg(image.fov_y_deg, image.height_px, image.width_px)
-    if layout == "esp" and abs(square_deg - image.fov_x_deg) > 1e-6:
+    if layout == "esp" and abs(square_deg - image.fov_x_deg) > SAME_ANGLE_DEG:
         lines.append(
             f"fov_x {image.fov_x_deg:g} (its pixels are square: pictures show {square_deg:.6g} degrees)"
         )
@@ -31,7 +32,7 @@ def losses(scenario: Scenario, layout: str, split: str = "", earth: str = "") ->
         lines.append(f"watermark bands ({image.watermark_px} px each, part of the picture)")
     lost = [f"{LAYOUTS[layout]} holds no {line}; left out" for line in lines]
     if layout != "frames":
-        return [*lost, *assumed(scenario), *_blocks_made_up(scenario, layout)]
+        return [*lost, *assumed(scenario), *_made_up(scenario, layout)]
     return [*lost, *assumed(scenario), *_of_tables(split, earth)]
 
 
@@ -80,9 +81,12 @@ def assumed(scenario: Scenario) -> list[str]:
     return lines
 
 
-def _blocks_made_up(scenario: Scenario, layout: str) -> list[str]:
-    """Blocks that LARD's own tools look for, where the scenario has none of them."""
+def _made_up(scenario: Scenario, layout: str) -> list[str]:
+    """Ids and blocks that LARD's own tools look for, where the scenario has none of them."""
     lines = []
+    if layout in ("v2", "esp") and scenario.layout == "frames":
+        first = scenario.poses["pose_id"][0]
+        lines.append(f"a frames table states no pose ids; new ones are made from its frame ids ({first} ...)")
     if scenario.layout == "frames":
         lines.append(
             f"{TABLE_TRAJECTORY}, uniform laws and the distances of these frames: LARD V2's labeller judges "
