@@ -53,7 +53,7 @@ def write_csv(path: Path, *rows: str) -> Path:
 
 
 def database(*strips: Strip, name: str = "sample") -> RunwayDatabase:
-    infos = {strip.airport: AirportInfo("Sample field", "XX") for strip in strips}
+    infos = {strip.airport: AirportInfo("Sample field", "FR") for strip in strips}
     return RunwayDatabase(name, "1", "wgs84", "msl", build_airports(strips, "wgs84", infos))
 
 

@@ -34,7 +34,7 @@ def make_airport(
         Runway.from_thresholds("XTST", "25", "07", fpap, ltp, 45.0),
         *extra,
     )
-    return Airport("XTST", "Test", "XX", lat_deg, lon_deg, elevation_m, strips)
+    return Airport("XTST", "Test", "CH", lat_deg, lon_deg, elevation_m, strips)
 
 
 def paint(

@@ -300,17 +300,38 @@ def test_download_is_whole_or_not_at_all(site: "tuple[Path, str]", tmp_path: Pat
 
 def test_names_from_both_layouts(tmp_path: Path) -> None:
     names = tmp_path / "names.csv"
-    names.write_text("icao,name,country\nXAAA,Sample Field,XX\n", encoding="utf-8")
-    assert read_infos(names)["XAAA"].country == "XX"
+    names.write_text("icao,name,country\nXAAA,Sample Field,FR\n", encoding="utf-8")
+    assert read_infos(names)["XAAA"].country == "FR"
     names.write_text(
-        "id,ident,name,latitude_deg,longitude_deg,elevation_ft,iso_country\n1,XAAA,F,1,2,100,YY\n",
+        "id,ident,name,latitude_deg,longitude_deg,elevation_ft,iso_country\n1,XAAA,F,1,2,100,XK\n"
+        "2,XBBB,At sea,1,3,0,ZZ\n3,XCCC,Untold,1,4,0,\n",
         encoding="utf-8",
     )
-    info = read_infos(names)["XAAA"]
-    assert (info.country, info.elevation_m) == ("YY", pytest.approx(30.48))
+    infos = read_infos(names)
+    info = infos["XAAA"]
+    assert infos["XBBB"].country == infos["XCCC"].country == "", "nobody's land is no country's"
+    assert (info.country, info.elevation_m) == ("XK", pytest.approx(30.48))
     names.write_text("code\nX\n", encoding="utf-8")
     with pytest.raises(AirportError, match="expected the columns icao, name, country"):
         read_infos(names)
+
+
+@pytest.mark.parametrize("column", ["country", "iso_country"])
+def test_names_with_words_that_are_no_country_are_refused(tmp_path: Path, column: str) -> None:
+    names = tmp_path / "names.csv"
+    key = "icao" if column == "country" else "ident"
+    words = ("FR", "fr", "UK", "Frankreich", "XX", "")
+    rows = "".join(f"XAA{k},Field,{word}\n" for k, word in enumerate(words))
+    names.write_text(f"{key},name,{column}\n{rows}", encoding="utf-8")
+    with pytest.raises(AirportError) as caught:
+        read_infos(names)
+    expected = "expected a two-letter country code of ISO 3166, such as FR, or nothing"
+    assert str(caught.value).splitlines() == [
+        f"{names}:3: {column}: found 'fr', {expected}; did you mean FR?",
+        f"{names}:4: {column}: found 'UK', {expected}; did you mean GB?",
+        f"{names}:5: {column}: found 'Frankreich', {expected}",
+        f"{names}:6: {column}: found 'XX', {expected}",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Markings and approach lights have one set of words, from every file to paint and lights."""
+"""Markings, lights, surfaces and countries have one set of words, from every file to paint and verdicts."""
 
 import csv
 from dataclasses import replace
@@ -10,6 +10,7 @@ from airports_support import database, strip
 
 from lard.airports import load_shipped
 from lard.airports.aptdat import read_aptdat
+from lard.airports.surfaces import SURFACES, surface_of, surface_of_aptdat
 from lard.airports.table import read_table_folder, write_table_folder
 from lard.airports.vocabulary import (
     APPROACH_LIGHTS,
@@ -94,6 +95,60 @@ def test_other_spellings_are_read_and_other_words_refused(tmp_path: Path) -> Non
     table.write_text(text.replace(",full,", ",bright,"), encoding="utf-8")
     with pytest.raises(AirportError, match=r"runways\.csv:2: approach_lights: found 'bright'"):
         read_table_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("asfalt", "; did you mean asphalt?"),
+        ("Concrete", "; did you mean concrete?"),
+        ("tarmac", "; did you mean asphalt?"),
+        ("turf", "; did you mean grass?"),
+        ("watr", "; did you mean water?"),
+        ("", "; did you mean unknown?"),
+        ("xyz", ""),
+    ],
+)
+def test_words_that_are_no_surface_are_refused(tmp_path: Path, word: str, hint: str) -> None:
+    write_table_folder(database(strip(), strip("XBBB")), tmp_path)
+    table = tmp_path / "runways.csv"
+    lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines[2] = lines[2].replace(",asphalt,", f",{word},")
+    table.write_text("".join(lines), encoding="utf-8")
+    with pytest.raises(AirportError) as caught:
+        read_table_folder(tmp_path)
+    expected = f"{table}:3: surface: found {word!r}, expected one of {', '.join(SURFACES)}{hint}"
+    assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_every_surface_that_an_importer_may_name_is_read_back(tmp_path: Path, surface: str) -> None:
+    write_table_folder(database(replace(strip(), surface=surface)), tmp_path)
+    (read,) = read_table_folder(tmp_path).airports.values()
+    assert {runway.surface for runway in read.runways} == {surface}
+
+
+def test_importers_name_known_surfaces_only() -> None:
+    assert {surface_of_aptdat(code) for code in range(-1, 100)} <= set(SURFACES)
+    texts = ("ASPH-G", "CONC", "PEM", "Grass", "GVL", "sand", "ice", "PSP", "WATER", "asfalt", "??", "")
+    assert {surface_of(text) for text in texts} <= set(SURFACES)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("fr", "; did you mean FR?"), ("UK", "; did you mean GB?"), ("Q", "")]
+)
+def test_words_that_are_no_country_are_refused(tmp_path: Path, word: str, hint: str) -> None:
+    write_table_folder(database(strip(), strip("XBBB")), tmp_path)
+    table = tmp_path / "airports.csv"
+    text = table.read_text(encoding="utf-8")
+    at = text.rindex(",FR,")
+    table.write_text(f"{text[:at]},{word},{text[at + 4 :]}", encoding="utf-8")
+    with pytest.raises(AirportError) as caught:
+        read_table_folder(tmp_path)
+    expected = "expected a two-letter country code of ISO 3166, such as FR, or nothing"
+    assert str(caught.value) == f"{table}:3: country: found {word!r}, {expected}{hint}"
+    table.write_text(text.replace(",FR,", ",,"), encoding="utf-8")
+    assert {airport.country for airport in read_table_folder(tmp_path).airports.values()} == {""}
 
 
 def test_tables_without_the_columns_assume_what_goes_with_the_marking(tmp_path: Path) -> None:

@@ -184,6 +184,10 @@ def test_words_that_are_none_and_runways_of_no_known_country_are_refused(
         label_frames(frames, nameless, changed(rules=[rule]))
     with pytest.raises(SpecError, match=r"tells no country of .* which rule 'home' of ODD x asks for"):
         sample(changed(rules=[rule]), nameless, ["KATL"], 10, 1)
+    odd_code = replace(db, airports={i: replace(a, country="fr") for i, a in db.airports.items()})
+    message = r"^\S+ \S+: country of \w+ \w+: unknown 'fr' \(did you mean FR\?\).*; correct the database$"
+    with pytest.raises(DataError, match=message):
+        label_frames(frames, odd_code, changed(rules=[rule]))
     # of neighbours, which no approach leads to, it need not be known
     others = {i: a if i == "LFPO" else replace(a, country="") for i, a in db.airports.items()}
     part = frames.filter(pl.col("airport") == "LFPO")

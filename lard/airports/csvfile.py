@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lard.documents import read_text
@@ -105,6 +105,13 @@ class Cells:
         if number not in (0.0, 1.0):
             self.fault(index, column, text, "1 or 0")
         return number == 1.0
+
+    def word(self, index: int, column: str, expected: Callable[[str], str | None]) -> str:
+        """A cell of words; one that a check expects something instead of is noted as a fault."""
+        text = self.rows[index][column]
+        if instead := expected(text):
+            self.fault(index, column, text, instead)
+        return text
 
     def raise_faults(self) -> None:
         """AirportError with all faults noted so far, if any."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from lard.airports.countries import country_expected
 from lard.airports.csvfile import Cells
 from lard.airports.model import normalise_ident
 from lard.airports.surfaces import PAVED
@@ -27,6 +28,7 @@ class AirportInfo:
 
 
 NAMED_ROWS = 5
+_UNASSIGNED = "ZZ"  # iso_country of OurAirports where there is none, such as on the high seas
 NOT_ASKED_FOR = "airport not asked for"
 
 
@@ -121,10 +123,12 @@ def read_infos(path: str | Path) -> dict[str, AirportInfo]:
         )
     infos = {}
     for index, row in enumerate(cells.rows):
+        if code == "ident" and row[country] == _UNASSIGNED:
+            row[country] = ""
         height = cells.number(index, elevation)
         infos[row[code].upper()] = AirportInfo(
             row["name"],
-            row[country],
+            cells.word(index, country, country_expected),
             cells.number(index, lat, -90, 90),
             cells.number(index, lon, -180, 180),
             None if height is None else height * scale,

@@ -1,11 +1,15 @@
 """Free-text and coded runway surfaces reduced to a few names."""
 
+import difflib
 import re
 
 PAVED = ("asphalt", "concrete", "mixed")
 """Surfaces with painted markings; "mixed" is part asphalt, part concrete."""
 
 UNPAVED = ("gravel", "grass", "dirt", "snow", "metal")
+
+SURFACES = (*PAVED, *UNPAVED, "water", "transparent", "unknown")
+"""Every name a runway table may hold; "transparent" is X-Plane's runway without a surface of its own."""
 
 _EXACT = {
     "pem": "mixed",  # partially concrete, asphalt or bitumen-bound macadam
@@ -38,6 +42,16 @@ def surface_of(text: str) -> str:
     if word in _EXACT:
         return _EXACT[word]
     return next((name for name, pattern in _PATTERNS if pattern.search(word)), "unknown")
+
+
+def surface_expected(word: str) -> str | None:
+    """What was expected of a table's cell instead of a word; None for a name of a surface."""
+    if word in SURFACES:
+        return None
+    name = surface_of(word)
+    near = [name] if name != "unknown" or not word else []
+    near = near or difflib.get_close_matches(word.lower(), SURFACES, n=1)
+    return f"one of {', '.join(SURFACES)}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def surface_of_aptdat(code: int) -> str:

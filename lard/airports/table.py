@@ -20,9 +20,11 @@ from lard.airports.content import (
     place_cells,
     version_of,
 )
+from lard.airports.countries import country_expected
 from lard.airports.csvfile import Cells
 from lard.airports.intake import AirportInfo
 from lard.airports.model import Airport, Array, Runway, RunwayDatabase, normalise_ident
+from lard.airports.surfaces import surface_expected
 from lard.airports.vocabulary import (
     APPROACH_LIGHTS,
     ASSUMABLE,
@@ -188,7 +190,7 @@ def _read_airports(path: Path) -> dict[str, AirportInfo]:
             cells.fault(index, "icao", icao[:80], "a plain code that occurs once")
         infos[icao] = AirportInfo(
             row["name"],
-            row["country"],
+            cells.word(index, "country", country_expected),
             cells.required(index, "lat_deg", -90, 90),
             cells.required(index, "lon_deg", -180, 180),
             cells.required(index, "elevation_m", -500, 9000),
@@ -204,6 +206,7 @@ def _read_ends(cells: Cells, infos: dict[str, AirportInfo]) -> Array:
         if row["airport"] not in infos:
             cells.fault(index, "airport", row["airport"], "a code listed in airports.csv")
         cells.flag(index, "lighted", True)
+        cells.word(index, "surface", surface_expected)
         corner = [cells.number(index, name) for name in CORNER_COLUMNS]
         if any(value is None for value in corner) and any(value is not None for value in corner):
             cells.fault(

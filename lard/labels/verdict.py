@@ -61,6 +61,10 @@ def context_of(
                 f"{db.name} {db.version} tells no {name} of {end.airport} {end.ident}, so that "
                 f"{needed[name]} of ODD {spec.name} {spec.version} cannot be judged; complete the database"
             )
+        if PARAMETERS[name].categories and (fault := unknown_word(name, value)):
+            raise DataError(
+                f"{db.name} {db.version}: {name} of {end.airport} {end.ident}: {fault}; correct the database"
+            )
     return context | {name: np.full(len(frames), value[0]) for name, value in attributes.items()}
 
 

@@ -233,7 +233,7 @@ def _annotated(root: Path) -> None:
         }  # fmt: skip
         (folder / f"a{k}.json").write_text(json.dumps(document))
     (root / "names").mkdir()
-    (root / "names" / "names.csv").write_text("icao,name,country\nXAAA,Sample field,XX\nXBBB,Other,XX\n")
+    (root / "names" / "names.csv").write_text("icao,name,country\nXAAA,Sample field,FR\nXBBB,Other,FR\n")
     _sets(root)
     (root / "notes").mkdir()
     (root / "notes" / "notes.csv").write_text("image,airport,runway,weather\na0.png,LFBO,09L,rain\n")
