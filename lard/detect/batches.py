@@ -24,12 +24,11 @@ _PATIENCE_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One process's share of a step's crops (b, 3, h, w) in [0, 1], and the files of the whole step."""
+    """One process's share of a step's crops (b, 3, h, w) in [0, 1]."""
 
     images: Tensor
     frames: Tensor  # (b, 4) statistics of the frames they are cut from
     targets: Targets
-    files: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +100,12 @@ def batches(share: Share, device: torch.device, loaders: int = 0) -> Iterator[Ba
         worker_init_fn=_settle,
         generator=torch.Generator(),  # its own: the networks' draws stay as they are
     )
-    for step, cut in enumerate(stream, share.first):
+    for cut in stream:
         if isinstance(cut, LardError):
             raise cut
         pixels, frames, objectness, distances = (part.to(device) for part in cut)
         targets = Targets(objectness, distances)
-        yield Batch(pixels.permute(0, 3, 1, 2).float() / 255, frames, targets, share.files(step))
+        yield Batch(pixels.permute(0, 3, 1, 2).float() / 255, frames, targets)
 
 
 def _settle(_: int) -> None:

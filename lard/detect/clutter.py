@@ -54,12 +54,16 @@ def kept(shape: tuple[int, ...], polygons: Sequence[NDArray[np.float64]]) -> Col
     """How much (h, w) of each pixel stays: 1 on runways and just beside them, feathered down to 0."""
     mask = np.zeros(shape, np.uint8)
     for polygon in polygons:
-        near = np.clip(polygon, -4096, 4096)  # what cv2's fixed point can hold
-        cv2.fillPoly(mask, [np.round(near * 16).astype(np.int32)], 1, lineType=cv2.LINE_8, shift=4)
+        cv2.fillPoly(mask, [fixed_point(polygon)], 1, lineType=cv2.LINE_8, shift=4)
     if not mask.any():
         return mask.astype(np.float32)
     away_px = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3)
     return np.clip(2 - away_px / _FEATHER_PX, 0, 1).astype(np.float32)
+
+
+def fixed_point(corners: NDArray[np.floating]) -> NDArray[np.int32]:
+    """Corners (n, 2) px in sixteenths, cv2's `shift` 4, within what it can hold."""
+    return np.round(np.clip(corners, -4096, 4096) * 16).astype(np.int32)
 
 
 def fractal(shape: tuple[int, int], rng: np.random.Generator, rough: float) -> Colours:
@@ -331,8 +335,7 @@ def _blurred(picture: Colours, sigma_px: float) -> Colours:
 
 
 def _fill(picture: Colours | Pixels, corners: NDArray[np.floating], colour: NDArray[np.floating]) -> None:
-    points = np.round(np.clip(corners, -4096, 4096) * 16).astype(np.int32)
-    cv2.fillPoly(picture, [points], tuple(float(value) for value in colour), cv2.LINE_AA, 4)
+    cv2.fillPoly(picture, [fixed_point(corners)], tuple(float(value) for value in colour), cv2.LINE_AA, 4)
 
 
 _PAINTERS = {

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.camera import cam_from_ned
-from lard.detect.clutter import clutter
+from lard.detect.clutter import clutter, fixed_point
 from lard.detect.config import TrainSpec
 from lard.detect.data import Picture, load_image
 
@@ -92,7 +92,7 @@ def _contrast(image: NDArray[np.uint8], polygon: NDArray[np.float64]) -> float:
         window = np.asarray(small, np.uint8)
     within = np.zeros(window.shape[:2], np.uint8)
     corners = (polygon - (x0, y0)) * (np.array(window.shape[1::-1]) / (x1 - x0, y1 - y0))
-    cv2.fillPoly(within, [np.round(np.clip(corners, -4096, 4096) * 16).astype(np.int32)], 1, cv2.LINE_8, 4)
+    cv2.fillPoly(within, [fixed_point(corners)], 1, cv2.LINE_8, 4)
     beside = cv2.dilate(within, np.ones((3, 3), np.uint8)) == 0
     if not within.any() or not beside.any():
         return np.inf  # it fills the picture, or is too small to measure: nothing speaks against it

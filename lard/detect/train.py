@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lard.detect.batches import Batch, Share, batches
+from lard.detect.batches import Share, batches
 from lard.detect.checkpoint import exported, save_detector
 from lard.detect.config import ModelSpec, TrainSpec, parse_plan
 from lard.detect.crew import Place, all_alike, crew, joined, torchrun_place
@@ -101,7 +101,7 @@ def _train(run: Run, place: Place) -> Path:
                     batch = next(ahead)
                     losses = backward(learner, batch)
                     norm = share_gradients(learner)
-                    _check_finite(run, step, losses, norm, batch)
+                    _check_finite(run, step, losses, norm, share)
                     move(learner, step, rate)
                 due = (step + 1) % max(plan.validate_every, 1) == 0 or step + 1 == plan.steps
                 measured = watched.measure(learner.average, place) if watched and due else {}
@@ -141,12 +141,12 @@ def _resumed(run: Run, learner: Learner, own: Fingerprint, first: bool) -> Resum
     return resumed
 
 
-def _check_finite(run: Run, step: int, losses: Tensor, norm: float, batch: Batch) -> None:
+def _check_finite(run: Run, step: int, losses: Tensor, norm: float, share: Share) -> None:
     """Refuse a step that would spoil the weights, and name its pictures."""
     if math.isfinite(norm) and bool(torch.isfinite(losses).all()):
         return
     raise ModelError(
         f"{run.name}: loss or gradient is not finite at step {step}"
-        f" (loss {losses.tolist()}, gradient {norm}) on the batch {', '.join(batch.files)};"
+        f" (loss {losses.tolist()}, gradient {norm}) on the batch {', '.join(share.files(step))};"
         f" {kept(run.state)}, lower models.*.learning_rate or look at these images"
     )
