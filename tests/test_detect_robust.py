@@ -12,8 +12,8 @@ import torch
 from click.testing import CliRunner
 from detect_support import write_toy
 
-from lard.cli.robust import certify as certify_command
-from lard.cli.robust import conform as conform_command
+from lard.cli.certify import certify as certify_command
+from lard.cli.conform import conform as conform_command
 from lard.detect.checkpoint import Checkpoint, exported, load_detector, save_detector
 from lard.detect.config import ModelSpec
 from lard.detect.data import Picture, load_image, read_pictures
