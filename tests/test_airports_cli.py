@@ -100,6 +100,18 @@ def test_corrections_from_diff_are_applied_on_export(tmp_path: Path) -> None:
     assert lard("export", tmp_path / "moved.json", *words).exit_code == 2
 
 
+def test_correcting_on_import_or_on_export_makes_one_version(tmp_path: Path) -> None:
+    odd = database(strip(first=(10.000012345678, 20.000098765432, 31.00049)))
+    write_lard_json(odd, tmp_path / "a.json")
+    write_corrections([Correction("XAAA", "09", 1.00049, -2.00051, 0.30051)], tmp_path / "c.csv")
+    words = ("--corrections", tmp_path / "c.csv")
+    assert lard("import", tmp_path / "a.json", "--out", tmp_path / "now", *words).exit_code == 0
+    lard("import", tmp_path / "a.json", "--out", tmp_path / "plain")
+    later = ("export", tmp_path / "later", "--format", "table", "--runways", tmp_path / "plain", *words)
+    assert lard(*later).exit_code == 0
+    assert (tmp_path / "now/runways.csv").read_bytes() == (tmp_path / "later/runways.csv").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -69,6 +69,22 @@ def test_pose_ids_that_are_lost_or_made_up_are_told(files: Path) -> None:
     assert "pose ids" not in convert(str(files / "v2.yaml"), str(files / "x.esp"))
 
 
+def test_poses_without_ids_get_the_same_new_ones_and_it_is_told(files: Path) -> None:
+    said = [convert(str(files / "v1.yaml"), str(files / name), "--to", "v2") for name in ("a.yaml", "b.yaml")]
+    assert "poses state no uuid; new ones are made from the names of their pictures (" in said[0]
+    first, again = (read_scenario(files / name).poses["pose_id"] for name in ("a.yaml", "b.yaml"))
+    assert first.n_unique() == len(first) and (first != "").all() and first.equals(again)
+
+
+def test_a_project_that_names_two_poses_alike_is_refused(files: Path) -> None:
+    project = json.loads((files / "e.esp").read_text())
+    poses = project["settings"]["lard"]["poses"]
+    poses[2][0] = poses[0][0]
+    (files / "e.esp").write_text(json.dumps(project))
+    said = convert(str(files / "e.esp"), str(files / "x.yaml"), code=2)
+    assert f"settings.lard.poses: '{poses[0][0]}' names two poses; each needs its own" in said
+
+
 def test_oblong_pixels_and_watermarks_are_told(files: Path) -> None:
     text = re.sub(r"fov_y: [0-9.]+", "fov_y: 40.0", (files / "v2.yaml").read_text())
     (files / "o.yaml").write_text(text.replace("watermark_height: 0", "watermark_height: 20"))

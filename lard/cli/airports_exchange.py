@@ -95,7 +95,7 @@ def import_command(
     from lard.airports.intake import Selection, read_infos
     from lard.airports.ourairports import RUNWAYS_URL, download_ourairports
     from lard.airports.surfaces import PAVED, UNPAVED
-    from lard.airports.table import write_table_folder
+    from lard.airports.table import read_table_folder, write_table_folder
     from lard.errors import naming
 
     if only_named and names is None:
@@ -119,8 +119,10 @@ def import_command(
     if datum and datum != database.altitude_datum:
         database = versioned(replace(database, altitude_datum=datum))
     if corrections:
-        with naming(corrections):
-            database = apply_corrections(database, read_corrections(corrections))
+        with tempfile.TemporaryDirectory() as folder, naming(corrections):
+            # from what a table holds, so that correcting now or the imported table later is the same
+            write_table_folder(database, folder)
+            database = apply_corrections(read_table_folder(folder), read_corrections(corrections))
     _refuse_nothing(report, database)
     write_table_folder(database, out)
     if as_json:

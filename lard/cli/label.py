@@ -215,6 +215,7 @@ def _label_frames(
 ) -> None:
     from lard.errors import naming
     from lard.labels import label_frames
+    from lard.labels.conditions import clock_notes, unseen_note
     from lard.labels.dataset import check_land_known, write_labels
     from lard.labels.verdict import assume, check_needed
     from lard.tables import FRAMES, LABELS, POSE, read_table, write_table
@@ -235,6 +236,8 @@ def _label_frames(
                 check_land_known(frames, labels)
             write_table(labels, out, LABELS)
     click.echo(f"{len(labels)} labels of {labels['frame_id'].n_unique()} frames in {out}")
+    for note in filter(None, (*clock_notes(frames), unseen_note(frames, labels))):
+        click.echo(f"note: {note}", err=True)
 
 
 def _basis(

@@ -7,6 +7,7 @@ import polars as pl
 
 from lard.airports import RunwayDatabase
 from lard.errors import AirportError, DataError
+from lard.labels.conditions import condition_faults
 from lard.labels.verdict import verdict_faults
 from lard.odd import OddSpec
 
@@ -15,7 +16,7 @@ _NUMBERS = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
 
 def check_frames(frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec) -> None:
     """Raise DataError with one line per frame that cannot be labelled: every fault of the table at once."""
-    faults = verdict_faults(frames, spec)
+    faults = list(dict.fromkeys([*verdict_faults(frames, spec), *condition_faults(frames)]))
     idents = frames["frame_id"]
     for frame_id in idents.filter(idents.is_duplicated()).unique(maintain_order=True):
         faults.append(f"frame {frame_id}: appears more than once; frame_id must be unique")

@@ -50,7 +50,9 @@ def judging_spec(frames: pl.DataFrame, asked: str | None = None) -> tuple[OddSpe
     path = shipped_by_content(specs[0][2])
     if path is None:
         raise DataError(f"frames were drawn from {drawn}, which is not shipped; give its file with --odd")
-    return load_spec(path), path.stem, ""
+    spec = load_spec(path)
+    note = f"the frames call it {specs[0][0]} {specs[0][1]}; by its content it is {spec.name} {spec.version}"
+    return spec, path.stem, "" if specs[0][:2] == (spec.name, spec.version) else note
 
 
 def dataset_spec(frames: pl.DataFrame | None, info: Mapping[str, Any]) -> tuple[OddSpec, str] | None:

@@ -93,17 +93,27 @@ def clock_values(frames: pl.DataFrame, lat_deg: float) -> dict[str, NDArray[Any]
 
 def _stamps(frames: pl.DataFrame) -> NDArray[np.datetime64]:
     """Seconds (n,) of time_utc; DataError names the first frame whose time is none in UTC."""
+    if faults := stamp_faults(frames):
+        raise DataError("\n".join(faults))
+    return _read_stamps(frames).to_numpy().astype("datetime64[s]")
+
+
+def stamp_faults(frames: pl.DataFrame) -> list[str]:
+    """A line that names the first frame whose time_utc is none in UTC, if there is one."""
     texts = frames["time_utc"].str.strip_suffix("Z")
-    odd = ~texts.str.contains(_TIME).fill_null(False)
-    stamps = texts.str.replace(" ", "T").str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False)
-    odd |= stamps.is_null()
-    if odd.any():
-        name, text = frames.filter(odd).select("frame_id", "time_utc").row(0)
-        raise DataError(
-            f"column time_utc: {text!r:.60} of frame {name} is no time in UTC such as 2024-06-01T12:00:00Z"
-            f" ({int(odd.sum())} such frames)"
-        )
-    return stamps.to_numpy().astype("datetime64[s]")
+    odd = ~texts.str.contains(_TIME).fill_null(False) | _read_stamps(frames).is_null()
+    if not odd.any():
+        return []
+    name, text = frames.filter(odd).select("frame_id", "time_utc").row(0)
+    return [
+        f"column time_utc: {text!r:.60} of frame {name} is no time in UTC such as 2024-06-01T12:00:00Z"
+        f" ({int(odd.sum())} such frames)"
+    ]
+
+
+def _read_stamps(frames: pl.DataFrame) -> pl.Series:
+    texts = frames["time_utc"].str.strip_suffix("Z").str.replace(" ", "T")
+    return texts.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False)
 
 
 def verdict_faults(frames: pl.DataFrame, spec: OddSpec) -> list[str]:

@@ -10,6 +10,7 @@ from lard.odd.yamlfile import Faults
 
 _RATES = ("yaw_rate_deg_s", "pitch_rate_deg_s", "roll_rate_deg_s")
 _NIGHT_BELOW_DEG = -6.0
+_SEEN_GREY = 0.05  # below it fewer than one value in 25 moves, by one level
 
 
 def warn_of_weather(spec: OddSpec, faults: Faults) -> None:
@@ -48,6 +49,9 @@ def warn_of_weather(spec: OddSpec, faults: Faults) -> None:
         warn(name, "blurs nothing, as shutter_ms is absent or 0; declare it, or remove this")
     if most("shutter_ms") > 0 and not turning:
         warn("shutter_ms", f"blurs nothing without {' or '.join(_RATES)}; declare one, or remove this")
+    if 0 < most("noise_grey") < _SEEN_GREY:
+        text = f"noise of {most('noise_grey'):g} grey levels of 255 shows in no picture"
+        warn("noise_grey", f"{text}; a camera has 1 to 5, or remove this")
     if "lights_fraction" in laws and most("lights_fraction") == 0 and _night(spec):
         warn("lights_fraction", "no light is ever on, by night either: pictures are black; let it be above 0")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -231,6 +232,12 @@ def read_esp(path: str | Path, timezone: str | None = None) -> Scenario:
     labels = own.poses or [("", "", "")] * n
     if len(labels) != n:
         raise DataError(f"{path}: settings.{_OWN}.poses names {len(labels)} poses, the keyframes {n}")
+    ids = [name for name, _, _ in labels if name]
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{path}: settings.{_OWN}.poses: {twice[0]!r:.60} names two poses; each needs its own"
+        )
     zone = timezone or own.timezone
     rows = []
     for k in range(n):

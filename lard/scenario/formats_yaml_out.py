@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from lard.errors import DataError
 from lard.scenario.formats_model import CLOCK, POSE_NUMBERS, SAME_ANGLE_DEG, Scenario, other_fov_deg
@@ -26,7 +29,8 @@ def write_yaml_scenario(scenario: Scenario, path: str | Path, layout: str) -> No
     """Write a scenario as LARD "v1" or "v2" YAML; V1 holds one airport and square pixels."""
     image = scenario.image
     targets = dict(scenario.airports_runways) or _targets_of(scenario)
-    poses = [_pose_block(row, layout) for row in scenario.poses.iter_rows(named=True)]
+    named = scenario.poses.with_columns(pl.Series("pose_id", uuids(scenario), dtype=pl.String))
+    poses = [_pose_block(row, layout) for row in named.iter_rows(named=True)]
     common = {"runways_database": scenario.runways_database}
     if layout == "v2":
         document: dict[str, Any] = {
@@ -71,6 +75,14 @@ def write_yaml_scenario(scenario: Scenario, path: str | Path, layout: str) -> No
             "trajectory": dict(sorted(scenario.trajectory.items())),
         }
     write_text("\n".join(_emit(document, 0)) + "\n", path)
+
+
+def uuids(scenario: Scenario) -> list[str]:
+    """Ids of the poses; one that states none gets one made of its picture's name, the same every time."""
+    return [
+        told or str(uuid.uuid5(uuid.NAMESPACE_OID, name))
+        for told, name in zip(scenario.poses["pose_id"], scenario.frame_ids, strict=True)
+    ]
 
 
 def _targets_of(scenario: Scenario) -> dict[str, list[str]]:

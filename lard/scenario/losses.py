@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from lard.scenario.formats_model import CLOCK, SAME_ANGLE_DEG, Scenario, other_fov_deg, parse_utc
-from lard.scenario.formats_yaml_out import V2_TRAJECTORY
+from lard.scenario.formats_yaml_out import V2_TRAJECTORY, uuids
 
 LAYOUTS = {"v1": "LARD V1", "v2": "LARD V2", "esp": "Earth Studio", "frames": "a frames table"}
 
@@ -87,6 +87,13 @@ def _made_up(scenario: Scenario, layout: str) -> list[str]:
     if layout in ("v2", "esp") and scenario.layout == "frames":
         first = scenario.poses["pose_id"][0]
         lines.append(f"a frames table states no pose ids; new ones are made from its frame ids ({first} ...)")
+    nameless = int((scenario.poses["pose_id"] == "").sum())
+    if layout == "v2" and nameless:
+        first = scenario.poses["pose_id"].eq("").arg_max() or 0
+        lines.append(
+            f"{nameless} of {len(scenario.poses)} poses state no uuid; new ones are made from the names of "
+            f"their pictures ({uuids(scenario)[first]} ...)"
+        )
     if scenario.layout == "frames":
         lines.append(
             f"{TABLE_TRAJECTORY}, uniform laws and the distances of these frames: LARD V2's labeller judges "

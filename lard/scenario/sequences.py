@@ -135,8 +135,8 @@ def sequence(
     zone = zone_of(spec, approaches)
     n = len(track.time_s)
     name = f"{runway.airport}_{runway.ident}_{flight.kind}{seed}"
-    day = np.full(n, float(flight.day_of_year))
-    local = flight.local_time_h + track.time_s / 3600
+    days, local = np.divmod(flight.local_time_h + track.time_s / 3600, 24)  # a flight may pass midnight
+    day = (flight.day_of_year - 1 + days) % 366 + 1
     sun = elevation_deg(day, local, poses.lat_deg)
     started = time_utc(day[:1], np.array([flight.local_time_h]), np.array([runway.ltp[1]]))[0]
     stamps = np.datetime64(started.removesuffix("Z"), "ms") + np.round(track.time_s * 1000).astype(
