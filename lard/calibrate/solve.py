@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.calibrate.measure import Measured, measure
+from lard.calibrate.measure import KINDS, Measured, measure
 from lard.calibrate.scene import Scene, project_points
 from lard.errors import DataError
 from lard.quality.measures.paint import PAINTS, Paint
@@ -26,6 +26,13 @@ HUBER, TUKEY = 1.5, 4.685  # in robust standard deviations: 95 % efficient on no
 STEPS = {"deg": 1e-3, "m": 1e-2}
 MOST_AFTER_PX = 0.5
 """Median residual above which lines are not where the paint has them."""
+PLACED_M = {"stripe": 0.1, "edge": 0.3, "bars": 0.3}
+"""Standard deviation of where a runway's lines lie against the standard's place, one error for a whole line.
+
+FAA AC 150/5370-10 (item P-620) tolerates 0.08 m of painted lengths over 18 m; pavement is laid less exactly.
+"""
+LEANS_PX = 0.05
+"""Standard deviation of what all readings of one line may have in common: neighbours, blur, filtering."""
 _UNRESOLVED = 0.5  # share of a prior variance that the data leave
 _SHARE = 0.2  # of a direction in units of the priors, from which a cause takes part in it
 
@@ -150,7 +157,10 @@ def _solve(
 def _uncertainty(
     scene: Scene, theta: Array, found: Measured, residual: Array
 ) -> tuple[Array, tuple[tuple[str, ...], ...]]:
-    """Standard deviations (p,), errors of one frame taken as dependent, and the ambiguous sets of causes."""
+    """Standard deviations (p,) and the ambiguous sets of causes.
+
+    Errors of one frame are taken as dependent, and so is what a line's place in the world adds to all frames.
+    """
     weight, matrix = _weights(residual, True), _jacobian(scene, theta, found)
     information = matrix.T @ (weight[:, None] * matrix)
     prior = np.diag(1 / scene.prior_sd**2)
@@ -158,7 +168,8 @@ def _uncertainty(
     scores = np.zeros((len(scene.frame_ids), len(theta)))
     np.add.at(scores, scene.frame[found.view], matrix * (weight * residual)[:, None])
     clustered = inverse @ (scores.T @ scores + prior) @ inverse
-    sd = np.sqrt(np.maximum(np.diag(inverse), np.diag(clustered)))
+    shifts = _line_shifts(scene, theta, found).T @ (weight[:, None] * matrix) @ inverse
+    sd = np.sqrt(np.maximum(np.diag(inverse), np.diag(clustered)) + (shifts**2).sum(axis=0))
     scaled = scene.prior_sd[:, None] * information * scene.prior_sd
     values, vectors = np.linalg.eigh(scaled)
     sets = []
@@ -167,3 +178,28 @@ def _uncertainty(
             order = np.argsort(-np.abs(vector))
             sets.append(tuple(scene.parameters[i] for i in order if abs(vector[i]) > _SHARE))
     return sd, tuple(sets)
+
+
+def _line_shifts(scene: Scene, theta: Array, found: Measured) -> Array:
+    """By how many pixels along their normals the points (n, 2 k) move when each of k lines moves.
+
+    First by PLACED_M in the world, then by LEANS_PX in every picture. A line is a side or the bars of one
+    runway; both landing directions see the same sides.
+    """
+    sd_m = np.array([PLACED_M[kind] for kind in KINDS])[found.kind]
+    is_bars = found.kind == KINDS.index("bars")
+    width, length = scene.width_m[found.view], scene.length_m[found.view]
+    across = found.across + np.where(is_bars, 0.0, sd_m / (width / 2))
+    along = found.along + np.where(is_bars, sd_m / length, 0.0)
+    moved = project_points(scene, theta, found.view, across, along)
+    shift = np.einsum("nk,nk->n", moved, found.normal) - _along_normal(scene, theta, found)
+    ends = scene.corners[found.view].reshape(-1, 2, 2, 3).mean(axis=2)  # (n, 2, 3) far, near
+    turned = ends[:, 0, 0] < ends[:, 1, 0]
+    side = np.where(is_bars, turned, np.where(turned, -1, 1) * np.sign(found.across))
+    named = np.column_stack([np.round(ends.mean(axis=1)), found.kind, side])
+    _, line = np.unique(named, axis=0, return_inverse=True)
+    lines = np.zeros((2, len(shift), int(line.max()) + 1))
+    # seen from the other direction a move to the right is one to the left
+    shift = np.where(turned & ~is_bars, -shift, shift)
+    lines[:, np.arange(len(shift)), line.reshape(-1)] = shift, LEANS_PX * np.sign(shift)
+    return np.concatenate(list(lines), axis=1)
