@@ -126,9 +126,12 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
     first = width // 4
     middle = grey[:, first : width - first]
     laplacian = cv2.Laplacian(middle, cv2.CV_16S)
+    fine = float(cv2.meanStdDev(laplacian)[1][0, 0])
     changes = line_changes(middle)
     # in two steps, because shrinking by a whole number is ten times as fast
     quarter = cv2.resize(grey, (max(width // 4, 17), max(height // 4, 16)), interpolation=cv2.INTER_AREA)
+    half = (max(width // 2, COLOURS_PX), max(height // 2, COLOURS_PX))
+    colours = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
     return {
         "pixel_hash": hashlib.sha1(grey.tobytes(), usedforsecurity=False).hexdigest(),
         "look_hash": gradient_bits(quarter).tobytes().hex(),
@@ -136,14 +139,14 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "height_px": height,
         "mean": float(share @ np.arange(256)),
         "entropy_bit": float(-(used * np.log2(used)).sum()),
-        "sharpness": float(cv2.meanStdDev(laplacian)[1][0, 0] ** 2),
+        "sharpness": fine**2,
         "clipped_share": float(share[0] + share[255]),
         "flat_share": _flat_share(np.asarray(grey[2 * height // 3 :], np.uint8)),
         "row_jumps": row_jumps(np.asarray(grey, np.uint8)),
         "column_jumps": row_jumps(np.asarray(cv2.transpose(grey), np.uint8), aside=True),
         "sketch": cv2.resize(quarter, (SKETCH_PX, SKETCH_PX), interpolation=cv2.INTER_AREA).tobytes(),
-        "colours": cv2.resize(pixels, (COLOURS_PX, COLOURS_PX), interpolation=cv2.INTER_AREA).tobytes(),
-        "detail": _detail(grey, laplacian),
+        "colours": cv2.resize(colours, (COLOURS_PX, COLOURS_PX), interpolation=cv2.INTER_AREA).tobytes(),
+        "detail": _detail(grey, fine),
         "noise": _noise(laplacian),
         "comb": _comb(middle, changes),
         "blocks": _blocks(changes, first),
@@ -155,7 +158,7 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
     }
 
 
-def _detail(grey: NDArray[Any], laplacian: NDArray[Any]) -> float:
+def _detail(grey: NDArray[Any], fine: float) -> float:
     """Fine structure over coarse: the logarithm of the Laplacian's spread at full over that at half size.
 
     A blurred or enlarged picture has little of the finest, whatever it shows; both on the middle columns.
@@ -167,7 +170,6 @@ def _detail(grey: NDArray[Any], laplacian: NDArray[Any]) -> float:
         interpolation=cv2.INTER_AREA,
     )
     coarse = float(cv2.meanStdDev(cv2.Laplacian(half, cv2.CV_16S))[1][0, 0])
-    fine = float(cv2.meanStdDev(laplacian)[1][0, 0])
     return float(np.log2((fine + 0.2) / (coarse + 0.2)))
 
 
