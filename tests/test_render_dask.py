@@ -2,6 +2,12 @@
 
 import hashlib
 import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +106,55 @@ def test_an_error_of_a_dask_worker_arrives_as_ours(scheduler: str, ground_root: 
     low = frames_table().with_columns(alt_m=-50.0)
     with pytest.raises(LardError, match=r"frame XTST_07_000\d: the camera lies .* below the ground"):
         render_frames(low, ground_root, tmp_path, scheduler, DB)
+
+
+@needs_dask
+def test_workers_of_another_folder_that_come_late_write_where_they_are_told(
+    by_processes: dict[str, str], ground_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scheduler and worker by their own commands, in a folder of their own, the worker when work waits."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    (here / "ground").symlink_to(ground_root)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(part: str, *words: str) -> None:
+        command = [sys.executable, "-m", f"distributed.cli.dask_{part}", *words, "--no-dashboard"]
+        environment = {**os.environ, "PYTHONPATH": path}
+        quiet = subprocess.DEVNULL
+        started.append(subprocess.Popen(command, cwd=there, env=environment, stdout=quiet, stderr=quiet))
+
+    start("scheduler", "--host", "127.0.0.1", "--port", address.rpartition(":")[2])
+    later = threading.Timer(3.0, start, ("worker", f"tcp://{address}", "--nthreads", "1", "--no-nanny"))
+    try:
+        wait_until_open(address)
+        later.start()
+        render_frames(frames_table(), Path("ground"), Path("out"), f"tcp://{address}", DB)
+    finally:
+        later.join()
+        for process in started:
+            process.kill()
+            process.wait()
+    assert hashes(here / "out") == by_processes
+    assert not list(there.rglob("*.jpg"))
+
+
+def wait_until_open(address: str) -> None:
+    host, _, port = address.partition(":")
+    for _ in range(300):
+        try:
+            socket.create_connection((host, int(port)), 1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail(f"no scheduler at {address} within 30 s")
 
 
 def test_shards_give_the_same_bytes(by_processes: dict[str, str], ground_root: Path, tmp_path: Path) -> None:

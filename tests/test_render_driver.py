@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from lard.errors import DataError, LardError, SourceError
 from lard.render.driver import RenderSettings, render_frames
 from lard.render.journal import journal_line
 from lard.tables import FRAMES, MANIFEST, read_table
-from lard.workers import executor_of, run_bounded
+from lard.workers import run_tasks, workers_of
 
 AIRPORT = make_airport()
 DB = RunwayDatabase("test", "1", "wgs84", "ellipsoidal", {"XTST": AIRPORT})
@@ -256,8 +257,43 @@ def test_damaged_ground_is_named(tmp_path: Path) -> None:
 
 def test_workers_are_bounded_and_checked() -> None:
     with pytest.raises(LardError, match="workers is 'many'"):
-        executor_of("many")
-    executor, width = executor_of(1)
-    assert sorted(run_bounded(executor, width, abs, range(-5, 0))) == [1, 2, 3, 4, 5]
+        workers_of("many")
+    assert sorted(run_tasks(workers_of(1), abs, range(-5, 0))) == [1, 2, 3, 4, 5]
     with pytest.raises(TypeError):
-        list(run_bounded(executor, width, abs, ["text"]))
+        list(run_tasks(workers_of(1), abs, ["text"]))
+
+
+def die_once(task: tuple[str, int]) -> int:
+    """The number of a task, after the process that is first to take number 3 has been killed."""
+    mark, number = Path(task[0]), task[1]
+    if number == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def die(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_tasks_of_a_killed_worker_are_done_by_another(tmp_path: Path) -> None:
+    tasks = [(str(tmp_path / "killed"), number) for number in range(9)]
+    assert sorted(set(run_tasks(workers_of(2), die_once, tasks))) == list(range(9))
+    assert (tmp_path / "killed").exists()
+
+
+def test_what_kills_every_worker_ends_in_a_sentence() -> None:
+    with pytest.raises(LardError, match="2 processes: workers were lost 4 times in a row, killed from out"):
+        list(run_tasks(workers_of(2), die, range(3)))
+
+
+def test_pictures_that_a_worker_wrote_elsewhere_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_scene(tmp_path / "XTST", AIRPORT, size=(256, 256), gsd_m=8.0, levels=2)
+    monkeypatch.setattr(
+        "lard.render.driver.render_task", lambda task: [(task.frames[0]["frame_id"], "0" * 64)]
+    )
+    with pytest.raises(SourceError, match=r"rendered by a worker \(this process\) and not here"):
+        render_frames(frames_table(1), tmp_path, tmp_path / "out", 1, DB)
+    assert not (tmp_path / "out/manifest.parquet").exists()

@@ -31,6 +31,7 @@ from lard.render.journal import (
     image_name,
     journal_line,
     kept_pictures,
+    picture_path,
     remove_stale,
     unique_frames,
     unwritable,
@@ -42,9 +43,10 @@ from lard.tables import (
     MANIFEST,
     below,
     folder_lock,
+    sha256_file,
     stable_hash,
 )  # fmt: skip
-from lard.workers import executor_of, run_bounded
+from lard.workers import run_tasks, workers_of
 
 _FRAMES_PER_TASK = 4
 _INPUT_COLUMNS = [
@@ -189,14 +191,26 @@ def _render_missing(
     todo = frames.filter(~pl.col("frame_id").is_in(list(done)))
     if len(todo) == 0:
         return done
-    executor, width = executor_of(run.workers)
-    with executor, Journal(journal) as entries, Meter("render", len(todo), "frames") as meter:
+    workers = workers_of(run.workers)
+    with Journal(journal) as entries, Meter("render", len(todo), "frames") as meter:
         kept = len(done)
-        for results in run_bounded(executor, width, render_task, _tasks(todo, run)):
+        for results in run_tasks(workers, render_task, _tasks(todo, run)):
+            _check_arrived(results, run.out_dir, workers.where)
             entries.add([journal_line(frame_id, keys[frame_id], digest) for frame_id, digest in results])
             done.update(results)
             meter.advance(len(results), f"{kept} kept" if kept else "")
     return done
+
+
+def _check_arrived(results: list[tuple[str, str]], out_dir: Path, where: str) -> None:
+    """SourceError unless the pictures that a worker says it wrote are here, as it wrote them."""
+    for frame_id, digest in results:
+        path = picture_path(out_dir, frame_id)
+        if not path.is_file() or sha256_file(path) != digest:
+            raise SourceError(
+                f"{path}: rendered by a worker ({where}) and not here; give an --out that all workers and "
+                "this process share, and run again"
+            )
 
 
 def _tasks(frames: pl.DataFrame, run: _Run) -> Iterator[Task]:
@@ -206,8 +220,8 @@ def _tasks(frames: pl.DataFrame, run: _Run) -> Iterator[Task]:
         for start in range(0, len(group), _FRAMES_PER_TASK):
             rows = [_given(row) for row in group[start : start + _FRAMES_PER_TASK].select(columns).to_dicts()]
             yield Task(
-                run.ground_root / airport.icao, airport, run.out_dir, run.settings, rows, run.dem,
-                run.db.altitude_datum,
+                (run.ground_root / airport.icao).absolute(), airport, run.out_dir.absolute(), run.settings,
+                rows, str(Path(run.dem).absolute()) if run.dem else "", run.db.altitude_datum,
             )  # fmt: skip
 
 

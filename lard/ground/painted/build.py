@@ -7,10 +7,11 @@ from typing import Any
 
 from lard.airports import Airport, RunwayDatabase
 from lard.airports.layout import strips_around
+from lard.errors import SourceError
 from lard.ground.painted.airport import Neighbours, build_ground
 from lard.ground.painted.levels import REACHES
 from lard.progress import track
-from lard.workers import executor_of, run_bounded
+from lard.workers import run_tasks, workers_of
 
 AROUND_M = 2**0.5 * max(reach.margin_m for reach in REACHES) + 10_000.0
 """How far from an airport its ground can hold a neighbour: to the corners of the coarsest level."""
@@ -30,12 +31,17 @@ def build_grounds(
     Runways of all other airports of the database that lie on the ground are painted too.
     Every airport is finished or not there, so that a killed run goes on where it was.
     """
-    executor, width = executor_of(workers)
-    paint = partial(_paint, out_dir=folder, seed=seed, gsd_m=gsd_m, season=season)
+    # a worker may stand in another folder
+    paint = partial(_paint, out_dir=folder.absolute(), seed=seed, gsd_m=gsd_m, season=season)
     jobs = [(airport, strips_around(db, airport, AROUND_M)) for airport in airports]
-    with executor:
-        done = run_bounded(executor, width, paint, jobs)
-        return list(track(done, "ground", len(airports), "airports"))
+    done = list(track(run_tasks(workers_of(workers), paint, jobs), "ground", len(airports), "airports"))
+    absent = [airport.icao for airport in airports if not (folder / airport.icao / "manifest.json").is_file()]
+    if absent:
+        raise SourceError(
+            f"{folder}: workers say that {', '.join(absent[:5])} are painted, and they are not here; give an "
+            "--out that all workers and this process share"
+        )
+    return done
 
 
 def _paint(job: tuple[Airport, Neighbours], **settings: Any) -> dict[str, Any]:
