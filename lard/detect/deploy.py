@@ -67,6 +67,8 @@ def export_model(
     decoder = Decoder(checkpoint.net).eval()
     width, height = size_px
     example = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode(), naming(checkpoint_path):
+        refuse_unbounded(*(part.numpy() for part in decoder(example)))
     batch = {"images": {0: torch.export.Dim("batch", min=1)}}
     program = torch.export.export(decoder, (example,), dynamic_shapes=batch)
     if kind == "torch":
