@@ -127,5 +127,21 @@ def test_what_is_missing_is_said_first(globe: Globe, tmp_path: Path) -> None:
     ):
         with pytest.raises((DataError, SourceError), match=text):
             render_cesium(frames(), tmp_path / "x", database(), replace(settings, **change))  # type: ignore[arg-type]
+        assert not list(tmp_path.iterdir()), "a run that made nothing leaves nothing"
     with pytest.raises(DataError, match="pixels are square"):
         render_cesium(frames().with_columns(fy_px=pl.col("fx_px") * 2), tmp_path / "x", database(), settings)
+
+
+def test_a_run_that_made_nothing_leaves_nothing(tmp_path: Path) -> None:
+    """No folder, no journal, whole or in parts; what others put into the folder stays."""
+    nobody = replace(STATED, url="http://127.0.0.1:9")
+    for part in ((0, 1), (0, 2)):
+        with pytest.raises(SourceError, match="no LARD Cesium server answers"):
+            render_cesium(frames(8), tmp_path / "new" / "x", database(), nobody, shard=part)
+        assert not list(tmp_path.iterdir())
+    theirs = tmp_path / "x" / "images" / "holiday.jpg"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"theirs")
+    with pytest.raises(SourceError):
+        render_cesium(frames(), tmp_path / "x", database(), nobody)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [theirs]

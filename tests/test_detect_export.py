@@ -238,6 +238,14 @@ def test_tensors_are_compared_with_the_description_before_memory_is_taken(
         write_tensors(changed, meta, tmp_path / "m.pt")
         with pytest.raises(ModelError, match=message):
             load_detector(tmp_path / "m.pt")
+    odd = tensors[name].to(torch.complex64), tensors[name].to_sparse(), tensors[name].to("meta")
+    for value in (*odd, torch.quantize_per_tensor(tensors[name].float(), 0.1, 0, torch.qint8)):
+        torch.save({"meta": json.dumps(meta), "tensors": {**tensors, name: value}}, tmp_path / "m.pt")
+        with pytest.raises(ModelError, match="not a checkpoint of this project"):
+            load_detector(tmp_path / "m.pt")
+    write_tensors({**tensors, name: tensors[name] > 0}, meta, tmp_path / "m.pt")
+    with pytest.raises(ModelError, match="tensors do not fit"):
+        load_detector(tmp_path / "m.pt")
     for text in ("[]", "{", '{"a": ' * 500):
         torch.save({"meta": text, "tensors": tensors}, tmp_path / "m.pt")
         with pytest.raises(ModelError, match="its description"):
@@ -245,3 +253,22 @@ def test_tensors_are_compared_with_the_description_before_memory_is_taken(
     torch.save({"meta": 3, "tensors": tensors}, tmp_path / "m.pt")
     with pytest.raises(ModelError, match="not a checkpoint of this project"):
         load_detector(tmp_path / "m.pt")
+
+
+@pytest.mark.parametrize("size", [1e30, 3e38])
+def test_answers_that_are_no_numbers_never_reach_a_file(
+    files: tuple[Path, Path], toy: Path, tmp_path: Path, size: float
+) -> None:
+    """Tensors of finite numbers whose sums are not: told of the model, and nothing is written."""
+    tensors, meta = read_tensors(files[0])
+    grown = {name: torch.where(value == 0, value, value.sign() * size) for name, value in tensors.items()}
+    write_tensors(grown, meta, tmp_path / "m.pt")
+    for arguments in (["--data", str(toy), "--split", "test"], [str(toy / "images")]):
+        out = tmp_path / "out" / "found.json"
+        ran = CliRunner().invoke(
+            main, ["predict", str(tmp_path / "m.pt"), *arguments, "--score", "0", "--out", str(out)]
+        )
+        assert ran.exit_code == 2 and not out.parent.exists(), ran.output
+        assert str(tmp_path / "m.pt") in ran.output and "Traceback" not in ran.output
+    with pytest.raises(ModelError, match=r"m\.pt: answers with numbers that are not finite|m\.pt: "):
+        export_model(tmp_path / "m.pt", tmp_path / "m.pt2", "torch", SIZE_PX, PLAN)

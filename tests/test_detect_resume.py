@@ -28,7 +28,7 @@ WITHOUT_EFFECT = {
     "intake/coco_model.py",  # refuses, decides nothing
     "intake/__init__.py", "compiled.py", "files.py",
     "documents/__init__.py", "documents/json.py", "documents/model.py", "documents/text.py",
-    "documents/yaml.py",
+    "documents/composed.py", "documents/yaml.py",
     "geodesy.py", "distortion.py",  # the camera's, for other callers
 }  # fmt: skip
 """What training imports and a saved state does not depend on."""
@@ -72,7 +72,9 @@ def test_a_run_that_goes_on_says_nothing(cut: tuple[Path, Path], capsys: pytest.
     assert begun(PLAN, *cut, capsys) == ""
 
 
-@pytest.mark.parametrize("fault", ["parameters", "data", "code", "torch", "older", "broken"])
+@pytest.mark.parametrize(
+    "fault", ["parameters", "data", "code", "torch", "older", "broken", "tensors", "moments", "step", "rows"]
+)
 def test_a_run_that_begins_anew_says_why(
     fault: str, cut: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +90,14 @@ def test_a_run_that_begins_anew_says_why(
         own["code"]["lard/detect/loss.py"], told = "0", "lard/detect/loss.py has changed"
     elif fault == "torch":
         own["versions"]["torch"], told = "1.0", "torch is "
+    elif fault in ("tensors", "moments", "step", "rows"):
+        told = "it is damaged"
+        if fault == "tensors":
+            del tensors[next(key for key in tensors if key.startswith("average."))]
+        elif fault == "moments":
+            tensors["optimiser.x.exp_avg"] = tensors["net.objectness.bias"]
+        else:
+            meta[fault] = {"step": "1e400", "rows": [["loss"]]}[fault]
     else:
         meta["fingerprint"], told = "0123", "another version of lard wrote it"
     write_tensors(tensors, meta, state)

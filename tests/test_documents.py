@@ -1,11 +1,20 @@
 """Foreign documents at the door: any Unicode encoding, finite numbers, bounded depth, size and aliases."""
 
+import time
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, Field
 
-from lard.documents import DEPTH_LIMIT, checked, parse_json, read_json, read_text, read_yaml
+from lard.documents import (
+    DEPTH_LIMIT,
+    SETTINGS_LIMIT_BYTES,
+    checked,
+    parse_json,
+    read_json,
+    read_text,
+    read_yaml,
+)
 from lard.errors import DataError, SpecError
 
 TEXT = "name: Orly é\nwidth_m: [45.0, 60]\n"
@@ -120,6 +129,38 @@ def test_aliases_in_ordinary_use_are_read(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("base: &base {a: 1, b: [1, 2]}\nother: {<<: *base, a: 2}\nagain: *base\n")
     assert read_yaml(path)["other"] == {"a": 2, "b": [1, 2]}
+
+
+def test_yaml_is_read_at_the_speed_of_libyaml(tmp_path: Path) -> None:
+    """Hundreds of kilobytes take a second or two; what nobody writes is refused by its size."""
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "".join(f"- {{id: a{i}, reason: 'some words', value: [1.5, {i}]}}\n" for i in range(4000))
+    )
+    started = time.process_time()
+    value = read_yaml(path)
+    assert value[3999] == {"id": "a3999", "reason": "some words", "value": [1.5, 3999]}
+    assert time.process_time() - started < 3.0
+    path.write_bytes(b"# a comment\n" * (SETTINGS_LIMIT_BYTES // 12 + 1))
+    with pytest.raises(DataError, match="longer than 2 MiB, the most that is read"):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: yes\nb: 0o17\nc: 017\nd: 1_000\ne: 1e3\n", {"a": "yes", "b": 15, "c": 17, "d": 1000, "e": 1e3}),
+        ("%YAML 1.1\n---\na: yes\n", {"a": True}),
+        ("a: ! 7\nb: !!str 7\nc: '7'\nd: ~\ne:\n", {"a": "7", "b": "7", "c": "7", "d": None, "e": None}),
+        ("? a\n: |\n  x\n  y\n", {"a": "x\ny\n"}),
+        ("", None),
+        ("# nothing\n", None),
+    ],
+)  # fmt: skip
+def test_yaml_means_what_its_version_says(tmp_path: Path, text: str, value: object) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    assert read_yaml(path) == value
 
 
 def test_size_and_kind_of_file(tmp_path: Path) -> None:

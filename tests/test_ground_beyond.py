@@ -46,7 +46,7 @@ def _photo(path: Path, half_x_m: float, half_y_m: float, colour: tuple[int, int,
         path, "w", **profile, crs=local_crs(LFPO.lat_deg, LFPO.lon_deg), transform=place
     ) as out:
         out.write(np.broadcast_to(np.array(colour, np.uint8)[:, None, None], (3, height, width)))
-    return f"raster:{path}"
+    return f"raster:{path}#repeated=keep"
 
 
 def _square(half_m: float, cell_m: float = 10.0) -> Cover:

@@ -129,7 +129,7 @@ def test_half_a_character_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"x\.json: .*half a character"):
         parse_json(r'{"a": ["\ud800"]}', "x.json")
     (tmp_path / "x.yaml").write_text('a: "\\ud800"\n')
-    with pytest.raises(DataError, match=r"x\.yaml:1: half a character"):
+    with pytest.raises(DataError, match=r"x\.yaml:1: (half a character|.*Unicode character)"):
         read_yaml(tmp_path / "x.yaml")
 
 

@@ -38,7 +38,7 @@ def _photo(path: Path, half_m: float, gsd_m: float = 8.0, east_m: float = 0.0) -
     profile = {"driver": "GTiff", "width": side, "height": side, "count": 3, "dtype": "uint8"}
     crs = local_crs(LFPO.lat_deg, LFPO.lon_deg)
     with rasterio.open(path, "w", **profile, crs=crs, transform=place) as out:
-        out.write(np.full((3, side, side), 120, np.uint8))
+        out.write(np.random.default_rng(1).integers(100, 140, (3, side, side), np.uint8))
     return path
 
 

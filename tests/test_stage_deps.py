@@ -13,6 +13,7 @@ FOUNDATIONS = {
     "lard/documents/json.py",
     "lard/documents/model.py",
     "lard/documents/text.py",
+    "lard/documents/composed.py",
     "lard/documents/yaml.py",
     "lard/errors.py",
     "lard/files.py",

@@ -342,7 +342,9 @@ def test_rasters_with_faults_say_how_to_mend_them(tmp_path: Path) -> None:
     from lard.ground.fetched.local import ground_of_rasters
 
     def build(name: str = "a.tif") -> None:
-        ground_of_rasters(AIRPORT, f"raster:{tmp_path}/{name}", tmp_path / "g", GroundRequest(1.0, 200, 1))
+        ground_of_rasters(
+            AIRPORT, f"raster:{tmp_path}/{name}#repeated=keep", tmp_path / "g", GroundRequest(1.0, 200, 1)
+        )
 
     def write(name: str, count: int = 3, dtype: str = "uint8", **options: object) -> Path:
         transform = rasterio.transform.from_bounds(LON - 0.01, LAT - 0.01, LON + 0.01, LAT + 0.01, 2400, 2400)

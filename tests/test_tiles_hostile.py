@@ -16,11 +16,13 @@ from rasterio.transform import from_origin
 from render_scene import make_airport
 from tiles_support import Answer, png, quick_http, serving, slippy_tile
 
+from lard.airports.files import open_database
 from lard.errors import SourceError
 from lard.ground.fetched.download import fetch_tiles
 from lard.ground.fetched.fetch import GroundRequest, fetch_ground, plan_levels
 from lard.ground.fetched.grid import across_180, tile_on_map, web_mercator
 from lard.ground.fetched.http import Http, HttpSettings, RefusedError, TransientError, _retry_after_s
+from lard.ground.fetched.local import open_rasters
 from lard.ground.fetched.providers import open_source
 from lard.ground.fetched.rasters import RasterSampler, local_crs
 from lard.ground.fetched.sample import TileSampler
@@ -256,6 +258,41 @@ def test_rasters_of_a_site_grid_and_with_near_infrared_are_refused(tmp_path: Pat
     path = _raster(tmp_path / "nir.tif", 0.0, bands=4)
     with pytest.raises(SourceError, match=r"band 4 is called alpha, but 100% of it .*near-infrared"):
         RasterSampler.of([path], "XTST", 10.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("grey", "has one colour only over or near runway"),
+        ("faint", "has one colour only over or near runway"),
+        ("blocks", r"has the same colour in \d+ whole blocks over or near runway"),
+        ("photo", ""),
+    ],
+)
+def test_a_raster_of_one_colour_is_no_ground(tmp_path: Path, what: str, message: str) -> None:
+    """As of a server's tiles: a placeholder, whole or in part, unless told that it is the ground."""
+    airport = open_database().airport("LFPO")
+    side, half_m = 1000, 4000.0
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(60, 200, (3, side, side), np.uint8)
+    if what == "grey":
+        pixels[:] = 204
+    elif what == "faint":
+        pixels = 200 + pixels // 50
+    elif what == "blocks":
+        pixels[:, np.arange(side) // 80 % 2 == 1] = 204
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", width=side, height=side, count=3, dtype="uint8",
+        crs=local_crs(airport.lat_deg, airport.lon_deg), transform=from_origin(-half_m, half_m, 8, 8),
+    ) as out:  # fmt: skip
+        out.write(pixels)
+    request = GroundRequest(8.0, 3000, 1)
+    if message:
+        with pytest.raises(SourceError, match=f"LFPO: a.tif {message} .*a placeholder for missing imagery"):
+            open_rasters(airport, f"raster:{tmp_path}/a.tif", request)
+    open_rasters(airport, f"raster:{tmp_path}/a.tif{'#repeated=keep' if message else ''}", request)
+    with pytest.raises(SourceError, match="unknown option repeated; expected licence, attribution, repeated"):
+        open_rasters(airport, f"raster:{tmp_path}/a.tif#repeated=drop", request)
 
 
 def test_pictures_are_pictures_whatever_they_are_called(tmp_path: Path) -> None:

@@ -110,8 +110,16 @@ def _is_ours(content: Any) -> bool:
     return (
         isinstance(content["meta"], str)
         and isinstance(tensors, dict)
-        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors.items())
+        and all(
+            isinstance(k, str) and isinstance(v, Tensor) and _holds_numbers(v) for k, v in tensors.items()
+        )
     )
+
+
+def _holds_numbers(tensor: Tensor) -> bool:
+    """Whether a tensor is an ordinary one: not sparse, quantised, complex or a mere shape."""
+    plain = tensor.layout is torch.strided and not tensor.is_quantized and tensor.device.type == "cpu"
+    return plain and not tensor.is_complex()
 
 
 def described(meta: dict[str, Any], path: str | Path) -> Description:
@@ -221,8 +229,8 @@ def load_detector(path: str | Path, name: str | None = None) -> Checkpoint:
 def _network(spec: ModelSpec, tensors: dict[str, Tensor], path: str | Path) -> Detector:
     """The network of a description with a checkpoint's tensors, which must fit it and be finite."""
     with torch.device("meta"):  # no memory before the sizes are known to fit
-        sizes = {name: tensor.shape for name, tensor in build(spec, exported=True).state_dict().items()}
-    found = {name: tensor.shape for name, tensor in tensors.items()}
+        sizes = {name: _size(tensor) for name, tensor in build(spec, exported=True).state_dict().items()}
+    found = {name: _size(tensor) for name, tensor in tensors.items()}
     if found != sizes:
         odd = sorted(name for name in {*found, *sizes} if found.get(name) != sizes.get(name))
         raise ModelError(
@@ -238,3 +246,8 @@ def _network(spec: ModelSpec, tensors: dict[str, Tensor], path: str | Path) -> D
     net = build(spec, exported=True)
     net.load_state_dict(tensors)
     return net.eval()
+
+
+def _size(tensor: Tensor) -> tuple[tuple[int, ...], bool]:
+    """A tensor's shape, and whether it holds fractions."""
+    return tuple(tensor.shape), tensor.is_floating_point()

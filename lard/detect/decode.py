@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lard.detect.config import PredictSpec
 from lard.detect.fcos import Detector, Level
 from lard.detect.precision import computed_in
+from lard.errors import ModelError
 from lard.score.boxes import extents, iou
 
 Detections = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -109,6 +110,12 @@ def nms(
     return order[np.array(kept, dtype=np.int64)]
 
 
+def refuse_unbounded(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> None:
+    """ModelError where an answer of a network holds NaN or infinity, which comparisons would hide."""
+    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+        raise ModelError("answers with numbers that are not finite; train or export the model again")
+
+
 @torch.inference_mode()
 def detect(net: Detector, image: NDArray[np.uint8], plan: PredictSpec) -> Detections:
     """Detections of one RGB picture (h, w, 3), best first."""
@@ -117,6 +124,6 @@ def detect(net: Detector, image: NDArray[np.uint8], plan: PredictSpec) -> Detect
     with computed_in(plan.precision, device.type):
         boxes, scores = Decoder(net)(pixels)
     cells = cells_of(net.spec.strides_px, pixels.shape[2], pixels.shape[3])
-    return select(
-        boxes[0].float().cpu().numpy(), scores[0].float().cpu().numpy(), cells, image.shape[1::-1], plan
-    )
+    found, score = boxes[0].float().cpu().numpy(), scores[0].float().cpu().numpy()
+    refuse_unbounded(found, score)
+    return select(found, score, cells, image.shape[1::-1], plan)

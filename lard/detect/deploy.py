@@ -18,9 +18,9 @@ from pydantic import BaseModel, Field
 
 from lard.detect.checkpoint import Checkpoint, load_detector
 from lard.detect.config import PredictSpec
-from lard.detect.decode import Decoder, Detections, cells_of, select
+from lard.detect.decode import Decoder, Detections, cells_of, refuse_unbounded, select
 from lard.documents import checked, parse_json
-from lard.errors import DataError, ModelError
+from lard.errors import DataError, ModelError, naming
 from lard.tables import atomic_path
 
 FORMAT = "lard-deploy-1"
@@ -67,6 +67,8 @@ def export_model(
     decoder = Decoder(checkpoint.net).eval()
     width, height = size_px
     example = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode(), naming(checkpoint_path):
+        refuse_unbounded(*(part.numpy() for part in decoder(example)))
     batch = {"images": {0: torch.export.Dim("batch", min=1)}}
     program = torch.export.export(decoder, (example,), dynamic_shapes=batch)
     if kind == "torch":
@@ -225,8 +227,8 @@ class OnnxDetector:
             boxes, scores = self.session.run(None, {"images": pixels})
         except Exception as error:  # onnxruntime's own classes, one per kind of fault
             raise ModelError(f"{self.path}: cannot be run ({str(error).splitlines()[0][:200]})") from error
-        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-            raise ModelError(f"{self.path}: answers with numbers that are not finite; export it again")
+        with naming(self.path):
+            refuse_unbounded(boxes, scores)
         return select(boxes[0], scores[0], self.cells, (columns, rows), self.plan)
 
 

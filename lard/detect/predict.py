@@ -21,7 +21,7 @@ from lard.detect.decode import Detections, detect
 from lard.detect.deploy import open_onnx
 from lard.detect.fcos import channels_last
 from lard.detect.tiling import search
-from lard.errors import ModelError
+from lard.errors import ModelError, naming
 from lard.progress import track
 from lard.score.truth import Paths
 from lard.tables import write_json
@@ -97,7 +97,12 @@ def open_detector(path: Path, plan: PredictSpec, name: str | None = None) -> Ope
         raise ModelError("predict.device: cuda is not available here; set it to cpu")
     checkpoint = load_detector(path, name)
     net = channels_last(checkpoint.net).to(plan.device)
-    return Opened(checkpoint.name, partial(detect, net, plan=plan), None)
+
+    def locate(image: NDArray[np.uint8]) -> Detections:
+        with naming(path):
+            return detect(net, image, plan)
+
+    return Opened(checkpoint.name, locate, None)
 
 
 def _one(picture: Picture) -> list[dict[str, Any]]:

@@ -96,15 +96,41 @@ def load_state(path: Path, learner: Learner, own: Fingerprint) -> Resumed:
     refused = differences(meta.get("fingerprint"), json.loads(json.dumps(own)))
     if refused:
         return Resumed(0, [], tuple(refused))
-    learner.net.load_state_dict(_below("net.", tensors))
-    learner.average.load_state_dict(_below("average.", tensors))
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _below("optimiser.", tensors).items():
-        index, field = key.split(".", 1)
-        state.setdefault(int(index), {})[field] = value
+        index, _, field = key.partition(".")
+        state.setdefault(int(index) if index.isdecimal() else -1, {})[field] = value
+    if not (_fits(learner, tensors, state) and _is_log(meta.get("step"), meta.get("rows"))):
+        return Resumed(0, [], ("it is damaged",))
+    learner.net.load_state_dict(_below("net.", tensors))
+    learner.average.load_state_dict(_below("average.", tensors))
     groups = learner.optimiser.state_dict()["param_groups"]
     learner.optimiser.load_state_dict({"state": state, "param_groups": groups})
     return Resumed(int(meta["step"]), meta["rows"])
+
+
+def _fits(learner: Learner, tensors: dict[str, Tensor], moments: dict[int, dict[str, Tensor]]) -> bool:
+    """Whether a state's tensors, of both networks and of the optimiser, have the sizes of this run's."""
+    for prefix, net in (("net.", learner.net), ("average.", learner.average)):
+        wanted = {key: value.shape for key, value in net.state_dict().items()}
+        if wanted != {key: value.shape for key, value in _below(prefix, tensors).items()}:
+            return False
+    groups = learner.optimiser.param_groups
+    sizes = [parameter.shape for group in groups for parameter in group["params"]]
+    return all(
+        0 <= index < len(sizes) and all(value.shape in (sizes[index], ()) for value in fields.values())
+        for index, fields in moments.items()
+    )
+
+
+def _is_log(step: Any, rows: Any) -> bool:
+    """Whether these are the number of a step and the rows of a log up to it."""
+    return (
+        type(step) is int
+        and step >= 0
+        and isinstance(rows, list)
+        and all(isinstance(row, dict) and all(type(v) in (int, float) for v in row.values()) for row in rows)
+    )
 
 
 def why_anew(name: str, path: Path, refused: Sequence[str]) -> str:

@@ -3,15 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+import yaml as libyaml
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from lard.documents.composed import DepthError, composed
 from lard.documents.json import DEPTH_LIMIT, FLOAT_LIMIT, NO_NUMBER, WHOLE_LIMIT
 from lard.documents.text import read_text
 from lard.errors import DataError, LardError
 
 YAML_LIMIT_BYTES = 32 << 20
+SETTINGS_LIMIT_BYTES = 2 << 20
+"""Of specs, parameters, cards, waivers and lists of classes: far beyond what people write."""
 
 _EXPANSION_NODES, _EXPANSION_FACTOR = 100_000, 10
 
@@ -23,7 +27,7 @@ def read_yaml(
     absent: str = "give the path of a file that is there",
 ) -> Any:
     """A YAML 1.2 file's value; repeated keys are refused."""
-    text = read_text(path, error=error, absent=absent, limit_bytes=YAML_LIMIT_BYTES)
+    text = read_text(path, error=error, absent=absent, limit_bytes=SETTINGS_LIMIT_BYTES)
     return yaml_value(yaml_nodes(text, path, error=error), path, error=error)
 
 
@@ -35,14 +39,12 @@ def yaml_nodes(
     Without `finite`, .inf and .nan pass, for a reader that reports them by field.
     """
     try:
-        node = YAML(typ="safe", pure=True).compose(text)
-    except MarkedYAMLError as fault:
+        node = composed(text)
+    except libyaml.MarkedYAMLError as fault:
         raise _marked(fault, where, error) from fault
-    except YAMLError as fault:
-        raise error(f"{where}:1: not valid YAML: {_one_line(fault)}") from fault
-    except RecursionError:
-        raise error(f"{where}: nested deeper than {DEPTH_LIMIT} levels; expected a plain document") from None
-    except (ValueError, IndexError, OverflowError) as fault:  # of a tag or directive that means nothing
+    except DepthError as fault:
+        raise error(f"{where}:{fault}: nested deeper than {DEPTH_LIMIT} levels; write it flatter") from None
+    except (libyaml.YAMLError, ValueError) as fault:  # a character that no text has, half a character
         raise error(f"{where}:1: not valid YAML: {_one_line(fault)}") from fault
     if node is not None:
         sizes: dict[int, tuple[int, int]] = {}
@@ -133,7 +135,9 @@ def _fits(kind: str, text: str, finite: bool) -> bool:
     return True
 
 
-def _marked(fault: MarkedYAMLError, where: object, error: type[LardError]) -> LardError:
+def _marked(
+    fault: MarkedYAMLError | libyaml.MarkedYAMLError, where: object, error: type[LardError]
+) -> LardError:
     line = fault.problem_mark.line + 1 if fault.problem_mark else 1
     what = " ".join(str(part) for part in (fault.context, fault.problem) if part)
     return error(f"{where}:{line}: not valid YAML: {_one_line(what)}")

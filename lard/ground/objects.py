@@ -53,7 +53,7 @@ def load_objects(folder: Path, manifest: dict[str, Any]) -> Objects | None:
         state = "damaged" if path.is_file() else "missing"
         raise SourceError(f"{path}: {state}, its SHA-256 is not the manifest's; make the ground again")
     try:
-        with rasterio.open(path) as source:
+        with rasterio.open(path, driver="GTiff") as source:
             height = source.read(1)
     except GDAL_FAULTS as error:
         raise SourceError(f"{path}: cannot be read ({error}); make the ground again") from error

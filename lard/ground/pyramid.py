@@ -168,7 +168,7 @@ class GroundPyramid:
             path = self.folder / str(tile["file"])
             self._verify(path, tile.get("sha256"))
             try:
-                with rasterio.open(path) as source:
+                with rasterio.open(path, driver="GTiff") as source:
                     if source.count < 3 or source.dtypes[0] != "uint8":
                         raise SourceError(
                             f"{path}: {source.count} bands of {source.dtypes[0]}; expected three of uint8"

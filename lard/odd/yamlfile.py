@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
-from lard.documents import YAML_LIMIT_BYTES, read_text, yaml_nodes, yaml_value
+from lard.documents import SETTINGS_LIMIT_BYTES, read_text, yaml_nodes, yaml_value
 from lard.errors import SpecError
 
 Path_ = tuple[str | int, ...]
@@ -65,7 +65,7 @@ def load_yaml(path: str | Path) -> tuple[dict[str, Any], Faults]:
         path,
         error=SpecError,
         absent="give the path of a spec, or the name of a shipped one",
-        limit_bytes=YAML_LIMIT_BYTES,
+        limit_bytes=SETTINGS_LIMIT_BYTES,
     )
     node = yaml_nodes(text, path, error=SpecError, finite=False)
     faults = Faults(str(path))

@@ -43,6 +43,7 @@ from lard.tables import (
     MANIFEST,
     below,
     folder_lock,
+    folders_for,
     sha256_file,
     stable_hash,
 )  # fmt: skip
@@ -101,13 +102,13 @@ def render_frames(
     if shard[1] > 1:
         part = [stable_hash(name) % shard[1] == shard[0] for name in frames["frame_id"]]
         journal = out_dir / f"{JOURNAL}_{shard[0]}_{shard[1]}.jsonl"
-        (out_dir / "images").mkdir(parents=True, exist_ok=True)
-        done = _render_missing(frames.filter(part), keys, journal, run, resume)
+        with folders_for(out_dir / "images"):
+            done = _render_missing(frames.filter(part), keys, journal, run, resume)
         return _manifest(frames.filter(part), done, grounds, run)
     with folder_lock(out_dir):
-        (out_dir / "images").mkdir(parents=True, exist_ok=True)
         journal = out_dir / f"{JOURNAL}.jsonl"
-        done = _render_missing(frames, keys, journal, run, resume)
+        with folders_for(out_dir / "images"):
+            done = _render_missing(frames, keys, journal, run, resume)
         remove_stale(out_dir, done)
         manifest = _manifest(frames, done, grounds, run)
         lines = [journal_line(name, keys[name], done[name]) for name in sorted(done)]

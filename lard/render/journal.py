@@ -82,28 +82,33 @@ def _entries(out_dir: Path) -> Iterator[tuple[str, str, str]]:
 
 
 class Journal:
-    """A file that lines are appended to, each at once."""
+    """A file that lines are appended to, each at once; a new one without any goes away again."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._is_new, self._told = path, False, False
 
     def __enter__(self) -> "Journal":
         # unbuffered: closing has nothing left to write, so a full disk is told once and where it happens
         try:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW  # not into a file elsewhere
+            self._is_new = not self.path.exists()
             self._stream = os.fdopen(os.open(self.path, flags, 0o644), "ab", buffering=0)
         except OSError as error:
             raise unwritable(self.path, error) from error
-        self.add(["\n"])  # ends a line that a killed run left cut
+        if not self._is_new:
+            self.add(["\n"])  # ends a line that a killed run left cut
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stream.close()
+        if self._is_new and not self._told:
+            self.path.unlink(missing_ok=True)
 
     def add(self, lines: list[str]) -> None:
         """Append lines; SourceError when there is no room."""
         try:
             self._stream.write("".join(lines).encode())
+            self._told = True
         except OSError as error:
             raise unwritable(self.path, error) from error
 

@@ -1,6 +1,6 @@
 """Drives simulators over a frames table into a dataset folder: several at once, resumable.
 
-A run that ends early keeps all that is finished.
+A run that ends early keeps all that is finished; one that made nothing leaves nothing.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from lard.render.journal import (
 from lard.simulators.core import Source
 from lard.simulators.drawn import as_drawn, drawn_by
 from lard.simulators.instance import Instance, Result
-from lard.tables import MANIFEST, folder_lock, stable_hash
+from lard.tables import MANIFEST, folder_lock, folders_for, stable_hash
 
 _BATCH = 16  # frames of one airport that an instance takes at once: jumps between airports cost seconds
 _POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
@@ -74,14 +74,14 @@ def render_source(
     images = out_dir / "images"
     if shard[1] > 1:
         frames = frames.filter([stable_hash(name) % shard[1] == shard[0] for name in frames["frame_id"]])
-        images.mkdir(parents=True, exist_ok=True)
         journal = out_dir / f"{JOURNAL}_{shard[0]}_{shard[1]}.jsonl"
-        done = _make_missing(frames, keys, journal, out_dir, instances, source, resume, jpeg_quality)
+        with folders_for(images):
+            done = _make_missing(frames, keys, journal, out_dir, instances, source, resume, jpeg_quality)
         return _manifest(frames, done, source, db)
     with folder_lock(out_dir):
-        images.mkdir(parents=True, exist_ok=True)
         journal = out_dir / f"{JOURNAL}.jsonl"
-        done = _make_missing(frames, keys, journal, out_dir, instances, source, resume, jpeg_quality)
+        with folders_for(images):
+            done = _make_missing(frames, keys, journal, out_dir, instances, source, resume, jpeg_quality)
         remove_stale(out_dir, done)
         manifest = _manifest(frames, done, source, db)
         lines = "".join(journal_line(name, keys[name], done[name]) for name in sorted(done))

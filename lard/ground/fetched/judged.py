@@ -1,8 +1,9 @@
-"""What holes among fetched tiles mean: none over a runway, none that was not allowed, and no placeholders."""
+"""What holes in imagery mean: none over a runway, none that was not allowed, and no placeholders."""
 
 import hashlib
 from collections import Counter
 
+import cv2
 import numpy as np
 from shapely.geometry import Polygon, box
 
@@ -12,12 +13,15 @@ from lard.ground.fetched.download import OFFLINE_MISS
 from lard.ground.fetched.grid import MapBox, Tile, tile_on_map
 from lard.ground.fetched.pictures import TileReader
 from lard.ground.fetched.plan import GroundRequest, LevelPlan
+from lard.ground.fetched.rasters import RasterSampler
 from lard.ground.fetched.source import TileSource
 from lard.ground.holes import RunwayZone
+from lard.ground.tiles import LevelGrid
 
 _NAMED_HOLES = 6
 REPEATS = 3
 FLAT_LEVELS = 4  # of 255: what JPEG makes of one colour
+_LOOK_PX, _BLOCK_PX = 512, 32
 
 
 def judge_holes(
@@ -86,6 +90,41 @@ def judge_repeated(
                 f"{tile[0]}/{tile[1]}/{tile[2]}): a placeholder for missing imagery? Look at it and use "
                 "another source, or say #repeated=keep if it is the ground"
             )
+
+
+def judge_flat(airport: Airport, sampler: RasterSampler, zones: list[RunwayZone]) -> None:
+    """SourceError when a runway's ground would be of one colour, or hold whole blocks of one."""
+    for zone in zones:
+        what = _flat_over(zone, sampler)
+        if what:
+            raise SourceError(
+                f"{airport.icao}: {sampler.name} has {what} over or near runway {zone.name}: a placeholder "
+                "for missing imagery? Look at it and use another source, or say #repeated=keep if it is the "
+                "ground"
+            )
+
+
+def _flat_over(zone: RunwayZone, sampler: RasterSampler) -> str:
+    """What is flat of rasters over a runway, seen as some hundred pixels; empty where nothing is."""
+    x0, y0, x1, y1 = zone.box
+    gsd_m = max(sampler.gsd_m(), max(x1 - x0, y1 - y0) / _LOOK_PX)
+    width, height = max(1, round((x1 - x0) / gsd_m)), max(1, round((y1 - y0) / gsd_m))
+    pixels, valid = sampler(LevelGrid(gsd_m, x0, y1, width, height))
+    corners = np.rint((zone.polygon - [x0, y1]) * [1, -1] / gsd_m).astype(np.int32)
+    near = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(near, [corners], (1,))
+    seen = pixels[valid & (near > 0)]
+    if len(seen) and int(np.ptp(seen, axis=0).max()) <= FLAT_LEVELS:
+        return "one colour only"
+    blocks: Counter[bytes] = Counter()
+    for row in range(0, height - _BLOCK_PX + 1, _BLOCK_PX):
+        for column in range(0, width - _BLOCK_PX + 1, _BLOCK_PX):
+            part = np.s_[row : row + _BLOCK_PX, column : column + _BLOCK_PX]
+            block = pixels[part]
+            if valid[part].all() and near[part].any() and (block == block[0, 0]).all():
+                blocks[block[0, 0].tobytes()] += 1
+    most = max(blocks.values(), default=0)
+    return f"the same colour in {most} whole blocks" if most >= REPEATS else ""
 
 
 def _over(zone: RunwayZone, plan: LevelPlan, tile: Tile, crs: str) -> bool:

@@ -13,6 +13,7 @@ from lard.ground.compose import Plan, compose_levels, up_to_date
 from lard.ground.continued import Beyond, continuation
 from lard.ground.cover import Cover
 from lard.ground.fetched.grid import local_crs
+from lard.ground.fetched.judged import judge_flat
 from lard.ground.fetched.plan import BEYOND_PAINTED, COARSEST_M, GroundRequest, request_grids
 from lard.ground.fetched.providers import split_spec
 from lard.ground.fetched.rasters import RasterSampler
@@ -29,10 +30,11 @@ _VERSION = "2"
 def raster_paths(spec: str) -> list[Path]:
     """The files a raster source names; * and ? are filled in."""
     _, address, options = split_spec(spec)
-    unknown = sorted(set(options) - {"licence", "attribution"})
-    if unknown:
+    unknown = sorted(set(options) - {"licence", "attribution", "repeated"})
+    if unknown or options.get("repeated", "keep") != "keep":
         raise SourceError(
-            f"raster:{address}: unknown option {', '.join(unknown)}; expected licence, attribution"
+            f"raster:{address}: unknown option {', '.join(unknown or ['repeated'])}; expected licence, "
+            "attribution, repeated=keep"
         )
     found = sorted(Path(name) for name in glob.glob(address, recursive=True))  # noqa: PTH207 - absolute patterns too
     if not found:
@@ -76,6 +78,8 @@ def open_rasters(airport: Airport, spec: str, request: GroundRequest, free: bool
             )
         zones = runway_zones(airport, lat, lon)
         request, cover = settle(airport, sampler.name, request, zones, sampler.cover, free)
+        if "repeated" not in split_spec(spec)[2]:
+            judge_flat(airport, sampler, zones)
     return RasterGround(airport, sampler, zones, request, cover)
 
 

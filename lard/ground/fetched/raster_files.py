@@ -19,21 +19,10 @@ from rasterio.windows import Window
 from lard.errors import SourceError
 from lard.ground.cover import Mask, without_specks
 from lard.ground.gdal import GDAL_FAULTS
+from lard.ground.raster_door import opened_raster
 from lard.ground.tiles import LevelGrid
 
 Array = NDArray[np.float64]
-_DISTANT = (
-    "/vsicurl",
-    "/vsis3",
-    "/vsigs",
-    "/vsiaz",
-    "/vsiadls",
-    "/vsioss",
-    "/vsiswift",
-    "/vsihdfs",
-    "/vsiwebhdfs",
-)
-_NETWORK_DRIVERS = ("WMS", "WMTS", "WCS", "HTTP", "OGCAPI", "STACTA", "STACIT", "PLMOSAIC", "NGW", "DAAS")
 _LOOK_PX = 256
 _PROBES = 5
 _SOFT_SHARE = 0.25  # of a mask with soft edges, generously
@@ -146,9 +135,12 @@ def opened(path: Path, overview: int | None = None) -> Iterator[Any]:
     """A raster, or one of its overviews; everything GDAL says becomes a SourceError with the file's name."""
     if not path.is_file():
         raise SourceError(f"{path}: no such file; expected a georeferenced raster (GeoTIFF, COG, VRT)")
-    options = {} if overview is None else {"overview_level": overview}
+    options: dict[str, Any] = {} if overview is None else {"overview_level": overview}
     try:
-        with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES), rasterio.open(path, **options) as source:
+        with (
+            rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES),
+            opened_raster(path, SourceError, **options) as source,
+        ):
             yield source
     except GDAL_FAULTS as error:
         raise SourceError(
@@ -178,11 +170,6 @@ def _check(path: Path, source: Any) -> None:
             f"{path}: has the CRS {source.crs.to_string()} but {what}; georeference it first: "
             "gdal_translate -a_ullr ..."
         )
-    if source.driver in _NETWORK_DRIVERS:
-        raise SourceError(f"{path}: describes a server ({source.driver}); use a source such as xyz: or wmts:")
-    distant = [name for name in source.files if name.startswith(_DISTANT)]
-    if distant:
-        raise SourceError(f"{path}: reads {distant[0]} over the network; copy the raster here first")
     _bands(path, source)
 
 

@@ -137,7 +137,7 @@ def _tile_fault(path: Path, tile: Mapping[str, Any]) -> str:
     if tile.get("sha256") and sha256_file(path) != tile["sha256"]:
         return "its SHA-256 is not the manifest's"
     try:
-        with rasterio.open(path) as source:
+        with rasterio.open(path, driver="GTiff") as source:
             if (source.width, source.height) != (tile["width_px"], tile["height_px"]):
                 return (
                     f"{source.width} x {source.height} px instead of {tile['width_px']} x {tile['height_px']}"

@@ -21,6 +21,7 @@ from rasterio.windows import Window
 
 from lard.errors import DataError
 from lard.ground.gdal import GDAL_FAULTS
+from lard.ground.raster_door import opened_raster
 
 Array = NDArray[np.float64]
 Grid = NDArray[np.float32]
@@ -55,7 +56,7 @@ def open_raster(path: Path, unit_m: float | None = None) -> Raster:
         with (
             warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
             rasterio.Env(GTIFF_REPORT_COMPD_CS="YES"),
-            rasterio.open(name) as source,
+            opened_raster(path, DataError, name) as source,
         ):
             if source.crs is None or source.transform.is_identity:
                 raise DataError(f"{path}: no CRS or no transform; georeference it first (gdal_translate)")
@@ -168,7 +169,10 @@ def read_block(
     """
     block = np.full((side, side), np.nan)
     try:
-        with rasterio.open(_readable(raster.name)) as source, _upright(source) as grid:
+        with (
+            opened_raster(raster.file, DataError, _readable(raster.name)) as source,
+            _upright(source) as grid,
+        ):
             if shrink == 1:
                 i0, i1 = max(place[0], left), min(place[1], left + side)
                 j0, j1 = max(place[2], top), min(place[3], top + side)
