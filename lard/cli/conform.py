@@ -99,7 +99,7 @@ def conform(
     """
     from lard.robust.clusters import check_alpha
     from lard.robust.conform import DEFAULT_ALPHA, Claim
-    from lard.robust.statement import read_side, state
+    from lard.robust.statement import check_differ, read_side, state
     from lard.score.points import chosen_threshold
     from lard.score.truth import coco_paths
     from lard.tables import json_text
@@ -112,6 +112,7 @@ def conform(
         if value is not None:
             check_alpha(value, name)
     norms = _norms(eps)
+    check_differ(calibration, results)
     grouping = cast("Any", by)
     learnt = read_side(coco_paths(datasets, "val"), calibration, grouping)
     tested = read_side(coco_paths(datasets, "test"), results, grouping)

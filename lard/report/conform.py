@@ -112,10 +112,10 @@ def _reliability(ax: Any, rows: list[dict[str, Any]]) -> None:
             mean = [row["coverage"]["mean_of_airports"] for row in own]
             ax.plot(x, mean, color=colour, marker="o", ms=3.5, lw=1.4, label=f"calibrated by {unit}")
             ax.fill_between(
-                x, [row["coverage"]["least_airport"] for row in own], mean, color=colour, alpha=0.12, lw=0
+                x, [row["coverage"]["lowest_airport"] for row in own], mean, color=colour, alpha=0.12, lw=0
             )
     ax.set_xlim(start, 1)
-    ax.set_title("mean of airports; shade: down to the least airport")
+    ax.set_title("mean of airports; shade: down to the lowest airport")
     ax.set_xlabel("1 - alpha")
     ax.set_ylabel("coverage found")
     ax.grid(color=LINE, lw=0.6)

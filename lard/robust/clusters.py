@@ -52,6 +52,11 @@ def smallest_alpha(groups: Groups, lost: NDArray[np.bool_] | None = None) -> flo
     return float((shares.sum() + 1) / (len(shares) + 1))
 
 
+def alpha_text(alpha: float) -> str:
+    """An alpha to four decimals, never below: one that is asked for by this text can be had."""
+    return f"{math.ceil(alpha * 1e4 - 1e-6) / 1e4:g}"
+
+
 def shares_of(hits: NDArray[np.bool_], groups: Groups) -> Floats:
     """Share of hits (n,) in each group, in the groups' order: (groups,)."""
     _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
@@ -68,9 +73,10 @@ def exact_interval(hits: int, trials: int, level: float = LEVEL) -> tuple[float,
 
 
 def summary(hits: NDArray[np.bool_], airports: Groups) -> dict[str, Any]:
-    """A share over airports of equal weight, its interval for airports like these, the least, and pooled."""
+    """A share over airports of equal weight, its interval for airports like these, its range, and pooled."""
     if not len(hits):
-        return dict.fromkeys(("mean_of_airports", "interval", "least_airport", "pooled")) | {"airports": 0}
+        keys = ("mean_of_airports", "interval", "lowest_airport", "highest_airport", "pooled")
+        return dict.fromkeys(keys) | {"airports": 0}
     shares = shares_of(hits, airports)
     count, mean = len(shares), float(shares.mean())
     left_out = (shares.sum() - shares) / max(count - 1, 1)
@@ -78,6 +84,7 @@ def summary(hits: NDArray[np.bool_], airports: Groups) -> dict[str, Any]:
         "airports": count,
         "mean_of_airports": mean,
         "interval": jackknife_interval(mean, left_out) if count >= LEAST_AIRPORTS else None,
-        "least_airport": float(shares.min()),
+        "lowest_airport": float(shares.min()),
+        "highest_airport": float(shares.max()),
         "pooled": float(hits.mean()),
     }

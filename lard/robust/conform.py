@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lard.errors import DataError
 from lard.robust.clusters import (
     Groups,
+    alpha_text,
     check_alpha,
     exact_interval,
     smallest_alpha,
@@ -20,7 +21,7 @@ from lard.robust.clusters import (
 from lard.robust.keeping import Certified, firing_score
 from lard.robust.margins import Margins, Method, Sides, calibrate
 from lard.robust.matched import NONE, Matched
-from lard.robust.risk import Pictures, Risk, picture_risk, pictures_of, risk_found
+from lard.robust.risk import Pictures, Risk, allowed_alpha, picture_risk, pictures_of, risk_found
 from lard.score.boxes import Floats
 
 Unit = Literal["airport", "runway"]
@@ -87,8 +88,8 @@ def settled_alpha(found: Matched, claim: Claim) -> float:
     count = len(np.unique(groups))
     asked = DEFAULT_ALPHA if claim.alpha is None else claim.alpha
     if least >= 1 or (claim.alpha is not None and asked < least - 1e-9):
-        allowed = f"no alpha below {least:.4g}" if least < 1 else "no statement at all"
-        remedy = f"raise --alpha to {least:.4g}, " if least < 1 else ""
+        allowed = f"no alpha below {alpha_text(least)}" if least < 1 else "no statement at all"
+        remedy = f"raise --alpha to {alpha_text(least)}, " if least < 1 else ""
         assume = ", or take runways for exchangeable with --unit runway" if unit == "airports" else ""
         raise DataError(
             f"{count} calibration {unit} with a runway found allow {allowed};"
@@ -126,17 +127,13 @@ def rules_of(found: Matched, claim: Claim, alpha: float) -> Group:
     score = claim.score if claim.stated else None
     risk = picture_risk(found, alpha, claim.method, claim.alpha_missed, score, by_airport)
     if risk.margins is None:
-        why["pictures"] = _cannot(risk.smallest_alpha, "missed runways and the number of units")
+        why["pictures"] = risk.why_not
     groups = groups_of(found, claim.unit)
     fires = firing_score(found.scores, groups, alpha)
     if fires is None:
         least = smallest_alpha(groups, found.scores == NONE)
-        why["firing"] = _cannot(least, "runways that are never found")
+        why["firing"] = f"runways that are never found allow {allowed_alpha(least)}"
     return Group(margins, risk, fires, why)
-
-
-def _cannot(least: float, because: str) -> str:
-    return f"{because} allow alpha {least:.4g} or more" if least < 1 else f"{because} allow no alpha"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.errors import DataError
-from lard.robust.clusters import Groups, bound, check_alpha, smallest_alpha
+from lard.robust.clusters import Groups, alpha_text, bound, check_alpha, smallest_alpha
 from lard.score.boxes import Floats
 
 Method = Literal["additive", "multiplicative"]
@@ -73,11 +73,9 @@ def calibrate(
     least = spent * smallest_alpha(groups)
     if alpha < least - 1e-9:
         unit = "matched runways" if airports is None else "calibration airports with a matched runway"
-        raise DataError(
-            f"{len(np.unique(groups))} {unit} are too few for alpha {alpha:g}; they allow {least:.4g} or more"
-            if least < 1
-            else f"{len(np.unique(groups))} {unit} are too few for any alpha"
-        )
+        few = f"{len(np.unique(groups))} {unit} are too few for"
+        allowed = f"alpha {alpha:g}; they allow {alpha_text(least)} or more" if least < 1 else "any alpha"
+        raise DataError(f"{few} {allowed}")
     if sides == "together":
         grown = np.full(4, bound(short.max(axis=1), groups, alpha))
     else:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.errors import DataError
-from lard.robust.clusters import Groups, bound, check_alpha, smallest_alpha
+from lard.robust.clusters import Groups, alpha_text, bound, check_alpha, smallest_alpha
 from lard.robust.margins import Margins, Method, residuals
 from lard.robust.matched import NONE, Matched
 from lard.score.boxes import Floats, Ints
@@ -23,13 +23,13 @@ from lard.score.boxes import Floats, Ints
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """Threshold and margin that hold a picture's risk at alpha; None with the least alpha that can be had."""
+    """Threshold and margin that hold a picture's risk at alpha; None, and why, where nothing does."""
 
     alpha: float
     alpha_missed: float | None  # share spent on the threshold; None where it is stated
     score: float | None
     margins: Margins | None
-    smallest_alpha: float
+    why_not: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,7 @@ def picture_risk(
     check_alpha(spent, "alpha of missed runways")
     least = smallest_alpha(groups, needs.scores == NONE)
     if spent < least - 1e-9:
-        smallest = 2 * least if alpha_missed is None else least
-        return Risk(alpha, spent, None, None, smallest)
+        return Risk(alpha, spent, None, None, _too_many_missed(least, alpha_missed is None))
     never = np.where(needs.scores == NONE, np.inf, -needs.scores)
     # the margin is learnt at a threshold that the one chosen with a new airport at hand cannot exceed
     kept, strict = -bound(never, groups, spent), -bound(never, groups, spent, reserve=0.0)
@@ -99,11 +98,26 @@ def _risk(
     assert kept is not None and strict is not None
     lost = needs.scores < max(strict, 0.0)
     growth = bound(np.where(lost, np.inf, needs.growth), groups, alpha)
-    smallest = smallest_alpha(groups, lost)
     if not math.isfinite(growth):
-        return Risk(alpha, spent, None, None, smallest)
+        least = smallest_alpha(groups, lost)
+        why = f"runways missed from the score on allow {allowed_alpha(least)}"
+        return Risk(alpha, spent, None, None, why)
     margins = Margins(method, np.full(4, growth), alpha, int((~lost).sum()), len(np.unique(groups)))
-    return Risk(alpha, spent, kept, margins, smallest)
+    return Risk(alpha, spent, kept, margins)
+
+
+def _too_many_missed(least: float, halved: bool) -> str:
+    if not halved:
+        return f"runways that are never found allow {allowed_alpha(least, 'alpha_missed')}"
+    return (
+        f"runways that are never found allow {allowed_alpha(2 * least)}, half of it for missing them;"
+        f" with a score stated beforehand {allowed_alpha(least)}"
+    )
+
+
+def allowed_alpha(least: float, name: str = "alpha") -> str:
+    """The alphas from a least one on, in words."""
+    return f"{name} {alpha_text(least)} or more" if least < 1 else f"no {name}"
 
 
 def risk_found(rule: Risk, test: Matched) -> dict[str, Any]:

@@ -99,16 +99,20 @@ def picture_groups(truth: Mapping[str, Any], by: By) -> dict[str, list[int]]:
     return groups
 
 
+def check_differ(calibration: Path, results: Path) -> None:
+    """DataError where the results that calibrate are those that are checked."""
+    if calibration.is_file() and results.is_file() and sha256_file(calibration) == sha256_file(results):
+        raise DataError(f"{calibration}: the same results as {results}; calibrate on those of the val split")
+
+
 def check_apart(calibration: Side, test: Side) -> list[str]:
-    """DataError where both are the same pictures or results; else the airports that both have."""
-    if sha256_file(calibration.results) == sha256_file(test.results):
-        raise DataError(f"{calibration.results}: the same results as {test.results}; calibrate on validation")
+    """DataError where both have the same pictures; else the airports that both have."""
     shared = {str(image["file_name"]) for image in calibration.truth["images"]} & {
         str(image["file_name"]) for image in test.truth["images"]
     }
     if calibration.truth_sha256 == test.truth_sha256 or shared:
         raise DataError(
-            f"{len(shared)} pictures ({min(shared, default='')} first) are in both the val and the test split;"
+            f"{len(shared)} pictures ({min(shared, default='')} first) are in the val and the test split;"
             " margins are checked on pictures that did not make them"
         )
     return sorted(set(calibration.found.airports.tolist()) & set(test.found.airports.tolist()) - {""})
