@@ -137,6 +137,7 @@ def test_groups_of_pictures_too_small_are_named(data: Path) -> None:
 
 def test_sides_and_methods(data: Path) -> None:
     each = conform(data, "--sides", "each", "--method", "additive")
+    margins = json.loads(each.stdout)["groups"]["all"]["boxes"]["margins"]
     assert "alpha 0.8" in each.stderr and len(set(margins.values())) == 4
     assert refused(conform(data, "--sides", "each", "--alpha", "0.3"), "no alpha below 0.8")
     assert conform(data, "--method", "additive", "--alpha-missed", "0.2", "--alpha", "0.45").exit_code == 0
