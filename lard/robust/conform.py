@@ -132,7 +132,8 @@ def rules_of(found: Matched, claim: Claim, alpha: float) -> Group:
     fires = firing_score(found.scores, groups, alpha)
     if fires is None:
         least = smallest_alpha(groups, found.scores == NONE)
-        why["firing"] = f"runways that are never found allow {allowed_alpha(least)}"
+        units = f"{len(np.unique(groups))} {claim.unit}s, with the runways that are never found,"
+        why["firing"] = f"{units} allow {allowed_alpha(least)}"
     return Group(margins, risk, fires, why)
 
 

@@ -79,7 +79,8 @@ def picture_risk(
     check_alpha(spent, "alpha of missed runways")
     least = smallest_alpha(groups, needs.scores == NONE)
     if spent < least - 1e-9:
-        return Risk(alpha, spent, None, None, _too_many_missed(least, alpha_missed is None))
+        units = f"{len(np.unique(groups))} {'airports' if by_airport else 'pictures'}"
+        return Risk(alpha, spent, None, None, _too_many_missed(units, least, alpha_missed is None))
     never = np.where(needs.scores == NONE, np.inf, -needs.scores)
     # the margin is learnt at a threshold that the one chosen with a new airport at hand cannot exceed
     kept, strict = -bound(never, groups, spent), -bound(never, groups, spent, reserve=0.0)
@@ -106,11 +107,12 @@ def _risk(
     return Risk(alpha, spent, kept, margins)
 
 
-def _too_many_missed(least: float, halved: bool) -> str:
+def _too_many_missed(units: str, least: float, halved: bool) -> str:
+    because = f"{units}, with the runways that are never found, allow"
     if not halved:
-        return f"runways that are never found allow {allowed_alpha(least, 'alpha_missed')}"
+        return f"{because} {allowed_alpha(least, 'alpha_missed')}"
     return (
-        f"runways that are never found allow {allowed_alpha(2 * least)}, half of it for missing them;"
+        f"{because} {allowed_alpha(2 * least)}, half of it for missed runways;"
         f" with a score stated beforehand {allowed_alpha(least)}"
     )
 
