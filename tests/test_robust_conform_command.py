@@ -161,6 +161,13 @@ def test_refusals(data: Path) -> None:
     assert refused(conform(data, calibration="moved"), "none of 48 runways is found")
     (data / "nan.results.json").write_text(json.dumps([{**rows[0], "score": float("nan")}]))
     assert refused(conform(data, calibration="nan"), "nan.results.json")
+    alarms = [{**row, "score": 0.999} if row["score"] == 0.25 else row for row in rows]
+    (data / "alarms.results.json").write_text(json.dumps(alarms))
+    assert refused(conform(data, calibration="alarms"), "no score keeps 0.1 false alarms per picture")
+    over = [{**rows[0], "score": 1.000001}, *rows[1:]]
+    (data / "over.results.json").write_text(json.dumps(over))
+    told = conform(data, "--alpha", "0.3", calibration="over")
+    assert told.exit_code == 0 and told.stderr.count("rounding error") == 1, "a slip is told once"
     (data / "few.results.json").write_text(json.dumps(rows[:2]))
     assert refused(
         conform(data, "--alpha", "0.2", "--score", "0", calibration="few"), "1 calibration airports"

@@ -99,8 +99,7 @@ def conform(
     """
     from lard.robust.clusters import check_alpha
     from lard.robust.conform import DEFAULT_ALPHA, Claim
-    from lard.robust.statement import check_differ, read_side, state
-    from lard.score.points import chosen_threshold
+    from lard.robust.statement import check_differ, operating_score, read_side, state
     from lard.score.truth import coco_paths
     from lard.tables import json_text
 
@@ -116,9 +115,7 @@ def conform(
     grouping = cast("Any", by)
     learnt = read_side(coco_paths(datasets, "val"), calibration, grouping)
     tested = read_side(coco_paths(datasets, "test"), results, grouping)
-    score = threshold
-    if score is None:
-        score = chosen_threshold(coco_paths(datasets, "val"), calibration, budget)
+    score = operating_score(learnt, budget) if threshold is None else threshold
     certified = None if model is None else _certified(model, learnt.found.airports.tolist())
     claim = Claim(
         score, alpha, cast("Any", unit), cast("Any", method), cast("Any", sides), alpha_missed,

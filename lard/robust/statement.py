@@ -28,6 +28,7 @@ from lard.robust.contained import average_precisions
 from lard.robust.matched import Matched, matched
 from lard.score.boxes import corners, extents
 from lard.score.evaluation import Evaluation
+from lard.score.points import by_budget
 from lard.score.slices import distance_bin
 from lard.score.submitted import read_results
 from lard.score.truth import Paths, read_truth, truth_sha256
@@ -74,6 +75,14 @@ def read_side(truth_paths: Paths, results: Path, by: By | None = None) -> Side:
         )
     groups = None if by is None else picture_groups(truth, by)
     return Side(results, truth_sha256(truth_paths), truth, read.rows, labelled(found, groups))
+
+
+def operating_score(side: Side, budget: float) -> float:
+    """The lowest score that keeps a budget of false alarms per picture on these pictures."""
+    found = by_budget(Evaluation(side.truth, side.rows), budget)
+    if found is None:
+        raise DataError(f"{side.results}: no score keeps {budget:g} false alarms per picture; allow more")
+    return found
 
 
 def picture_groups(truth: Mapping[str, Any], by: By) -> dict[str, list[int]]:
