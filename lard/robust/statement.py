@@ -31,7 +31,7 @@ from lard.score.evaluation import Evaluation
 from lard.score.points import by_budget
 from lard.score.slices import distance_bin
 from lard.score.submitted import read_results
-from lard.score.truth import Paths, read_truth, truth_sha256
+from lard.score.truth import Paths, read_truth, several, truth_sha256
 from lard.tables import sha256_file
 
 By = Literal["zone", "distance"]
@@ -73,7 +73,8 @@ def read_side(truth_paths: Paths, results: Path, by: By | None = None) -> Side:
             f"{results}: none of {len(found.scores)} runways is found by {len(read.rows)} detections;"
             " expected the results of these pictures"
         )
-    groups = None if by is None else picture_groups(truth, by)
+    with naming(several(truth_paths)[0]):
+        groups = None if by is None else picture_groups(truth, by)
     return Side(results, truth_sha256(truth_paths), truth, read.rows, labelled(found, groups))
 
 
@@ -121,8 +122,8 @@ def check_apart(calibration: Side, test: Side) -> list[str]:
     }
     if calibration.truth_sha256 == test.truth_sha256 or shared:
         raise DataError(
-            f"{len(shared)} pictures ({min(shared, default='')} first) are in the val and the test split;"
-            " margins are checked on pictures that did not make them"
+            f"{calibration.results}: {len(shared)} pictures ({min(shared, default='')} first) are in the val"
+            " and the test split; margins are checked on pictures that did not make them"
         )
     return sorted(set(calibration.found.airports.tolist()) & set(test.found.airports.tolist()) - {""})
 
