@@ -1,9 +1,8 @@
-"""Certificates against attacks, conformal coverage, and the leaderboard's door."""
+"""Certificates against attacks, and the leaderboard's door."""
 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from click.testing import CliRunner
 from detect_support import write_toy
 
 from lard.cli.certify import certify as certify_command
-from lard.cli.conform import conform as conform_command
 from lard.detect.checkpoint import Checkpoint, exported, load_detector, save_detector
 from lard.detect.config import ModelSpec
 from lard.detect.data import Picture, load_image, read_pictures
@@ -22,7 +20,6 @@ from lard.detect.fcos import LipschitzFcos, build, frame_statistics
 from lard.errors import DataError, ModelError
 from lard.robust.attack import project, vanish
 from lard.robust.certify import Contrast, Firing, certificates, certified_recall, firing, logit_threshold
-from lard.robust.conform import calibrate, conformal_quantile, coverage, matched_pairs
 from lard.score.card import read_card
 from lard.score.submission import add, rebuilt
 from lard.tables import sha256_file
@@ -110,30 +107,6 @@ def test_projection_keeps_norm_and_range() -> None:
     assert float((clean + change).min()) >= 0 and float((clean + change).max()) <= 1
 
 
-@pytest.mark.parametrize("method", ["additive", "multiplicative"])
-@pytest.mark.parametrize("joint", [True, False])
-def test_conformal_boxes_cover_as_promised(method: str, joint: bool) -> None:
-    rng = np.random.default_rng(5)
-    low = rng.uniform(0, 500, (4000, 2))
-    wanted = np.concatenate((low, low + rng.uniform(8, 80, (4000, 2))), axis=1)
-    size = np.tile(wanted[:, 2:] - wanted[:, :2], 2)
-    predicted = wanted + rng.normal(0, 0.06, (4000, 4)) * size
-    kind = "additive" if method == "additive" else "multiplicative"
-    margins = calibrate(predicted[:2000], wanted[:2000], 0.2, kind, joint)
-    report = coverage(margins, predicted[2000:], wanted[2000:])
-    assert 0.77 < report["coverage"] < 0.9 and report["stretch"] > 1
-
-
-def test_conformal_refuses_too_few_pairs() -> None:
-    assert conformal_quantile(np.arange(9.0), 0.1) == 8.0
-    assert conformal_quantile(np.arange(8.0), 0.1) == math.inf
-    boxes = np.array([[0.0, 0.0, 5.0, 5.0]] * 3)
-    with pytest.raises(DataError, match="at least 9 are needed"):
-        calibrate(boxes, boxes, 0.1)
-    with pytest.raises(DataError, match="between 0 and 1"):
-        calibrate(boxes, boxes, 2.0)
-
-
 def perfect(toy: Path, path: Path, split: str = "test") -> Path:
     truth = json.loads((toy / "coco" / f"{split}.json").read_text())
     rows = [
@@ -142,14 +115,6 @@ def perfect(toy: Path, path: Path, split: str = "test") -> Path:
     ]
     path.write_text(json.dumps(rows))
     return path
-
-
-def test_pairs_leave_out_ignorable_runways(toy: Path, tmp_path: Path) -> None:
-    truth = json.loads((toy / "coco" / "test.json").read_text())
-    rows = json.loads(perfect(toy, tmp_path / "p.json").read_text())
-    predicted, wanted = matched_pairs(truth, rows, 0.5)
-    assert len(wanted) == sum(not note["iscrowd"] for note in truth["annotations"])
-    assert np.array_equal(predicted, wanted) and len(matched_pairs(truth, rows, 0.95)[0]) == 0
 
 
 def test_entering_the_leaderboard(toy: Path, tmp_path: Path) -> None:
@@ -192,10 +157,6 @@ def test_commands(detector: Checkpoint, toy: Path, tmp_path: Path) -> None:
     told = CliRunner().invoke(certify_command, [str(path), *options, "--eps", "0.1"])
     assert told.exit_code == 0 and '"score_threshold": 0.25' in told.output
     assert CliRunner().invoke(certify_command, [str(path), *options, "--eps", "a"]).exit_code == 2
-    (toy / "coco" / "val.json").write_text((toy / "coco" / "test.json").read_text())
-    results = perfect(toy, tmp_path / "p.json")
-    shown = CliRunner().invoke(conform_command, [str(results)] * 2 + ["--data", str(toy), "--alpha", "0.4"])
-    assert shown.exit_code == 0 and '"coverage": 1.0' in shown.output
 
 
 def test_a_normaliser_moves_no_further_than_its_gain_says() -> None:

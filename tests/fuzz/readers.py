@@ -132,7 +132,8 @@ def _coco() -> Iterator[Reader]:
     yield Reader("test/results.json", f"score CASE/test/results.json {_DATA} --out OUT/s.json", JSON)
     yield Reader(
         "val/results.json",
-        f"conform CASE/val/results.json SEEDS/test/results.json {_DATA} --score 0 --alpha 0.5",
+        f"conform CASE/val/results.json SEEDS/test/results.json {_DATA} --score 0 --alpha 0.5"
+        " --unit runway --out OUT/x",
         JSON,
     )
     add = f"leaderboard add SEEDS/test/results.json --card CASE/card/card.yaml {_DATA} --board OUT/b"
