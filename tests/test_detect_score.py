@@ -142,6 +142,14 @@ def test_faults_of_a_submission_are_all_listed(truth_path: Path, tmp_path: Path)
         read_results(tmp_path / "rows.json", truth)
 
 
+def test_an_outline_of_half_a_corner_is_refused(truth_path: Path, tmp_path: Path) -> None:
+    document = json.loads(truth_path.read_text())
+    document["annotations"][0]["segmentation"] = [[1, 1, 5, 1, 5, 5, 1]]
+    (tmp_path / "odd.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match=r"annotations\.0\.segmentation.*an outline of 7 numbers"):
+        read_truth(tmp_path / "odd.json")
+
+
 def test_score_command(truth_path: Path, tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text(json.dumps(noisy_results(read_truth(truth_path))))
     data = str(truth_path.parent.parent)

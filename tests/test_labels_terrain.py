@@ -21,7 +21,7 @@ from lard.cli import main
 from lard.export.coco import coco_dataset
 from lard.geodesy import geodesic_inverse
 from lard.labels import label_frames
-from lard.labels.occlusion import MOST_HIDDEN, hidden_in_picture, surface_points
+from lard.labels.occlusion import MOST_HIDDEN, SURFACE_SHARES, hidden_in_picture, surface_points
 from lard.odd import OddSpec, load_spec
 from lard.quality import Odd, load_dataset
 from lard.quality.checks.coverage import verdicts_true
@@ -51,31 +51,32 @@ def test_the_hidden_share_is_that_of_the_area_in_the_picture(along_m: float) -> 
     poses, camera = Poses.from_frames(frames), camera_of(frames)
     corners = to_camera(END.corners_ecef()[None], poses)
     tl, tr, br, bl = corners[0]
-    rows = np.repeat(np.linspace(0, 1, 7), 3)
-    share = hidden_in_picture((rows > 0.5)[None], corners, camera)[0]
+    rows = surface_points(np.array([[0.0, 1, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0]]))[:, 1]
     picture = box(0, 0, camera.width_px, camera.height_px)
 
     def area(a: float, b: float) -> float:
         quad = np.array([bl + a * (tl - bl), br + a * (tr - br), br + b * (tr - br), bl + b * (tl - bl)])
         return Polygon(project(quad, camera)).intersection(picture).area
 
-    # the fourth row of points of seven is the last one seen: land begins between it and the fifth
-    assert share == pytest.approx(area(7 / 12, 1.0) / area(0.0, 1.0), abs=0.05)
+    for least, most in ((0.0, 0.004), (0.0, 0.02), (0.0, 0.3), (0.5, 1.0)):
+        share = hidden_in_picture(((rows > least) & (rows < most))[None], corners, camera)[0]
+        assert share == pytest.approx(area(least, most) / area(0.0, 1.0), abs=0.04)
 
 
-def test_surface_points_span_the_quadrilateral() -> None:
+def test_surface_points_stand_for_the_quadrilateral() -> None:
     corners = np.array([[0.0, 10.0, 0.0], [2.0, 10.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     points = surface_points(corners)
-    assert points.shape == (21, 3) and np.allclose(points.mean(axis=0), [1, 5, 0])
+    assert len(points) == len(SURFACE_SHARES) and SURFACE_SHARES.sum() == pytest.approx(1.0)
+    assert np.allclose(SURFACE_SHARES @ points, [1, 5, 0], atol=0.01)
     assert np.allclose(surface_points(np.stack([corners, corners + 1]))[1], points + 1)
 
 
 def test_no_point_in_the_picture_falls_back_to_the_whole() -> None:
     camera = Camera.from_fov(100, 100, 60.0)
     aside = np.array([[[500.0, 0, 100], [510, 0, 100], [510, 0, 50], [500, 0, 50]]])
-    hidden = np.zeros((1, 21), bool)
-    hidden[0, :9] = True  # rows of weight 1/2, 1 and 1 of 6
-    assert hidden_in_picture(hidden, aside, camera)[0] == pytest.approx(2.5 / 6)
+    hidden = np.zeros((1, len(SURFACE_SHARES)), bool)
+    hidden[0, :9] = True
+    assert hidden_in_picture(hidden, aside, camera)[0] == pytest.approx(SURFACE_SHARES[:9].sum())
 
 
 def test_hidden_parts_count_in_visible_fraction_verdict_and_coco(spec: OddSpec, tmp_path: Path) -> None:

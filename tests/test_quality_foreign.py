@@ -167,6 +167,17 @@ def test_coco_defects_are_findings(tmp_path: Path) -> None:
     assert judged(tmp_path)["DQR-T02"] == FAIL
 
 
+def test_coco_ids_of_any_kind_are_findings(tmp_path: Path) -> None:
+    document: dict = coco()  # type: ignore[type-arg]
+    for k in (0, 1):
+        document["annotations"][k]["id"] = [1, {}]
+        document["annotations"][k + 2]["category_id"] = {"a": 1}
+    document["categories"].append({"id": [], "name": "x"})
+    (tmp_path / "val.json").write_text(json.dumps(document))
+    assert len(load_dataset(tmp_path).problems) >= 3
+    assert judged(tmp_path)["DQR-T02"] == FAIL
+
+
 def test_coco_with_nothing_in_it(tmp_path: Path) -> None:
     (tmp_path / "val.json").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
     assert judged(tmp_path)["DQR-T02"] == FAIL

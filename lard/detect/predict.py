@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +23,7 @@ from lard.errors import ModelError, naming
 from lard.progress import track
 from lard.score.truth import Paths
 from lard.tables import write_json
+from lard.workers import run_tasks, workers_of
 
 CATEGORY = 1
 
@@ -55,29 +54,33 @@ def predict(
 def _results(
     checkpoint: Path, pictures: list[Picture], plan: PredictSpec, processes: int
 ) -> Iterator[list[dict[str, Any]]]:
-    if processes == 1:
-        _start(checkpoint, plan)
-        yield from map(_one, pictures)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_start, initargs=(checkpoint, plan)
-    ) as pool:
-        yield from pool.map(_one, pictures, chunksize=4)
+    """Rows of each picture, in any order."""
+    find = partial(_rows_of, checkpoint.absolute(), plan)
+    parts = [pictures[start : start + _AT_ONCE] for start in range(0, len(pictures), _AT_ONCE)]
+    for found in run_tasks(workers_of(processes), find, parts):
+        yield from found
 
 
-_WORKER: dict[str, Any] = {}
+_AT_ONCE = 4  # pictures of a task
+_opened: dict[tuple[Any, ...], Callable[[NDArray[np.uint8]], Detections]] = {}
+"""The one detector this process holds."""
 
 
-def _start(checkpoint: Path, plan: PredictSpec) -> None:
+def _rows_of(checkpoint: Path, plan: PredictSpec, pictures: list[Picture]) -> list[list[dict[str, Any]]]:
+    """COCO result rows of each picture."""
     torch.set_num_threads(1)  # one thread per process: the same sums however many processes run
     cv2.setNumThreads(1)
-    opened = open_detector(checkpoint, plan)
-    # frames of a dataset are seen as they are, of whatever size; at other scales as pictures of any kind are
-    apart = plan.scales != (1.0,)
-    _WORKER["locate"] = (
-        partial(search, opened.locate, frame_px=opened.frame_px, plan=plan) if apart else opened.locate
-    )
+    file = checkpoint.stat()
+    key = (checkpoint, file.st_mtime_ns, file.st_size, plan.model_dump_json())
+    if key not in _opened:
+        _opened.clear()
+        opened = open_detector(checkpoint, plan)
+        # frames of a dataset are seen as they are, of whatever size; at other scales as any picture is
+        apart = plan.scales != (1.0,)
+        _opened[key] = (
+            partial(search, opened.locate, frame_px=opened.frame_px, plan=plan) if apart else opened.locate
+        )
+    return [_rows(picture, _opened[key](load_image(picture))) for picture in pictures]
 
 
 class Opened(NamedTuple):
@@ -105,8 +108,8 @@ def open_detector(path: Path, plan: PredictSpec, name: str | None = None) -> Ope
     return Opened(checkpoint.name, locate, None)
 
 
-def _one(picture: Picture) -> list[dict[str, Any]]:
-    boxes, scores = _WORKER["locate"](load_image(picture))
+def _rows(picture: Picture, found: Detections) -> list[dict[str, Any]]:
+    boxes, scores = found
     return [
         {
             "image_id": picture.image_id,

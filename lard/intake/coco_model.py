@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Focal = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Side = Annotated[float, Field(ge=1, le=65_500)]
 Name = Annotated[str, Field(max_length=1000)]
+
+
+def _points(ring: list[float]) -> list[float]:
+    if len(ring) % 2:
+        raise ValueError(f"an outline of {len(ring)} numbers; expected x and y of each corner")
+    return ring
+
+
+Ring = Annotated[list[Number], AfterValidator(_points)]
 
 
 class _Strict(BaseModel):
@@ -66,7 +75,7 @@ class _Note(_Strict):
     verdict: Name | None = None
     runway: Name | None = None
     category_id: int | None = None
-    segmentation: list[list[Number]] | dict[str, Any] | None = None
+    segmentation: list[Ring] | dict[str, Any] | None = None
 
 
 class _Category(_Strict):

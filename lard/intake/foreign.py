@@ -172,12 +172,12 @@ def _category_faults(coco: Coco) -> Iterator[tuple[str, str]]:
     for k, category in enumerate(coco.document["categories"]):
         if not isinstance(category, dict) or "id" not in category or not category.get("name"):
             yield f"categories[{k}]", "a category needs id and name"
-        elif category["id"] in known:
+        elif _key(category["id"]) in known:
             yield f"categories[{k}]", f"two categories have the same id, {category['id']}"
         else:
-            known.add(category["id"])
+            known.add(_key(category["id"]))
     for k, note in coco.annotations:
-        if note.get("category_id") not in known:
+        if _key(note.get("category_id")) not in known:
             stated = note.get("category_id")
             yield f"annotations[{k}]", f"is of category {stated}, which the file does not list"
 
@@ -205,9 +205,15 @@ def _annotation_faults(coco: Coco) -> Iterator[tuple[str, str]]:
         area, (_, _, width, height) = note.get("area"), note["bbox"]
         if isinstance(area, int | float) and area > 1.02 * width * height + 1.0:
             yield f"annotations[{k}]", f"area {area:g} is more than that of its box, {width * height:g}"
-        if "id" in note and note["id"] in ids:
+        key = _key(note.get("id"))
+        if "id" in note and key in ids:
             yield f"annotations[{k}]", f"two annotations have the same id, {note['id']}"
-        ids.add(note.get("id"))
+        ids.add(key)
+
+
+def _key(value: Any) -> Any:
+    """What stands for an id in a set, whatever somebody wrote for one."""
+    return value if isinstance(value, int | str | None) else repr(value)
 
 
 def _picture_root(folder: Path, images: Sequence[str]) -> Path:

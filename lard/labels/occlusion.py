@@ -25,7 +25,11 @@ MOST_HIDDEN = 0.5
 MOST_UNKNOWN = 0.1
 """A runway of which more than this lies behind land that the terrain does not know is judged by none."""
 GAP_M = 300.0  # unknown land on a line of sight that voids of a terrain may leave
-_ALONG, _ACROSS = 7, 3
+_ROWS, _COLUMNS = 16, 3
+_EDGES = np.linspace(0.0, 1.0, _ROWS + 1) ** 2
+"""Where patches of a runway end, as shares of its length: short where a camera on approach sees most."""
+SURFACE_SHARES = np.repeat(np.diff(_EDGES) / _COLUMNS, _COLUMNS)
+"""What share of a runway's surface each of surface_points (k,) stands for."""
 _MOST_POINTS = 1_100_000  # of the earth at a time
 
 
@@ -35,12 +39,13 @@ def smooth_earth(height_m: float) -> Terrain:
 
 
 def surface_points(corners: Array) -> Array:
-    """Points (..., k, 3) spread over quadrilaterals of corners TL, TR, BR, BL (..., 4, 3)."""
+    """Middles (..., k, 3) of patches of quadrilaterals with corners TL, TR, BR, BL (..., 4, 3)."""
     tl, tr, br, bl = (corners[..., k, :][..., None, None, :] for k in range(4))
-    along, across = np.linspace(0.0, 1.0, _ALONG)[:, None, None], np.linspace(0.0, 1.0, _ACROSS)[:, None]
+    along = ((_EDGES[:-1] + _EDGES[1:]) / 2)[:, None, None]
+    across = ((np.arange(_COLUMNS) + 0.5) / _COLUMNS)[:, None]
     left, right = bl + along * (tl - bl), br + along * (tr - br)
     points = left + across * (right - left)
-    return points.reshape(*points.shape[:-3], _ALONG * _ACROSS, 3)
+    return points.reshape(*points.shape[:-3], _ROWS * _COLUMNS, 3)
 
 
 def hidden_in_picture(hidden: Hidden, corners_cam: Array, camera: Camera) -> Array:
@@ -54,17 +59,16 @@ def hidden_in_picture(hidden: Hidden, corners_cam: Array, camera: Camera) -> Arr
     pixels = project(np.where(ahead[..., None], points, (0.0, 0.0, 1.0)), camera)
     size = np.array([camera.width_px, camera.height_px], np.float64)
     shown = ahead & ((pixels >= 0) & (pixels <= size)).all(axis=-1)
-    # a patch of a plane appears as large as the inverse cube of its depth; those on an edge are half patches
+    # a patch of a plane appears as large as its surface over the cube of its depth
     weight = np.where(shown, np.maximum(depth, NEAR_PLANE_M) ** -3.0, 0.0)
     weight[~shown.any(axis=1)] = 1.0
-    rows, columns = (np.where(np.isin(np.arange(n), (0, n - 1)), 0.5, 1.0) for n in (_ALONG, _ACROSS))
-    weight *= np.outer(rows, columns).ravel()
+    weight *= SURFACE_SHARES
     return (weight * hidden).sum(axis=1) / weight.sum(axis=1)
 
 
 def hidden_fraction(runway: Runway, poses: Poses, terrain: Terrain) -> Array:
     """Share (n,) of a runway's surface whose straight line of sight to the camera passes below the land."""
-    return sight_lines(runway, poses, terrain)[0].mean(axis=-1)
+    return np.asarray(sight_lines(runway, poses, terrain)[0] @ SURFACE_SHARES)
 
 
 def sight_lines(
