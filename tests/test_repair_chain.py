@@ -97,6 +97,8 @@ def test_the_repair_as_documented_ends_without_a_finding(folder: Path, run) -> N
     # the spec of the dataset is found where dataset.json says
     check = ("dqr", "run", "data", "--runways", "mended", "--only", "A03", "--out", "dqr")
     assert "COMPLIANT" in run(*check)
+    assert set(frames["pictures_db"]) == {"sim"} and set(frames["pictures_db_version"]) == {"7"}
+    assert "COMPLIANT" in run(*check[:6], "T02", "--out", "dqr1")
     unsaid = run("dqr", "run", "data", "--only", "I04", "--out", "dqr0", code=None)
     assert f"labels were computed from the runways sim-corrected {mended.version}" in unsaid
     summary = json.loads((folder / "dqr/summary.json").read_text())

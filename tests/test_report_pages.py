@@ -102,6 +102,15 @@ def test_boxes_of_one_size_or_none_have_a_page(side: list[float], tmp_path: Path
     check_page(compliance_html(run_checks(data)))
 
 
+@pytest.mark.parametrize("polygon", [[1.0, None, 3.0, 4.0, 5.0, 6.0], [1.0, 2.0, 3.0, 4.0, 5.0], [], None])
+def test_outlines_with_holes_have_a_page(data: Dataset, polygon: list[float | None] | None) -> None:
+    fresh = opened(data.root)
+    assert fresh.labels is not None
+    odd = pl.Series([polygon] * len(fresh.labels), dtype=pl.List(pl.Float64))
+    fresh.labels = fresh.labels.with_columns(polygon=odd)
+    check_page(compliance_html(run_checks(fresh, ["I03", "A01", "C08"])))
+
+
 def test_report_escapes_what_data_say(data: Dataset) -> None:
     fresh = opened(data.root)
     fresh.name = "<script>alert(1)</script>"

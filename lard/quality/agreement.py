@@ -14,6 +14,7 @@ from lard.odd.parameters import PARAMETERS as KNOWN
 from lard.quality.dataset import BOX, CAMERA, Dataset
 from lard.quality.model import Offence
 from lard.quality.odd import PARAMETERS
+from lard.scenario.restate import PICTURES_ON
 
 STATED = (
     "airport", "runway", "is_target", "visible_fraction", "truncated", "behind", "along_track_m",
@@ -254,11 +255,12 @@ def _database(data: Dataset) -> Iterator[Offence]:
 
 
 def _drawn_on(data: Dataset) -> set[tuple[str, ...]]:
-    """Name and version of the runway databases that frames were drawn on, as far as they say."""
-    columns = ("runway_db", "runway_db_version")
-    if data.frames is None or not set(columns) <= set(data.frames.columns):
-        return set()
-    return set(data.frames.select(columns).drop_nulls().unique().iter_rows())
+    """Name and version of the runway databases that frames were drawn on, or their pictures made with."""
+    found: set[tuple[str, ...]] = set()
+    for columns in (tuple(PICTURES_ON.values()), tuple(PICTURES_ON)):
+        if data.frames is not None and set(columns) <= set(data.frames.columns):
+            found |= set(data.frames.select(columns).drop_nulls().unique().iter_rows())
+    return found
 
 
 def _twice(labels: pl.DataFrame) -> Iterator[Offence]:

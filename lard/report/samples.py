@@ -79,9 +79,9 @@ def _sample(data: Dataset, subject: str, why: str, offence: Offence | None) -> d
         for row in rows.iter_rows(named=True):
             is_it = bool(runway) and subject == label_name(data, int(row["row"]))
             named = is_it or (not runway and bool(row["is_target"]))
-            polygon = row["polygon"]
+            polygon = [finite(value) for value in row["polygon"] or ()]
             box = [finite(row[name]) for name in BOX]
-            if polygon and np.isfinite(polygon).all():
+            if len(polygon) >= 6 and len(polygon) % 2 == 0 and None not in polygon:
                 points = np.array(polygon, np.float64).reshape(-1, 2)
             elif None not in box:
                 points = np.array([[box[0], box[1]], [box[2], box[1]], [box[2], box[3]], [box[0], box[3]]])

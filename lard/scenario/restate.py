@@ -9,6 +9,9 @@ from lard.approach import approach_of
 from lard.camera import Poses
 from lard.odd.parameters import APPROACH
 
+PICTURES_ON = {"pictures_db": "runway_db", "pictures_db_version": "runway_db_version"}
+"""Columns of restated frames that name the runways their pictures were made on, and where that stood."""
+
 
 def restated(
     frames: pl.DataFrame, db: RunwayDatabase, lateral_apex_m: float, vertical_apex_m: float
@@ -20,4 +23,9 @@ def restated(
         anew = approach_of(end, Poses.from_frames(group), lateral_apex_m, vertical_apex_m)
         parts.append(group.with_columns(**{name: pl.Series(getattr(anew, name)) for name in APPROACH[:4]}))
     table = pl.concat(parts).sort("_row").drop("_row") if parts else frames
+    # pictures keep showing the runways that frames were drawn on at first
+    if set(PICTURES_ON.values()) <= set(table.columns):
+        held = [name for name in PICTURES_ON if name in table.columns]
+        made = {name: pl.coalesce(*[n for n in held if n == name], old) for name, old in PICTURES_ON.items()}
+        table = table.with_columns(**made)
     return table.with_columns(runway_db=pl.lit(db.name), runway_db_version=pl.lit(db.version))
