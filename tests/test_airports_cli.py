@@ -109,6 +109,17 @@ def test_correcting_on_import_or_on_export_makes_one_version(tmp_path: Path) -> 
     lard("import", tmp_path / "a.json", "--out", tmp_path / "plain")
     later = ("export", tmp_path / "later", "--format", "table", "--runways", tmp_path / "plain", *words)
     assert lard(*later).exit_code == 0
+    straight = (
+        "export",
+        tmp_path / "straight",
+        "--format",
+        "table",
+        "--runways",
+        tmp_path / "a.json",
+        *words,
+    )
+    assert lard(*straight).exit_code == 0
+    assert (tmp_path / "now/runways.csv").read_bytes() == (tmp_path / "straight/runways.csv").read_bytes()
     assert (tmp_path / "now/runways.csv").read_bytes() == (tmp_path / "later/runways.csv").read_bytes()
 
 

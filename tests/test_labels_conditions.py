@@ -54,13 +54,15 @@ def test_drawn_frames_have_no_fault_and_nothing_to_say(frames: pl.DataFrame, tmp
         ("light", "noon", "column light: unknown 'noon'; expected some of day"),
         ("time_utc", "2024-13-01T12:00:00Z", "is no time in UTC"),
         ("time_utc", "yesterday", "is no time in UTC"),
+        ("fog_base_m", 500.0, "column fog_base_m: the fog of frame "),
     ],
 )
 @pytest.mark.parametrize("spec", ["all_weather", "lard_v2"])  # whether the domain asks for it or not
 def test_a_value_that_cannot_be_is_refused_with_column_and_frame(
     frames: pl.DataFrame, tmp_path: Path, name: str, value: Any, said: str, spec: str
 ) -> None:
-    text = label(spoilt(frames.with_columns(watermark_px=pl.lit(0)), name, value), tmp_path, 2, spec)
+    whole = frames.with_columns(watermark_px=pl.lit(0), fog_top_m=pl.lit(60.0))
+    text = label(spoilt(whole, name, value), tmp_path, 2, spec)
     assert said in text and "Traceback" not in text
     assert frames["frame_id"][3] in text or name == "light"
 
@@ -72,7 +74,21 @@ def test_a_clock_that_disagrees_with_the_time_is_told(
     least = 1 if name == "day_of_year" else 0
     moved = frames.with_columns(((pl.col(name) - least + shift) % turn + least).alias(name))
     text = label(moved, tmp_path)
-    assert f"note: {name} of 12 of 12 frames is not what time_utc and longitude tell" in text
+    assert f"note: {name} of 12 of 12 frames is not what time_utc and place tell" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [("light", "night", "night against day"), ("season", "winter", "winter against summer"),
+     ("sun_elevation_deg", -40.0, "-40 against ")],
+)  # fmt: skip
+def test_light_season_and_sun_that_the_clock_belies_are_told(
+    tmp_path: Path, name: str, value: Any, told: str
+) -> None:
+    noon = sample(load_spec("lard_v2"), load_shipped(), ["LFPO"], 5, 5)
+    noon = noon.with_columns(time_utc=pl.lit("2024-07-10T12:00:00Z"))
+    text = label(noon.with_columns(pl.lit(value).alias(name)), tmp_path, spec="lard_v2")
+    assert f"{name} of 5 of 5 frames is not what time_utc and place tell" in text and told in text
 
 
 def test_a_frame_that_sees_no_runway_is_counted_and_named(frames: pl.DataFrame, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Runway databases by name or path, whatever their format."""
 
+import tempfile
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,13 @@ def import_database(
         report.exclude(NOT_ASKED_FOR, report.kept - min(kept, report.kept))
         report.kept = min(kept, report.kept)
     return database, report
+
+
+def as_table(database: RunwayDatabase) -> RunwayDatabase:
+    """A database as its table holds it, rounded: what is corrected now or after writing is then the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_table_folder(database, folder)
+        return read_table_folder(folder)
 
 
 def pick_airports(database: RunwayDatabase, codes: Collection[str]) -> RunwayDatabase:

@@ -85,7 +85,8 @@ def calibrate(
     if found is None or len(found) < min_measured:
         raise DataError(
             f"{0 if found is None else len(found)} runway lines found in {len(scene.frame_ids)} pictures, "
-            f"{min_measured} are needed; check that pictures and frames belong together, or raise --reach-px"
+            f"{min_measured} are needed; check that pictures and frames belong "
+            "together, add pictures from nearer by, or raise --reach-px"
         )
     for _ in range(2):  # bars only now: from afar one marking is soon taken for another
         found = measure(scene, theta, np.arange(len(scene.frame)), image_of, reach_px, workers, paint)

@@ -91,11 +91,11 @@ def import_command(
 
     from lard.airports.content import versioned
     from lard.airports.corrections import apply_corrections, read_corrections
-    from lard.airports.files import import_database
+    from lard.airports.files import as_table, import_database
     from lard.airports.intake import Selection, read_infos
     from lard.airports.ourairports import RUNWAYS_URL, download_ourairports
     from lard.airports.surfaces import PAVED, UNPAVED
-    from lard.airports.table import read_table_folder, write_table_folder
+    from lard.airports.table import write_table_folder
     from lard.errors import naming
 
     if only_named and names is None:
@@ -119,10 +119,8 @@ def import_command(
     if datum and datum != database.altitude_datum:
         database = versioned(replace(database, altitude_datum=datum))
     if corrections:
-        with tempfile.TemporaryDirectory() as folder, naming(corrections):
-            # from what a table holds, so that correcting now or the imported table later is the same
-            write_table_folder(database, folder)
-            database = apply_corrections(read_table_folder(folder), read_corrections(corrections))
+        with naming(corrections):
+            database = apply_corrections(as_table(database), read_corrections(corrections))
     _refuse_nothing(report, database)
     write_table_folder(database, out)
     if as_json:
@@ -172,13 +170,13 @@ def export_command(
       lard airports export runways_db_V2_XPlane.json --format lard-v2 --corrections xplane.csv --unpadded
     """
     from lard.airports.corrections import apply_corrections, read_corrections
-    from lard.airports.files import export_database, open_database, pick_airports
+    from lard.airports.files import as_table, export_database, open_database, pick_airports
     from lard.errors import naming
 
     database = open_database(runways)
     if corrections:
         with naming(corrections):
-            database = apply_corrections(database, read_corrections(corrections))
+            database = apply_corrections(as_table(database), read_corrections(corrections))
     wanted = codes_in(codes)
     if wanted is not None:
         database = pick_airports(database, wanted)

@@ -27,8 +27,9 @@ def odd() -> None:
 @odd.command("check")
 @click.argument("specs", nargs=-1, required=True)
 @runways_option
-def check_command(specs: tuple[str, ...], runways: str) -> None:
-    """Check ODD specs; every fault of every file is listed with its line.
+@click.option("--all", "every", is_flag=True, help="All errors, not only the first.")
+def check_command(specs: tuple[str, ...], runways: str, every: bool) -> None:
+    """Check ODD specs; faults of all files are listed with their lines.
 
     What nothing can satisfy is an error, runways of the database and requirements of `dqr:` included; what
     is only odd is a warning: a gap between zones, a zone 60 km out, a rule that never applies.
@@ -36,10 +37,11 @@ def check_command(specs: tuple[str, ...], runways: str) -> None:
     \b
     Examples:
       lard odd check odd_specs/*.yaml
+      lard odd check draft.yaml --all
       lard odd check my_spec.yaml --runways my_runways/
     """
     from lard.airports.files import open_database
-    from lard.errors import SpecError
+    from lard.errors import LINES_TOLD, SpecError, one_line
     from lard.odd.oddities import warn_of_oddities
     from lard.odd.oddities_dqr import check_dqr
     from lard.odd.reader import inspect_spec
@@ -63,8 +65,18 @@ def check_command(specs: tuple[str, ...], runways: str) -> None:
         errors += faults.errors()
         if not faults.found:
             click.echo(f"{path}: {spec.name} {spec.version} is sound, zones {', '.join(spec.zone_names)}")
-    if errors:
-        raise SpecError("\n".join(errors))
+    faults_found = [line for text in errors for line in text.split("\n")]
+    if every:
+        for line in faults_found[LINES_TOLD:]:
+            click.echo(one_line(line), err=True)
+        faults_found = faults_found[:LINES_TOLD]
+    elif len(faults_found) > LINES_TOLD:
+        faults_found = [
+            *faults_found[: LINES_TOLD - 1],
+            f"and {len(faults_found) - LINES_TOLD + 1} more; --all",
+        ]
+    if faults_found:
+        raise SpecError("\n".join(faults_found))
 
 
 @odd.command("show")
@@ -205,13 +217,15 @@ def coverage_command(
     """
     import sys
 
+    from lard.errors import naming
     from lard.odd import load_spec
     from lard.odd.coverage import coverage
     from lard.odd.coverage_text import summary, text
     from lard.tables import write_json
 
     spec = load_spec(odd_path)
-    zones = coverage(spec, frames_at(dataset), bins, strengths or (1, 2, 3))
+    with naming(dataset):
+        zones = coverage(spec, frames_at(dataset), bins, strengths or (1, 2, 3))
     found = summary(spec, zones, holes, at_least)
     if json_path:
         write_json(found, json_path)

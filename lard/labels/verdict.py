@@ -68,8 +68,8 @@ def context_of(
     return context | {name: np.full(len(frames), value[0]) for name, value in attributes.items()}
 
 
-def clock_values(frames: pl.DataFrame, lat_deg: float) -> dict[str, NDArray[Any]]:
-    """The parameters of CLOCK (n,) by time_utc and longitude, as at a latitude; mean solar time.
+def clock_values(frames: pl.DataFrame, lat_deg: float | NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """The parameters of CLOCK (n,) by time_utc and longitude, as at latitudes; mean solar time.
 
     Days are those of 2024, a leap year: the first of March is the 61st of any year.
     """
@@ -80,7 +80,7 @@ def clock_values(frames: pl.DataFrame, lat_deg: float) -> dict[str, NDArray[Any]
     leap = (year + 1).astype("datetime64[D]") - year.astype("datetime64[D]") == np.timedelta64(366, "D")
     from_march = (month - year.astype("datetime64[M]")).astype(int) >= 2
     day = (date - year.astype("datetime64[D]")).astype(np.float64) + 1 + (from_march & ~leap)
-    latitude = np.full(len(frames), lat_deg)
+    latitude = np.broadcast_to(np.asarray(lat_deg, np.float64), len(frames))
     sun_deg = elevation_deg(day, time, latitude)
     return {
         "local_time_h": time,

@@ -165,7 +165,9 @@ def not_held(frames: pl.DataFrame) -> list[str]:
         if name in (*_HELD, *_FOLLOWING) or not len(said):
             continue
         values = said.unique().sort()
-        shown = f"{values[0]}" if len(values) == 1 else f"{values[0]} to {values[-1]}"
+        shown = f"{values[0]} to {values[-1]}"
+        if len(values) == 1 or values.dtype == pl.String:
+            shown = ", ".join(str(value) for value in values[:4]) + (", ..." if len(values) > 4 else "")
         lines.append(f"{name} ({shown})")
     return lines
 

@@ -56,7 +56,7 @@ def _shown(block: object) -> str:
 
 
 def _of_tables(split: str, earth: str) -> list[str]:
-    lines = []
+    lines = ["LARD's layouts name no seed and no zone; seed 0 is put, and zones stay empty"]
     if split:
         lines.append(f"LARD's layouts name no split; every frame is put into {split} (--split)")
     if earth:
