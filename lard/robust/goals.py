@@ -1,7 +1,7 @@
 """What an attacker wants of a picture: a loss to descend, and whether the detections show it reached.
 
 Losses work on all locations; whether a goal is reached is read from what is left after the choice among
-them and non-maximum suppression, at the operating point. 
+them and non-maximum suppression, at the operating point.
 """
 
 from __future__ import annotations
@@ -216,5 +216,3 @@ class Move:
         boxes, _ = self.layout.scene.at_point(found)
         best = overlap(boxes, self.regions).max(axis=0, initial=0)
         return bool(((best >= TOUCH) & (best < RIGHT)).all())
-
-

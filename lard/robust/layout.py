@@ -100,7 +100,7 @@ def highest(logits: Tensor, among: Tensor) -> Tensor:
 
 
 def overlaps(boxes: Tensor, others: Tensor) -> Tensor:
-    """IoU of boxes (..., n, 4) and others (k, 4), corner pairs: (..., n, k), with one column of 0 for k = 0."""
+    """IoU of boxes (..., n, 4) and others (k, 4), corner pairs: (..., n, k); one column of 0 for k = 0."""
     if not len(others):
         return boxes.new_zeros((*boxes.shape[:-1], 1))
     low = torch.maximum(boxes[..., None, :2], others[:, :2])

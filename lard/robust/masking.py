@@ -32,7 +32,7 @@ def checked(
     rng: np.random.Generator,
     other: tuple[Scene, Goal] | None = None,
 ) -> dict[str, Any]:
-    """Losses of one picture by steps, by restarts, without gradients, and of a change made on another model."""
+    """Losses of one picture by steps, by restarts, without gradients, by an attack on another model."""
     zero = torch.zeros_like(scene.pixels)
     (clean,) = judged(scene, goal, zero, norm)
     by_steps = {
@@ -71,8 +71,8 @@ def warnings(found: Sequence[Mapping[str, Any]], norm: Norm, eps: float) -> list
         stronger = sum(_stronger(row[name], row["pgd"], row) for row in rows)
         if stronger:
             lines.append(
-                f"{what} does more than the gradient attack {at} on {stronger} of {len(rows)} pictures: gradients"
-                " may be masked; do not read the curves as robustness, use more steps and restarts"
+                f"{what} does more than the gradient attack {at} on {stronger} of {len(rows)} pictures:"
+                " gradients may be masked; do not read the curves as robustness, use more steps and restarts"
             )
     idle = 0
     for row in found:
@@ -80,7 +80,8 @@ def warnings(found: Sequence[Mapping[str, Any]], norm: Norm, eps: float) -> list
         idle += len(runs) > 1 and _stronger(runs[0], runs[-1], row)
     if idle:
         lines.append(
-            f"four times as many steps do less {at} on {idle} of {len(found)} pictures: the loss is not smooth there"
+            f"four times as many steps do less {at} on {idle} of {len(found)} pictures: the loss is not"
+            " smooth there"
         )
     lucky = sum(
         not row["by_restarts"]["1"]["reached"] and row["by_restarts"][str(RESTARTS)]["reached"]
@@ -88,8 +89,8 @@ def warnings(found: Sequence[Mapping[str, Any]], norm: Norm, eps: float) -> list
     )
     if lucky:
         lines.append(
-            f"random starts reach the goal {at} on {lucky} of {len(found)} pictures where the clean start does"
-            " not: use --restarts"
+            f"random starts reach the goal {at} on {lucky} of {len(found)} pictures where the clean start"
+            " does not: use --restarts"
         )
     return lines
 
