@@ -139,7 +139,7 @@ def attack(
     if norm not in ("l2", "linf"):
         raise click.BadParameter(norm, param_hint="--norm")
     targets = _targets((model, *also), points, scores)
-    source = None if transfer is None else _targets((transfer,), (), (targets[0].score,))[0]
+    source = None if transfer is None else _source(transfer, targets[0].score)
     wanted = GOALS if "all" in goals else tuple(dict.fromkeys(goals))
     plan = AttackPlan("l2" if norm == "l2" else "linf", eps, steps, restarts, smallest_steps, queries, seed)
     subject = subject_of(datasets, split, limit)
@@ -180,6 +180,14 @@ def _targets(names: tuple[str, ...], points: tuple[Path, ...], scores: tuple[flo
         taken = sum(one.name == label or one.name.startswith(f"{label}-#") for one in found)
         found.append(Target(f"{label}-#{taken + 1}" if taken else label, file, score))
     return found
+
+
+def _source(name: str, score: float) -> Target:
+    """The model whose attacks are tried on the others, at its own operating point if it states one."""
+    from lard.detect.cards import card_of, shipped
+
+    own = name in shipped() and card_of(name).score_threshold is not None
+    return _targets((name,), (), () if own else (score,))[0]
 
 
 def _name_in(file: Path) -> str:

@@ -26,7 +26,7 @@ TITLES = {
 
 
 def attack_curves_svg(report: Mapping[str, Any]) -> str:
-    """A row of curves for each goal over the size of the change; dotted lines mark medians of the smallest."""
+    """A row of curves for each goal over the size of the change; dotted lines mark median smallest ones."""
     models = report["models"]
     goals = list(next(iter(models.values()))["goals"])
     with figure(11.0, 0.5 + 1.9 * len(goals)) as fig:

@@ -13,7 +13,8 @@ NAMES: dict[Norm, str] = {
     "l2": "L2 over all pixels and channels of the whole picture",
     "linf": "Linf: the largest change of any value of the picture",
 }
-_INSIDE = 1 - 1e-6  # of a radius, so that rounding to float32 leaves no change outside
+_INSIDE = 1 - 1e-6  # of a radius
+_CORRECTIONS = 4  # of what rounding to float32 pixels adds to a change
 
 
 def size(change: Tensor, norm: Norm) -> Tensor:
@@ -28,7 +29,14 @@ def within(change: Tensor, clean: Tensor, norm: Norm, eps: float) -> Tensor:
         change = change * per_item((eps * _INSIDE / size(change, norm).clamp(min=1e-30)).clamp(max=1.0))
     else:
         change = change.clamp(-eps * _INSIDE, eps * _INSIDE)
-    return (clean + change).clamp(0, 1) - clean
+    kept = (clean + change).clamp(0, 1) - clean
+    for _ in range(_CORRECTIONS):
+        over = size(kept, norm) / eps
+        if float(over.max()) <= 1:
+            break
+        change = change * per_item(_INSIDE / over.clamp(min=1.0))
+        kept = (clean + change).clamp(0, 1) - clean
+    return kept
 
 
 def on_sphere(change: Tensor, clean: Tensor, norm: Norm, eps: float) -> Tensor:

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from lard.detect.draw import draw_found
 from lard.detect.models import Found
@@ -68,16 +70,26 @@ def stacked(panels: Sequence[Image.Image]) -> Image.Image:
 def _window(
     scene: Scene, layout: Layout, outcome: Outcome, regions: NDArray[np.float64]
 ) -> tuple[int, int, int, int]:
-    """A square about what the goal is about; for one that may be anywhere, about the best false detection."""
-    boxes, _ = outcome.found
-    clear = boxes[layout.clear(boxes)]
-    whole = (regions[-1] == (0.0, 0.0, *scene.frame_px)).all() if len(regions) else True
-    box = clear[0] if whole and len(clear) else regions[0] if len(regions) else np.zeros(4)
+    """A square about what the goal is about; for one that may be anywhere, about what was reached there."""
     width, height = scene.frame_px
+    box = regions[0] if len(regions) else np.array([0.0, 0.0, width, height])
+    if (box == (0.0, 0.0, width, height)).all():
+        boxes, _ = scene.at_point(outcome.found)
+        clear = boxes[layout.clear(boxes)]
+        box = clear[0] if len(clear) else strongest(outcome.change)
     side = min(max(LEAST_PX, 2.5 * float((box[2:] - box[:2]).max())), width, height)
     centre = (box[:2] + box[2:]) / 2
     low = np.round((centre - side / 2).clip(0, (width - side, height - side))).astype(int)
     return int(low[0]), int(low[1]), int(low[0]) + int(side), int(low[1]) + int(side)
+
+
+def strongest(change: Tensor) -> NDArray[np.float64]:
+    """The square of LEAST_PX / 3 where a change (1, 3, h, w) has the most energy, as corner pairs in px."""
+    side = int(LEAST_PX / 3)
+    energy = F.avg_pool2d(change.square().sum(dim=1), min(side, *change.shape[2:]), stride=4)
+    _, row, column = np.unravel_index(int(energy.argmax()), energy.shape)
+    x, y = 4.0 * float(column), 4.0 * float(row)
+    return np.array([x, y, x + side, y + side])
 
 
 def _part(pixels: NDArray[np.uint8], found: Found | None, window: tuple[int, int, int, int]) -> Image.Image:

@@ -79,7 +79,7 @@ def _at_size(
     metrics, point = evaluation.metrics(), measured_at(evaluation, score)
     eligible = [bool(one["eligible"]) for one in found]
     reached = [row["reached"] for row, able in zip(rows, eligible, strict=True) if able]
-    required = [int((~picture.ignored).sum()) for picture in subject.pictures]
+    required: list[int] = [int((~picture.ignored).sum()) for picture in subject.pictures]
     hidden = [hidden_in(picture, row, score) for picture, row in zip(subject.pictures, rows, strict=True)]
     silent = [gone == count for gone, count in zip(hidden, required, strict=True) if count]
     told = {
@@ -92,7 +92,7 @@ def _at_size(
         "reached": _share(reached),
         "eligible": sum(eligible),
     }
-    if all("firing" in row for row in rows) and sum(required):
+    if all("firing" in row for row in rows) and any(required):
         told["firing_recall"] = sum(row["firing"] for row in rows) / sum(required)
     return {key: round(value, 6) if isinstance(value, float) else value for key, value in told.items()}
 

@@ -7,7 +7,6 @@ was stopped ends with the same bytes as one that was not.
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -96,11 +95,20 @@ def staged_scene(
 def run(unit: Unit) -> dict[str, Any]:
     """The rows of a unit, made or read: of each size with 0, of the smallest change, of the checks."""
     done, drawn = unit.folder / "done.json", unit.folder / "panel.png"
-    if done.is_file() and (drawn.is_file() or not unit.shows):
-        found: dict[str, Any] = read_json(done)
-        if unit.checks == ("checks" in found):
-            return found
     torch.set_num_threads(1)  # the same sums however many processes run
+    if not done.is_file() or (unit.shows and not drawn.is_file()):
+        _attack(unit, done, drawn)
+    found: dict[str, Any] = read_json(done)
+    checks = unit.folder / "checks.json"
+    if unit.checks and found["eligible"]:
+        if not checks.is_file():
+            write_json(_checks(unit), checks)
+        found["checks"] = read_json(checks)
+    return found
+
+
+def _attack(unit: Unit, done: Path, drawn: Path) -> None:
+    """Do all of a unit but the checks, and leave its files."""
     scene, layout, goal, clean = staged_scene(unit.target, unit.picture, unit.plan, unit.goal)
     sizes, shown = _sizes(unit, scene, layout, goal, clean)
     about: dict[str, Any] = {
@@ -111,8 +119,6 @@ def run(unit: Unit) -> dict[str, Any]:
     }
     if unit.plan.smallest_steps and goal.eligible:
         about["smallest"] = _smallest(unit, scene, goal, sizes, clean)
-    if unit.checks:
-        about["checks"] = _checks(unit, scene, goal) if goal.eligible else None
     if unit.shows:
         title = f"{unit.target.name}, {unit.goal}, picture {unit.picture.image_id}"
         with atomic_path(drawn) as temporary:
@@ -120,7 +126,6 @@ def run(unit: Unit) -> dict[str, Any]:
     write_json(about, done)
     for left in [*unit.folder.glob("size-*.json"), *unit.folder.glob("change-*.npz")]:
         left.unlink()
-    return dict(json.loads(json.dumps(about)))
 
 
 def _sizes(
@@ -189,9 +194,10 @@ def _smallest(
     return {"size": None if best is None else round(best.size, 6), "searched_to": round(tried, 6)}
 
 
-def _checks(unit: Unit, scene: Scene, goal: Goal) -> dict[str, Any]:
+def _checks(unit: Unit) -> dict[str, Any]:
     """Signs of masked gradients, at the middle one of the sizes."""
     plan = unit.plan
+    scene, _, goal, _ = staged_scene(unit.target, unit.picture, plan, unit.goal)
     rng = frame_rng(plan.seed, f"{unit.picture.image_id}/{unit.goal}/checks")
     other = None
     if unit.transfer is not None:
