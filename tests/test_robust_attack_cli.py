@@ -54,7 +54,7 @@ def content(out: Path) -> dict[str, bytes]:
 def done(place: Path) -> Path:
     out = place / "done"
     told = run(place, out, "--goal", "vanish", "--goal", "fabricate", "--also", str(place / "random.pt"),
-               points=("--score", SCORE, "--score", "0.45"))  # fmt: skip
+               points=("--score", f"{SCORE},0.45"))  # fmt: skip
     assert told.exit_code == 0, told.output
     assert "2 models x 2 goals x 4 pictures" in told.stderr and "160 x 160 px" in told.stdout
     return out
@@ -160,9 +160,9 @@ def test_other_pixels_under_the_same_name_are_attacked_anew(place: Path, tmp_pat
         (("--norm", "linf", "--eps", "2"), "at most 1 with commas"),
         (("--goal", "hide"), "'hide' is not one of"),
         (("--steps", "0"), "0 is not in the range"),
-        (("--score", "nan"), "nan"),
-        (("--score", "0.4"), "2 operating points for 1 models"),
-        (("--also", "fcos-xxl", "--score", "0.4"), "neither a file nor the name of a shipped model"),
+        (("--score", "nan"), "expected a number between 0 and 1"),
+        (("--score", "0.4,0.5"), "2 operating points for 1 models"),
+        (("--also", "fcos-xxl", "--score", "0.4,0.4"), "neither a file nor the name of a shipped model"),
         (("--split", "nowhere"), "nowhere.json"),
         (("--point", "s.json"), "--point and --score both"),
     ],

@@ -37,6 +37,17 @@ def _sizes(context: click.Context, _: click.Parameter, text: str) -> tuple[float
     return found
 
 
+def _scores(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ...]:
+    """Scores written side by side with commas, in the order of the models; none of an empty text."""
+    try:
+        found = tuple(float(one) for one in text.split(",")) if text else ()
+    except ValueError:
+        found = (math.nan,)
+    if not all(0 < one < 1 for one in found):
+        raise click.BadParameter(f"{text!r}: expected a number between 0 and 1 for each model, with commas")
+    return found
+
+
 @click.command()
 @click.argument("model")
 @DATA
@@ -76,8 +87,9 @@ def _sizes(context: click.Context, _: click.Parameter, text: str) -> tuple[float
     help="Score file with the operating point; once for each model, MODEL first.",
 )  # fmt: skip
 @click.option(
-    "--score", "scores", type=click.FloatRange(0, 1, min_open=True, max_open=True), multiple=True,
-    help="The score from which detections count, instead of --point [default: a shipped model's own].",
+    "--score", "scores", default="", callback=_scores, metavar="0.6,0.4",
+    help="The score from which detections count, for each model, instead of --point [default: a shipped"
+    " model's own].",
 )  # fmt: skip
 @click.option("--also", multiple=True, help="Another model, on the same plots; may be given several times.")
 @click.option("--transfer", help="Model whose attacks are tried on the others, as one of the checks.")
@@ -162,8 +174,7 @@ def _targets(names: tuple[str, ...], points: tuple[Path, ...], scores: tuple[flo
     stated: list[float | None] = [*map(point_of, points), *scores]
     if stated and len(stated) != len(names):
         raise click.UsageError(
-            f"{len(stated)} operating points for {len(names)} models;"
-            " give --point or --score once for each, MODEL first"
+            f"{len(stated)} operating points for {len(names)} models; give one for each, MODEL first"
         )
     found: list[Target] = []
     for name, score in zip(names, stated or [None] * len(names), strict=True):

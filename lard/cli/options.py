@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -25,11 +25,9 @@ def finite_numbers(command: click.Command) -> click.Command:
     return command
 
 
-def _finite(_: click.Context, param: click.Parameter, value: Any) -> Any:
-    given = value if isinstance(value, tuple) else () if value is None else (value,)
-    for one in given:
-        if not math.isfinite(one):
-            raise click.BadParameter(f"{one} is not a finite number.", param=param)
+def _finite(_: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number.", param=param)
     return value
 
 

@@ -51,17 +51,17 @@ def units(
     for target in targets:
         for goal in goals:
             for place, picture in enumerate(subject.pictures):
-                checks = place < extras.checked
                 told = [
-                    FORMAT, asdict(plan), goal, hashes[target.file], target.score, subject.sha256,
-                    picture.image_id, sha256_file(picture.path),
-                    hashes[extras.transfer.file] if checks and extras.transfer else None,
+                    FORMAT, {**asdict(plan), "queries": None}, goal, hashes[target.file], target.score,
+                    subject.sha256, picture.image_id, sha256_file(picture.path),
                 ]  # fmt: skip
-                name = f"{goal}-{picture.image_id}-{_digest(told)}"
+                folder = out / ".journal" / f"{goal}-{picture.image_id}-{_digest(told)}"
+                source = None if extras.transfer == target else extras.transfer
+                checks = f"checks-{_digest([plan.queries, source and hashes[source.file]])}.json"
                 made.append(
                     Unit(
-                        plan, target, goal, picture, out / ".journal" / name, checks,
-                        place < extras.shown, extras.transfer,
+                        plan, target, goal, picture, folder, checks if place < extras.checked else None,
+                        place < extras.shown, source,
                     )
                 )  # fmt: skip
     return made

@@ -32,6 +32,7 @@ from lard.robust.scene import Scene, rows_of, scene_of
 from lard.score.boxes import extents, iou
 
 CATEGORY = 1
+AT_ONCE_PX = 1 << 20  # of pictures side by side: restarts of small pictures share passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Unit:
     goal: str
     picture: Picture
     folder: Path
-    checks: bool = False
+    checks: str | None = None  # file of the checks, None: not made
     shows: bool = False
     transfer: Target | None = None
 
@@ -99,8 +100,8 @@ def run(unit: Unit) -> dict[str, Any]:
     if not done.is_file() or (unit.shows and not drawn.is_file()):
         _attack(unit, done, drawn)
     found: dict[str, Any] = read_json(done)
-    checks = unit.folder / "checks.json"
-    if unit.checks and found["eligible"]:
+    if unit.checks is not None and found["eligible"]:
+        checks = unit.folder / unit.checks
         if not checks.is_file():
             write_json(_checks(unit), checks)
         found["checks"] = read_json(checks)
@@ -145,7 +146,8 @@ def _sizes(
             if goal.eligible:
                 rng = frame_rng(unit.plan.seed, f"{unit.picture.image_id}/{unit.goal}/{eps!r}")
                 plan = unit.plan
-                best = attack(scene, goal, plan.norm, eps, plan.steps, plan.restarts, rng, best)
+                batch = max(1, AT_ONCE_PX // (scene.frame_px[0] * scene.frame_px[1]))
+                best = attack(scene, goal, plan.norm, eps, plan.steps, plan.restarts, rng, best, batch)
             rows.append(_row(unit, scene, layout, eps, best))
             _write_outcome(best, change_file)
             write_json(rows[-1], row_file)
