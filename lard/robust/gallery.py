@@ -41,10 +41,11 @@ def panel(
         _part(_bytes(before + change), Found(*scene.at_point(outcome.found), *scene.frame_px), window),
         _part(_bytes(0.5 + factor * change), None, window),
     ]
-    verdict = "reached" if outcome.reached else "not reached"
+    verdict = "goal reached" if outcome.reached else "goal not reached"
+    attacked = f"attacked, {norm} {outcome.size:.3g}: {verdict}"
     captions = (
         f"{title}: clean",
-        f"attacked, {norm} {outcome.size:.3g}: {verdict}",
+        "no change needed" if outcome.reached and outcome.size == 0 else attacked,
         f"change x {factor:g}, grey is none",
     )
     return _beside(parts, captions)
