@@ -29,10 +29,21 @@ QUICK = ("--steps", "3", "--smallest-steps", "3", "--queries", "4", "--eps", "0.
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a toy dataset and the checkpoint of an untrained model."""
+    """A folder with the checkpoint of an untrained model, and pictures whose runways are where it fires."""
     folder = tmp_path_factory.mktemp("attack")
     write_toy(folder / "data")
     write_random_model(folder / "random.pt")
+    predict(folder / "random.pt", folder / "data", folder / "found.json", PredictSpec())
+    found = json.loads((folder / "found.json").read_text())
+    file = folder / "data" / "coco" / "test.json"
+    truth = json.loads(file.read_text())
+    best = [next(row for row in found if row["image_id"] == image["id"]) for image in truth["images"][:3]]
+    assert all(row["score"] >= float(SCORE) for row in best)
+    truth["annotations"] = [
+        {**row, "id": place + 1, "area": row["bbox"][2] * row["bbox"][3], "iscrowd": 0}
+        for place, row in enumerate(best)
+    ]
+    file.write_text(json.dumps(truth))
     return folder
 
 
@@ -95,6 +106,10 @@ def test_the_report_names_norm_range_and_size(done: Path) -> None:
     curve = report["models"]["random"]["goals"]["fabricate"]["curve"]
     assert [row["eps"] for row in curve] == [0.0, 0.5, 2.0]
     assert [row["reached"] for row in curve] == sorted(row["reached"] for row in curve)
+    curve = report["models"]["random"]["goals"]["vanish"]["curve"]
+    assert curve[0]["recall"] == 1.0 and curve[0]["AP50"] > 0 and curve[0]["silent"] == 0.0
+    assert curve[-1]["eligible"] == 3 and curve[-1]["silent"] == curve[-1]["reached"]
+    assert curve[-1]["AP"] != curve[0]["AP"]
     for found in report["models"]["random"]["goals"].values():
         assert {"median", "censored", "censored_share", "searched_to"} <= set(found["smallest"])
         assert len(found["checks"]) <= 1 and isinstance(found["warnings"], list)
@@ -195,6 +210,7 @@ def test_changes_that_were_not_found_count_as_larger_than_all() -> None:
     rows = [{"smallest": {"size": size, "searched_to": 4.0}} for size in (0.5, 1.0, None)]
     found = smallest_of(rows)
     assert found["median"] == 1.0 and found["censored"] == 1
-    assert found["quartiles"] == [1.0, None] and found["censored_share"] == pytest.approx(1 / 3, abs=1e-6)
+    assert found["median_held"] == 1.0 and found["quartiles"] == [1.0, None]
+    assert found["censored_share"] == pytest.approx(1 / 3, abs=1e-6)
     assert smallest_of(rows[1:] + rows[2:])["median"] is None, "half and more were not found"
     assert smallest_of([])["median"] is None

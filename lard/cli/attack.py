@@ -232,6 +232,6 @@ def _smallest_line(found: dict[str, Any]) -> str:
     censored = f"{found['censored']} of {found['pictures']} not found up to {found['searched_to'] or 0:.3g}"
     if not found["pictures"]:
         return "no picture gives the attacker something to do"
-    if found["median"] is None:
-        return f"median smallest change unknown: {censored}"
-    return f"median smallest change {found['median']:.3g} ({censored})"
+    both = ["unknown" if found[key] is None else f"{found[key]:.3g}" for key in ("median", "median_held")]
+    rest = f"{both[1]} without the {found['reached_without']} that need none"
+    return f"median smallest change {both[0]}, {rest}; {censored}"

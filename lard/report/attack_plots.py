@@ -11,8 +11,8 @@ MEASURES = (
     ("AP50", "AP50"),
     ("AP", "AP"),
     ("recall", "recall at the operating point"),
-    ("silent", "pictures fallen silent"),
-    ("false_alarms_per_image", "false alarms per picture"),
+    ("silent", "silent pictures"),
+    ("false_alarms_per_image", "false alarms a picture"),
     ("reached", "goal reached"),
 )
 SHARES = {"AP50", "AP", "recall", "silent", "reached"}

@@ -105,7 +105,10 @@ def hidden_in(picture: Picture, row: Mapping[str, Any], score: float) -> int:
 
 
 def smallest_of(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Median and quartiles of the smallest changes; those not found count as larger than all that were."""
+    """Median and quartiles of the smallest changes; those not found count as larger than all that were.
+
+    Pictures that need no change count as 0; `median_held` is the median of the others alone.
+    """
     rows = [one["smallest"] for one in found if "smallest" in one]
     sizes = np.array([np.inf if row["size"] is None else row["size"] for row in rows])
     censored = int(np.isinf(sizes).sum())
@@ -113,6 +116,7 @@ def smallest_of(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "pictures": len(rows),
         "median": quartiles[1],
+        "median_held": _quantile(sizes[sizes > 0], 0.5),
         "quartiles": [quartiles[0], quartiles[2]],
         "censored": censored,
         "censored_share": _share(np.isinf(sizes).tolist()),
