@@ -252,13 +252,13 @@ def test_warnings_tell_of_steps_restarts_and_transfer() -> None:
     row = {
         "clean_loss": 1.0,
         "by_steps": {"10": good, "20": bad, "5": good},
-        "by_restarts": {"1": bad, "2": bad, "3": good},
+        "by_start": [bad, bad, good],
         "pgd": bad,
         "transfer": good,
     }
     lines = warnings([row], "l2", 0.5)
     assert len(lines) == 3 and all("l2 0.5 on 1 of 1" in line for line in lines)
-    calm = {**row, "by_steps": {"5": bad, "20": good}, "by_restarts": {"1": good, "3": good}, "pgd": good}
+    calm = {**row, "by_steps": {"5": bad, "20": good}, "by_start": [good, bad], "pgd": good}
     assert warnings([calm], "l2", 0.5) == []
 
 

@@ -206,6 +206,17 @@ def test_what_cannot_be_attacked_is_told(place: Path, tmp_path: Path) -> None:
     assert found.exit_code == 2 and "no images" in found.stderr
 
 
+def test_sizes_left_out_are_those_of_the_norm(place: Path, tmp_path: Path) -> None:
+    base = ["attack", str(place / "random.pt"), "--data", str(place / "data"), "--out", str(tmp_path / "out")]
+    quick = ("--steps", "1", "--smallest-steps", "0", "--limit", "1", "--checks", "0", "--gallery", "0")
+    told = CliRunner().invoke(main, [*base, *quick, "--score", SCORE, "--norm", "linf"])
+    assert told.exit_code == 0, told.output
+    report = report_of(tmp_path / "out")
+    assert report["settings"]["eps"] == [0.001, 0.002, 0.004, 0.008] and report["norm"].startswith("Linf")
+    assert "smallest" not in report["models"]["random"]["goals"]["vanish"]
+    assert not (tmp_path / "out" / "gallery").exists()
+
+
 def test_changes_that_were_not_found_count_as_larger_than_all() -> None:
     rows = [{"smallest": {"size": size, "searched_to": 4.0}} for size in (0.5, 1.0, None)]
     found = smallest_of(rows)

@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 
 GOALS = ("vanish", "fabricate", "fabricate-random", "ap", "move")
 MOST_SIZES = 20
+SIZES = {"l2": "0.25,0.5,1,2", "linf": "0.001,0.002,0.004,0.008"}
 LARGEST = {"l2": 1e4, "linf": 1.0}
 
 
-def _sizes(context: click.Context, _: click.Parameter, text: str) -> tuple[float, ...]:
-    """Sizes written side by side with commas, ascending, each once."""
+def _sizes(context: click.Context, _: click.Parameter, text: str | None) -> tuple[float, ...]:
+    """Sizes written side by side with commas, ascending, each once; without a text the norm's own."""
+    norm = context.params.get("norm", "l2")
+    text = SIZES[norm] if text is None else text
     try:
         found = tuple(sorted({float(one) for one in text.split(",")}))
     except ValueError:
         found = ()
-    largest = LARGEST[context.params.get("norm", "l2")]
+    largest = LARGEST[norm]
     if not 1 <= len(found) <= MOST_SIZES or not all(
         math.isfinite(one) and 0 < one <= largest for one in found
     ):
@@ -66,8 +69,9 @@ def _scores(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ..
     help="Of the whole picture, all channels, pixels in [0, 1].",
 )  # fmt: skip
 @click.option(
-    "--eps", default="0.25,0.5,1,2", show_default=True, callback=_sizes, help="Sizes of the change."
-)
+    "--eps", callback=_sizes, metavar="0.25,1",
+    help=f"Sizes of the change [default: {SIZES['l2']} in l2, {SIZES['linf']} in linf].",
+)  # fmt: skip
 @click.option("--steps", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Of descent.")
 @click.option(
     "--restarts", type=click.IntRange(1, 100), default=1, show_default=True,
@@ -142,7 +146,7 @@ def attack(
       lard attack fcos-s --data data/ortho --goal all --eps 0.5,1 --limit 4 --out attacks/all
       lard attack mine.pt --point mine.score.json --data data/ortho --norm linf --eps 0.004,0.008 --out a
     """
-    from lard.files import write_text
+    from lard.files import folder_lock, write_text
     from lard.report.attack_plots import attack_curves_svg
     from lard.robust.campaign import Extras, campaign, expected_cost
     from lard.robust.tally import subject_of
@@ -156,8 +160,9 @@ def attack(
     plan = AttackPlan("l2" if norm == "l2" else "linf", eps, steps, restarts, smallest_steps, queries, seed)
     subject = subject_of(datasets, split, limit)
     click.echo(f"attack: {expected_cost(plan, targets, wanted, subject)}", err=True)
-    report = campaign(plan, targets, wanted, subject, out, Extras(checks, gallery, source), processes)
-    write_text(attack_curves_svg(report), out / "curves.svg")
+    with folder_lock(out):
+        report = campaign(plan, targets, wanted, subject, out, Extras(checks, gallery, source), processes)
+        write_text(attack_curves_svg(report), out / "curves.svg")
     _tell(report)
 
 

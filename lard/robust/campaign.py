@@ -131,7 +131,7 @@ def _write_detections(
     for place, eps in enumerate((0.0, *plan.eps)):
         rows = [item for one in found for item in one["sizes"][place]["found"]]
         rows.sort(key=lambda row: (row["image_id"], -row["score"], row["bbox"]))
-        write_json(rows, out / "detections" / f"{target.name}.{goal}.{plan.norm}-{eps:g}.json")
+        write_json(rows, out / "detections" / f"{target.name}.{goal}.{plan.norm}-{eps:.12g}.json")
 
 
 def _write_gallery(name: str, own: Sequence[Unit], out: Path) -> None:
