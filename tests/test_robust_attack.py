@@ -19,8 +19,8 @@ from lard.detect.data import read_pictures
 from lard.detect.fcos import Detector, Level, LipschitzFcos, build
 from lard.errors import DataError
 from lard.robust.balls import Norm, noise, size, within
-from lard.robust.certify import certified_recall, logit_threshold
 from lard.robust.certify import firing as certified_firing
+from lard.robust.certify import logit_threshold
 from lard.robust.descent import attack, descend, judged, smallest
 from lard.robust.goals import GOALS, Goal, goal_of
 from lard.robust.layout import Layout, layout_of
@@ -216,7 +216,7 @@ def test_no_vanishing_attack_beats_its_certificate(toy: Path, lipschitz: Checkpo
     boxes, _ = scene.detections(scene.answers(torch.zeros_like(scene.pixels)))
     picture = replace(picture, boxes=boxes[:3], ignored=np.zeros(3, bool), polygons=())
     found = certified_firing(lipschitz, picture, score)
-    radii = found.radii(found.costs, lipschitz.bound.network)
+    radii = np.sqrt(found.costs) / lipschitz.bound.network
     assert (radii > 0).sum() >= 2
     scene = scene_of(lipschitz.net, picture, score, PredictSpec())
     layout, goal = aimed(scene, "vanish")
@@ -227,10 +227,8 @@ def test_no_vanishing_attack_beats_its_certificate(toy: Path, lipschitz: Checkpo
     for eps in (*(0.999 * radii[radii > 0]), 20 * float(radii.max())):
         now = descend(scene, goal, "l2", float(eps), 12, start)
         fired.append(firing(scene, layout, now.change))
-        certified = certified_recall([found], lipschitz.bound.network, float(eps))
-        assert fired[-1] / len(found.costs) >= certified - 1e-12
-        if eps < radii.max():
-            assert fired[-1] >= (radii > eps).any()
+        hidden = int((np.cumsum(np.sort(radii**2)) <= eps**2 * (1 + 1e-3)).sum())  # the cheapest first
+        assert fired[-1] >= len(radii) - hidden
     assert fired[-1] < fired[0], "a large attack gets somewhere"
 
 
