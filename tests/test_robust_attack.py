@@ -100,7 +100,7 @@ def lipschitz(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 
 def busy_scene(toy: Path, seed: int = 1) -> Scene:
-    """An untrained plain detector that fires here and there on a picture with an odd height."""
+    """An untrained plain detector on a picture of odd height, whose runway is where it fires most."""
     torch.manual_seed(seed)
     spec = ModelSpec(
         family="fcos", widths=(8, 16, 16), depths=(1, 1, 1), pyramid=8, towers=1, side_limits_px=(32,)
@@ -115,7 +115,10 @@ def busy_scene(toy: Path, seed: int = 1) -> Scene:
                 parameter.zero_()
     picture = read_pictures(toy, "test")[0]
     scene = scene_of(net, picture, 0.5, PredictSpec())
-    return replace(scene, pixels=scene.pixels[:, :, :101, :90].contiguous())
+    scene = replace(scene, pixels=scene.pixels[:, :, :101, :90].contiguous())
+    with torch.no_grad():
+        boxes, _ = scene.at_point(scene.detections(scene.answers(torch.zeros_like(scene.pixels))))
+    return replace(scene, wanted=boxes[:1], ignored=boxes[:0])
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -161,6 +164,7 @@ def test_a_search_that_finds_nothing_says_how_far_it_went() -> None:
 def test_attacks_keep_their_budget_and_larger_ones_do_no_worse(toy: Path, name: str, norm: Norm) -> None:
     scene = busy_scene(toy)
     _, goal = aimed(scene, name)
+    assert goal.eligible
     before, ranks = judged(scene, goal, torch.zeros_like(scene.pixels), norm)[0], []
     for eps in (0.05, 0.2) if norm == "linf" else (0.5, 3.0):
         now = attack(scene, goal, norm, eps, 4, 2, np.random.default_rng(1), before)
@@ -297,4 +301,6 @@ def test_goals_are_read_from_detections(toy: Path) -> None:
         aimed(scene, "hide")
     empty = replace(scene, wanted=np.zeros((0, 4)))
     assert [aimed(empty, name)[1].eligible for name in GOALS] == [False, True, True, False, False]
+    still = torch.zeros_like(scene.pixels)
+    assert not judged(empty, aimed(empty, "move")[1], still, "l2")[0].reached, "nothing to do is not done"
     assert math.isfinite(float(aimed(empty, "fabricate")[1].losses(scene.answers(0 * scene.pixels))))

@@ -71,7 +71,7 @@ def _outcomes(
             change[item : item + 1],
             float(sizes[item]),
             float(losses[item]),
-            goal.reached(found[item]),
+            goal.eligible and goal.reached(found[item]),
             found[item],
         )
         for item in range(len(change))

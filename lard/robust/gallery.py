@@ -16,6 +16,7 @@ from lard.detect.draw import draw_found
 from lard.detect.models import Found
 from lard.robust.balls import Norm
 from lard.robust.descent import Outcome
+from lard.robust.goals import Goal
 from lard.robust.layout import Layout
 from lard.robust.scene import Scene
 
@@ -26,13 +27,11 @@ GAP_PX = 6
 _PAPER, _INK = (255, 255, 255), (28, 36, 48)
 
 
-def panel(
-    scene: Scene, layout: Layout, outcome: Outcome, norm: Norm, title: str, regions: NDArray[np.float64]
-) -> Image.Image:
+def panel(scene: Scene, layout: Layout, goal: Goal, outcome: Outcome, norm: Norm, title: str) -> Image.Image:
     """Three parts side by side, cut out where the goal is decided, with detections of the operating point."""
     with torch.no_grad():
         clean = scene.detections(scene.answers(torch.zeros_like(scene.pixels)))
-    window = _window(scene, layout, outcome, regions)
+    window = _window(scene, layout, outcome, goal.regions)
     change = outcome.change[0].permute(1, 2, 0).cpu().numpy()
     factor = amplification(change)
     before = scene.pixels[0].permute(1, 2, 0).cpu().numpy()
@@ -43,9 +42,11 @@ def panel(
     ]
     verdict = "goal reached" if outcome.reached else "goal not reached"
     attacked = f"attacked, {norm} {outcome.size:.3g}: {verdict}"
+    if outcome.size == 0:
+        attacked = "no change needed" if goal.eligible else "nothing here for this goal"
     captions = (
         f"{title}: clean",
-        "no change needed" if outcome.reached and outcome.size == 0 else attacked,
+        attacked,
         f"change x {factor:g}, grey is none",
     )
     return _beside(parts, captions)
@@ -74,7 +75,7 @@ def _window(
     """A square about what the goal is about; for one that may be anywhere, about what was reached there."""
     width, height = scene.frame_px
     box = regions[0] if len(regions) else np.array([0.0, 0.0, width, height])
-    if (box == (0.0, 0.0, width, height)).all():
+    if (box == (0.0, 0.0, width, height)).all() and outcome.size > 0:
         boxes, _ = scene.at_point(outcome.found)
         clear = boxes[layout.clear(boxes)]
         box = clear[0] if len(clear) else strongest(outcome.change)

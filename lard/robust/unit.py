@@ -123,7 +123,7 @@ def _attack(unit: Unit, done: Path, drawn: Path) -> None:
     if unit.shows:
         title = f"{unit.target.name}, {unit.goal}, picture {unit.picture.image_id}"
         with atomic_path(drawn) as temporary:
-            panel(scene, layout, shown, unit.plan.norm, title, goal.regions).save(temporary, "PNG")
+            panel(scene, layout, goal, shown, unit.plan.norm, title).save(temporary, "PNG")
     write_json(about, done)
     for left in [*unit.folder.glob("size-*.json"), *unit.folder.glob("change-*.npz")]:
         left.unlink()
