@@ -32,6 +32,7 @@ COMMANDS = {
     "train": ("train", "Train a detector."),
     "predict": ("predict", "Detect runways in pictures, videos and datasets."),
     "score": ("score", "Score a COCO results file."),
+    "attack": ("attack", "Attack a detector: how small a change of pixels makes it fail."),
     "certify": ("certify", "Certified recall of a Lipschitz detector."),
     "conform": ("conform", "Boxes grown to contain the runway with a stated chance."),
     "export-model": ("predict", "Write a trained detector as ONNX or torch.export."),

@@ -1,4 +1,4 @@
-"""Attacks on detectors: the smallest change of pixels, in L2, that makes runways vanish."""
+"""The attack that tests put against a certificate: given locations are pushed below a logit threshold."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lard.detect.fcos import Detector
 from lard.detect.loss import flatten
+from lard.robust.balls import steepest, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,12 @@ def vanish(
         logits = flatten(net(clean + change))[0][0]
         loss = F.softplus(net.spec.temperature * (logits[targets] - threshold)).sum()
         (gradient,) = torch.autograd.grad(loss, change)
-        change = change.detach() - pace * gradient / gradient.norm().clamp(min=1e-12)
-        change = project(change, clean, eps)
+        change = project(change.detach() - pace * steepest(gradient, "l2"), clean, eps)
     with torch.inference_mode():
         reached = flatten(net(clean + change))[0][0].double().numpy()
     return Attacked(clean + change, reached)
 
 
 def project(change: Tensor, clean: Tensor, eps: float) -> Tensor:
-    """The change pulled into the ball of norm eps and the picture into [0, 1]; clipping only shortens it."""
-    change = change * (eps / change.norm().clamp(min=1e-12)).clamp(max=1.0)
-    return (clean + change).clamp(0, 1) - clean
+    """The change (1, 3, h, w) pulled into the L2 ball of radius eps and the picture into [0, 1]."""
+    return within(change, clean, "l2", eps)
