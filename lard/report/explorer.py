@@ -114,7 +114,7 @@ def check_place(folder: Path, out: Path) -> None:
     if out.resolve() == folder.resolve():
         raise DataError(f"--out {out}: is the dataset; name a folder beside it")
     page = out / "index.html"
-    ours = page.is_file() and MARKER in page.read_text(encoding="utf-8", errors="replace")[:2000]
+    ours = page.is_file() and f'content="{MARKER}"' in page.read_text(encoding="utf-8", errors="replace")
     if out.is_dir() and not ours and any(out.iterdir()):
         raise DataError(f"--out {out}: holds other files; name a new or empty folder, or an older explorer")
 

@@ -91,16 +91,16 @@ def ranges(frames: pl.DataFrame, labels: pl.DataFrame, joined: Sequence[Joined])
     for box in target_boxes(names, labels):
         sides.append(None if box is None else ((box[2] - box[0]) * (box[3] - box[1])) ** 0.5)
     title = "Box of the runway approached, side of the square of its area"
-    found = [_range("box_side_px", title, "px", sides, log=True, first=True)]
+    found = []
     for key, (text, unit, log, first) in _RANGES.items():
         if key in frames.columns and frames.schema[key].is_numeric():
             found.append(_range(key, text, unit, frames[key].to_list(), log, first))
+    found.append(_range("box_side_px", title, "px", sides, log=True, first=True))
     for part in joined:
         for column, values in part.ranges.items():
             title = f"{column}, lowest of the frame ({part.name})"
             cells = [values.get(name) for name in names]
             found.append(_range(f"{part.name}:{column}", title, "", cells, False, True))
-    found.sort(key=lambda item: (not item["first"], item["key"] == "box_side_px"))
     return [item for item in found if len({value for value in item["values"] if value is not None}) > 1]
 
 

@@ -2,6 +2,7 @@
 // What all views share. Texts of tables reach the page only as text nodes and attributes set by name, never as
 // markup: names of frames and airports come from files of others.
 const D = window.LARD_DATA;
+if (!D) document.body.prepend("data/frames.js is missing beside this page: copy the whole folder.");
 const N = D.frame_id.length;
 const $ = (id) => document.getElementById(id);
 

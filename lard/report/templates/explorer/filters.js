@@ -118,7 +118,7 @@ function setUpFilters() {
   $("order").append(...choices.map(([value, text]) => el("option", { value }, text)));
   $("order").addEventListener("change", (event) => { order = event.target.value; update(); });
   // little room: filters do not push frames out of sight
-  if (window.innerWidth <= 700) $("filters").open = false;
+  if (window.innerWidth <= 700) $("filters").open = $("ranges").open = false;
 }
 
 function resetFilters() {

@@ -131,17 +131,23 @@ function overlay(i, labels) {
   return nodes;
 }
 
+// Values down and runways across: a frame shows few runways, and there are many values of each.
 function runwayTable(labels) {
-  const columns = ["runway", "verdict", "along m", "lateral °", "vertical °", "yaw off °", "slant m", "height m", "visible", "box px"];
-  return table(columns, labels.map((label) => {
+  const number = (name, digits) => labels.map((label) => figures(label[name], digits));
+  const size = (label) => {
     const box = boxOf(label);
-    const name = el("span", {}, el("span", { class: "swatch", style: `background:${colourOf(label)}` }), (label.is_target ? "★ " : "") + runwayOf(label));
-    const size = box ? el("button", { type: "button", title: "zoom to this runway", onclick: () => { view = [0, 0, ...D.size[opened]]; zoom(box); } },
+    return box ? el("button", { type: "button", title: "zoom to this runway", onclick: () => { view = [0, 0, ...D.size[opened]]; zoom(box); } },
       `${(box[2] - box[0]).toFixed(1)} × ${(box[3] - box[1]).toFixed(1)}`) : "not in the picture";
-    const hidden = label.hidden_fraction ? `, ${(100 * label.hidden_fraction).toFixed(0)} % hidden` : "";
-    return [name, label.verdict, figures(label.along_track_m, 1), figures(label.lateral_deg, 3), figures(label.vertical_deg, 3), figures(label.yaw_offset_deg, 2),
-      figures(label.slant_m, 1), figures(label.height_m, 1), (label.visible_fraction === null ? "–" : `${(100 * label.visible_fraction).toFixed(0)} %`) + hidden, size];
-  }));
+  };
+  const share = (value) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(0)} %`);
+  const rows = [["verdict", labels.map((label) => label.verdict)], ["before the threshold, m", number("along_track_m", 1)], ["lateral, °", number("lateral_deg", 3)],
+    ["vertical, °", number("vertical_deg", 3)], ["yaw off, °", number("yaw_offset_deg", 2)], ["slant distance, m", number("slant_m", 1)], ["height, m", number("height_m", 1)],
+    ["in the picture", labels.map((label) => share(label.visible_fraction))], ["hidden by land", labels.map((label) => share(label.hidden_fraction))], ["box, px", labels.map(size)]];
+  const shownRows = rows.filter(([name]) => name !== "hidden by land" || D.label_columns.includes("hidden_fraction"));
+  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Approach to each runway" }, el("table", { class: "sheet" },
+    el("thead", {}, el("tr", {}, el("td", {}), labels.map((label) => el("th", { scope: "col" },
+      el("span", { class: "swatch", style: `background:${colourOf(label)}` }), (label.is_target ? "★ " : "") + runwayOf(label))))),
+    el("tbody", {}, shownRows.map(([name, cells]) => el("tr", {}, el("th", { scope: "row" }, name), cells.map((cell) => el("td", {}, cell)))))));
 }
 
 function detectionPart(i) {

@@ -14,10 +14,12 @@ function shapeOf() {
 }
 
 function gridChanged() {
+  const held = $("grid").contains(document.activeElement);
   here = Math.min(here, Math.max(0, shown.length - 1));
   for (const tile of tiles.values()) tile.remove();
   tiles.clear();
   drawGrid();
+  if (held) tiles.get(here)?.querySelector("a").focus({ preventScroll: true });
 }
 
 function drawGrid() {
@@ -46,7 +48,7 @@ function makeTile(k, wide, shot) {
   const picture = el("span", { class: "shot", style: `height:${shot}px` }, shotOf(i, wide - 8, shot));
   const star = el("button", { type: "button", tabindex: -1, "aria-pressed": String(isMarked(i)),
     "aria-label": "mark " + D.frame_id[i], onclick: () => mark(i) }, isMarked(i) ? "★" : "☆");
-  return el("div", { class: "tile", role: "listitem", style: `width:${wide}px`, "aria-setsize": shown.length, "aria-posinset": k + 1 },
+  return el("div", { class: "cell", role: "listitem", style: `width:${wide}px`, "aria-setsize": shown.length, "aria-posinset": k + 1 },
     el("a", { href: frameLink(i), "aria-label": told, tabindex: k === here ? 0 : -1, "data-k": k, onfocus: () => { here = k; } },
       picture, el("span", { class: "name", title: D.frame_id[i] }, D.frame_id[i]),
       el("span", { class: "what" }, what.join(", "), ...badges.flatMap((badge) => [" ", badge]))), star);
@@ -57,7 +59,7 @@ function shotOf(i, wide, high) {
   // contained in the tile; the box is laid over the part that the picture takes
   const [width, height] = D.size[i], scale = Math.min(wide / width, high / height);
   const w = width * scale, h = height * scale, x = (wide - w) / 2, y = (high - h) / 2;
-  const nodes = [el("img", { src: thumbOf(i), alt: "", loading: printing ? "eager" : "lazy", decoding: "async",
+  const nodes = [el("img", { src: thumbOf(i), alt: "", decoding: "async",
     style: `position:absolute;left:${x}px;top:${y}px;width:${w}px;height:${h}px` })];
   const box = D.box[i];
   if (box && $("thumb-boxes").checked) {

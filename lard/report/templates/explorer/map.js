@@ -34,9 +34,13 @@ function lines(low, high, step, put) {
   return found;
 }
 
+// Length in the map's units of so many pixels on the screen, so that words are as large in a narrow window.
+const pixels = (px, span) => (px * span) / Math.min(1600, Math.max(300, $("view-map").clientWidth));
+
 function worldMap(counts) {
+  const letter = pixels(11, 360), written = [];
   const grid = (d) => svg("path", { d, stroke: "#c9d4de", "stroke-width": 0.25, fill: "none" });
-  const words = (x, y, text, more) => svg("text", { x, y, "font-size": 3.4, fill: "#5b6675", ...more }, text);
+  const words = (x, y, text, more) => svg("text", { x, y, "font-size": letter, fill: "#5b6675", ...more }, text);
   const degrees = (value, plus, minus) => `${Math.abs(value)}°${value > 0 ? plus : value < 0 ? minus : ""}`;
   const nodes = [...lines(-180, 180, 30, (x) => grid(`M${x} -90V90`)), ...lines(-90, 90, 30, (y) => grid(`M-180 ${-y}H180`)),
     ...lines(-150, 150, 30, (x) => words(x + 0.6, 89, degrees(x, "E", "W"))), ...lines(-60, 60, 30, (y) => words(-179, -y - 0.8, degrees(y, "N", "S")))];
@@ -47,9 +51,13 @@ function worldMap(counts) {
       const angle = Math.atan2(-(y1 - y0), (x1 - x0) * Math.cos((lat * Math.PI) / 180)), tip = (turn) => `${(lon + 6 * Math.cos(angle + turn)).toFixed(2)} ${(-lat + 6 * Math.sin(angle + turn)).toFixed(2)}`;
       return svg("path", { d: `M${lon} ${-lat}L${tip(-0.16)} ${tip(0.16)}Z`, fill: "#2f6fb3", "fill-opacity": count ? 0.35 : 0.1 });
     });
+    // a code is left out where it would lie on another; the table below has all
+    const long = 0.68 * letter * airport.code.length, x = lon + radius + 0.5 + long > 180 ? lon - radius - 0.5 - long : lon + radius + 0.5;
+    const free = written.every(([left, high, wide]) => x > left + wide || x + long < left || Math.abs(-lat - high) > letter);
+    if (free) written.push([x, -lat, long]);
     nodes.push(svg("a", { href: "#map=" + encodeURIComponent(airport.code), "aria-label": `${airport.code}, ${count} frames` }, wedges,
       svg("circle", { cx: lon, cy: -lat, r: radius, fill: count ? "#c4701b" : "#9aa4b0", stroke: "#fff", "stroke-width": 0.3 }),
-      svg("title", {}, `${airport.code} ${airport.name}: ${count} frames`), words(lon + radius + 0.5, -lat + 1.1, airport.code, { "font-size": 2.8, fill: "#1c2430" })));
+      svg("title", {}, `${airport.code} ${airport.name}: ${count} frames`), free ? words(x, -lat + letter / 3, airport.code, { fill: "#1c2430" }) : null));
   }
   return svg("svg", { viewBox: "-180 -90 360 180", role: "group", "aria-label": "Map of the world with the airports" }, nodes);
 }
@@ -71,12 +79,13 @@ function localMap(airport) {
     svg("title", {}, `approaches to ${one.ident}: ${one.frames} frames`)));
   for (const i of cameras) {
     const [x, y] = xy(D.map.places[i]);
-    nodes.push(svg("a", { href: frameLink(i), "aria-label": D.frame_id[i] }, svg("circle", { cx: x, cy: y, r: size / 260, fill: "#c4701b", stroke: "#fff", "stroke-width": 0.5, ...thin }), svg("title", {}, D.frame_id[i])));
+    nodes.push(svg("a", { href: frameLink(i), "aria-label": D.frame_id[i] }, svg("circle", { cx: x, cy: y, r: pixels(4, size), fill: "#c4701b", stroke: "#fff", "stroke-width": 0.5, ...thin }), svg("title", {}, D.frame_id[i])));
   }
   for (const one of airport.runways) {
-    const [x, y] = xy(one.ends[0]);
-    nodes.push(svg("path", { d: path(one.ends), stroke: "#1c2430", "stroke-width": 3, ...thin }), svg("text", { x, y, "font-size": size / 60, fill: "#1c2430" }, one.ident));
+    const [[x, y], [farX, farY]] = one.ends.map(xy), out = pixels(13, size) / (Math.hypot(x - farX, y - farY) || 1);
+    nodes.push(svg("path", { d: path(one.ends), stroke: "#1c2430", "stroke-width": 3, ...thin }), svg("text", { x: x + (x - farX) * out, y: y + (y - farY) * out,
+      "font-size": pixels(12, size), "text-anchor": "middle", "dominant-baseline": "middle", fill: "#1c2430", stroke: "#fff", "stroke-width": pixels(2.5, size), "paint-order": "stroke" }, one.ident));
   }
-  nodes.push(svg("text", { x: left + size / 80, y: top + tall - size / 80, "font-size": size / 60, fill: "#5b6675" }, `squares of ${step} km, north is up`));
+  nodes.push(svg("text", { x: left + size / 80, y: top + tall - size / 80, "font-size": pixels(12, size), fill: "#5b6675" }, `squares of ${step} km, north is up`));
   return svg("svg", { viewBox: `${left} ${top} ${size} ${tall}`, role: "group", "aria-label": `Map of ${airport.code} with ${cameras.length} cameras` }, nodes);
 }
