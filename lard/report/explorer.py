@@ -76,7 +76,7 @@ def write_explorer(
     with staged(out) as staging:
         broken = write_thumbs([folder / image for image in images], staging / "thumbs", workers)
         if broken:
-            place, reason = next(iter(sorted(broken.items())))
+            reason = broken[min(broken)]
             notes.append(f"{len(broken)} of {len(names)} pictures cannot be shown (first: {reason})")
         if copy_images:
             _copy(folder, images, staging, set(broken))
@@ -207,4 +207,3 @@ def _write_pages(staging: Path, meta: dict[str, Any]) -> None:
 
 def _values(meta: dict[str, Any], key: str) -> list[str]:
     return next((facet["values"] for facet in meta["facets"] if facet["key"] == key), [])
-

@@ -104,9 +104,7 @@ def ranges(frames: pl.DataFrame, labels: pl.DataFrame, joined: Sequence[Joined])
     return [item for item in found if len({value for value in item["values"] if value is not None}) > 1]
 
 
-def _range(
-    key: str, title: str, unit: str, cells: Sequence[Any], log: bool, first: bool
-) -> dict[str, Any]:
+def _range(key: str, title: str, unit: str, cells: Sequence[Any], log: bool, first: bool) -> dict[str, Any]:
     values = [None if value is None else float(f"{float(value):.6g}") for value in cells]
     return {"key": key, "title": title, "unit": unit, "values": values, "log": log, "first": first}
 

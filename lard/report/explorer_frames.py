@@ -48,12 +48,16 @@ def frame_rows(
     horizons, near = horizons_of(frames), neighbours(frames)
     rows = []
     for place, name in enumerate(frames["frame_id"]):
-        source = {key: value for key, value in stated.get(name, {}).items() if key not in ("frame_id", "image")}
+        source = {
+            key: value for key, value in stated.get(name, {}).items() if key not in ("frame_id", "image")
+        }
         rows.append(
             {
                 "image": quote(images[place]),
                 "row": frames.row(place)[len(frames.columns) - len(shown) :],
-                "labels": sorted(by_frame.get(name, []), key=lambda cells: not cells[columns.index("is_target")]),
+                "labels": sorted(
+                    by_frame.get(name, []), key=lambda cells: not cells[columns.index("is_target")]
+                ),
                 "horizon": horizons[place],
                 "manifest": source or None,
                 "near": near[place],

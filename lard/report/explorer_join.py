@@ -69,7 +69,9 @@ def read_joined(path: str | Path, names: Sequence[str]) -> Joined:
     table = _read_csv(path)
     known = table.filter(pl.col("frame_id").is_in(list(names)))
     if known.is_empty():
-        raise DataError(f"{path}: none of its {len(table)} rows is of a frame of this dataset; name another table")
+        raise DataError(
+            f"{path}: none of its {len(table)} rows is of a frame of this dataset; name another table"
+        )
     strange = len(table) - len(known)
     notes = [f"{path}: {strange} of {len(table)} rows are of frames that are not here"] if strange else []
     columns = [name for name in table.columns if name != "frame_id"]
@@ -97,12 +99,16 @@ def _read_csv(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise DataError(f"{path}: no such table; expected a .csv with a column frame_id")
     if path.stat().st_size > MOST_TABLE_BYTES:
-        raise DataError(f"{path}: larger than {MOST_TABLE_BYTES:,} bytes; keep the columns that are looked at")
+        raise DataError(
+            f"{path}: larger than {MOST_TABLE_BYTES:,} bytes; keep the columns that are looked at"
+        )
     try:
         table = pl.read_csv(path, infer_schema_length=None, schema_overrides={"frame_id": pl.String})
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: not a table that can be read ({reason}); expected .csv with commas") from error
+        raise DataError(
+            f"{path}: not a table that can be read ({reason}); expected .csv with commas"
+        ) from error
     if "frame_id" not in table.columns:
         raise DataError(f"{path}: no column frame_id; it has {', '.join(table.columns)[:200]}")
     numbers = [name for name, kind in table.schema.items() if kind.is_float()]

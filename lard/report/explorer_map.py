@@ -31,8 +31,8 @@ def map_of(
     known: RunwayDatabase | None = database
     if not is_named(database, *named):
         notes.append(
-            f"labels were computed from the runways {' '.join(named)}, not {database.name} {database.version}: "
-            "the map shows none; name theirs with --runways"
+            f"labels were computed from the runways {' '.join(named)}, not {database.name} "
+            f"{database.version}: the map shows none; name theirs with --runways"
         )
         known = None
     posed = frames.drop_nulls(["lat_deg", "lon_deg", "alt_m"])
@@ -61,7 +61,9 @@ def _airport(code: str, frames: pl.DataFrame, database: RunwayDatabase | None) -
         approached = frames.filter(pl.col("runway") == runway.ident)
         cone = _cone(runway, approached) if len(approached) else []
         ends = [_rounded(*runway.ltp[:2]), _rounded(*runway.fpap[:2])]
-        found["runways"].append({"ident": runway.ident, "ends": ends, "cone": cone, "frames": len(approached)})
+        found["runways"].append(
+            {"ident": runway.ident, "ends": ends, "cone": cone, "frames": len(approached)}
+        )
     return found
 
 

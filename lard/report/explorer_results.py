@@ -67,11 +67,14 @@ def judge_results(
     stems = [path.stem for path in files]
     doubled = sorted({stem for stem in stems if stems.count(stem) > 1})
     if doubled:
-        raise DataError(f"--results: two files are named {doubled[0]}; rename one, models are told by file names")
+        raise DataError(
+            f"--results: two files are named {doubled[0]}; rename one, models are told by file names"
+        )
     splits = sorted((folder / "coco").glob("*.json"))
     if files and not splits:
         raise DataError(
-            f"{folder}: no coco/*.json, by whose image ids results name pictures; write them with lard export coco"
+            f"{folder}: no coco/*.json, by whose image ids results name pictures; write them with "
+            "lard export coco"
         )
     return [_judge(path, splits, names, score) for path in files]
 
@@ -82,7 +85,9 @@ def _judge(path: Path, splits: Sequence[Path], names: Sequence[str], score: floa
     truth = read_truth(split)
     strange = sorted({str(image.get("frame_id")) for image in truth["images"]} - set(names))
     if strange:
-        raise DataError(f"{split}: picture {strange[0]!r} is no frame of this dataset; export its COCO files again")
+        raise DataError(
+            f"{split}: picture {strange[0]!r} is no frame of this dataset; export its COCO files again"
+        )
     read = read_results(path, truth)
     read.tell()
     judged = Evaluation(truth, read.rows)
@@ -105,7 +110,7 @@ def _score_file(path: Path) -> dict[str, Any]:
 
 
 def _split_of(path: Path, splits: Sequence[Path], report: Mapping[str, Any]) -> Path:
-    """The COCO file that results are for: the one they were scored on, else the one that has all their ids."""
+    """The COCO file that results are for: the one they were scored on, else that with all their ids."""
     scored_on = report.get("truth_sha256")
     if scored_on:
         found = [split for split in splits if truth_sha256(split) == scored_on]
@@ -117,10 +122,14 @@ def _split_of(path: Path, splits: Sequence[Path], report: Mapping[str, Any]) -> 
     ids = {row.get("image_id") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
     fitting = [split for split in splits if ids <= {image["id"] for image in read_truth(split)["images"]}]
     if not fitting:
-        raise DataError(f"{path}: names pictures that no split of {splits[0].parent} has; predict on this dataset")
+        raise DataError(
+            f"{path}: names pictures that no split of {splits[0].parent} has; predict on this dataset"
+        )
     if len(fitting) > 1:
         told = ", ".join(split.stem for split in fitting)
-        raise DataError(f"{path}: could be results on {told}; say which by scoring them with lard score --split")
+        raise DataError(
+            f"{path}: could be results on {told}; say which by scoring them with lard score --split"
+        )
     return fitting[0]
 
 

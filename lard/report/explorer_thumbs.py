@@ -39,9 +39,13 @@ def _quickly(path: Path, side_px: int) -> Image.Image | None:
         raise DataError(f"{path}: no such picture")
     try:
         with Image.open(path) as image:
-            if image.format != "JPEG" or image.mode not in ("RGB", "L") or image.width * image.height > MOST_PX:
+            if (
+                image.format != "JPEG"
+                or image.mode not in ("RGB", "L")
+                or image.width * image.height > MOST_PX
+            ):
                 return None
-            image.draft(image.mode, (2 * side_px, 2 * side_px))
+            image.draft(image.mode, (side_px, side_px))
             return ImageOps.exif_transpose(image).convert("RGB")
     except Exception as error:  # a broken file makes decoders raise errors of any class
         raise unreadable(path, error) from error

@@ -108,6 +108,7 @@ function setUpFilters() {
     () => D.frame_id.map((_, i) => [isMarked(i) ? 0 : 1]));
   D.ranges.forEach(addRange);
   if (!D.ranges.some((range) => !range.first)) $("more-hists").hidden = true;
+  $("more-hists").addEventListener("toggle", () => filters.forEach((filter) => { if (filter.kind === "range") drawRange(filter); }));
   $("name-contains").addEventListener("input", (event) => {
     contains = event.target.value.toLowerCase();
     update();
@@ -163,6 +164,7 @@ function update() {
 }
 
 function drawRange(filter) {
+  if (!filter.first && !$("more-hists").open) return; // drawn when the reader opens them
   if (!filter.whole) {
     filter.whole = new Array(filter.bins).fill(0);
     for (const k of filter.bin) if (k >= 0) filter.whole[k]++;

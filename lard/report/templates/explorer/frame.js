@@ -136,7 +136,7 @@ function runwayTable(labels) {
   const number = (name, digits) => labels.map((label) => figures(label[name], digits));
   const size = (label) => {
     const box = boxOf(label);
-    return box ? el("button", { type: "button", title: "zoom to this runway", onclick: () => { view = [0, 0, ...D.size[opened]]; zoom(box); } },
+    return box ? el("button", { type: "button", class: "value", title: "zoom to this runway", onclick: () => { view = [0, 0, ...D.size[opened]]; zoom(box); } },
       `${(box[2] - box[0]).toFixed(1)} × ${(box[3] - box[1]).toFixed(1)}`) : "not in the picture";
   };
   const share = (value) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(0)} %`);

@@ -42,16 +42,16 @@ function drawGrid() {
 function makeTile(k, wide, shot) {
   const i = shown[k], distance = rangeOf("along_track_m")?.values[i];
   const what = [facetText("zone", i), distance === undefined || distance === null ? "" : `${Math.round(distance)} m`].filter(Boolean);
-  const badges = D.models.flatMap((model) => outcomes(model, i).map((word) => ({ missed: "missed", "false alarm": "alarm" })[word])
-    .filter(Boolean).map((kind) => el("span", { class: "badge " + kind, title: model.name }, kind === "alarm" ? "false alarm" : kind)));
-  const told = [D.frame_id[i], ...what, ...badges.map((badge) => `${badge.title}: ${badge.textContent}`)].join(", ");
-  const picture = el("span", { class: "shot", style: `height:${shot}px` }, shotOf(i, wide - 8, shot));
+  const badges = D.models.flatMap((model) => outcomes(model, i).filter((word) => word === "missed" || word === "false alarm")
+    .map((word) => el("span", { class: "badge " + word.split(" ")[0] }, `${model.name}: ${word}`)));
+  const told = [D.frame_id[i], ...what, ...badges.map((badge) => badge.textContent)].join(", ");
+  const picture = el("span", { class: "shot", style: `height:${shot}px` }, shotOf(i, wide - 8, shot), el("span", { class: "badges" }, badges));
   const star = el("button", { type: "button", tabindex: -1, "aria-pressed": String(isMarked(i)),
     "aria-label": "mark " + D.frame_id[i], onclick: () => mark(i) }, isMarked(i) ? "★" : "☆");
   return el("div", { class: "cell", role: "listitem", style: `width:${wide}px`, "aria-setsize": shown.length, "aria-posinset": k + 1 },
     el("a", { href: frameLink(i), "aria-label": told, tabindex: k === here ? 0 : -1, "data-k": k, onfocus: () => { here = k; } },
       picture, el("span", { class: "name", title: D.frame_id[i] }, D.frame_id[i]),
-      el("span", { class: "what" }, what.join(", "), ...badges.flatMap((badge) => [" ", badge]))), star);
+      el("span", { class: "what" }, what.join(", "))), star);
 }
 
 function shotOf(i, wide, high) {

@@ -22,7 +22,7 @@ function waivedFindings() {
 
 function waiversYaml(reason, author, expires) {
   const entries = waivedFindings().map((row) => [["check", row[0]], ["subject", asPattern(row[2])], ["reason", reason],
-    ["author", author], ["expires", expires]].map(([key, value], k) => `${k ? "   " : " -"} ${key}: ${yamlText(value)}\n`).join(""));
+    ["author", author], ["expires", expires]].map(([key, value], k) => `${k ? "   " : "  -"} ${key}: ${yamlText(value)}\n`).join(""));
   return entries.length ? "waivers:\n" + entries.join("") : "waivers: []\n";
 }
 

@@ -28,13 +28,14 @@ function drawAbout() {
   const flat = (value, head) => Object.entries(value).flatMap(([key, item]) => item && typeof item === "object" && !Array.isArray(item)
     ? flat(item, head + key + ".") : [[head + key, Array.isArray(item) ? JSON.stringify(item) : String(item)]]);
   const whole = (D.findings || []).filter((row) => row[6] < 0);
-  $("view-about").replaceChildren(el("h2", {}, D.name), pairs([["frames", N], ...flat(D.about, "")]),
+  $("view-about").replaceChildren(el("h2", {}, D.name),
     ...(D.models.length ? [el("h3", {}, "Models"), table(["model", "split", "pictures", "counts from score", "chosen"],
       D.models.map((model) => [model.name, model.split, model.images, model.score, model.chosen])),
     el("p", { class: "soft small" }, "hit: every required runway of the frame is found at IoU 0.5; missed: some is not; false alarm: a detection that is of no runway, or of one already found.")] : []),
     ...(whole.length ? [el("h3", {}, "Findings about the dataset as a whole"), table(["requirement", "severity", "subject", "finding"],
       whole.map((row) => [D.checks[row[0]] ? `${row[0]} ${D.checks[row[0]]}` : row[0], row[1], row[2], row[5]]))] : []),
-    el("h3", {}, "Keys"), pairs([["arrows", "move among frames; in a frame, previous and next (also p and n)"], ["Enter", "open the frame"], ["m", "mark it"], ["z", "zoom to the runway approached"], ["Esc", "back to all frames"]]));
+    el("h3", {}, "Keys"), pairs([["arrows", "move among frames; in a frame, previous and next (also p and n)"], ["Enter", "open the frame"], ["m", "mark it"], ["z", "zoom to the runway approached"], ["Esc", "back to all frames"]]),
+    el("h3", {}, "The dataset"), pairs(flat(D.about, "")));
 }
 
 document.addEventListener("keydown", (event) => {
