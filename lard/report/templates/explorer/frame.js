@@ -49,6 +49,7 @@ function drawFrame() {
     el("h3", {}, "Nearest approaches"), nearPart(), el("h3", {}, "Provenance"), provenance(labels),
     el("details", {}, el("summary", {}, "All columns of the frame"), pairs(D.frame_columns.map((name, n) => [name, details.row[n]]))));
   drawMarkButton();
+  $("view-frame").querySelector(".picture svg").redraw(); // now that its width is known
 }
 
 function drawMarkButton() {
@@ -71,7 +72,7 @@ function picturePart(i, labels) {
   const picture = svg("svg", { role: "img", "aria-label": `Picture of ${D.frame_id[i]} with ${labels.length} labelled runways` }, image, over);
   const redraw = () => {
     picture.setAttribute("viewBox", view.join(" "));
-    over.replaceChildren(...overlay(i, labels));
+    over.replaceChildren(...overlay(i, labels, view[2] / (picture.clientWidth || 900)));
   };
   picture.redraw = redraw;
   const box = (name) => el("label", {}, el("input", { type: "checkbox", checked: layers[name],
@@ -101,12 +102,12 @@ function zoom(box) {
 
 const boxOf = (label) => label.x_min_px === null ? null : [label.x_min_px, label.y_min_px, label.x_max_px, label.y_max_px];
 
-function overlay(i, labels) {
+// Nodes over the picture; px is the length of a pixel of the screen in those of the picture.
+function overlay(i, labels, px) {
   const line = (tag, colour, width, more) => svg(tag, { fill: "none", stroke: colour, "stroke-width": width, "vector-effect": "non-scaling-stroke", ...more });
   const rect = (x, y, w, h, colour, width, more) => line("rect", colour, width, { x, y, width: w, height: h, ...more });
-  // a text as large as 13 px of a picture 900 px wide, whatever is zoomed to
-  const text = (x, y, colour, words) => svg("text", { x: Math.max(view[0], x), y: Math.max(view[1] + view[2] / 60, y), fill: colour, stroke: "#000", "stroke-width": view[2] / 350,
-    "paint-order": "stroke", "font-size": view[2] / 60, "font-weight": 650 }, words);
+  const text = (x, y, colour, words) => svg("text", { x: Math.max(view[0], x), y: Math.max(view[1] + 12 * px, y), fill: colour, stroke: "#000", "stroke-width": 2.4 * px,
+    "paint-order": "stroke", "font-size": 12 * px, "font-weight": 650 }, words);
   const nodes = [];
   if (layers.horizon && details.horizon.length > 2) nodes.push(line("polyline", "#fff", 1.3, { points: details.horizon.join(" "), "stroke-dasharray": "2 5" }));
   for (const label of [...labels].reverse()) {
@@ -118,14 +119,15 @@ function overlay(i, labels) {
       // a line of no length with a round end is a dot of the same size at any zoom
       if (x !== null) nodes.push(line("path", corner[0] === "b" ? "#fff" : colour, 5, { d: `M${x} ${y}h0`, "stroke-linecap": "round" }));
     }
-    if (layers.names && box) nodes.push(text(box[0], box[1] - view[2] / 150, colour, (label.is_target ? "★ " : "") + label.runway));
+    // a runway that begins outside the part shown has no place for its name
+    if (layers.names && box && box[0] >= view[0] && box[1] >= view[1] && box[0] < view[0] + view[2] && box[1] < view[1] + view[3]) nodes.push(text(box[0], box[1] - 5 * px, colour, (label.is_target ? "★ " : "") + label.runway));
   }
   D.models.forEach((model, m) => {
     if (hiddenModels.has(m)) return;
     const colour = MODEL_COLOURS[m % MODEL_COLOURS.length];
     for (const [x, y, w, h, score] of details.detections[m] || []) if (score >= model.score) {
       nodes.push(rect(x, y, w, h, colour, 1.6, { "stroke-dasharray": "6 3" }));
-      if (layers.names) nodes.push(text(x, y + h + view[2] / 55, colour, score.toFixed(2)));
+      if (layers.names) nodes.push(text(x, y + h + 13 * px, colour, score.toFixed(2)));
     }
   });
   return nodes;

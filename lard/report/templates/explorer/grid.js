@@ -59,7 +59,7 @@ function shotOf(i, wide, high) {
   // contained in the tile; the box is laid over the part that the picture takes
   const [width, height] = D.size[i], scale = Math.min(wide / width, high / height);
   const w = width * scale, h = height * scale, x = (wide - w) / 2, y = (high - h) / 2;
-  const nodes = [el("img", { src: thumbOf(i), alt: "", decoding: "async",
+  const nodes = [el("img", { src: thumbOf(i), alt: "",
     style: `position:absolute;left:${x}px;top:${y}px;width:${w}px;height:${h}px` })];
   const box = D.box[i];
   if (box && $("thumb-boxes").checked) {
