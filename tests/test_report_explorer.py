@@ -20,11 +20,12 @@ from lard.camera import Poses
 from lard.cli import main
 from lard.errors import DataError
 from lard.report.explorer import write_explorer
+from lard.report.explorer_frames import APPROACH
 from lard.report.explorer_thumbs import small_jpeg, thumb_name
 from lard.score.evaluation import Evaluation
 from lard.score.points import measured_at
 from lard.score.truth import read_truth, truth_sha256
-from lard.tables import sha256_file, write_json
+from lard.tables import FRAMES, LABELS, POSE, sha256_file, write_json, write_table
 
 
 @pytest.fixture(scope="module")
@@ -226,9 +227,37 @@ def test_pictures_that_cannot_be_shown_are_told(toy: Path, tmp_path: Path) -> No
     assert Image.open(io.BytesIO(small_jpeg(tmp_path / "grey.png"))).size == (200, 60)
 
 
+def test_pictures_of_no_known_pose_are_shown_all_the_same(toy: Path, tmp_path: Path) -> None:
+    shutil.copytree(toy, tmp_path / "d")
+    (tmp_path / "d" / "manifest.parquet").unlink()
+    for name, schema in (("frames", FRAMES), ("labels", LABELS)):
+        table = pl.read_parquet(tmp_path / "d" / f"{name}.parquet")
+        unknown = [c for c in {*POSE, *APPROACH, "verdict"} if c in table.columns and c != "earth_model"]
+        table = table.with_columns(pl.lit(None, table.schema[column]).alias(column) for column in unknown)
+        write_table(table, tmp_path / "d" / f"{name}.parquet", schema)
+    write_explorer(tmp_path / "d", tmp_path / "e")
+    data, rows = data_of(tmp_path / "e"), rows_of(tmp_path / "e")
+    assert data["size"] == [[256, 256]] * 24
+    assert data["map"] == {"airports": [], "places": [None] * 24}
+    assert all(row["horizon"] == row["near"] == [] and row["manifest"] is None for row in rows)
+    assert [item["key"] for item in data["ranges"]][:2] == ["visibility_m", "box_side_px"]
+
+
 @pytest.mark.parametrize(
     "fault",
-    ["absent", "unlabelled", "file", "foreign", "itself", "ids", "findings", "table", "twice", "bare"],
+    [
+        "absent",
+        "unlabelled",
+        "file",
+        "foreign",
+        "itself",
+        "ids",
+        "findings",
+        "table",
+        "twice",
+        "bare",
+        "doubled",
+    ],
 )
 def test_refusals_are_one_line(toy: Path, tmp_path: Path, fault: str) -> None:
     dataset, out, more = tmp_path / "d", tmp_path / "out", []
@@ -238,6 +267,10 @@ def test_refusals_are_one_line(toy: Path, tmp_path: Path, fault: str) -> None:
     elif fault == "unlabelled":
         (dataset / "labels.parquet").unlink()
         expected = "labels.parquet missing"
+    elif fault == "doubled":
+        frames = pl.read_parquet(dataset / "frames.parquet")
+        write_table(pl.concat([frames, frames[:1]]), dataset / "frames.parquet", FRAMES)
+        expected = "stands in several rows"
     elif fault == "file":
         out.write_text("x")
         expected = "is a file"

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from lard.errors import DataError
 from lard.labels.dataset import read_dataset
 from lard.progress import track
 from lard.report.explorer_columns import facets, ranges, target_boxes
-from lard.report.explorer_frames import FRAME_COLUMNS_LEFT_OUT, frame_rows, label_columns, plain
-from lard.report.explorer_join import Joined, read_findings, read_joined
+from lard.report.explorer_frames import frame_rows, label_columns, plain, shown_columns
+from lard.report.explorer_join import Findings, Joined, read_findings, read_joined
 from lard.report.explorer_map import map_of
 from lard.report.explorer_results import Judged, judge_results
-from lard.report.explorer_thumbs import write_thumbs
+from lard.report.explorer_thumbs import size_of, write_thumbs
 from lard.report.page import render
 from lard.tables import MANIFEST, read_table, staged
 
@@ -43,6 +43,27 @@ class Explored:
     frames: int
     files: int
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """All that the pages are made of; tables are sorted, lists in the order of frames."""
+
+    folder: Path
+    info: Mapping[str, Any]
+    frames: pl.DataFrame
+    labels: pl.DataFrame
+    manifest: pl.DataFrame | None
+    images: list[str]
+    judged: list[Judged]
+    found: Findings | None
+    joined: list[Joined]
+    chart: dict[str, Any]
+
+    @property
+    def names(self) -> list[str]:
+        """Ids of the frames."""
+        return self.frames["frame_id"].to_list()
 
 
 def write_explorer(
@@ -63,16 +84,20 @@ def write_explorer(
     if frames.is_empty():
         raise DataError(f"{folder}: frames.parquet has no rows; sample and render frames first")
     check_place(folder, out)
-    frames = frames.sort("frame_id")
-    labels = labels.sort("frame_id", "airport", "runway")
-    manifest = _manifest(folder)
-    names = frames["frame_id"].to_list()
+    doubled = frames.filter(pl.col("frame_id").is_duplicated())["frame_id"]
+    if len(doubled):
+        raise DataError(
+            f"{folder}: frame_id {doubled[0]!r} stands in several rows; frames need names of their own"
+        )
+    frames, labels = frames.sort("frame_id"), labels.sort("frame_id", "airport", "runway")
+    names, manifest = frames["frame_id"].to_list(), _manifest(folder)
     images = image_names(names, labels, manifest)
     judged = judge_results(folder, names, results, score)
     found = read_findings(findings, frames, labels) if findings else None
     joined = [read_joined(path, names) for path in tables]
-    chart, notes = map_of(frames, labels, info, runways)
+    chart, notes = map_of(frames, info, runways)
     notes += [note for part in joined for note in part.notes]
+    material = _Material(folder, info, frames, labels, manifest, images, judged, found, joined, chart)
     with staged(out) as staging:
         broken = write_thumbs([folder / image for image in images], staging / "thumbs", workers)
         if broken:
@@ -80,31 +105,46 @@ def write_explorer(
             notes.append(f"{len(broken)} of {len(names)} pictures cannot be shown (first: {reason})")
         if copy_images:
             _copy(folder, images, staging, set(broken))
-        meta = {
-            "name": str(info.get("name", folder.resolve().name)),
-            "id": content_id(names, labels),
-            "version": __version__,
-            "about": {key: value for key, value in info.items() if key != "airports"},
-            "images": "" if copy_images else _way(out, folder),
-            "part_frames": PART_FRAMES,
-            "frame_id": names,
-            "thumb": [place not in broken for place in range(len(names))],
-            "size": frames.select("width_px", "height_px").rows(),
-            "box": target_boxes(names, labels),
-            "facets": facets(frames, labels, manifest, found, joined),
-            "ranges": ranges(frames, labels, joined),
-            "findings": found.rows if found else None,
-            "checks": found.titles if found else {},
-            "models": [model.summary(names) for model in judged],
-            "map": chart,
-            "label_columns": label_columns(labels),
-            "frame_columns": [name for name in frames.columns if name not in FRAME_COLUMNS_LEFT_OUT],
-            "tables": [{"name": part.name, "columns": part.columns} for part in joined],
-        }
-        _write_data(staging / "data", meta, frames, labels, manifest, images, judged, joined)
+        meta = _meta(material, "" if copy_images else _way(out, folder), set(broken))
+        _write_data(staging / "data", meta, material)
         _write_pages(staging, meta)
         files = sum(path.is_file() for path in staging.rglob("*"))
     return Explored(len(names), files, tuple(notes))
+
+
+def _meta(material: _Material, way: str, broken: set[int]) -> dict[str, Any]:
+    """What all views need; `way` leads from the pages to the pictures, `broken` are places without one."""
+    frames, labels, found, joined = material.frames, material.labels, material.found, material.joined
+    names = material.names
+    return {
+        "name": str(material.info.get("name", material.folder.resolve().name)),
+        "id": content_id(names, labels),
+        "about": {key: value for key, value in material.info.items() if key != "airports"},
+        "images": way,
+        "part_frames": PART_FRAMES,
+        "frame_id": names,
+        "thumb": [place not in broken for place in range(len(names))],
+        "size": _sizes(material),
+        "box": target_boxes(names, labels),
+        "facets": facets(frames, labels, material.manifest, found, joined),
+        "ranges": ranges(frames, labels, joined),
+        "findings": found.rows if found else None,
+        "checks": found.titles if found else {},
+        "models": [model.summary(names) for model in material.judged],
+        "map": material.chart,
+        "label_columns": label_columns(labels),
+        "frame_columns": shown_columns(frames),
+        "tables": [{"name": part.name, "columns": part.columns} for part in joined],
+    }
+
+
+def _sizes(material: _Material) -> list[tuple[int, int]]:
+    """Width and height of each picture (px): as the frames say, else as the file says, a dot without one."""
+    stated = material.frames.select("width_px", "height_px").rows()
+    return [
+        size_of(material.folder / image) if None in size else size
+        for size, image in zip(stated, material.images, strict=True)
+    ]
 
 
 def check_place(folder: Path, out: Path) -> None:
@@ -162,23 +202,14 @@ def _copy(folder: Path, images: Sequence[str], staging: Path, broken: set[int]) 
             shutil.copyfile(folder / image, target)
 
 
-def _write_data(
-    place: Path,
-    meta: dict[str, Any],
-    frames: pl.DataFrame,
-    labels: pl.DataFrame,
-    manifest: pl.DataFrame | None,
-    images: Sequence[str],
-    judged: Sequence[Judged],
-    joined: Sequence[Joined],
-) -> None:
+def _write_data(place: Path, meta: dict[str, Any], material: _Material) -> None:
     """frames.js, what all views need, and part_0000.js ..., what one frame shows."""
     place.mkdir(parents=True)
     (place / "frames.js").write_text(as_script("var LARD_DATA=", plain(meta)), encoding="ascii")
-    rows = frame_rows(frames, labels, manifest, images)
+    rows = frame_rows(material.frames, material.labels, material.manifest, material.images)
     for row, name in zip(rows, meta["frame_id"], strict=True):
-        row["detections"] = [model.detections.get(name) for model in judged]
-        row["tables"] = [part.rows.get(name, []) for part in joined]
+        row["detections"] = [model.detections.get(name) for model in material.judged]
+        row["tables"] = [part.rows.get(name, []) for part in material.joined]
     for first in range(0, len(rows), PART_FRAMES):
         part = first // PART_FRAMES
         text = as_script(f"LARD_PART({part},", plain(rows[first : first + PART_FRAMES]), ");")
@@ -195,7 +226,6 @@ def _write_pages(staging: Path, meta: dict[str, Any]) -> None:
         title=f"{meta['name']}: explorer",
         name=meta["name"],
         frames=len(meta["frame_id"]),
-        airports=len({*_values(meta, "airport")}),
         version=__version__,
         marker=MARKER,
         own_style=re.sub(r"\s*\n\s*", "\n", style),
@@ -203,7 +233,3 @@ def _write_pages(staging: Path, meta: dict[str, Any]) -> None:
         models=meta["models"],
     )
     (staging / "index.html").write_text(page, encoding="utf-8")
-
-
-def _values(meta: dict[str, Any], key: str) -> list[str]:
-    return next((facet["values"] for facet in meta["facets"] if facet["key"] == key), [])

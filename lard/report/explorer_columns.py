@@ -121,6 +121,6 @@ def target_boxes(names: Sequence[str], labels: pl.DataFrame) -> list[list[float]
     boxes: list[list[float] | None] = []
     for name in names:
         row = targets.get(name)
-        box = [row[side] for side in _BOX] if row else [None]
-        boxes.append(None if None in box else [round(value, 2) for value in box])
+        whole = row is not None and all(row[side] is not None for side in _BOX)
+        boxes.append([round(float(row[side]), 2) for side in _BOX] if row and whole else None)
     return boxes

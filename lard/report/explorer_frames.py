@@ -20,7 +20,6 @@ NEIGHBOURS = 6
 HORIZON_POINTS = 17
 APPROACH = ("along_track_m", "lateral_deg", "vertical_deg", "yaw_offset_deg", "pitch_deg", "roll_deg")
 """The axes of approach space; each counts by its standard deviation over the dataset."""
-FRAME_COLUMNS_LEFT_OUT = ("frame_id",)
 _CORNERS = [f"{axis}_{corner}_px" for corner in ("tl", "tr", "br", "bl") for axis in "xy"]
 _BOX = ["x_min_px", "y_min_px", "x_max_px", "y_max_px"]
 _LABEL = [
@@ -35,6 +34,11 @@ def label_columns(labels: pl.DataFrame) -> list[str]:
     return [name for name in _LABEL if name in labels.columns]
 
 
+def shown_columns(frames: pl.DataFrame) -> list[str]:
+    """Columns of a frame's row as opened frames list them."""
+    return [name for name in frames.columns if name != "frame_id"]
+
+
 def frame_rows(
     frames: pl.DataFrame, labels: pl.DataFrame, manifest: pl.DataFrame | None, images: Sequence[str]
 ) -> list[dict[str, Any]]:
@@ -44,7 +48,7 @@ def frame_rows(
     for name, *cells in labels.select("frame_id", *columns).iter_rows():
         by_frame.setdefault(name, []).append(cells)
     stated = {row["frame_id"]: row for row in manifest.iter_rows(named=True)} if manifest is not None else {}
-    shown = [name for name in frames.columns if name not in FRAME_COLUMNS_LEFT_OUT]
+    shown = frames.select(shown_columns(frames))
     horizons, near = horizons_of(frames), neighbours(frames)
     rows = []
     for place, name in enumerate(frames["frame_id"]):
@@ -54,7 +58,7 @@ def frame_rows(
         rows.append(
             {
                 "image": quote(images[place]),
-                "row": frames.row(place)[len(frames.columns) - len(shown) :],
+                "row": shown.row(place),
                 "labels": sorted(
                     by_frame.get(name, []), key=lambda cells: not cells[columns.index("is_target")]
                 ),

@@ -32,7 +32,8 @@ def read_findings(path: str | Path, frames: pl.DataFrame, labels: pl.DataFrame) 
     table = read_table(path, FINDINGS, finite=False).sort("check_id", "subject")
     place = {name: k for k, name in enumerate(frames["frame_id"])}
     of_subject = {**_label_subjects(frames, labels), **{name: name for name in place}}
-    rows, checks = [], {}
+    rows: list[list[Any]] = []
+    checks: dict[str, set[str]] = {}
     for check, severity, subject, measured, threshold, message in table.select(list(FINDINGS)).iter_rows():
         name = of_subject.get(subject)
         rows.append([check, severity, subject, measured, threshold, message, place.get(name or "", -1)])

@@ -19,9 +19,7 @@ from lard.geodesy import geodesic_direct
 ARC_POINTS = 7
 
 
-def map_of(
-    frames: pl.DataFrame, labels: pl.DataFrame, info: Mapping[str, Any], runways: str
-) -> tuple[dict[str, Any], list[str]]:
+def map_of(frames: pl.DataFrame, info: Mapping[str, Any], runways: str) -> tuple[dict[str, Any], list[str]]:
     """Positions of frames, and airports with runways and cones; notes say why runways are left out.
 
     Runways are drawn only from the database that the labels were computed from.

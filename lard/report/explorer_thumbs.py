@@ -33,6 +33,15 @@ def small_jpeg(path: Path, side_px: int = SIDE_PX) -> bytes:
     return stream.getvalue()
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height (px) in a picture's header; 1 and 1 for one that is missing or broken."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return 1, 1
+
+
 def _quickly(path: Path, side_px: int) -> Image.Image | None:
     """A JPEG decoded at a fraction of its size, a quarter of the work; None for any other picture."""
     if not path.is_file():

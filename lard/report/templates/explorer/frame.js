@@ -7,7 +7,7 @@ const hiddenModels = new Set();
 let opened = null, details = null, view = null; // view: the part of the picture that is shown, [x, y, w, h]
 
 const labelOf = (cells) => Object.fromEntries(D.label_columns.map((name, k) => [name, cells[k]]));
-const runwayOf = (label) => `${label.airport} ${label.runway}`.trim();
+const runwayOf = (label) => `${label.airport ?? ""} ${label.runway ?? ""}`.trim() || "runway";
 const colourOf = (label) => VERDICT_COLOURS[label.verdict] || "#78beff";
 
 function openFrame(name) {
@@ -120,7 +120,7 @@ function overlay(i, labels, px) {
       if (x !== null) nodes.push(line("path", corner[0] === "b" ? "#fff" : colour, 5, { d: `M${x} ${y}h0`, "stroke-linecap": "round" }));
     }
     // a runway that begins outside the part shown has no place for its name
-    if (layers.names && box && box[0] >= view[0] && box[1] >= view[1] && box[0] < view[0] + view[2] && box[1] < view[1] + view[3]) nodes.push(text(box[0], box[1] - 5 * px, colour, (label.is_target ? "★ " : "") + label.runway));
+    if (layers.names && box && box[0] >= view[0] && box[1] >= view[1] && box[0] < view[0] + view[2] && box[1] < view[1] + view[3]) nodes.push(text(box[0], box[1] - 5 * px, colour, (label.is_target ? "★ " : "") + (label.runway ?? "")));
   }
   D.models.forEach((model, m) => {
     if (hiddenModels.has(m)) return;
@@ -142,7 +142,7 @@ function runwayTable(labels) {
       `${(box[2] - box[0]).toFixed(1)} × ${(box[3] - box[1]).toFixed(1)}`) : "not in the picture";
   };
   const share = (value) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(0)} %`);
-  const rows = [["verdict", labels.map((label) => label.verdict)], ["before the threshold, m", number("along_track_m", 1)], ["lateral, °", number("lateral_deg", 3)],
+  const rows = [["verdict", labels.map((label) => label.verdict ?? "–")], ["before the threshold, m", number("along_track_m", 1)], ["lateral, °", number("lateral_deg", 3)],
     ["vertical, °", number("vertical_deg", 3)], ["yaw off, °", number("yaw_offset_deg", 2)], ["slant distance, m", number("slant_m", 1)], ["height, m", number("height_m", 1)],
     ["in the picture", labels.map((label) => share(label.visible_fraction))], ["hidden by land", labels.map((label) => share(label.hidden_fraction))], ["box, px", labels.map(size)]];
   const shownRows = rows.filter(([name]) => name !== "hidden by land" || D.label_columns.includes("hidden_fraction"));
