@@ -68,7 +68,7 @@ function picturePart(i, labels) {
     notice.hidden = false;
     if (thumbOf(i) && image.getAttribute("href") !== thumbOf(i)) image.setAttribute("href", thumbOf(i));
   });
-  const over = svg("g", {});
+  const over = svg("svg", { width, height, overflow: "hidden" }); // lines end with the picture
   const picture = svg("svg", { role: "img", "aria-label": `Picture of ${D.frame_id[i]} with ${labels.length} labelled runways` }, image, over);
   const redraw = () => {
     picture.setAttribute("viewBox", view.join(" "));
