@@ -26,6 +26,7 @@ COMMANDS = {
     "import": ("imports", "Read LARD, COCO, YOLO and VOC datasets into dataset folders."),
     "label": ("label", "Label every runway in view of each frame."),
     "inspect": ("inspect", "Draw labels on images: contact sheets and single frames."),
+    "explore": ("explore", "Write pages to walk through a dataset: frames, map, detections."),
     "dqr": ("dqr", "Run the data quality requirements and write the compliance report."),
     "export": ("export", "Write a dataset in COCO, YOLO, LARD and other formats."),
     "calibrate": ("calibrate", "Correct runways and camera from a source's own pictures."),

@@ -22,7 +22,7 @@ from lard.robust.gallery import stacked
 from lard.robust.tally import Subject, goal_report, table
 from lard.robust.unit import AttackPlan, Target, Unit, opened, run, staged_scene
 from lard.tables import atomic_path
-from lard.workers import executor_of, run_bounded
+from lard.workers import run_tasks, workers_of
 
 FORMAT = "lard-attack-1"
 
@@ -78,10 +78,8 @@ def campaign(
 ) -> dict[str, Any]:
     """Attack all, write tables, detections and galleries below `out`, and return the report."""
     work = units(plan, targets, goals, subject, out, extras)
-    executor, width = executor_of(processes)
-    with executor:
-        done = run_bounded(executor, width, _numbered, list(enumerate(work)))
-        found = [rows for _, rows in sorted(track(done, "attack", len(work), "pictures"), key=itemgetter(0))]
+    done = run_tasks(workers_of(processes), _numbered, list(enumerate(work)))
+    found = [rows for _, rows in sorted(track(done, "attack", len(work), "pictures"), key=itemgetter(0))]
     by_name: dict[str, Any] = {}
     for target in targets:
         bound = opened(target.file).bound

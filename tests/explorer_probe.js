@@ -1,0 +1,42 @@
+// Appended to the explorer's page by a test: uses it as a reader would and leaves what it saw in the page.
+const told = {problems: []};
+window.onerror = (text) => { told.problems.push(String(text)); };
+window.alert = (text) => { told.problems.push("alert " + text); };
+const at = (name) => encodeURIComponent(name);
+const tell = () => { const pre = document.createElement("pre"); pre.id = "told"; pre.textContent = JSON.stringify(told); document.body.append(pre); };
+const put = (id, value) => { $(id).value = value; $(id).dispatchEvent(new Event("input")); };
+marks.clear(); saveMarks();
+told.all = $("count").textContent;
+const zone = filters.find((filter) => filter.key === "zone");
+zone.labels[0].box.click();
+told.zone = [zone.values[0], shown.length, zone.counts];
+resetFilters();
+const along = filters.find((filter) => filter.key === "along_track_m");
+along.set([1000, 3000]);
+told.brushed = shown.length;
+resetFilters();
+const outcome = filters.find((filter) => filter.key === "outcome:mine");
+told.outcomes = Object.fromEntries(outcome.values.map((word, k) => [word, outcome.counts[k]]));
+document.querySelector("#grid .cell a").focus();
+document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "m", bubbles: true }));
+told.marked = [...marks];
+marks.clear(); mark(placeOf.get(HOSTILE), true);
+location.hash = "#marks";
+const later = (step) => setTimeout(step, 150);
+later(() => {
+  put("waiver-reason", 'seen: "fine"\u2028, yes'); put("waiver-author", "A. Person"); put("waiver-expires", "2030-12-31");
+  told.waivers = document.querySelector("#view-marks textarea").value;
+  told.csv = marksCsv();
+  location.hash = "#frame=" + at(HOSTILE);
+  later(() => later(() => {
+    told.title = document.querySelector("#view-frame h2").textContent;
+    told.runways = document.querySelectorAll("#view-frame .sheet th[scope=col]").length;
+    told.polygons = document.querySelectorAll("#view-frame polygon").length;
+    told.attribution = $("view-frame").textContent.includes(ATTRIBUTION);
+    told.wide = document.documentElement.scrollWidth - window.innerWidth;
+    told.images = document.querySelectorAll("#view-frame img").length;
+    location.hash = "#map";
+    later(() => { told.airports = document.querySelectorAll("#map-box a").length; told.page = document.title; tell(); });
+  }));
+});
