@@ -32,7 +32,7 @@ COMMANDS = {
     "train": ("train", "Train a detector."),
     "predict": ("predict", "Detect runways in pictures, videos and datasets."),
     "score": ("score", "Score a COCO results file."),
-    "certify": ("certify", "Certified recall of a Lipschitz detector."),
+    "certify": ("certify", "What no perturbation can hide from a Lipschitz detector."),
     "conform": ("conform", "Boxes grown to contain the runway with a stated chance."),
     "export-model": ("predict", "Write a trained detector as ONNX or torch.export."),
     "leaderboard": ("leaderboard", "Add results to the leaderboard and build it."),
