@@ -19,7 +19,7 @@ from lard.detect.config import ModelSpec
 from lard.detect.data import Picture, load_image, read_pictures
 from lard.detect.decode import to_input
 from lard.detect.fcos import LipschitzFcos, build, frame_statistics
-from lard.errors import DataError, ModelError
+from lard.errors import DataError
 from lard.robust.attack import project, vanish
 from lard.robust.certify import Contrast, Firing, firing, logit_threshold
 from lard.robust.conform import calibrate, conformal_quantile, coverage, matched_pairs

@@ -165,7 +165,7 @@ def audit(net: LipschitzFcos, allowed: float = 1.001) -> LipschitzBound:
     """
     named = certified_layers(net)
     layers = bound_of(named, allowed)
-    check_wiring(net, [layer for _, layer in named], layers.network)
+    check_wiring(net, [name for name, _ in named], layers.network)
     if not net.spec.normalise:
         return layers
     gain = 1 / LEAST_DEVIATION

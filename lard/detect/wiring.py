@@ -6,6 +6,7 @@ twice, or a sum, leaves each layer as it is and raises the gain of the whole.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -24,14 +25,12 @@ TOLERANCE = 1e-3
 SEED = 1
 
 
-def check_wiring(net: LipschitzFcos, layers: Sequence[nn.Module], constant: float) -> None:
-    """ModelError when the whole network amplifies by more than the constant of its layers."""
-    training = net.training
-    net.eval()  # batch normalisation of the boxes learns nothing from probes
-    try:
-        wired, local = wiring_gain(net, layers), power_gain(net)
-    finally:
-        net.train(training)
+def check_wiring(net: LipschitzFcos, layers: Sequence[str], constant: float) -> None:
+    """ModelError when the whole network amplifies by more than the constant of its layers, given by name."""
+    with torch.inference_mode(False):
+        probed = copy.deepcopy(net).eval()  # probes teach batch normalisation nothing, whoever calls
+        wired = wiring_gain(probed, [probed.get_submodule(name) for name in layers])
+        local = power_gain(probed)
     for gain, how in ((wired, "along one path"), (local, "by power iteration")):
         if not gain <= constant * (1 + TOLERANCE):
             raise ModelError(

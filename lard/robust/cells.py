@@ -21,10 +21,10 @@ from lard.detect.checkpoint import Checkpoint
 from lard.detect.config import PredictSpec
 from lard.detect.data import Picture, load_image
 from lard.detect.decode import Detections, boxes_of, cells_of, select, to_input
-from lard.detect.fcos import Level, channels_last
+from lard.detect.fcos import channels_last
 from lard.detect.loss import flatten, locations_px
 from lard.errors import ModelError
-from lard.robust.certify import Contrast, Floats, Reach, bound_of_model, owners_of, reach_of
+from lard.robust.certify import Contrast, Floats, Reach, answered, bound_of_model, owners_of
 from lard.robust.erasure import erasure_energies
 from lard.tables import atomic_path, sha256_file
 
@@ -72,7 +72,8 @@ def cells_of_picture(checkpoint: Checkpoint, picture: Picture, plan: PredictSpec
     net, image = checkpoint.net, load_image(picture)
     strides = net.spec.strides_px
     pixels = to_input(image, strides[-1])
-    levels: list[Level] = net(pixels.contiguous(memory_format=torch.channels_last))
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    levels, reach = answered(net, pixels, bound_of_model(checkpoint))
     logits = flatten(levels)[0][0].double().numpy()
     if not np.isfinite(logits).all():
         raise ModelError(f"{checkpoint.name}: logits of {picture.path} are not finite; train the model again")
@@ -91,7 +92,7 @@ def cells_of_picture(checkpoint: Checkpoint, picture: Picture, plan: PredictSpec
         _largest(logits[(owners < 0) & ~off]),
         erasure_energies(image, picture),
         kept,
-        reach_of(net, pixels, bound_of_model(checkpoint)),
+        reach,
     )
 
 

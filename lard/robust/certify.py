@@ -8,18 +8,20 @@ least the norm of their logits above the threshold, divided by L. Boxes are not 
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from lard.detect.audit import LipschitzBound
 from lard.detect.checkpoint import Checkpoint
 from lard.detect.data import Picture, load_image
 from lard.detect.decode import boxes_of, to_input
-from lard.detect.fcos import LEAST_DEVIATION, Detector, frame_statistics
+from lard.detect.fcos import LEAST_DEVIATION, Detector, Level, frame_statistics
 from lard.detect.loss import flatten
 from lard.errors import ModelError
 from lard.score.boxes import extents, iou
@@ -107,17 +109,26 @@ def bound_of_model(checkpoint: Checkpoint) -> LipschitzBound:
     return checkpoint.bound
 
 
-def reach_of(net: Detector, pixels: Tensor, bound: LipschitzBound) -> Reach:
-    """What perturbations of an input (1, 3, h, w) can do to the logits of an audited network."""
+def answered(net: Detector, pixels: Tensor, bound: LipschitzBound) -> tuple[list[Level], Reach]:
+    """An audited network's answers to an input (1, 3, h, w), and what perturbations can do to its logits."""
+    sizes = [float(net.centred(pixels, None).norm())]
+
+    def note(_: nn.Module, __: Any, answer: Tensor) -> None:
+        sizes.append(float(answer.norm()))
+
+    with ExitStack() as hooks:
+        for name, kind, _ in bound.layers:
+            if kind == "Conv2d":
+                hooks.callback(net.get_submodule(name).register_forward_hook(note).remove)
+        levels = net(pixels)
     contrast = None
     if net.spec.normalise:
         contrast = Contrast(float(frame_statistics(pixels.double())[0, 3]), pixels.numel())
-    size = float(net.centred(pixels, None).norm())
-    return Reach(bound.network, contrast, 2 * rounding_norm(size, len(bound.layers)))
+    return levels, Reach(bound.network, contrast, 2 * rounding_norm(max(sizes), len(bound.layers)))
 
 
 def rounding_norm(size: float, layers: int, unit: float = UNIT_ROUNDOFF["float32"]) -> float:
-    """Norm of the error of all logits of one evaluation; `size`: norm of the centred picture.
+    """Norm of the error of all logits of one evaluation; `size`: the largest norm of a layer's answer.
 
     A layer of norm at most 1 hands on errors without enlarging them and adds its own, of unit * size at most
     when roundings are independent of one another and of what they round; n such errors add up to
@@ -142,7 +153,7 @@ def firing(checkpoint: Checkpoint, picture: Picture, score: float, least_iou: fl
     """What fires on a clean picture at a score threshold; a location serves its best runway only."""
     net = checkpoint.net
     pixels = to_input(load_image(picture), net.spec.strides_px[-1])
-    levels = net(pixels)
+    levels, reach = answered(net, pixels, bound_of_model(checkpoint))
     above = flatten(levels)[0][0].double().numpy() - logit_threshold(score, net.spec.temperature)
     fired = np.flatnonzero(above > 0)
     boxes = boxes_of(levels, net.spec.strides_px)[0].double().numpy()[fired]
@@ -150,4 +161,4 @@ def firing(checkpoint: Checkpoint, picture: Picture, score: float, least_iou: fl
     owners = np.full(len(above), -1, np.int64)
     owners[fired] = owners_of(boxes, wanted, least_iou)
     costs = np.array([float((above[owners == runway] ** 2).sum()) for runway in range(len(wanted))])
-    return Firing(costs, owners, reach_of(net, pixels, bound_of_model(checkpoint)))
+    return Firing(costs, owners, reach)
