@@ -90,7 +90,7 @@ def test_no_more_fires_than_is_counted() -> None:
         costs = np.sort((threshold - logits.double().numpy()) ** 2, axis=1)
         eps = torch.full((BATCH,), 0.25)
         bounds = [
-            fabricated(cost, len(cost), reach.budget(0.25))
+            int(fabricated(cost, len(cost), np.array([reach.budget(0.25)]))[0])
             for cost, reach in zip(costs, reaches(net, clean), strict=True)
         ]
         assert min(bounds) >= 1

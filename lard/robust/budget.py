@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 def hidden(costs: Floats, budget: float) -> int:
@@ -20,23 +21,20 @@ def hidden(costs: Floats, budget: float) -> int:
     return int((_prefixes(costs)[1:] <= budget).sum())
 
 
-def fabricated(costs: Floats, count: int, budget: float) -> int:
-    """Locations of `count` that can be made to fire together at most; `costs` are those of the cheapest.
+def fabricated(costs: Floats, count: int, budgets: Floats) -> Ints:
+    """Locations of `count` that each budget (m,) can make fire together at most; `costs` of the cheapest.
 
     Where all of these can be paid for, nothing is known of the others, and all count.
     """
-    bought = int((_prefixes(costs)[1:] <= budget).sum())
-    return count if bought == len(costs) else bought
+    bought = np.searchsorted(_prefixes(costs)[1:], budgets, side="right")
+    return np.where(bought == len(costs), count, bought).astype(np.int64)
 
 
 def trades(hiding: Floats, making: Floats, count: int, budget: float) -> list[tuple[int, int]]:
     """Pairs (runways silenced, locations made to fire) that one budget pays for, none better in both."""
-    firing = np.sort(hiding[hiding > 0])
-    return [
-        (silenced, fabricated(making, count, budget - float(spent)))
-        for silenced, spent in enumerate(_prefixes(firing))
-        if spent <= budget
-    ]
+    spent = _prefixes(hiding[hiding > 0])
+    spent = spent[spent <= budget]
+    return list(enumerate(fabricated(making, count, budget - spent).tolist()))
 
 
 def worst_precision(fired: Sequence[int], choices: Sequence[Sequence[tuple[int, int]]]) -> float:

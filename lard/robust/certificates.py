@@ -91,10 +91,17 @@ def certified_firing_recall(cells: Sequence[Cells], costs: Sequence[Floats], eps
     return 1 - lost / total if total else None
 
 
-def fabricated_per_picture(cells: Sequence[Cells], threshold: float, eps: float) -> NDArray[np.int64]:
-    """Bound on the locations off the runways that can be made to fire in each picture: (pictures,)."""
-    return np.array(
-        [fabricated(one.making(threshold), one.off_count, one.reach.budget(eps)) for one in cells], np.int64
+def fabricated_per_picture(
+    cells: Sequence[Cells], threshold: float, radii: Sequence[float]
+) -> NDArray[np.int64]:
+    """Bound on the locations off the runways that can be made to fire: (pictures, radii)."""
+    return np.stack(
+        [
+            fabricated(
+                one.making(threshold), one.off_count, np.array([one.reach.budget(eps) for eps in radii])
+            )
+            for one in cells
+        ]
     )
 
 
@@ -108,7 +115,7 @@ def _rungs(
     subject: Subject, costs: Sequence[Floats], threshold: float, eps: float, table: pl.DataFrame
 ) -> dict[str, Any]:
     """What holds for one eps."""
-    made = fabricated_per_picture(subject.cells, threshold, eps)
+    made = fabricated_per_picture(subject.cells, threshold, [eps])
     energies = table["erasure_energy_estimate"].to_numpy()
     silence = [
         one.silence(threshold) > one.reach.budget(eps)
@@ -202,11 +209,11 @@ def curves(
         found["false_alarms_per_picture"].append(_rounded(alarms))
         fires = np.concatenate([*costs, np.empty(0)]) > 0
         found["firing_recall"].append(_share(fires))
-        for eps in radii:
+        made = fabricated_per_picture(subject.cells, threshold, radii).mean(axis=0)
+        for eps, mean in zip(radii, made.tolist(), strict=True):
             recall = certified_firing_recall(subject.cells, costs, eps)
-            made = fabricated_per_picture(subject.cells, threshold, eps)
             found["certified_firing_recall"][f"{eps:g}"].append(_rounded(recall))
-            found["fabricated_locations_per_picture"][f"{eps:g}"].append(_rounded(float(made.mean())))
+            found["fabricated_locations_per_picture"][f"{eps:g}"].append(_rounded(mean))
     return found
 
 

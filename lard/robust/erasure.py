@@ -53,9 +53,16 @@ def erasure_energy(image: NDArray[np.uint8], polygon: NDArray[np.float64]) -> fl
     if not ring.any():
         return math.inf
     values = part.astype(np.float64) / 255
-    painted = cv2.inpaint(part, mask, 3, cv2.INPAINT_TELEA).astype(np.float64) / 255
+    painted = _inpainted(part, mask)
     changes = (values[inside] - painted[inside], values[inside] - values[ring].mean(axis=0))
     return min(float(np.sqrt((change**2).sum())) for change in changes)
+
+
+def _inpainted(part: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """A picture in [0, 1] whose masked part is filled; with its negative, since OpenCV rounds upwards."""
+    bright = cv2.inpaint(part, mask, 3, cv2.INPAINT_TELEA).astype(np.float64)
+    dark = cv2.inpaint(255 - part, mask, 3, cv2.INPAINT_TELEA).astype(np.float64)
+    return np.asarray((bright + 255 - dark) / 510, np.float64)
 
 
 def _dilated(mask: NDArray[np.uint8], by_px: int) -> NDArray[np.uint8]:
