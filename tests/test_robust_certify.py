@@ -102,7 +102,7 @@ def test_the_erasure_energy_of_a_plain_square() -> None:
         image[40 : 40 + side, 60 : 60 + side] = grey
         square = np.array([[60, 40], [60 + side, 40], [60 + side, 40 + side], [60, 40 + side]], np.float64)
         wanted = (grey - 100) / 255 * math.sqrt(3) * side
-        assert erasure_energy(image, square) == pytest.approx(wanted, rel=2e-3), "up to rounding"
+        assert erasure_energy(image, square) == pytest.approx(wanted, rel=5e-3), "up to rounding"
         assert erasure_energy(image, square + np.array([0, 200])) == 0, "outside of the picture"
     assert erasure_energy(np.full((64, 64, 3), 90, np.uint8), square - 30) == 0, "a flat picture"
     filled = np.array([[-50, -50], [200, -50], [200, 200], [-50, 200]], np.float64)
