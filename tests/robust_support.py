@@ -69,10 +69,10 @@ def tight_net(seed: int) -> LipschitzFcos:
     return net
 
 
-def pictures(count: int, seed: int) -> Tensor:
+def pictures(count: int, seed: int, side: int = SIDE_PX) -> Tensor:
     """Grey noise (count, 3, s, s) that leaves room on both sides."""
     draw = torch.Generator().manual_seed(seed)
-    return 0.5 + 0.05 * torch.randn((count, 3, SIDE_PX, SIDE_PX), generator=draw).clamp(-3, 3)
+    return 0.5 + 0.05 * torch.randn((count, 3, side, side), generator=draw).clamp(-3, 3)
 
 
 def logits_of(net: LipschitzFcos, pixels: Tensor) -> Tensor:

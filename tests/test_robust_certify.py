@@ -104,7 +104,8 @@ def test_the_erasure_energy_of_a_plain_square() -> None:
         wanted = (grey - 100) / 255 * math.sqrt(3) * side
         assert erasure_energy(image, square) == pytest.approx(wanted, rel=5e-3), "up to rounding"
         assert erasure_energy(image, square + np.array([0, 200])) == 0, "outside of the picture"
-    assert erasure_energy(np.full((64, 64, 3), 90, np.uint8), square - 30) == 0, "a flat picture"
+    flat = np.full((64, 64, 3), 90, np.uint8)
+    assert erasure_energy(flat, square - 30) == pytest.approx(0, abs=1e-9), "a flat picture"
     filled = np.array([[-50, -50], [200, -50], [200, 200], [-50, 200]], np.float64)
     assert erasure_energy(np.zeros((64, 64, 3), np.uint8), filled) == math.inf, "nothing is around it"
     assert 0 <= erasure_energy(image, square - np.array([70, 50])) < math.inf, "cut by the border"
@@ -172,6 +173,9 @@ def test_the_ladder_of_claims(subject: Subject) -> None:
     assert "carry no certificate" in document["claims"]["certified_box_recall"]
     assert document["picture_sizes_px"] == {"160x160": 6}
     assert document["eps_in_grey_levels"]["160x160"]["0.1"] == pytest.approx(25.5 / (160 * 3**0.5), abs=1e-5)
+    zones = document["erasure"]["by_zone"]
+    assert sum(zone["runways"] for zone in zones.values()) == document["erasure"]["all"]["runways"] > 0
+    assert document["erasure"]["all"]["certified_firing_recall"]["0.1"] == rows[1]["certified_firing_recall"]
     json.dumps(document, allow_nan=False)
 
 
@@ -255,6 +259,7 @@ def test_locations_that_are_not_held_count_when_all_held_ones_can_fire() -> None
     assert fabricated_per_picture([some], 0.1, [1.0]).tolist() == [[500]]
     assert fabricated_per_picture([all_of_them], 0.1, [1.0]).tolist() == [[2]]
     assert silence_radii([held([0.3, 0.0])], 0.1).tolist() == [0.0], "one fires already"
+    assert silence_radii([held([])], 0.1).tolist() == [math.inf], "no location is off the runways"
     assert silence_radii([held([0.0])], 0.1)[0] == pytest.approx(0.1, rel=1e-3)
 
 

@@ -11,6 +11,8 @@ from robust_support import INNER, SPEC, descend, logits_of, pictures, random_net
 from torch import Tensor
 
 from lard.detect.audit import audit
+from lard.detect.cards import weights_of
+from lard.detect.checkpoint import load_detector
 from lard.detect.fcos import LipschitzFcos
 from lard.robust.attack import vanish
 from lard.robust.budget import fabricated
@@ -69,6 +71,13 @@ def test_no_attack_beats_a_certificate(make: type, seed: int, up: bool) -> None:
     net, clean = make(seed), pictures(BATCH, seed)
     for share in (0.99, 1.0):
         assert beaten(net, clean, up, seed, share) == 0
+
+
+@pytest.mark.parametrize("up", [False, True], ids=["vanish", "fabricate"])
+def test_no_attack_beats_a_certificate_of_a_trained_network(up: bool) -> None:
+    net = load_detector(weights_of("lip-fcos-s")).net
+    assert isinstance(net, LipschitzFcos)
+    assert beaten(net, pictures(16, 5, side=64), up, 5, 1.0) == 0
 
 
 @pytest.mark.parametrize("up", [False, True], ids=["vanish", "fabricate"])

@@ -10,7 +10,7 @@ import click
 from lard.cli.benchmark import BUDGET, CONFIG, DATA, VALIDATION, parameters
 
 if TYPE_CHECKING:
-    from lard.robust.subject import Point
+    from lard.robust.subject import Point, Subject
 
 CELLS, DOCUMENT, TABLE, FIGURES = "cells", "certificates.json", "runways.csv", "certificates.svg"
 
@@ -78,7 +78,7 @@ def certify(
     from lard.robust.certificates import checked_radii, document_of
     from lard.robust.certify import bound_of_model, logit_threshold
     from lard.robust.subject import Subject, sizes_of
-    from lard.score.truth import coco_paths, read_truth
+    from lard.score.truth import coco_paths, read_truth, truth_sha256
     from lard.tables import sha256_file
 
     wanted = _radii(eps)
@@ -94,11 +94,12 @@ def certify(
     folder = out / CELLS if out else None
     plan = parameters(config).predict
     found = read_cells(checkpoint, track(pictures, "certify", unit="images"), plan, weights, folder)
-    truth = read_truth(coco_paths(datasets, split))
-    subject = Subject(list(found), pictures, truth, temperature)
+    paths = coco_paths(datasets, split)
+    subject = Subject(list(found), pictures, read_truth(paths), temperature)
     about = {
         "model": checkpoint.name,
         "checkpoint_sha256": weights,
+        "truth_sha256": truth_sha256(paths),
         "L": bound.constant,
         "L_layers": bound.network,
         "split": split,
@@ -165,7 +166,7 @@ def _radii(text: str) -> list[float]:
         ) from error
 
 
-def _write(out: Path, document: dict[str, Any], subject: Any, chosen: Point, name: str) -> None:
+def _write(out: Path, document: dict[str, Any], subject: Subject, chosen: Point, name: str) -> None:
     """The document with its curves, the table of runways and the figures."""
     from lard.report.certificates import write_certificates
     from lard.robust.subject import runways_table

@@ -15,7 +15,7 @@ from lard.robust.budget import fabricated, hidden, trades, worst_precision
 from lard.robust.cells import Cells
 from lard.robust.certify import SLACK, Floats, logit_threshold
 from lard.robust.erasure import METHOD
-from lard.robust.subject import Point, Subject, runways_table, sizes_of
+from lard.robust.subject import Point, Subject, runways_table, sizes_of, zone_of
 from lard.score.evaluation import Evaluation
 from lard.score.points import measured_at
 
@@ -50,7 +50,7 @@ def checked_radii(radii: Sequence[float], sizes: Mapping[str, int]) -> list[floa
                 f"eps {eps:g}: expected L2 norms of whole pictures in [0, 1], above 0 and at most"
                 f" {math.sqrt(3 * least):.0f}, which turns black into white"
             )
-    return sorted(set(radii))
+    return sorted({float(f"{eps:g}") for eps in radii})  # as reports name them
 
 
 def document_of(subject: Subject, point: Point, radii: Sequence[float]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def document_of(subject: Subject, point: Point, radii: Sequence[float]) -> dict[
         "claims": CLAIMS,
         "by_eps": {f"{eps:g}": _rungs(subject, costs, threshold, eps, table) for eps in radii},
         "radii": _radii(subject, threshold, table),
-        "erasure": {"method": METHOD, "by_zone": _by_zone(subject, costs, radii, table)},
+        "erasure": {"method": METHOD, **_by_zone(subject, costs, radii, table)},
         "curves": curves(subject, point, evaluation, radii),
     }
 
@@ -107,8 +107,9 @@ def fabricated_per_picture(
 
 def silence_radii(cells: Sequence[Cells], threshold: float) -> Floats:
     """Norm of pixels below which no location off the runways can be made to fire, per picture."""
-    least = [float(one.making(threshold).min(initial=np.inf)) for one in cells]
-    return np.array([one.reach.radii(np.array([cost]))[0] for one, cost in zip(cells, least, strict=True)])
+    return np.array(
+        [one.reach.radii(one.making(threshold)).min() if len(one.off) else math.inf for one in cells]
+    )
 
 
 def _rungs(
@@ -162,7 +163,7 @@ def _radii(subject: Subject, threshold: float, table: pl.DataFrame) -> dict[str,
     return {
         "firing_median": _median(table["firing_radius"]),
         "firing_to_erasure_energy_median": _median(table["radius_to_energy"]),
-        "above_erasure_energy": int((table["radius_to_energy"] > 1).sum()),  # fires without the runway too
+        "above_erasure_energy": int((table["firing_radius"] > table["erasure_energy_estimate"]).sum()),
         "no_fabrication_median": _median(silence),
         "no_fabrication_above_zero": _share(silence > 0),
     }
@@ -171,27 +172,26 @@ def _radii(subject: Subject, threshold: float, table: pl.DataFrame) -> dict[str,
 def _by_zone(
     subject: Subject, costs: Sequence[Floats], radii: Sequence[float], table: pl.DataFrame
 ) -> dict[str, Any]:
-    """Erasure energy and certified firing recall of each zone of the pictures, and of all."""
-    places: dict[str, list[int]] = {"all": list(range(len(subject.pictures)))}
+    """Erasure energy and certified firing recall of all pictures, and of those of each zone."""
+    places: dict[str, list[int]] = {}
     for place, picture in enumerate(subject.pictures):
-        places.setdefault(str(picture.info.get("zone") or "unknown"), []).append(place)
-    found = {}
-    for zone, chosen in sorted(places.items()):
-        rows = table if zone == "all" else table.filter(pl.col("zone") == zone)
+        places.setdefault(zone_of(picture), []).append(place)
+
+    def summary(chosen: Sequence[int], rows: pl.DataFrame) -> dict[str, Any]:
         cells, spent = [subject.cells[k] for k in chosen], [costs[k] for k in chosen]
+        certified = {f"{eps:g}": _rounded(certified_firing_recall(cells, spent, eps)) for eps in radii}
         energies = rows["erasure_energy_estimate"].to_numpy()
-        found[zone] = {
+        quartiles = np.quantile(energies, (0.25, 0.5, 0.75)).tolist() if len(energies) else [None] * 3
+        return {
             "runways": len(rows),
-            "energy_quartiles": [_rounded(float(v)) for v in np.quantile(energies, (0.25, 0.5, 0.75))]
-            if len(energies)
-            else None,
+            "energy_quartiles": [_rounded(value) for value in quartiles],
             "firing_recall": _share(rows["fires"]),
-            "certified_firing_recall": {
-                f"{eps:g}": _rounded(certified_firing_recall(cells, spent, eps)) for eps in radii
-            },
+            "certified_firing_recall": certified,
             "radius_to_energy_median": _median(rows["radius_to_energy"]),
         }
-    return found
+
+    zones = {zone: summary(found, table.filter(pl.col("zone") == zone)) for zone, found in places.items()}
+    return {"all": summary(range(len(subject.pictures)), table), "by_zone": zones}
 
 
 def curves(

@@ -26,6 +26,11 @@ class Point:
     chosen_on: str
 
 
+def zone_of(picture: Picture) -> str:
+    """The zone of the approach that a picture was taken in."""
+    return str(picture.info.get("zone") or "unknown")
+
+
 def sizes_of(pictures: Sequence[Picture]) -> dict[str, int]:
     """How many pictures there are of each size, as WIDTHxHEIGHT in px."""
     names = [f"{picture.width_px}x{picture.height_px}" for picture in pictures]
@@ -78,7 +83,7 @@ def runways_table(subject: Subject, point: Point) -> pl.DataFrame:
                     "image_id": picture.image_id,
                     "frame_id": str(picture.info.get("frame_id") or picture.path.stem),
                     "airport": picture.info.get("airport"),
-                    "zone": str(picture.info.get("zone") or "unknown"),
+                    "zone": zone_of(picture),
                     "runway": note.get("runway"),
                     "slant_m": note.get("slant_m"),
                     "width_px": wanted[k, 2] - wanted[k, 0],
