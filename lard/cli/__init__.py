@@ -34,8 +34,8 @@ COMMANDS = {
     "predict": ("predict", "Detect runways in pictures, videos and datasets."),
     "score": ("score", "Score a COCO results file."),
     "attack": ("attack", "Attack a detector: how small a change of pixels makes it fail."),
-    "certify": ("certify", "Certified recall of a Lipschitz detector."),
-    "conform": ("conform", "Boxes grown to contain the runway with a stated chance."),
+    "certify": ("certify", "What no perturbation can hide from a Lipschitz detector."),
+    "conform": ("conform", "Boxes, pictures and scores that hold with a stated chance."),
     "export-model": ("predict", "Write a trained detector as ONNX or torch.export."),
     "leaderboard": ("leaderboard", "Add results to the leaderboard and build it."),
 }

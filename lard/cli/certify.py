@@ -1,60 +1,178 @@
-"""`lard certify`: what no perturbation of a stated size can hide."""
+"""`lard certify`: what no perturbation of a stated size can hide or invent."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lard.cli.benchmark import DATA
+from lard.cli.benchmark import BUDGET, CONFIG, DATA, VALIDATION, parameters
+
+if TYPE_CHECKING:
+    from lard.robust.subject import Point, Subject
+
+CELLS, DOCUMENT, TABLE, FIGURES = "cells", "certificates.json", "runways.csv", "certificates.svg"
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("model")
 @DATA
 @click.option("--split", default="test", show_default=True, help="Split to certify on.")
 @click.option(
     "--point",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Score file of the model; its operating point is the score from which a runway fires.",
+    help="Score file of the model; its operating point is the score from which a runway fires"
+    " [default: that of a shipped model's card].",
 )
-@click.option("--score", "threshold", type=float, help="That score itself, instead of --point.")
-@click.option("--eps", default="0.25,0.5,1,2", show_default=True, help="L2 radii, pixels in [0, 1].")
+@VALIDATION
+@BUDGET
+@click.option("--score", "threshold", type=float, help="That score itself, instead of --point or --val.")
+@click.option(
+    "--eps",
+    default="0.05,0.1,0.25,0.5,1,2",
+    show_default=True,
+    help="L2 norms of perturbations of whole pictures, pixels in [0, 1].",
+)
 @click.option("--limit", type=click.IntRange(1), help="Only the first pictures of the split.")
+@CONFIG
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for certificates.json with curves, runways.csv, certificates.svg and the cells of each"
+    " picture, from which an interrupted run goes on.",
+)
 def certify(
-    checkpoint: Path,
+    model: str,
     datasets: tuple[Path, ...],
     split: str,
     point: Path | None,
+    validation: Path | None,
+    budget: float,
     threshold: float | None,
     eps: str,
     limit: int | None,
+    config: Path | None,
+    out: Path | None,
 ) -> None:
-    """Certified recall of a Lipschitz CHECKPOINT: runways that no perturbation of a radius can hide.
+    """Certificates of a Lipschitz MODEL: what no perturbation of a norm can hide or invent.
+
+    MODEL is a checkpoint of lard train or the name of a shipped model. Firing is certified, boxes are not.
+    The score from which a runway fires is never chosen on the pictures certified: it comes from a score file
+    (--point), from results on the validation split (--val) or is stated (--score).
 
     \b
     Examples:
+      lard certify lip-fcos-m-robust --data data/ortho --out certificates/lip-fcos-m-robust
       lard certify checkpoint.pt --data data/ortho --point results/ortho/lip-fcos-s.score.json
+      lard certify checkpoint.pt --data data/ortho --val results/ortho/lip-fcos-s.val.json --false-alarms 1
       lard certify checkpoint.pt --data data/ortho --score 0.5 --eps 0.1,0.5 --limit 50
     """
     import json
 
     from lard.detect.checkpoint import load_detector
     from lard.detect.data import read_pictures
+    from lard.detect.models import resolve
     from lard.progress import track
-    from lard.robust.certify import certificates
-    from lard.score.points import point_of
+    from lard.robust.cells import read_cells
+    from lard.robust.certificates import checked_radii, document_of
+    from lard.robust.certify import bound_of_model, logit_threshold
+    from lard.robust.subject import Subject, sizes_of
+    from lard.score.truth import coco_paths, read_truth, truth_sha256
+    from lard.tables import sha256_file
 
-    if (point is None) == (threshold is None):
-        raise click.UsageError("give --point, a score file with the operating point, or --score")
-    fires = threshold if point is None else point_of(point)
-    assert fires is not None
+    wanted = _radii(eps)
+    chosen = _point(model, datasets, split, point, validation, budget, threshold)
+    path = resolve(model)
+    checkpoint = load_detector(path)
+    bound = bound_of_model(checkpoint)
+    temperature = checkpoint.net.spec.temperature
+    logit_threshold(chosen.score, temperature)  # what can be refused is refused before the work
+    pictures = read_pictures(datasets, split)[:limit]
+    radii = checked_radii(wanted, sizes_of(pictures))
+    weights = sha256_file(path)
+    folder = out / CELLS if out else None
+    plan = parameters(config).predict
+    found = read_cells(checkpoint, track(pictures, "certify", unit="images"), plan, weights, folder)
+    paths = coco_paths(datasets, split)
+    subject = Subject(list(found), pictures, read_truth(paths), temperature)
+    about = {
+        "model": checkpoint.name,
+        "checkpoint_sha256": weights,
+        "truth_sha256": truth_sha256(paths),
+        "L": bound.constant,
+        "L_layers": bound.network,
+        "split": split,
+        "pictures": len(pictures),
+    }
+    document = about | document_of(subject, chosen, radii)
+    if out:
+        _write(out, document, subject, chosen, checkpoint.name)
+    shown = {key: value for key, value in document.items() if key != "curves"}
+    click.echo(json.dumps(shown, indent=1, sort_keys=True))
+
+
+def _point(
+    model: str,
+    datasets: tuple[Path, ...],
+    split: str,
+    point: Path | None,
+    validation: Path | None,
+    budget: float,
+    threshold: float | None,
+) -> Point:
+    """The score from which runways fire, from the one place it was asked from."""
+    from lard.detect.cards import card_of, shipped
+    from lard.errors import DataError
+    from lard.robust.subject import Point
+    from lard.score.points import chosen_threshold, point_of
+    from lard.score.truth import coco_paths
+    from lard.tables import read_json
+
+    if sum(given is not None for given in (point, validation, threshold)) > 1:
+        raise click.UsageError("--point, --val and --score each give the operating point; keep one")
+    if threshold is not None:
+        return Point(threshold, "stated")
+    if validation is not None:
+        if split == "val":
+            raise click.UsageError(
+                "--val would choose the score on the pictures certified; certify another split"
+            )
+        score = chosen_threshold(coco_paths(datasets, "val"), validation, budget)
+        return Point(score, f"validation, at most {budget:g} false alarms per picture")
+    if point is not None:
+        score = point_of(point)
+        origin = read_json(point)["operating_point"].get("chosen_on", "unknown")
+        if origin == "scored pictures" or (origin == "validation" and split == "val"):
+            raise DataError(
+                f"{point}: operating_point was chosen on the pictures scored; score the results with --val"
+            )
+        return Point(score, str(origin))
+    stated = card_of(model).score_threshold if model in shipped() else None
+    if stated is None:
+        raise click.UsageError(
+            "give --point, a score file with the operating point, --val, results on validation, or --score"
+        )
+    return Point(stated, "validation airports of the shipped model's card")
+
+
+def _radii(text: str) -> list[float]:
+    """Numbers between commas."""
     try:
-        radii = [float(part) for part in eps.split(",")]
+        return [float(part) for part in text.split(",")]
     except ValueError as error:
         raise click.BadParameter(
-            f"{eps!r}: expected numbers separated by commas", param_hint="--eps"
+            f"{text!r}: expected numbers separated by commas", param_hint="--eps"
         ) from error
-    pictures = read_pictures(datasets, split)[:limit]
-    found = certificates(load_detector(checkpoint), track(pictures, "certify", unit="images"), fires, radii)
-    click.echo(json.dumps(found, indent=1, sort_keys=True))
+
+
+def _write(out: Path, document: dict[str, Any], subject: Subject, chosen: Point, name: str) -> None:
+    """The document with its curves, the table of runways and the figures."""
+    from lard.report.certificates import write_certificates
+    from lard.robust.subject import runways_table
+    from lard.tables import write_json, write_text
+
+    table = runways_table(subject, chosen)
+    write_json(document, out / DOCUMENT)
+    write_text(table.write_csv(float_precision=6), out / TABLE)
+    write_certificates(document, table, name, out / FIGURES)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lard.detect.fcos import LEAST_DEVIATION, LipschitzFcos
 from lard.detect.ortho import HalfUpsample, MaxMin, OrthoConv2d
+from lard.detect.wiring import check_wiring
 from lard.errors import ModelError
 
 MAX_TAPS = 8
@@ -138,20 +139,33 @@ def bound_of(layers: list[tuple[str, nn.Module]], allowed: float) -> LipschitzBo
     return LipschitzBound(constant, tuple(rows), constant)
 
 
+CERTIFIED = ("stem", "stages", "merges", "up", "tower")
+"""Parts of a Lipschitz detector between the pixels and the logits."""
+FREE = ("regression",)
+"""Parts that no logit depends on."""
+
+
 def certified_layers(net: LipschitzFcos) -> list[tuple[str, nn.Module]]:
     """Every layer between the pixels and the logits, by name; the regression branch is not among them."""
-    parts = {"stem": net.stem, "stages": net.stages, "merges": net.merges, "up": net.up, "tower": net.tower}
+    strange = sorted(name for name, _ in net.named_children() if name not in (*CERTIFIED, *FREE))
+    if strange:
+        raise ModelError(f"{strange[0]}: a part that the audit does not know; audit it or leave it out")
     return [
         (f"{part}.{name}" if name else part, layer)
-        for part, module in parts.items()
-        for name, layer in module.named_modules()
+        for part in CERTIFIED
+        for name, layer in getattr(net, part).named_modules()
         if not isinstance(layer, nn.Sequential | nn.ModuleList)
     ]
 
 
 def audit(net: LipschitzFcos, allowed: float = 1.001) -> LipschitzBound:
-    """Lipschitz constant of all logits of a detector in its pixels; ModelError when a layer spoils it."""
-    layers = bound_of(certified_layers(net), allowed)
+    """Lipschitz constant of all logits of a detector in its pixels; ModelError when a layer spoils it.
+
+    The product of the layers holds if each feature goes one way only, which is measured on the whole.
+    """
+    named = certified_layers(net)
+    layers = bound_of(named, allowed)
+    check_wiring(net, [name for name, _ in named], layers.network)
     if not net.spec.normalise:
         return layers
     gain = 1 / LEAST_DEVIATION

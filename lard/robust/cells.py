@@ -1,0 +1,193 @@
+"""What certificates need of a clean picture, at any threshold: the logits of its locations, by place.
+
+One file per picture, under a key of everything it depends on: an interrupted run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lard.detect.checkpoint import Checkpoint
+from lard.detect.config import PredictSpec
+from lard.detect.data import Picture, load_image
+from lard.detect.decode import Detections, boxes_of, cells_of, select, to_input
+from lard.detect.fcos import channels_last
+from lard.detect.loss import flatten, locations_px
+from lard.errors import ModelError
+from lard.robust.certify import Contrast, Floats, Reach, answered, bound_of_model, owners_of
+from lard.robust.erasure import erasure_energies
+from lard.tables import atomic_path, sha256_file
+
+FORMAT = "lard-certificate-cells-1"
+HELD = 4096
+"""Logits kept of each place, the largest; certificates count the others as if any of them could fire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Logits of a clean picture, each place's the largest first, and what lard predict keeps of it.
+
+    A location serves the required runway that its clean box overlaps best, by half; `off` are those whose
+    centre lies more than their stride outside of every labelled box, `rest` all others.
+    """
+
+    own: tuple[Floats, ...]  # (locations,) of each required runway
+    off: Floats
+    off_count: int
+    rest: Floats
+    energies: Floats  # (runways,) estimated erasure energy
+    kept: Detections
+    reach: Reach
+
+    def costs(self, threshold: float) -> Floats:
+        """Squared displacement that silences each required runway, 0 where it does not fire: (runways,)."""
+        return np.array([_above(logits, threshold) for logits in self.own], np.float64)
+
+    def silence(self, threshold: float) -> float:
+        """Squared displacement that silences the whole picture, counting the locations held."""
+        return sum(_above(logits, threshold) for logits in (*self.own, self.off, self.rest))
+
+    def making(self, threshold: float) -> Floats:
+        """Squared displacement that makes each held location off the runways fire, the cheapest first."""
+        return np.asarray(np.maximum(threshold - self.off, 0) ** 2, np.float64)
+
+
+def _above(logits: Floats, threshold: float) -> float:
+    return float((np.maximum(logits - threshold, 0) ** 2).sum())
+
+
+@torch.inference_mode()
+def cells_of_picture(checkpoint: Checkpoint, picture: Picture, plan: PredictSpec) -> Cells:
+    """Read the logits of a clean picture, in float32; ModelError when one is not finite."""
+    net, image = checkpoint.net, load_image(picture)
+    strides = net.spec.strides_px
+    pixels = to_input(image, strides[-1])
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    levels, reach = answered(net, pixels, bound_of_model(checkpoint))
+    logits = flatten(levels)[0][0].double().numpy()
+    if not np.isfinite(logits).all():
+        raise ModelError(f"{checkpoint.name}: logits of {picture.path} are not finite; train the model again")
+    boxes = boxes_of(levels, strides)[0]
+    wanted = picture.boxes[~picture.ignored]
+    owners = owners_of(boxes.double().numpy(), wanted)
+    height, width = pixels.shape[2:]
+    off = off_runways(picture.boxes, strides, height, width) & (owners < 0)
+    scores = torch.cat([net.scores(level).flatten(1) for level in levels], dim=1)[0].numpy()
+    frame = picture.width_px, picture.height_px
+    kept = select(boxes.numpy(), scores, cells_of(strides, height, width), frame, plan)
+    return Cells(
+        tuple(_largest(logits[owners == runway]) for runway in range(len(wanted))),
+        _largest(logits[off]),
+        int(off.sum()),
+        _largest(logits[(owners < 0) & ~off]),
+        erasure_energies(image, picture),
+        kept,
+        reach,
+    )
+
+
+def off_runways(
+    boxes: NDArray[np.float64], strides_px: Sequence[int], height_px: int, width_px: int
+) -> NDArray[np.bool_]:
+    """Whether the centre of each location lies more than its stride outside of every box (n, 4)."""
+    found = []
+    for stride in strides_px:
+        centres = locations_px(height_px, width_px, stride)
+        outside = np.ones(len(centres), bool)
+        for x0, y0, x1, y1 in boxes:
+            x, y = centres.T
+            outside &= (x < x0 - stride) | (x > x1 + stride) | (y < y0 - stride) | (y > y1 + stride)
+        found.append(outside)
+    return np.concatenate(found)
+
+
+def _largest(logits: Floats) -> Floats:
+    return -np.sort(-logits)[:HELD]
+
+
+def read_cells(
+    checkpoint: Checkpoint,
+    pictures: Iterable[Picture],
+    plan: PredictSpec,
+    weights_sha256: str,
+    folder: Path | None = None,
+) -> Iterator[Cells]:
+    """Cells of pictures in turn: those in the folder that still hold, else computed and put there."""
+    torch.set_num_threads(1)  # the same sums on every machine with the same kernels
+    channels_last(checkpoint.net)
+    plan = plan.model_copy(update={"score_floor": 0.0})
+    for picture in pictures:
+        path = folder / f"{picture.image_id}.npz" if folder else None
+        key = _key(picture, plan, weights_sha256)
+        found = load_cells(path, key) if path else None
+        if found is None:
+            found = cells_of_picture(checkpoint, picture, plan)
+            if path:
+                save_cells(found, key, path)
+        yield found
+
+
+def _key(picture: Picture, plan: PredictSpec, weights_sha256: str) -> str:
+    """Digest of everything that a picture's cells depend on."""
+    labels = [picture.boxes.tolist(), picture.ignored.tolist(), [ring.tolist() for ring in picture.polygons]]
+    choice = [plan.nms_iou, plan.per_level, plan.max_boxes]
+    told = [FORMAT, HELD, weights_sha256, sha256_file(picture.path), labels, choice]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def save_cells(cells: Cells, key: str, path: Path) -> None:
+    """Write cells under a key, atomically and with the same bytes for the same cells."""
+    contrast = cells.reach.contrast
+    arrays = {
+        "key": np.array(key),
+        "lengths": np.array([len(logits) for logits in cells.own], np.int64),
+        "own": np.concatenate([*cells.own, np.empty(0)]),
+        "off": cells.off,
+        "off_count": np.array(cells.off_count),
+        "rest": cells.rest,
+        "energies": cells.energies,
+        "boxes": cells.kept[0],
+        "scores": cells.kept[1],
+        "reach": np.array([cells.reach.constant, cells.reach.rounding]),
+        "contrast": np.array([contrast.deviation, contrast.values] if contrast else []),
+    }
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)  # type: ignore[arg-type]
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(stream.getvalue())
+
+
+def load_cells(path: Path, key: str) -> Cells | None:
+    """The cells of a file that was written under this key; None where there is none, or a damaged one."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if str(stored["key"]) != key:
+                return None
+            held = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # half a file of another program, or none of ours: computed again
+    own = np.split(held["own"], np.cumsum(held["lengths"]))[:-1]
+    seen = held["contrast"]
+    contrast = Contrast(float(seen[0]), int(seen[1])) if len(seen) else None
+    constant, rounding = map(float, held["reach"])
+    return Cells(
+        tuple(own),
+        held["off"],
+        int(held["off_count"]),
+        held["rest"],
+        held["energies"],
+        (held["boxes"], held["scores"]),
+        Reach(constant, contrast, rounding),
+    )
