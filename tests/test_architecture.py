@@ -169,3 +169,10 @@ def test_nothing_reads_the_design_notes() -> None:
     """The folder beside the repository does not ship: only tests that skip when it is absent may name it."""
     for path in MODULES:
         assert "../shared" not in path.read_text(), path
+
+
+def test_every_command_stands_in_one_section_of_the_help() -> None:
+    from lard.cli import COMMANDS, SECTIONS
+
+    listed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(COMMANDS)

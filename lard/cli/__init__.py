@@ -40,6 +40,16 @@ COMMANDS = {
     "leaderboard": ("leaderboard", "Add results to the leaderboard and build it."),
 }
 
+SECTIONS = {
+    "Runways, domain and approaches": ("init", "airports", "odd", "scenario"),
+    "Ground and pictures": ("ground", "tiles", "terrain", "render", "preview", "sources"),
+    "Pictures of others": ("footage", "annotated", "import", "calibrate"),
+    "Datasets": ("label", "inspect", "explore", "dqr", "export"),
+    "Detectors": ("train", "predict", "score", "leaderboard", "export-model"),
+    "Robustness": ("attack", "certify", "conform"),
+}
+"""The commands by what one wants, as --help shows them."""
+
 
 class LazyGroup(click.Group):
     """A group that knows its commands by name and loads each on first use."""
@@ -56,8 +66,10 @@ class LazyGroup(click.Group):
         return finite_numbers(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        width = max(map(len, COMMANDS))
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), COMMANDS[name][1]) for name in names])
 
     def invoke(self, ctx: click.Context) -> object:
         try:
