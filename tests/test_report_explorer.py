@@ -252,6 +252,8 @@ def test_pictures_of_no_known_pose_are_shown_all_the_same(toy: Path, tmp_path: P
         "foreign",
         "itself",
         "ids",
+        "list",
+        "told",
         "findings",
         "table",
         "twice",
@@ -278,12 +280,15 @@ def test_refusals_are_one_line(toy: Path, tmp_path: Path, fault: str) -> None:
         out.mkdir()
         (out / "index.html").write_text("somebody's page")
         expected = "holds other files"
+    elif fault == "told":
+        (dataset / "dataset.json").write_text("true")
+        expected = "dataset.json"
     elif fault == "itself":
         out, expected = dataset, "is the dataset"
-    elif fault in ("ids", "twice", "bare"):
-        write_json(
-            [{"image_id": 777, "category_id": 1, "bbox": [1, 1, 4, 3], "score": 0.5}], tmp_path / "r.json"
-        )
+    elif fault in ("ids", "list", "twice", "bare"):
+        image = [{}] if fault == "list" else 777
+        row = {"image_id": image, "category_id": 1, "bbox": [1, 1, 4, 3], "score": 0.5}
+        write_json([row], tmp_path / "r.json")
         more, expected = ["--results", tmp_path / "r.json"], "no split of"
         if fault == "twice":
             more, expected = more * 2, "two files are named r"

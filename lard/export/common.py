@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
-from lard.documents import checked
 from lard.errors import DataError
 from lard.files import affixes, meant
 from lard.labels.dataset import read_dataset
@@ -64,7 +62,6 @@ def open_dataset(folder: str | Path, *, images: bool = True) -> LabelledFolder:
         raise DataError(
             f"{folder / 'frames.parquet'}: split {', '.join(unknown)}; expected {', '.join(SPLITS)}"
         )
-    info = _checked_info(info, folder / "dataset.json")
     faults = _frame_faults(frames, folder)
     if faults:
         raise DataError("\n".join(faults))
@@ -78,21 +75,6 @@ def open_dataset(folder: str | Path, *, images: bool = True) -> LabelledFolder:
             f"{dataset.image_path(absent[0])}; render them first"
         )
     return dataset
-
-
-class _Info(BaseModel):
-    """What exporters take from dataset.json; the rest is passed on as it is."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str = "runways"
-    odd: dict[str, Any] = {}
-    camera: dict[str, Any] = {}
-
-
-def _checked_info(info: Any, path: Path) -> dict[str, Any]:
-    checked(_Info, info, path, remedy="label again")
-    return dict(info)
 
 
 def _frame_faults(frames: pl.DataFrame, folder: Path) -> list[str]:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict
 
 from lard import __version__
 from lard.airports import RunwayDatabase
 from lard.camera import camera_of
+from lard.documents import checked
 from lard.errors import DataError
 from lard.labels.judging import named
 from lard.labels.occlusion import Terrain
@@ -118,7 +120,19 @@ def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[s
             f"{folder / 'labels.parquet'}: labels of {len(stray)} unknown frames ({stray[0]} ...); "
             "label the frames again"
         )
-    return frames, labels, read_json(folder / "dataset.json")
+    info = read_json(folder / "dataset.json")
+    checked(_Info, info, folder / "dataset.json", remedy="label again")
+    return frames, labels, dict(info)
+
+
+class _Info(BaseModel):
+    """What is taken from dataset.json; the rest is passed on as it is."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = "runways"
+    odd: dict[str, Any] = {}
+    camera: dict[str, Any] = {}
 
 
 def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:

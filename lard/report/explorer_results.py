@@ -119,7 +119,8 @@ def _split_of(path: Path, splits: Sequence[Path], report: Mapping[str, Any]) -> 
                             "predict on this one")  # fmt: skip
         return found[0]
     rows = read_json(path)
-    ids = {row.get("image_id") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+    stated = [row.get("image_id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    ids = {value if isinstance(value, int) else repr(value) for value in stated}  # what is no id fits nowhere
     fitting = [split for split in splits if ids <= {image["id"] for image in read_truth(split)["images"]}]
     if not fitting:
         raise DataError(

@@ -71,6 +71,7 @@ _DATASET = (
     "export webdataset CASE/ds --out OUT/x",
     "export card CASE/ds --out OUT/x.md",
     "inspect CASE/ds --out OUT/x.jpg --n 2 --tile-px 64",
+    "explore CASE/ds --workers 1 --out OUT/x",
 )
 
 
@@ -115,7 +116,7 @@ def _tables() -> Iterator[Reader]:
     yield Reader("one/frames.parquet", "scenario convert CASE/one/frames.parquet OUT/x.yaml --to v1", PARQUET)
     for command in (_DATASET[1], _DATASET[6], _DATASET[8]):
         yield Reader("ds/manifest.parquet", command, PARQUET)
-    for command in (_DATASET[0], _DATASET[1], _DATASET[2], _DATASET[6], _DATASET[8]):
+    for command in (_DATASET[0], _DATASET[1], _DATASET[2], _DATASET[6], _DATASET[8], _DATASET[10]):
         yield Reader("ds/dataset.json", command, JSON)
     for command in (_DATASET[1], _DATASET[3], _DATASET[9]):
         yield Reader("ds/images/BIRK_19_close_0000.jpg", command, (of_picture,))
@@ -130,6 +131,8 @@ def _coco() -> Iterator[Reader]:
     ):
         yield Reader("ds/coco/test.json", command, JSON)
     yield Reader("test/results.json", f"score CASE/test/results.json {_DATA} --out OUT/s.json", JSON)
+    walk = "explore SEEDS/ds --results CASE/test/results.json --workers 1 --out OUT/x"
+    yield Reader("test/results.json", walk, JSON)
     yield Reader(
         "val/results.json",
         f"conform CASE/val/results.json SEEDS/test/results.json {_DATA} --score 0 --alpha 0.5"
