@@ -36,6 +36,7 @@ SHORT_PIECE_PX = 12.0
 MIN_PIECE_PX = 8.0
 LEAST_PIECES = 3
 IN_LINE_PX = 0.75
+TRUST_POWER = 6.0
 MOSTLY = 0.5  # of the pieces of a view in which a step was found: so many stripes are no chance
 KINDS = ("stripe", "edge", "bars")
 
@@ -49,6 +50,7 @@ class Measured:
     along: Array  # share of the length
     normal: Array
     offset_px: Array
+    trust: Array  # weight beside a line that the picture resolves
     kind: Ints  # index into KINDS
 
     def __len__(self) -> int:
@@ -97,10 +99,10 @@ def measure(
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         found = list(track(pool.map(work, sorted(frames.items())), "measure", total=len(frames), unit="img"))
-    rows = np.array([row for part in found for row in part], np.float64).reshape(-1, 7)
+    rows = np.array([row for part in found for row in part], np.float64).reshape(-1, 8)
     return Measured(
         rows[:, 0].astype(np.int64), rows[:, 1], rows[:, 2], rows[:, 3:5], rows[:, 5],
-        rows[:, 6].astype(np.int64),
+        rows[:, 6], rows[:, 7].astype(np.int64),
     )  # fmt: skip
 
 
@@ -127,10 +129,15 @@ def _measure_view(
             middle = POINTS // 2
             rows.append(
                 (view, line.across[middle], line.along[middle], *normal, offset * STEP_PX - line.reach_px,
-                 line.kind)
+                 _trust(line), line.kind)
             )  # fmt: skip
     stripes, edges, rest = ([row for row in rows if row[-1] == kind] for kind in range(3))
     return [*_of_sides(stripes, edges), *rest]
+
+
+def _trust(line: _Line) -> float:
+    """Of a stripe narrower than a pixel place and blur are one: it leans to its brighter side."""
+    return min(line.width_px, 1.0) ** TRUST_POWER if KINDS[line.kind] == "stripe" else 1.0
 
 
 def _of_sides(stripes: list[tuple[float, ...]], edges: list[tuple[float, ...]]) -> list[tuple[float, ...]]:

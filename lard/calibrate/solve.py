@@ -146,7 +146,7 @@ def _solve(
     prior = np.diag(1 / scene.prior_sd**2)
     for _ in range(6):
         residual = observed - _along_normal(scene, theta, found)
-        weight, matrix = _weights(residual, tukey), _jacobian(scene, theta, found)
+        weight, matrix = found.trust * _weights(residual, tukey), _jacobian(scene, theta, found)
         normal = matrix.T @ (weight[:, None] * matrix) + prior
         step = np.linalg.solve(normal, matrix.T @ (weight * residual) - prior @ theta)
         theta = theta + step
@@ -162,7 +162,7 @@ def _uncertainty(
 
     Errors of one frame are taken as dependent, and so is what a line's place in the world adds to all frames.
     """
-    weight, matrix = _weights(residual, True), _jacobian(scene, theta, found)
+    weight, matrix = found.trust * _weights(residual, True), _jacobian(scene, theta, found)
     information = matrix.T @ (weight[:, None] * matrix)
     prior = np.diag(1 / scene.prior_sd**2)
     inverse = np.linalg.inv(information + prior)
