@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from detect_support import write_toy
+from detect_support import write_random_model, write_toy
 from PIL import Image
 
 from lard.cli import main
+from lard.cli.options import check_kept
 from lard.errors import DataError
 from lard.files import folder_lock, keep_others
+from lard.report.explorer import check_place
 from lard.robust.descent import Outcome
 from lard.robust.unit import _read_outcome, _write_outcome, kept_json, whole
 from lard.score.points import origin_of, point_of
@@ -132,10 +134,41 @@ def test_operating_points_of_score_files_are_declared(tmp_path: Path, point: obj
     assert (point_of(path), origin_of(path)) == (0.5, "unknown")
 
 
-def test_costs_are_not_written_over_the_truth(tmp_path: Path) -> None:
+def test_results_and_costs_are_not_written_over_the_truth(tmp_path: Path) -> None:
     data = write_toy(tmp_path / "data")
     truth = data / "coco" / "test.json"
     before = truth.read_bytes()
-    found = run("leaderboard", "cost", "m.pt", "--data", data, "--out", truth)
-    assert found.exit_code == 2 and "which is read; name another file" in found.stderr
-    assert truth.read_bytes() == before
+    for words in (("leaderboard", "cost", "m.pt"), ("predict", "m.pt")):
+        found = run(*words, "--data", data, "--split", "test", "--out", truth)
+        assert found.exit_code == 2 and "which is read; name another file" in found.stderr
+        assert truth.read_bytes() == before
+    model = write_random_model(tmp_path / "m.pt")
+    for out in (data / "images" / "test_0.jpg", model):
+        before = out.read_bytes()
+        found = run("predict", model, "--data", data, "--split", "test", "--out", out)
+        assert found.exit_code == 2 and "name another file" in found.stderr, found.output
+        assert out.read_bytes() == before
+    found = run("predict", model, data / "images", "--out", model)
+    assert found.exit_code == 2 and "which is read" in found.stderr and model.read_bytes() == before
+
+
+def test_links_in_a_circle_are_told(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    found = run("predict", tmp_path, "--draw", tmp_path / "loop", tmp_path / "a.jpg")
+    assert found.exit_code == 2 and isinstance(found.exception, SystemExit)
+    with pytest.raises(DataError, match="is the dataset"):
+        check_place(tmp_path / "loop", tmp_path / "loop")
+    check_kept(tmp_path / "loop", tmp_path)
+
+
+def test_an_entry_is_not_written_through_a_link(tmp_path: Path) -> None:
+    data = write_toy(tmp_path / "data")
+    (tmp_path / "r.json").write_text("[]")
+    (tmp_path / "card.yaml").write_text("name: mine\nauthors: me\nscore_threshold: 0.5\n")
+    (tmp_path / "board").mkdir()
+    (tmp_path / "away").mkdir()
+    (tmp_path / "board" / "mine").symlink_to(tmp_path / "away")
+    words = ("leaderboard", "add", tmp_path / "r.json", "--card", tmp_path / "card.yaml", "--data", data)
+    found = run(*words, "--board", tmp_path / "board")
+    assert found.exit_code == 2 and "is a link to" in found.stderr, found.output
+    assert not list((tmp_path / "away").iterdir())
