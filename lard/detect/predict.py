@@ -44,7 +44,7 @@ def predict(
     open_detector(Path(checkpoint), plan, name)  # a bad file is reported once, before any process starts
     pictures = read_pictures(datasets, plan.split)
     place = os.path.realpath(out)
-    if os.path.exists(place) and any(os.path.realpath(picture.path) == place for picture in pictures):
+    if Path(place).exists() and any(os.path.realpath(picture.path) == place for picture in pictures):
         raise DataError(f"--out {out}: is one of the pictures; name another file")
     rows: list[dict[str, Any]] = []
     title = f"predict {Path(out).stem}"

@@ -81,7 +81,7 @@ def chosen_threshold(truth_paths: Paths, results: str | Path, budget: float) -> 
 def no_score(results: str | Path, budget: float) -> DataError:
     """The error where a budget of false alarms per picture leaves no score."""
     return DataError(
-        f"{results}: no score of a detection keeps {budget:g} false alarms per picture; allow more with"
+        f"{results}: no score keeps {budget:g} false alarms per picture; allow more with"
         " --false-alarms, or give results that hold detections"
     )
 
