@@ -58,6 +58,16 @@ def below(root: str | Path, name: str, error: type[LardError] = DataError) -> Pa
     return path
 
 
+def keep_others(out: Path, names: Sequence[str], *marks: str) -> None:
+    """DataError where files that a command writes lie in a folder without a mark that its own run left."""
+    taken = [name for name in names if os.path.lexists(out / name)]
+    if taken and not any((out / mark).exists() for mark in marks):
+        raise DataError(
+            f"{out / taken[0]}: is of no earlier run (there is no {marks[0]} beside it) and would be written"
+            " over; name a new or empty folder"
+        )
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling of path that replaces it on success and vanishes on failure.
@@ -225,7 +235,7 @@ def _held(lock: Path, folder: Path) -> IO[str]:
     """The lock's file, opened and held: the one that lies there, not one that its last holder took away."""
     told = False
     while True:
-        stream = lock.open("w")
+        stream = _own_lock(lock)
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -237,3 +247,12 @@ def _held(lock: Path, folder: Path) -> IO[str]:
             if os.path.samestat(os.fstat(stream.fileno()), lock.stat()):
                 return stream
         stream.close()
+
+
+def _own_lock(lock: Path) -> IO[str]:
+    """The lock's file, opened as it is: a file of others of that name is neither emptied nor removed."""
+    stream = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+")
+    if os.fstat(stream.fileno()).st_size:
+        stream.close()
+        raise DataError(f"{lock}: is no lock of ours, which are empty; move it or choose another folder")
+    return stream

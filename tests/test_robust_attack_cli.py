@@ -153,6 +153,20 @@ def test_a_stopped_run_ends_with_the_same_bytes(
     assert run(place, tmp_path / "parts", *goals).exit_code == 0 and content(tmp_path / "parts") == before
 
 
+def test_a_damaged_journal_is_made_again_and_a_link_is_not_followed(place: Path, tmp_path: Path) -> None:
+    options = ("--limit", "1", "--restarts", "1")
+    out = tmp_path / "out"
+    assert run(place, out, *options).exit_code == 0
+    before = content(out)
+    for path in (out / ".journal").rglob("*.*"):
+        path.write_bytes(path.read_bytes()[:30])
+    assert run(place, out, *options).exit_code == 0 and content(out) == before
+    shutil.move(out / ".journal", tmp_path / "away")
+    (out / ".journal").symlink_to(tmp_path / "away")
+    found = run(place, out, *options)
+    assert found.exit_code == 2 and "is a link to" in found.stderr and content(out) == before
+
+
 def test_other_pixels_under_the_same_name_are_attacked_anew(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "data", tmp_path / "data")
     shutil.copy(place / "random.pt", tmp_path)

@@ -146,14 +146,15 @@ def attack(
       lard attack fcos-s --data data/ortho --goal all --eps 0.5,1 --limit 4 --out attacks/all
       lard attack mine.pt --point mine.score.json --data data/ortho --norm linf --eps 0.004,0.008 --out a
     """
-    from lard.files import folder_lock, write_text
+    from lard.files import folder_lock, forget_staged, keep_others
     from lard.report.attack_plots import attack_curves_svg
-    from lard.robust.campaign import Extras, campaign, expected_cost
+    from lard.robust.campaign import DOCUMENT, FILES, JOURNAL, Extras, campaign, expected_cost
     from lard.robust.tally import subject_of
     from lard.robust.unit import AttackPlan
 
     if norm not in ("l2", "linf"):
         raise click.BadParameter(norm, param_hint="--norm")
+    keep_others(out, FILES, JOURNAL, DOCUMENT)
     targets = _targets((model, *also), points, scores)
     source = None if transfer is None else _source(transfer, targets[0].score)
     wanted = GOALS if "all" in goals else tuple(dict.fromkeys(goals))
@@ -161,8 +162,9 @@ def attack(
     subject = subject_of(datasets, split, limit)
     click.echo(f"attack: {expected_cost(plan, targets, wanted, subject)}", err=True)
     with folder_lock(out):
-        report = campaign(plan, targets, wanted, subject, out, Extras(checks, gallery, source), processes)
-        write_text(attack_curves_svg(report), out / "curves.svg")
+        forget_staged(out)
+        extras = Extras(checks, gallery, source)
+        report = campaign(plan, targets, wanted, subject, out, extras, processes, draw=attack_curves_svg)
     _tell(report)
 
 

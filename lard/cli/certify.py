@@ -73,6 +73,7 @@ def certify(
     from lard.detect.checkpoint import load_detector
     from lard.detect.data import read_pictures
     from lard.detect.models import resolve
+    from lard.files import below, keep_others
     from lard.progress import track
     from lard.robust.cells import read_cells
     from lard.robust.certificates import checked_radii, document_of
@@ -82,6 +83,8 @@ def certify(
     from lard.tables import sha256_file
 
     wanted = _radii(eps)
+    if out:
+        keep_others(out, (DOCUMENT, TABLE, FIGURES, CELLS), DOCUMENT, CELLS)
     chosen = _point(model, datasets, split, point, validation, budget, threshold)
     path = resolve(model)
     checkpoint = load_detector(path)
@@ -91,7 +94,7 @@ def certify(
     pictures = read_pictures(datasets, split)[:limit]
     radii = checked_radii(wanted, sizes_of(pictures))
     weights = sha256_file(path)
-    folder = out / CELLS if out else None
+    folder = below(out, f"{CELLS}/1.npz").parent if out else None
     plan = parameters(config).predict
     found = read_cells(checkpoint, track(pictures, "certify", unit="images"), plan, weights, folder)
     paths = coco_paths(datasets, split)
@@ -125,9 +128,8 @@ def _point(
     from lard.detect.cards import card_of, shipped
     from lard.errors import DataError
     from lard.robust.subject import Point
-    from lard.score.points import chosen_threshold, point_of
+    from lard.score.points import chosen_threshold, origin_of, point_of
     from lard.score.truth import coco_paths
-    from lard.tables import read_json
 
     if sum(given is not None for given in (point, validation, threshold)) > 1:
         raise click.UsageError("--point, --val and --score each give the operating point; keep one")
@@ -141,13 +143,12 @@ def _point(
         score = chosen_threshold(coco_paths(datasets, "val"), validation, budget)
         return Point(score, f"validation, at most {budget:g} false alarms per picture")
     if point is not None:
-        score = point_of(point)
-        origin = read_json(point)["operating_point"].get("chosen_on", "unknown")
+        score, origin = point_of(point), origin_of(point)
         if origin == "scored pictures" or (origin == "validation" and split == "val"):
             raise DataError(
                 f"{point}: operating_point was chosen on the pictures scored; score the results with --val"
             )
-        return Point(score, str(origin))
+        return Point(score, origin)
     stated = card_of(model).score_threshold if model in shipped() else None
     if stated is None:
         raise click.UsageError(
@@ -170,9 +171,10 @@ def _write(out: Path, document: dict[str, Any], subject: Subject, chosen: Point,
     """The document with its curves, the table of runways and the figures."""
     from lard.report.certificates import write_certificates
     from lard.robust.subject import runways_table
-    from lard.tables import write_json, write_text
+    from lard.tables import staged, write_json, write_text
 
     table = runways_table(subject, chosen)
-    write_json(document, out / DOCUMENT)
-    write_text(table.write_csv(float_precision=6), out / TABLE)
-    write_certificates(document, table, name, out / FIGURES)
+    with staged(out) as made:
+        write_json(document, made / DOCUMENT)
+        write_text(table.write_csv(float_precision=6), made / TABLE)
+        write_certificates(document, table, name, made / FIGURES)

@@ -111,6 +111,11 @@ def conform(
         if value is not None:
             check_alpha(value, name)
     norms = _norms(eps)
+    if out is not None:
+        from lard.files import keep_others
+        from lard.report.conform import DOCUMENT, FILES
+
+        keep_others(out, FILES, DOCUMENT)
     check_differ(calibration, results)
     grouping = cast("Any", by)
     learnt = read_side(coco_paths(datasets, "val"), calibration, grouping)

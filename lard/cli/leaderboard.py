@@ -163,9 +163,10 @@ def cost(
       lard leaderboard cost mine.onnx --data data/ortho --out leaderboard/mine/cost.json
     """
     from lard.detect.cost import measure_cost
+    from lard.score.truth import coco_paths
     from lard.tables import write_json
 
-    check_kept(out, model, config)
+    check_kept(out, model, config, *coco_paths(datasets, split))
     plan = parameters(config).predict.model_copy(update={"split": split})
     found = measure_cost(model, datasets, plan, pictures)
     write_json(found, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,7 @@ airports_option = click.option("--airports", required=True, help="ICAO codes, se
 def check_kept(out: Path, *inputs: Path | None) -> None:
     """A usage error where a command would write over what it reads."""
     for path in inputs:
-        if path is not None and path.exists() and out.resolve() == path.resolve():
+        if path is not None and path.exists() and os.path.realpath(out) == os.path.realpath(path):
             raise click.UsageError(f"--out {out} is {path}, which is read; name another file")
 
 

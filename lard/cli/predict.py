@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lard.cli.benchmark import CONFIG, parameters
+from lard.cli.options import check_kept
 from lard.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ def predict(
     plan = parameters(config).predict
     if scales is not None:
         plan = plan.model_copy(update={"scales": scales})
+    if out is not None:
+        check_kept(out, Path(model), config)
     if inputs:
         _predict_anywhere(model, inputs, plan, out, score, draw, every or 1)
         return
@@ -111,9 +114,11 @@ def predict(
         raise click.UsageError("Missing option '--out'.")
     from lard.detect.models import resolve
     from lard.detect.predict import predict as run
+    from lard.score.truth import coco_paths
 
     changes = {"split": split, "score_floor": score}
     plan = plan.model_copy(update={key: value for key, value in changes.items() if value is not None})
+    check_kept(out, *coco_paths(datasets, plan.split))
     count = run(resolve(model), datasets, out, plan, processes=processes or 1)
     click.echo(f"{count} boxes in {out}")
 

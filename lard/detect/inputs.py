@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -47,18 +48,18 @@ def collect(places: Sequence[Path], draw: Path | None = None) -> Inputs:
     for place in places:
         _keep_apart(place, draw)
         for entry in _folder(place, draw, others) if place.is_dir() else [Input(place, Path(place.name))]:
-            found.setdefault(entry.path.resolve(), entry)
+            found.setdefault(_real(entry.path), entry)
     return Inputs(tuple(found.values()), dict(sorted(others.items())))
 
 
 def keep_result_apart(out: Path, inputs: Inputs, draw: Path | None) -> None:
     """DataError where the file of results would replace an input, or take the place of a drawing."""
-    place = out.resolve()
-    if any(entry.path.resolve() == place for entry in inputs.files):
+    place = _real(out)
+    if any(_real(entry.path) == place for entry in inputs.files):
         raise DataError(f"--out {out}: is one of the files to look at; name another file")
     if draw is None:
         return
-    folder = draw.resolve()
+    folder = _real(draw)
     taken = {folder / name for name in drawing_names(inputs.files)}
     if folder.is_relative_to(place) or any(drawing.is_relative_to(place) for drawing in taken):
         raise DataError(f"--out {out}: drawings are to go there (--draw {draw}); name another file")
@@ -67,19 +68,19 @@ def keep_result_apart(out: Path, inputs: Inputs, draw: Path | None) -> None:
 def _keep_apart(place: Path, draw: Path | None) -> None:
     if not place.is_dir() and not place.is_file():
         raise DataError(f"{place}: no such file or folder; give a picture, a video or a folder of them")
-    folder = place.resolve() if place.is_dir() else place.resolve().parent
-    if draw is not None and draw.resolve() == folder:
+    folder = _real(place) if place.is_dir() else _real(place).parent
+    if draw is not None and _real(draw) == folder:
         raise DataError(f"{draw}: the originals lie there ({place}); give another folder for the drawings")
 
 
 def _folder(folder: Path, draw: Path | None, others: Counter[str]) -> list[Input]:
-    apart = draw.resolve() if draw is not None else None
+    apart = _real(draw) if draw is not None else None
     entries = []
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
         if path.is_dir() or any(part.startswith(".") for part in below.parts):
             continue
-        if apart is not None and path.resolve().is_relative_to(apart):
+        if apart is not None and _real(path).is_relative_to(apart):
             continue
         if path.suffix.lower() in (*pictures.SUFFIXES, *video.SUFFIXES):
             entries.append(Input(path, below))
@@ -92,6 +93,11 @@ def _folder(folder: Path, draw: Path | None, others: Counter[str]) -> list[Input
             f" videos in {' '.join(video.SUFFIXES)}"
         )
     return entries
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; of links in a circle, which Path.resolve raises at, the last one."""
+    return Path(os.path.realpath(path))
 
 
 def counted(others: dict[str, int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from lard.detect.decode import Detections, detect
 from lard.detect.deploy import open_onnx
 from lard.detect.fcos import channels_last
 from lard.detect.tiling import search
-from lard.errors import ModelError, naming
+from lard.errors import DataError, ModelError, naming
 from lard.progress import track
 from lard.score.truth import Paths
 from lard.tables import write_json
@@ -42,6 +43,9 @@ def predict(
     """
     open_detector(Path(checkpoint), plan, name)  # a bad file is reported once, before any process starts
     pictures = read_pictures(datasets, plan.split)
+    place = os.path.realpath(out)
+    if Path(place).exists() and any(os.path.realpath(picture.path) == place for picture in pictures):
+        raise DataError(f"--out {out}: is one of the pictures; name another file")
     rows: list[dict[str, Any]] = []
     title = f"predict {Path(out).stem}"
     for found in track(_results(Path(checkpoint), pictures, plan, processes), title, len(pictures), "images"):

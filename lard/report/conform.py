@@ -14,7 +14,9 @@ from lard.tables import json_text, staged
 if TYPE_CHECKING:
     from lard.robust.statement import Statement
 
-RUNWAYS, PICTURES, AIRPORTS = "runways.csv", "pictures.csv", "airports.csv"
+DOCUMENT, RUNWAYS, PICTURES, AIRPORTS = "conform.json", "runways.csv", "pictures.csv", "airports.csv"
+FIGURE = "coverage.svg"
+FILES = (DOCUMENT, RUNWAYS, PICTURES, AIRPORTS, FIGURE)
 
 
 def write_statement(statement: Statement, out: Path) -> None:
@@ -31,11 +33,11 @@ def write_statement(statement: Statement, out: Path) -> None:
         for row in statement.report["airports"]
     ]
     with staged(out) as folder:
-        (folder / "conform.json").write_text(json_text(statement.report), encoding="utf-8")
+        (folder / DOCUMENT).write_text(json_text(statement.report), encoding="utf-8")
         runways_table(statement).write_csv(folder / RUNWAYS, float_precision=4)
         pictures_table(statement).write_csv(folder / PICTURES, float_precision=4)
         pl.DataFrame(airports, infer_schema_length=None).write_csv(folder / AIRPORTS, float_precision=4)
-        (folder / "coverage.svg").write_text(coverage_svg(statement.report), encoding="utf-8")
+        (folder / FIGURE).write_text(coverage_svg(statement.report), encoding="utf-8")
 
 
 def runways_table(statement: Statement) -> pl.DataFrame:

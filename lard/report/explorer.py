@@ -151,7 +151,7 @@ def check_place(folder: Path, out: Path) -> None:
     """DataError unless the explorer can be written there without touching files of others."""
     if out.exists() and not out.is_dir():
         raise DataError(f"--out {out}: is a file; name a folder")
-    if out.resolve() == folder.resolve():
+    if os.path.realpath(out) == os.path.realpath(folder):
         raise DataError(f"--out {out}: is the dataset; name a folder beside it")
     page = out / "index.html"
     ours = page.is_file() and f'content="{MARKER}"' in page.read_text(encoding="utf-8", errors="replace")

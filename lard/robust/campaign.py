@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from lard.files import sha256_file, write_json, write_text
+from lard.files import below, sha256_file, staged, write_json, write_text
 from lard.progress import track
 from lard.robust.balls import NAMES
 from lard.robust.descent import BISECTIONS, felt
@@ -25,6 +25,9 @@ from lard.tables import atomic_path
 from lard.workers import run_tasks, workers_of
 
 FORMAT = "lard-attack-1"
+DOCUMENT, PICTURES, CURVES = "attack.json", "pictures.csv", "curves.svg"
+DETECTIONS, GALLERY, JOURNAL = "detections", "gallery", ".journal"
+FILES = (DOCUMENT, PICTURES, CURVES, DETECTIONS, GALLERY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def units(
     targets: Sequence[Target],
     goals: Sequence[str],
     subject: Subject,
-    out: Path,
+    journal: Path,
     extras: Extras,
 ) -> list[Unit]:
     """Every goal against every detector on every picture; a folder's name holds all a unit rests on."""
@@ -55,7 +58,7 @@ def units(
                     FORMAT, {**asdict(plan), "queries": None}, goal, hashes[target.file], target.score,
                     subject.sha256, picture.image_id, sha256_file(picture.path),
                 ]  # fmt: skip
-                folder = out / ".journal" / f"{goal}-{picture.image_id}-{_digest(told)}"
+                folder = journal / f"{goal}-{picture.image_id}-{_digest(told)}"
                 source = None if extras.transfer == target else extras.transfer
                 checks = f"checks-{_digest([plan.queries, source and hashes[source.file]])}.json"
                 made.append(
@@ -75,11 +78,33 @@ def campaign(
     out: Path,
     extras: Extras,
     processes: int = 1,
+    *,
+    draw: Callable[[dict[str, Any]], str],
 ) -> dict[str, Any]:
-    """Attack all, write tables, detections and galleries below `out`, and return the report."""
-    work = units(plan, targets, goals, subject, out, extras)
+    """Attack all, write tables, detections, galleries and curves below `out`, and return the report.
+
+    What is done of an attack stays in the journal; all other files are written at the end or not at all.
+    """
+    work = units(plan, targets, goals, subject, below(out, f"{JOURNAL}/x").parent, extras)
     done = run_tasks(workers_of(processes), _numbered, list(enumerate(work)))
     found = [rows for _, rows in sorted(track(done, "attack", len(work), "pictures"), key=itemgetter(0))]
+    with staged(out) as made:
+        report = _written(plan, targets, goals, subject, work, found, extras, made)
+        write_text(draw(report), made / CURVES)
+    return report
+
+
+def _written(
+    plan: AttackPlan,
+    targets: Sequence[Target],
+    goals: Sequence[str],
+    subject: Subject,
+    work: Sequence[Unit],
+    found: Sequence[dict[str, Any]],
+    extras: Extras,
+    made: Path,
+) -> dict[str, Any]:
+    """Write all that was found into a folder, and return the report."""
     by_name: dict[str, Any] = {}
     for target in targets:
         bound = opened(target.file).bound
@@ -97,10 +122,10 @@ def campaign(
                 if unit.target == target and unit.goal == goal
             ]
             reports[goal] = goal_report(plan, target, subject, [rows for _, rows in own])
-            _write_detections(plan, target, goal, [rows for _, rows in own], out)
-            _write_gallery(f"{target.name}.{goal}", [unit for unit, _ in own], out)
+            _write_detections(plan, target, goal, [rows for _, rows in own], made)
+            _write_gallery(f"{target.name}.{goal}", [unit for unit, _ in own], made)
         by_name[target.name] = {**about, "goals": reports}
-    write_text(table(work, found), out / "pictures.csv")
+    write_text(table(work, found), made / PICTURES)
     frames = sorted({(picture.width_px, picture.height_px) for picture in subject.pictures})
     report: dict[str, Any] = {
         "format": FORMAT,
@@ -114,7 +139,7 @@ def campaign(
         "transfer": extras.transfer.name if extras.transfer else None,
         "models": by_name,
     }
-    write_json(report, out / "attack.json")
+    write_json(report, made / DOCUMENT)
     return report
 
 
@@ -129,13 +154,13 @@ def _write_detections(
     for place, eps in enumerate((0.0, *plan.eps)):
         rows = [item for one in found for item in one["sizes"][place]["found"]]
         rows.sort(key=lambda row: (row["image_id"], -row["score"], row["bbox"]))
-        write_json(rows, out / "detections" / f"{target.name}.{goal}.{plan.norm}-{eps:.12g}.json")
+        write_json(rows, out / DETECTIONS / f"{target.name}.{goal}.{plan.norm}-{eps:.12g}.json")
 
 
 def _write_gallery(name: str, own: Sequence[Unit], out: Path) -> None:
     panels = [Image.open(unit.folder / "panel.png") for unit in own if unit.shows]
     if panels:
-        with atomic_path(out / "gallery" / f"{name}.png") as temporary:
+        with atomic_path(out / GALLERY / f"{name}.png") as temporary:
             stacked(panels).save(temporary, "PNG")
 
 

@@ -28,7 +28,7 @@ from lard.robust.contained import average_precisions
 from lard.robust.matched import Matched, matched
 from lard.score.boxes import corners, extents
 from lard.score.evaluation import Evaluation
-from lard.score.points import by_budget
+from lard.score.points import by_budget, no_score
 from lard.score.slices import distance_bin
 from lard.score.submitted import read_results
 from lard.score.truth import Paths, read_truth, several, truth_sha256
@@ -82,7 +82,7 @@ def operating_score(side: Side, budget: float) -> float:
     """The lowest score that keeps a budget of false alarms per picture on these pictures."""
     found = by_budget(Evaluation(side.truth, side.rows), budget)
     if found is None:
-        raise DataError(f"{side.results}: no score keeps {budget:g} false alarms per picture; allow more")
+        raise no_score(side.results, budget)
     return found
 
 

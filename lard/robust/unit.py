@@ -7,6 +7,7 @@ was stopped ends with the same bytes as one that was not.
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from lard.detect.checkpoint import Checkpoint, load_detector
@@ -21,6 +23,7 @@ from lard.detect.config import PredictSpec
 from lard.detect.data import Picture
 from lard.detect.fcos import channels_last
 from lard.documents import read_json
+from lard.errors import DataError
 from lard.files import atomic_path, frame_rng, write_json
 from lard.robust.balls import Norm
 from lard.robust.descent import BEYOND, Outcome, attack, judged, smallest
@@ -97,15 +100,37 @@ def run(unit: Unit) -> dict[str, Any]:
     """The rows of a unit, made or read: of each size with 0, of the smallest change, of the checks."""
     done, drawn = unit.folder / "done.json", unit.folder / "panel.png"
     torch.set_num_threads(1)  # the same sums however many processes run
-    if not done.is_file() or (unit.shows and not drawn.is_file()):
+    found = kept_json(done, "image_id", "eligible", "frame_px", "sizes")
+    if found is None or (unit.shows and not whole(drawn)):
         _attack(unit, done, drawn)
-    found: dict[str, Any] = read_json(done)
+        found = dict(read_json(done))
     if unit.checks is not None and found["eligible"]:
         checks = unit.folder / unit.checks
-        if not checks.is_file():
+        told = kept_json(checks, "eps")
+        if told is None:
             write_json(_checks(unit), checks)
-        found["checks"] = read_json(checks)
+            told = read_json(checks)
+        found["checks"] = told
     return found
+
+
+def kept_json(path: Path, *keys: str) -> dict[str, Any] | None:
+    """An object that an earlier run kept; None where there is none, or a damaged one: it is made again."""
+    try:
+        found = read_json(path) if path.is_file() else None
+    except DataError:
+        return None
+    return found if isinstance(found, dict) and all(key in found for key in keys) else None
+
+
+def whole(path: Path) -> bool:
+    """Whether a picture is there that can be read to its end."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (OSError, ValueError, SyntaxError):  # SyntaxError: PIL's word for a broken PNG
+        return False
+    return True
 
 
 def _attack(unit: Unit, done: Path, drawn: Path) -> None:
@@ -139,9 +164,10 @@ def _sizes(
         row_file, change_file = (
             unit.folder / f"{kind}" for kind in (f"size-{place}.json", f"change-{place}.npz")
         )
-        if row_file.is_file() and change_file.is_file():
-            best = _read_outcome(change_file)
-            rows.append(read_json(row_file))
+        row, kept = kept_json(row_file, "eps", "reached", "found"), _read_outcome(change_file)
+        if row is not None and kept is not None:
+            best = kept
+            rows.append(row)
         else:
             if goal.eligible:
                 rng = frame_rng(unit.plan.seed, f"{unit.picture.image_id}/{unit.goal}/{eps!r}")
@@ -192,6 +218,7 @@ def _smallest(
         return {"size": 0.0, "searched_to": 0.0}
     place = next((k for k, row in enumerate(sizes[1:]) if row["reached"]), len(sizes) - 2)
     start, plan = _read_outcome(unit.folder / f"change-{place}.npz"), unit.plan
+    assert start is not None  # _sizes has just read or written it
     best, tried = smallest(scene, goal, plan.norm, plan.smallest_steps, start, BEYOND * plan.eps[-1])
     return {"size": None if best is None else round(best.size, 6), "searched_to": round(tried, 6)}
 
@@ -225,8 +252,14 @@ def _write_outcome(outcome: Outcome, path: Path) -> None:
         temporary.write_bytes(buffer.getvalue())
 
 
-def _read_outcome(path: Path) -> Outcome:
-    with np.load(path) as kept:
-        size, loss, reached = (float(value) for value in kept["told"])
-        found = (kept["boxes"], kept["scores"])
-        return Outcome(torch.from_numpy(kept["change"]), size, loss, bool(reached), found)
+def _read_outcome(path: Path) -> Outcome | None:
+    """An outcome that was kept; None where there is none, or a damaged one."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            size, loss, reached = (float(value) for value in kept["told"])
+            found = (kept["boxes"], kept["scores"])
+            return Outcome(torch.from_numpy(kept["change"]), size, loss, bool(reached), found)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -74,8 +74,16 @@ def chosen_threshold(truth_paths: Paths, results: str | Path, budget: float) -> 
     """The score within the budget on validation pictures; DataError where there is none."""
     found = chosen_on_validation(truth_paths, results, budget).thresholds["false_alarms"]
     if found is None:
-        raise DataError(f"{results}: no score keeps {budget:g} false alarms per picture; allow more")
+        raise no_score(results, budget)
     return found
+
+
+def no_score(results: str | Path, budget: float) -> DataError:
+    """The error where a budget of false alarms per picture leaves no score."""
+    return DataError(
+        f"{results}: no score keeps {budget:g} false alarms per picture; allow more with"
+        " --false-alarms, or give results that hold detections"
+    )
 
 
 def point_of(path: Path) -> float:
@@ -83,9 +91,23 @@ def point_of(path: Path) -> float:
     document = read_json(path)
     point = document.get("operating_point") if isinstance(document, dict) else None
     score = point.get("score") if isinstance(point, dict) else None
-    if not isinstance(score, int | float):
-        raise DataError(f"{path}: operating_point.score: {score!r}; score the results again with --val")
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+        raise DataError(
+            f"{path}: operating_point.score: {score!r}, expected a number from 0 to 1; score the results"
+            " again with --val"
+        )
     return float(score)
+
+
+def origin_of(path: Path) -> str:
+    """What the operating point of a score file was chosen on, "unknown" where it says nothing."""
+    origin = read_json(path)["operating_point"].get("chosen_on", "unknown")
+    if origin not in (*get_args(ChosenOn), "unknown"):
+        raise DataError(
+            f"{path}: operating_point.chosen_on: {origin!r}, expected one of {', '.join(get_args(ChosenOn))};"
+            " score the results again with --val"
+        )
+    return str(origin)
 
 
 def operating_points(evaluation: Evaluation, choice: Choice) -> dict[str, dict[str, Any] | None]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from lard.airports.files import SHIPPED
 from lard.errors import DataError
+from lard.files import below
 from lard.score.approaches import INTEGRITY
 from lard.score.card import Card, read_card
 from lard.score.entered import (
@@ -64,7 +65,7 @@ def add(
     rows = _mended_rows(results, truth_paths)
     tuned = None if validation is None else _mended_rows(validation[1], validation[0])
     with folder_lock(board):
-        folder = Path(board) / card.name
+        folder = below(board, f"{card.name}/{ENTRY}").parent
         check_owner(folder, card, replace)
         with staged(folder) as staging:  # what cannot be scored leaves no entry, and a former one as it was
             write_json(rows, staging / RESULTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from lard.documents import checked
 from lard.errors import DataError
+from lard.files import name_fault
 from lard.intake.coco import read_coco
 from lard.intake.coco_model import CocoModel
 from lard.tables import sha256_file
@@ -30,7 +32,9 @@ def several(paths: Paths) -> list[Path]:
 
 
 def coco_paths(datasets: Paths, split: str) -> list[Path]:
-    """The COCO file of a split in each dataset folder."""
+    """The COCO file of a split in each dataset folder; DataError for a split that is no name of a file."""
+    if fault := name_fault(split):
+        raise DataError(f"split {split!r}: {fault}; expected the name of a file in coco/, such as test")
     return [folder / "coco" / f"{split}.json" for folder in several(datasets)]
 
 
@@ -47,6 +51,10 @@ def read_truth(paths: Paths) -> dict[str, Any]:
     are several, a file name that starts with its dataset's folder.
     """
     files = several(paths)
+    places = [os.path.realpath(path) for path in files]
+    for path, place in zip(files, places, strict=True):
+        if places.count(place) > 1:
+            raise DataError(f"{path}: given twice; name each dataset once")
     documents = [_read(path) for path in files]
     joined: dict[str, Any] = {**documents[0], "images": [], "annotations": []}
     raised = {"images": 0, "annotations": 0}
