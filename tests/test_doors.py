@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from lard.airports.model import Airport
 from lard.cli import main
 from lard.errors import AirportError, DataError, SourceError, SpecError, fault_line, naming, one_line, told
-from lard.export.common import _checked_info, _frame_faults, staged_folder
-from lard.labels.dataset import label_faults
+from lard.export.common import _frame_faults, staged_folder
+from lard.labels.dataset import checked_info, label_faults
 from lard.render.journal import (
     Journal,
     check_folder,
@@ -327,7 +327,7 @@ def test_what_cannot_be_exported_is_told_by_row(tmp_path: Path) -> None:
         assert len(label_faults(table, tmp_path)) == count, row
     for info in ([], "x", {"camera": 3}, {"odd": "x"}, {"name": {}}):
         with pytest.raises(DataError, match=r"dataset\.json: "):
-            _checked_info(info, tmp_path / "dataset.json")
+            checked_info(info, tmp_path / "dataset.json")
 
 
 @pytest.mark.parametrize(

@@ -120,9 +120,7 @@ def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[s
             f"{folder / 'labels.parquet'}: labels of {len(stray)} unknown frames ({stray[0]} ...); "
             "label the frames again"
         )
-    info = read_json(folder / "dataset.json")
-    checked(_Info, info, folder / "dataset.json", remedy="label again")
-    return frames, labels, dict(info)
+    return frames, labels, checked_info(read_json(folder / "dataset.json"), folder / "dataset.json")
 
 
 class _Info(BaseModel):
@@ -133,6 +131,12 @@ class _Info(BaseModel):
     name: str = "runways"
     odd: dict[str, Any] = {}
     camera: dict[str, Any] = {}
+
+
+def checked_info(info: Any, path: Path) -> dict[str, Any]:
+    """What a dataset.json holds; DataError names what cannot be taken from it."""
+    checked(_Info, info, path, remedy="label again")
+    return dict(info)
 
 
 def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
