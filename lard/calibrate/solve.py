@@ -146,7 +146,9 @@ def _solve(
     prior = np.diag(1 / scene.prior_sd**2)
     for _ in range(6):
         residual = observed - _along_normal(scene, theta, found)
-        weight, matrix = found.trust * _weights(residual, tukey), _jacobian(scene, theta, found)
+        weight, matrix = _weights(residual, tukey), _jacobian(scene, theta, found)
+        if tukey:  # at last only: on the way far lines bring nearer ones within reach
+            weight = weight * found.trust
         normal = matrix.T @ (weight[:, None] * matrix) + prior
         step = np.linalg.solve(normal, matrix.T @ (weight * residual) - prior @ theta)
         theta = theta + step
