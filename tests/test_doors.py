@@ -322,7 +322,8 @@ def test_what_cannot_be_exported_is_told_by_row(tmp_path: Path) -> None:
     label = {"frame_id": "a", "runway": "09", "visible_fraction": 1.0, "x_min_px": 1.0, "y_min_px": 1.0}
     whole = {**label, "x_max_px": 2.0, "y_max_px": 2.0, "polygon": [1.0, 1.0, 2.0, 1.0, 2.0, 2.0]}
     empty = pl.DataFrame(schema=dict(LABELS))
-    for row, count in ((whole, 0), (label, 1), ({**whole, "polygon": [1.0, 2.0]}, 1)):
+    turned = {**whole, "x_max_px": 0.5}
+    for row, count in ((whole, 0), (label, 1), ({**whole, "polygon": [1.0, 2.0]}, 1), (turned, 1)):
         table = pl.concat([empty, pl.DataFrame([row])], how="diagonal")
         assert len(label_faults(table, tmp_path)) == count, row
     for info in ([], "x", {"camera": 3}, {"odd": "x"}, {"name": {}}):

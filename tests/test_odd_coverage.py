@@ -1,5 +1,6 @@
 """Coverage counts, holes, cost, and what sample sizes allow one to say."""
 
+import json
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,16 @@ def test_summary_is_readable_and_names_holes() -> None:
     words = text(found)
     assert "far: 20 frames of 2 airports" in words and "hole (2-way)" in words
     assert found["far"]["ways"]["2"]["fraction"] < 1 and len(found["far"]["emptiest"]["2"]) == 2
+
+
+@pytest.mark.parametrize("rows", [1, 30])
+def test_what_frames_do_not_tell_lies_outside_and_leaves_every_number_finite(rows: int) -> None:
+    frames = sample(SPEC, load_shipped(), ["LFPO"], 30, 1)
+    hidden = pl.int_range(pl.len()) < rows
+    frames = frames.with_columns(yaw_offset_deg=pl.when(hidden).then(None).otherwise("yaw_offset_deg"))
+    found = summary(SPEC, coverage(SPEC, frames, 3, (1,)))
+    assert sum(zone["outside"] for zone in found.values()) == rows
+    json.dumps(found, allow_nan=False)
 
 
 def test_wrong_tables_are_explained() -> None:

@@ -152,7 +152,14 @@ def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
     filled = pl.sum_horizontal(pl.col(name).is_not_null() for name in _BOX)
     seen = (pl.col("visible_fraction") > 0).fill_null(False)
     bad = labels.filter((seen & ~whole.fill_null(False)) | ~filled.is_in([0, 4]))
+    turned = labels.filter(
+        (pl.col("x_max_px") < pl.col("x_min_px")) | (pl.col("y_max_px") < pl.col("y_min_px"))
+    )
     return [
-        f"{where}: runway {runway} of frame {name} is in view without a whole box and outline; label again"
-        for name, runway in bad.select("frame_id", "runway").head(3).iter_rows()
+        f"{where}: runway {runway} of frame {name} {what}; label again"
+        for rows, what in (
+            (bad, "is in view without a whole box and outline"),
+            (turned, "has a box whose end lies before its beginning"),
+        )
+        for name, runway in rows.select("frame_id", "runway").head(3).iter_rows()
     ]

@@ -124,6 +124,7 @@ def zone_coverage(
     unit = (
         np.column_stack([law.cdf(values[name]) for name, law in laws]) if laws else np.zeros((len(table), 0))
     )
+    unit = unit[np.isfinite(unit).all(axis=1)]  # what frames do not tell lies outside, and nowhere
     # the sum over pairs is quadratic: an even choice of rows stands for very large tables
     unit = unit[np.linspace(0, len(unit) - 1, min(len(unit), _DISCREPANCY_POINTS)).astype(int)]
     return ZoneCoverage(
