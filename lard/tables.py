@@ -163,7 +163,10 @@ def check_schema(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFram
         try:
             if dtype == pl.String and table[name].dtype.is_float():  # inf would become a word
                 raise pl.exceptions.InvalidOperationError
-            columns.append(table[name] if dtype is None else table[name].cast(dtype, strict=True))
+            column = table[name] if dtype is None else table[name].cast(dtype, strict=True)
+            if dtype is not None and column.dtype != dtype:  # a structure stays one, whatever it is cast to
+                raise pl.exceptions.InvalidOperationError
+            columns.append(column)
         except pl.exceptions.PolarsError:
             faults.append(f"{where}: column {name} has type {table[name].dtype}, expected {dtype}")
     if faults:

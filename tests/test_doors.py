@@ -378,3 +378,9 @@ def test_what_frames_say_of_their_origin_is_text(tmp_path: Path, column: str) ->
     table.write_parquet(tmp_path / "f.parquet")
     with pytest.raises(DataError, match=rf"f.parquet: column {column} has type List"):
         read_table(tmp_path / "f.parquet", FRAMES)
+
+
+def test_a_structure_is_no_number() -> None:
+    odd = frames("a").with_columns(cy_px=pl.struct(pl.lit(1.0)))
+    with pytest.raises(DataError, match="column cy_px has type Struct"):
+        check_schema(odd, FRAMES, "frames")

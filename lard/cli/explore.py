@@ -64,20 +64,22 @@ def explore(
       lard explore data/ortho --results results/ortho/fcos-s.json --findings reports/dqr/findings.parquet \\
           --out reports/explorer
     """
+    from lard.errors import naming
     from lard.report.explorer import write_explorer
     from lard.workers import default_workers
 
-    written = write_explorer(
-        dataset,
-        out,
-        results=results,
-        findings=findings,
-        tables=tables,
-        score=score,
-        runways=runways,
-        copy_images=copy_images,
-        workers=workers or int(default_workers()),
-    )
+    with naming(dataset / "frames.parquet", dataset, *results, *tables, *filter(None, [findings])):
+        written = write_explorer(
+            dataset,
+            out,
+            results=results,
+            findings=findings,
+            tables=tables,
+            score=score,
+            runways=runways,
+            copy_images=copy_images,
+            workers=workers or int(default_workers()),
+        )
     for note in written.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"{written.frames} frames in {out / 'index.html'}")

@@ -131,7 +131,7 @@ class TrainSpec(_Params):
 class PredictSpec(_Params):
     """Post-processing of predictions; the number of processes changes the speed, never the result."""
 
-    split: str = "test"
+    split: str = Field(default="test", min_length=1)
     score_floor: float = Field(default=0.02, ge=0, lt=1)
     nms_iou: float = Field(default=0.3, gt=0, le=1)  # chosen on the validation airports
     per_level: int = Field(default=300, ge=1)

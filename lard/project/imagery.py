@@ -123,6 +123,11 @@ def fit_rasters(
     paths = raster_paths(source)
     samplers = [RasterSampler.of(paths, a.icao, a.lat_deg, a.lon_deg) for a in airports]
     finest_m = max(sampler.gsd_m() for sampler in samplers)
+    if not (math.isfinite(finest_m) and finest_m > 0):
+        raise SourceError(
+            f"--ground {source}: its place on earth gives {finest_m} m per pixel; mend the raster's "
+            "transform or coordinate system"
+        )
     if gsd_m is None:
         gsd_m = max(0.05, math.ceil(finest_m * 1000) / 1000)
     if gsd_m > COARSEST_M or finest_m > gsd_m * FINER:
