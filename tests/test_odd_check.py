@@ -122,3 +122,13 @@ def test_no_runway_meets_all_together(tmp_path: Path) -> None:
     assert any(
         "18: runways: no runway of lard" in line and "together" in line for line in check(tmp_path, text, 2)
     )
+
+
+def test_errors_beyond_the_first_are_counted_and_all_told_in_order_when_asked(tmp_path: Path) -> None:
+    text = GOOD + "".join(f"odd{k:02d}: 1\n" for k in range(30))
+    first = check(tmp_path, text, 2)
+    assert first[0] == "note: 30 errors; --all lists every one" and first[-1].endswith("more lines")
+    result = CliRunner().invoke(main, ["odd", "check", str(tmp_path / "x.yaml"), "--all"])
+    told = [line for line in result.output.splitlines() if ": odd" in line]
+    assert result.exit_code == 2 and len(told) == 30
+    assert [line.partition(": odd")[2][:2] for line in told] == [f"{k:02d}" for k in range(30)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lard.cli.benchmark import DATA
-from lard.cli.options import SEED
+from lard.cli.options import SEED, numbers_of
 from lard.cli.printing import print_table
 
 if TYPE_CHECKING:
@@ -25,10 +25,7 @@ def _sizes(context: click.Context, _: click.Parameter, text: str | None) -> tupl
     """Sizes written side by side with commas, ascending, each once; without a text the norm's own."""
     norm = context.params.get("norm", "l2")
     text = SIZES[norm] if text is None else text
-    try:
-        found = tuple(sorted({float(one) for one in text.split(",")}))
-    except ValueError:
-        found = ()
+    found = tuple(sorted(set(numbers_of(text) or ())))
     largest = LARGEST[norm]
     if not 1 <= len(found) <= MOST_SIZES or not all(
         math.isfinite(one) and 0 < one <= largest for one in found
@@ -42,11 +39,8 @@ def _sizes(context: click.Context, _: click.Parameter, text: str | None) -> tupl
 
 def _scores(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ...]:
     """Scores written side by side with commas, in the order of the models; none of an empty text."""
-    try:
-        found = tuple(float(one) for one in text.split(",")) if text else ()
-    except ValueError:
-        found = (math.nan,)
-    if not all(0 < one < 1 for one in found):
+    found = numbers_of(text) if text else ()
+    if found is None or not all(0 < one < 1 for one in found):
         raise click.BadParameter(f"{text!r}: expected a number between 0 and 1 for each model, with commas")
     return found
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lard.cli.benchmark import BUDGET, CONFIG, DATA, VALIDATION, parameters
+from lard.cli.options import numbers_of
 
 if TYPE_CHECKING:
     from lard.robust.subject import Point, Subject
@@ -159,12 +160,10 @@ def _point(
 
 def _radii(text: str) -> list[float]:
     """Numbers between commas."""
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{text!r}: expected numbers separated by commas", param_hint="--eps"
-        ) from error
+    found = numbers_of(text)
+    if found is None:
+        raise click.BadParameter(f"{text!r}: expected numbers separated by commas", param_hint="--eps")
+    return list(found)
 
 
 def _write(out: Path, document: dict[str, Any], subject: Subject, chosen: Point, name: str) -> None:

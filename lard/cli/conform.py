@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from lard.cli.benchmark import BUDGET, DATA
+from lard.cli.options import numbers_of
 
 if TYPE_CHECKING:
     from lard.robust.keeping import Certified
@@ -144,11 +145,8 @@ def _norms(text: str | None) -> tuple[float, ...]:
     """The norms of --eps, each finite and above 0."""
     import math
 
-    try:
-        norms = tuple(float(part) for part in text.split(",")) if text is not None else ()
-    except ValueError:
-        norms = (math.nan,)
-    if not all(0 < norm < math.inf for norm in norms):
+    norms = numbers_of(text) if text is not None else ()
+    if norms is None or not all(0 < norm < math.inf for norm in norms):
         raise click.BadParameter(
             f"{text!r}: expected L2 norms above 0 separated by commas, pixels in [0, 1]", param_hint="--eps"
         )

@@ -89,6 +89,14 @@ def codes_of(text: str) -> list[str]:
     return [code.strip() for code in text.split(",") if code.strip()]
 
 
+def numbers_of(text: str) -> tuple[float, ...] | None:
+    """Numbers written side by side with commas; None where one of them is none."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        return None
+
+
 def frames_at(dataset: str) -> pl.DataFrame:
     """The frames table at a path, or in a data set's folder."""
     from lard.tables import FRAMES, read_table

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lard.cli.benchmark import CONFIG, parameters
-from lard.cli.options import check_kept
+from lard.cli.options import check_kept, numbers_of
 from lard.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -19,10 +19,7 @@ def _scales(_: click.Context, __: click.Parameter, text: str | None) -> tuple[fl
     """Scales written side by side with commas."""
     if text is None:
         return None
-    try:
-        found = tuple(float(one) for one in text.split(","))
-    except ValueError:
-        found = ()
+    found = numbers_of(text) or ()
     if not 1 <= len(found) <= 8 or not all(0.1 <= one <= 8 for one in found):
         raise click.BadParameter(f"{text!r}: expected up to 8 numbers from 0.1 to 8 with commas, as in 1,2")
     return found

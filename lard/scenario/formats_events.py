@@ -25,13 +25,13 @@ from yaml.events import (
 )
 
 from lard.documents import YAML_LIMIT_BYTES, read_text
+from lard.documents.composed import Events
 from lard.documents.json import DEPTH_LIMIT, FLOAT_LIMIT, NO_NUMBER, WHOLE_LIMIT
 from lard.documents.yaml import aliases_fit
 from lard.odd.yamlfile import Faults
 
 Where = tuple[str | int, ...]
 
-_Events: Any = getattr(yaml, "CLoader", yaml.Loader)
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
@@ -239,7 +239,7 @@ def _read(text: str, faults: Faults, lines: bool) -> _Reading:
     reading, documents = _Reading(faults, lines), 0
     take = reading.take
     try:
-        events = _Events(text)
+        events = Events(text)
         while type(event := events.get_event()) is not StreamEndEvent:
             if type(event) is DocumentStartEvent:
                 documents += 1

@@ -25,7 +25,8 @@ def restated(
     table = pl.concat(parts).sort("_row").drop("_row") if parts else frames
     # pictures keep showing the runways that frames were drawn on at first
     if set(PICTURES_ON.values()) <= set(table.columns):
-        held = [name for name in PICTURES_ON if name in table.columns]
-        made = {name: pl.coalesce(*[n for n in held if n == name], old) for name, old in PICTURES_ON.items()}
-        table = table.with_columns(**made)
+        table = table.with_columns(
+            pl.coalesce([told for told in (name, old) if told in table.columns]).alias(name)
+            for name, old in PICTURES_ON.items()
+        )
     return table.with_columns(runway_db=pl.lit(db.name), runway_db_version=pl.lit(db.version))
