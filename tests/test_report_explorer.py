@@ -25,7 +25,7 @@ from lard.report.explorer_thumbs import small_jpeg, thumb_name
 from lard.score.evaluation import Evaluation
 from lard.score.points import measured_at
 from lard.score.truth import read_truth, truth_sha256
-from lard.tables import FRAMES, LABELS, POSE, sha256_file, write_json, write_table
+from lard.tables import FRAMES, LABELS, POSE, read_json, sha256_file, write_json, write_table
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +163,16 @@ def test_results_are_judged_by_their_score_file(toy: Path, tmp_path: Path) -> No
     write_json(report | {"results_sha256": "0" * 64}, tmp_path / "mine.score.json")
     with pytest.raises(DataError, match="of other results"):
         write_explorer(toy, tmp_path / "e", results=[path])
+
+
+def test_a_split_without_frames_is_no_obstacle(toy: Path, tmp_path: Path) -> None:
+    dataset, path = tmp_path / "d", tmp_path / "mine.json"
+    shutil.copytree(toy, dataset)
+    empty = read_json(dataset / "coco" / "test.json") | {"images": [], "annotations": []}
+    write_json(empty, dataset / "coco" / "val.json")
+    write_results(dataset, path)
+    write_explorer(dataset, tmp_path / "e", results=[path])
+    assert data_of(tmp_path / "e")["models"][0]["split"] == "test"
 
 
 def test_findings_and_tables_are_joined_by_frame(toy: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lard.errors import DataError
+from lard.intake.coco import read_coco
 from lard.score.evaluation import Evaluation
 from lard.score.points import FALSE_ALARMS_PER_IMAGE, by_budget
 from lard.score.submitted import read_results
@@ -121,7 +122,8 @@ def _split_of(path: Path, splits: Sequence[Path], report: Mapping[str, Any]) -> 
     rows = read_json(path)
     stated = [row.get("image_id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     ids = {value if isinstance(value, int) else repr(value) for value in stated}  # what is no id fits nowhere
-    fitting = [split for split in splits if ids <= {image["id"] for image in read_truth(split)["images"]}]
+    held = {split: {image["id"] for image in read_coco(split).images} for split in splits}
+    fitting = [split for split in splits if held[split] and ids <= held[split]]
     if not fitting:
         raise DataError(
             f"{path}: names pictures that no split of {splits[0].parent} has; predict on this dataset"
