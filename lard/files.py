@@ -11,12 +11,13 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from lard.documents.json import read_json
 from lard.errors import DataError, LardError
 
 NAME_LIMIT_BYTES = 200
@@ -66,6 +67,18 @@ def keep_others(out: Path, names: Sequence[str], *marks: str) -> None:
             f"{out / taken[0]}: is of no earlier run (there is no {marks[0]} beside it) and would be written"
             " over; name a new or empty folder"
         )
+
+
+def keep_unlike(out: Path, what: str, is_own: Callable[[Any], bool]) -> None:
+    """DataError where a JSON file that a command writes lies there already and is something else."""
+    if not os.path.lexists(out):
+        return
+    try:
+        own = is_own(read_json(out))
+    except DataError:
+        own = False
+    if not own:
+        raise DataError(f"{out}: is not {what} and would be written over; name another file")
 
 
 @contextlib.contextmanager

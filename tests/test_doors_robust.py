@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,44 @@ def test_results_and_costs_are_not_written_over_the_truth(tmp_path: Path) -> Non
         assert out.read_bytes() == before
     found = run("predict", model, data / "images", "--out", model)
     assert found.exit_code == 2 and "which is read" in found.stderr and model.read_bytes() == before
+
+
+def test_documents_of_another_kind_are_not_written_over(tmp_path: Path) -> None:
+    data, notes = write_toy(tmp_path / "data"), tmp_path / "notes.json"
+    model = write_random_model(tmp_path / "m.pt")
+    rows = tmp_path / "r.json"
+    rows.write_text("[]")
+    for text in ('{"mine": 1}', "not JSON at all", "7"):
+        notes.write_text(text)
+        for words in (
+            ("predict", model, "--data", data, "--split", "test"),
+            ("predict", model, data / "images"),
+            ("leaderboard", "cost", model, "--data", data),
+            ("score", rows, "--data", data),
+        ):
+            found = run(*words, "--out", notes)
+            assert found.exit_code == 2 and "would be written over" in found.stderr, found.output
+            assert notes.read_text() == text
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/leaderboard.csv").write_text("mine")
+    found = run("leaderboard", "build", "--data", data, "--out", tmp_path / "reports")
+    assert found.exit_code == 2 and "would be written over" in found.stderr
+
+
+def test_drawings_replace_no_pictures_of_others(tmp_path: Path) -> None:
+    data = write_toy(tmp_path / "data")
+    model, backup = write_random_model(tmp_path / "m.pt"), tmp_path / "backup"
+    shutil.copytree(data / "images", backup)
+    before = {path.name: path.read_bytes() for path in backup.iterdir()}
+    for more in ((), ("--out", tmp_path / "found.json")):
+        found = run("predict", model, data / "images", "--draw", backup, *more)
+        assert found.exit_code == 2 and "would be written over" in found.stderr, found.output
+        assert {path.name: path.read_bytes() for path in backup.iterdir()} == before
+        for _ in range(2):  # its own drawings it makes again
+            assert run("predict", model, data / "images", "--draw", tmp_path / "drawn", *more).exit_code == 0
+    stranger = tmp_path / "drawn" / "detections.json"
+    stranger.write_text("{}")
+    assert run("predict", model, data / "images", "--draw", tmp_path / "drawn").exit_code == 2
 
 
 def test_links_in_a_circle_are_told(tmp_path: Path) -> None:

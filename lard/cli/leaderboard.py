@@ -93,11 +93,13 @@ def build(datasets: tuple[Path, ...], split: str, board: Path, runways: str, out
     Examples:
       lard leaderboard build --data data/ortho --out reports
     """
+    from lard.files import keep_others
     from lard.report import Evidence, read_entries, write_leaderboard
     from lard.score.submission import rebuilt, validation_paths
     from lard.score.truth import coco_paths, read_truth
     from lard.tables import read_json
 
+    keep_others(out, ("leaderboard.html", "leaderboard.csv"), "leaderboard.json")
     paths = coco_paths(datasets, split)
     scores, changed = rebuilt(paths, board, validation_paths(datasets) or None, runways)
     for line in changed:
@@ -163,10 +165,12 @@ def cost(
       lard leaderboard cost mine.onnx --data data/ortho --out leaderboard/mine/cost.json
     """
     from lard.detect.cost import measure_cost
+    from lard.files import keep_unlike
     from lard.score.truth import coco_paths
     from lard.tables import write_json
 
     check_kept(out, model, config, *coco_paths(datasets, split))
+    keep_unlike(out, "a measurement of cost", lambda found: isinstance(found, dict) and "gmac" in found)
     plan = parameters(config).predict.model_copy(update={"split": split})
     found = measure_cost(model, datasets, plan, pictures)
     write_json(found, out)

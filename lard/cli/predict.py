@@ -111,11 +111,13 @@ def predict(
         raise click.UsageError("Missing option '--out'.")
     from lard.detect.models import resolve
     from lard.detect.predict import predict as run
+    from lard.files import keep_unlike
     from lard.score.truth import coco_paths
 
     changes = {"split": split, "score_floor": score}
     plan = plan.model_copy(update={key: value for key, value in changes.items() if value is not None})
     check_kept(out, *coco_paths(datasets, plan.split))
+    keep_unlike(out, "a COCO results file", lambda rows: isinstance(rows, list))
     count = run(resolve(model), datasets, out, plan, processes=processes or 1)
     click.echo(f"{count} boxes in {out}")
 
@@ -133,23 +135,35 @@ def _predict_anywhere(
     from contextlib import ExitStack
 
     from lard.detect.anywhere import predict_anywhere
-    from lard.detect.inputs import collect, counted, keep_result_apart
+    from lard.detect.inputs import (
+        JOURNAL,
+        collect,
+        counted,
+        is_detections,
+        keep_drawings_apart,
+        keep_result_apart,
+    )
     from lard.detect.models import load
     from lard.errors import DataError
+    from lard.files import keep_unlike
     from lard.tables import atomic_path, json_text, staged
 
     if out is None and draw is not None:
-        out = draw / "detections.json"
+        out = draw / JOURNAL
     found = collect(inputs, draw)
     if out is not None:
         keep_result_apart(out, found, draw)
+        keep_unlike(out, "what lard predict wrote", is_detections)
+    if draw is not None:
+        keep_drawings_apart(draw, found)
     loaded = load(model, score, plan)
     with ExitStack() as stack:  # all or none, and no place that cannot be written after the work
         result = stack.enter_context(atomic_path(out)) if out is not None else None
         drawn = stack.enter_context(staged(draw)) if draw is not None else None
         document = predict_anywhere(loaded, found, drawn, every)
-        if result is not None:
-            result.write_text(json_text(document), encoding="utf-8")
+        for file in (result, None if drawn is None else drawn / JOURNAL):
+            if file is not None:
+                file.write_text(json_text(document), encoding="utf-8")
     if found.others:
         click.echo(f"left out, neither pictures nor videos: {counted(found.others)}", err=True)
     if out is None:

@@ -61,6 +61,7 @@ def score(
       lard score results/ortho/fcos-s.json --data data/ortho --val results/ortho/fcos-s.val.json
       lard score mine.json --data data/ortho --split val --out mine.score.json
     """
+    from lard.files import keep_unlike
     from lard.score.integrity import Integrity
     from lard.score.points import chosen_on_validation, stated
     from lard.score.provenance import provenance
@@ -72,6 +73,7 @@ def score(
     paths, tuned = coco_paths(datasets, split), coco_paths(datasets, "val")
     out = out or results.with_suffix(".score.json")
     check_kept(out, results, validation, *paths, *tuned)
+    keep_unlike(out, "a score file", lambda found: isinstance(found, dict) and "overall" in found)
     choice = None if threshold is None else stated(threshold)
     if validation is not None:
         choice = chosen_on_validation(tuned, validation, budget)

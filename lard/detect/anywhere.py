@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from lard.detect.draw import draw_found
-from lard.detect.inputs import Input, Inputs, drawing_names
+from lard.detect.inputs import FORMAT, Input, Inputs, drawing_names
 from lard.detect.models import Found, Model
 from lard.detect.video import Video, VideoWriter
 from lard.errors import DataError
@@ -22,7 +22,6 @@ from lard.pictures import upright_rgb
 from lard.progress import Meter
 from lard.tables import atomic_path
 
-FORMAT = "lard-pictures-1"
 CATEGORY = {"id": 1, "name": "runway"}
 JPEG_QUALITY = 92
 

@@ -11,6 +11,12 @@ from pathlib import Path
 from lard import pictures
 from lard.detect import video
 from lard.errors import DataError
+from lard.files import keep_unlike
+from lard.tables import read_json
+
+FORMAT = "lard-pictures-1"
+JOURNAL = "detections.json"
+"""What lies beside drawings and tells of them."""
 
 KEPT = (".jpg", ".jpeg", ".png")
 """Drawings of such pictures keep their suffix; those of others are PNG."""
@@ -65,6 +71,29 @@ def keep_result_apart(out: Path, inputs: Inputs, draw: Path | None) -> None:
         raise DataError(f"--out {out}: drawings are to go there (--draw {draw}); name another file")
 
 
+def keep_drawings_apart(draw: Path, inputs: Inputs) -> None:
+    """DataError where a drawing would take the place of a file that no earlier run drew there."""
+    journal = draw / JOURNAL
+    keep_unlike(journal, "what lard predict wrote", is_detections)
+    images = read_json(journal)["images"] if journal.is_file() else []
+    drawn = {str(image.get("drawn")) for image in images if isinstance(image, dict)}
+    for name in drawing_names(inputs.files):
+        if os.path.lexists(draw / name) and name.as_posix() not in drawn:
+            raise DataError(
+                f"{draw / name}: is no drawing that {JOURNAL} there tells of and would be written over;"
+                " name a new or empty folder for --draw"
+            )
+
+
+def is_detections(document: object) -> bool:
+    """Whether a JSON document is one that `lard predict` writes of pictures and videos."""
+    return (
+        isinstance(document, dict)
+        and document.get("format") == FORMAT
+        and isinstance(document.get("images"), list)
+    )
+
+
 def _keep_apart(place: Path, draw: Path | None) -> None:
     if not place.is_dir() and not place.is_file():
         raise DataError(f"{place}: no such file or folder; give a picture, a video or a folder of them")
@@ -112,7 +141,7 @@ def drawing_names(files: Iterable[Input]) -> list[Path]:
     pictures NAME.SUFFIX.png; a number is added to a name that was given already.
     """
     names: list[Path] = []
-    taken: set[str] = {"detections.json"}
+    taken: set[str] = {JOURNAL}
     for entry in files:
         suffix = entry.below.suffix.lower()
         wanted = entry.below
