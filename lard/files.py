@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from lard.documents.json import read_json
+from lard.documents import read_json
 from lard.errors import DataError, LardError
 
 NAME_LIMIT_BYTES = 200
@@ -74,7 +74,7 @@ def keep_unlike(out: Path, what: str, is_own: Callable[[Any], bool]) -> None:
     if not os.path.lexists(out):
         return
     try:
-        own = is_own(read_json(out))
+        own = out.is_file() and is_own(read_json(out))
     except DataError:
         own = False
     if not own:
@@ -179,9 +179,14 @@ def staged(out: str | Path) -> Iterator[Path]:
             yield staging
             names = [path.relative_to(staging) for path in sorted(staging.rglob("*")) if path.is_file()]
             targets = [below(out, name.as_posix()) for name in names]
-            for name, target in zip(names, targets, strict=True):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                (staging / name).replace(target)
+            with contextlib.ExitStack() as ready:  # every place, before the first file moves
+                for folder in sorted({target.parent for target in targets}):
+                    ready.enter_context(folders_for(folder))
+                for target in targets:
+                    if target.is_dir():
+                        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+                for name, target in zip(names, targets, strict=True):
+                    (staging / name).replace(target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 

@@ -267,6 +267,12 @@ def test_a_folder_takes_all_files_of_a_command_or_none(tmp_path: Path) -> None:
         (made / "below").mkdir()
         (made / "below" / "a").write_text("new")
     assert {path.relative_to(out).as_posix() for path in out.rglob("*")} == {"theirs", "below", "below/a"}
+    (out / "zz").write_text("theirs")  # where a folder should be
+    with pytest.raises(OSError, match="zz"), staged(out) as made:
+        for name in ("below/a", "other/b", "zz/c"):
+            (made / name).parent.mkdir(exist_ok=True)
+            (made / name).write_text("newer")
+    assert (out / "below/a").read_text() == "new" and not (out / "other").exists()
 
 
 def test_errors_name_their_file_and_are_short() -> None:

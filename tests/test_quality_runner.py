@@ -170,8 +170,8 @@ def test_malformed_waivers(tmp_path: Path, text: str) -> None:
 
 def test_outputs_are_the_same_each_time(clean: Dataset, tmp_path: Path) -> None:
     run = run_checks(clean)
-    write_outputs(run, tmp_path / "a")
-    write_outputs(run_checks(opened(clean.root)), tmp_path / "b")
+    write_outputs(run, tmp_path / "a", {})
+    write_outputs(run_checks(opened(clean.root)), tmp_path / "b", {})
     for name in ("findings.parquet", "summary.json", "junit.xml"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     findings = read_table(tmp_path / "a" / "findings.parquet", FINDINGS)
@@ -199,7 +199,7 @@ def test_no_evidence_is_no_compliance(
     assert verdict(run) == "INCONCLUSIVE"
     assert not run.accepted()
     assert verdict(run_checks(clean, ["N01"])) == "INCONCLUSIVE"  # nothing else was judged
-    write_outputs(run, tmp_path)
+    write_outputs(run, tmp_path, {})
     suite = ET.parse(tmp_path / "junit.xml").getroot()[0]
     assert (suite.attrib["errors"], suite.attrib["failures"]) == ("2", "0")
     assert "add pictures by day" in read_table(tmp_path / "findings.parquet", FINDINGS)["message"][0]
@@ -229,6 +229,11 @@ def test_all_outputs_or_none(clean: Dataset, tmp_path: Path, monkeypatch: pytest
     result = CliRunner().invoke(main, ["dqr", "run", str(clean.root), "--out", str(tmp_path / "out")])
     assert isinstance(result.exception, ZeroDivisionError)
     assert not (tmp_path / "out").exists()
+    monkeypatch.undo()
+    (tmp_path / "out" / "junit.xml").mkdir(parents=True)
+    code, told = invoke("run", clean.root, "--out", tmp_path / "out")
+    assert code == 2 and "junit.xml" in told
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["junit.xml"]
 
 
 def test_no_pictures_no_picture_checks(clean: Dataset) -> None:

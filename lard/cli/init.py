@@ -24,7 +24,9 @@ from lard.cli.options import CREDIT, SEED, codes_of, runways_option
 @click.option(
     "--odd", default="lard_v2", show_default=True, help="ODD spec: a file or a shipped one by name."
 )
-@click.option("--n", default=1500, show_default=True, type=click.IntRange(1), help="Frames in all.")
+@click.option(
+    "--n", default=1500, show_default=True, type=click.IntRange(1, 10_000_000), help="Frames in all."
+)
 @click.option("--seed", default=1, show_default=True, type=SEED, help="Same seed, same bytes.")
 @click.option("--split", multiple=True, help="val=... or test=...: airports or a fraction.")
 @click.option("--gsd", "gsd_m", type=float, help="Finest pixel in metres.  [default: the photo's own]")

@@ -32,6 +32,8 @@ def split_of(texts: tuple[str, ...]) -> dict[str, Any] | None:
         name, _, value = text.partition("=")
         if not value:
             raise SpecError(f"--split {text!r}: expected val=... or test=... with airports or a fraction")
+        if name in split:
+            raise SpecError(f"--split {text!r}: {name} is given twice; name its airports with commas")
         try:
             split[name] = float(value)
         except ValueError:

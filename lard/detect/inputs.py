@@ -10,9 +10,9 @@ from pathlib import Path
 
 from lard import pictures
 from lard.detect import video
+from lard.documents import read_json
 from lard.errors import DataError
 from lard.files import keep_unlike
-from lard.tables import read_json
 
 FORMAT = "lard-pictures-1"
 JOURNAL = "detections.json"

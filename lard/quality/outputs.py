@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -15,7 +16,7 @@ from lard import __version__
 from lard.quality.catalogue import all_checks
 from lard.quality.model import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, WAIVED, Offence
 from lard.quality.runner import Result, Run
-from lard.tables import FINDINGS, sha256_file, write_json, write_table, write_text
+from lard.tables import FINDINGS, atomic_paths, check_schema, json_text, sha256_file, write_parquet
 
 SHOWN = 20
 
@@ -193,11 +194,13 @@ def _printable(text: str) -> str:
     return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd]", "?", text)
 
 
-def write_outputs(run: Run, folder: str | Path) -> None:
-    """Write findings.parquet, summary.json and junit.xml into a folder: all of them or none."""
+def write_outputs(run: Run, folder: str | Path, pages: Mapping[Path, str]) -> None:
+    """Write findings.parquet, summary.json and junit.xml into a folder, and pages: all of them or none."""
     folder = Path(folder)
-    # all are made before any is written
-    table, facts, cases = findings(run), json.loads(json.dumps(summary(run))), junit(run)
-    write_table(table, folder / "findings.parquet", FINDINGS, finite=False)  # of any size
-    write_json(facts, folder / "summary.json")
-    write_text(cases, folder / "junit.xml")
+    path = folder / "findings.parquet"
+    table, facts = check_schema(findings(run), FINDINGS, str(path)), json.loads(json.dumps(summary(run)))
+    texts = {folder / "summary.json": json_text(facts), folder / "junit.xml": junit(run), **pages}
+    with atomic_paths([path, *texts]) as (first, *others):
+        write_parquet(table, first)  # measures of any size
+        for file, text in zip(others, texts.values(), strict=True):
+            file.write_text(text, encoding="utf-8")

@@ -21,7 +21,6 @@ from lard.quality.registry import OBJECTIVES
 from lard.report import plots
 from lard.report.page import figures_text, render
 from lard.report.samples import samples_of
-from lard.tables import write_text
 
 SHOWN_FINDINGS = 20
 SECTIONS = {
@@ -46,9 +45,7 @@ STATUS_TEXT = {
 
 def write_compliance(run: Run, folder: str | Path, page: str | Path) -> None:
     """Write a run's findings, summary and JUnit file into a folder, and its report as a page."""
-    html = compliance_html(run)  # made before anything is written: all files or none
-    write_outputs(run, folder)
-    write_text(html, page)
+    write_outputs(run, folder, {Path(page): compliance_html(run)})
 
 
 def compliance_html(run: Run) -> str:

@@ -34,9 +34,13 @@ def write_statement(statement: Statement, out: Path) -> None:
     ]
     with staged(out) as folder:
         (folder / DOCUMENT).write_text(json_text(statement.report), encoding="utf-8")
-        runways_table(statement).write_csv(folder / RUNWAYS, float_precision=4)
-        pictures_table(statement).write_csv(folder / PICTURES, float_precision=4)
-        pl.DataFrame(airports, infer_schema_length=None).write_csv(folder / AIRPORTS, float_precision=4)
+        tables = {
+            RUNWAYS: runways_table(statement),
+            PICTURES: pictures_table(statement),
+            AIRPORTS: pl.DataFrame(airports, infer_schema_length=None),
+        }
+        for name, table in tables.items():
+            (folder / name).write_text(table.write_csv(float_precision=4), encoding="utf-8")
         (folder / FIGURE).write_text(coverage_svg(statement.report), encoding="utf-8")
 
 
