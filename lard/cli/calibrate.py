@@ -70,7 +70,7 @@ def calibrate(
             f"{dataset / 'manifest.parquet'}: no picture for frame {', '.join(lacking[:3])} and "
             f"{max(len(lacking) - 3, 0)} more; render them first"
         )
-    database = runways_of(frames, runways, "calibrated against")
+    database = runways_of(dataset / "frames.parquet", frames, runways, "calibrated against")
     with naming(dataset / "frames.parquet"):
         spec, _, note = judging_spec(frames, odd_path)
     if note:

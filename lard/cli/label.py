@@ -224,7 +224,8 @@ def _label_frames(
         told = read_table(path, FRAMES, POSE)
         frames = assume(told, stated)
         check_needed(told, stated)
-    db, spec, odd = _basis(frames, runways, asked)
+    with naming(path, runways or "", asked or ""):
+        db, spec, odd = _basis(frames, runways, asked)
     terrain = _terrain(tiles, db.altitude_datum)
     with naming(path):
         if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:

@@ -58,16 +58,18 @@ SEED = click.IntRange(0, (1 << 63) - 1)
 runways_option = click.option("--runways", default="shipped", show_default=True, help=RUNWAYS_HELP)
 
 
-def runways_of(frames: pl.DataFrame, runways: str, done: str) -> RunwayDatabase:
-    """The database of --runways for frames; where nobody gave one, only that which the frames were drawn on.
+def runways_of(path: str | Path, frames: pl.DataFrame, runways: str, done: str) -> RunwayDatabase:
+    """The database of --runways for frames of a file; unless one was given, only that they were drawn on.
 
     A note says how frames fare by one that they were not drawn on: `done`, "rendered with" say.
     """
+    from lard.errors import naming
     from lard.labels.judging import labelling_database
 
     source = click.get_current_context().get_parameter_source("runways")
     asked = None if source is ParameterSource.DEFAULT else runways
-    database, note = labelling_database(frames, asked, done)
+    with naming(path, runways):
+        database, note = labelling_database(frames, asked, done)
     if note:
         click.echo(f"note: {note}", err=True)
     return database

@@ -75,7 +75,7 @@ def render(
     check_options(ctx, source)
     part = _shard_of(shard)
     frames = read_table(frames_path, FRAMES, POSE)
-    database = runways_of(frames, runways, "rendered with")
+    database = runways_of(frames_path, frames, runways, "rendered with")
     if source == "ortho":
         for remark in remarks(frames):
             click.echo(f"{frames_path}: {remark}", err=True)
