@@ -77,7 +77,7 @@ def write_coco(
 
     Image ids are unique over the three files. Splits come from the frames table, where they are by airport.
     """
-    unknown = sorted(set(frames["split"].unique()) - set(SPLITS))
+    unknown = sorted(map(str, set(frames["split"].unique()) - set(SPLITS)))
     if unknown:
         raise DataError(f"frames have the split {', '.join(unknown)}; expected {', '.join(SPLITS)}")
     counts, first = {}, 1

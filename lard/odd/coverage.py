@@ -97,7 +97,7 @@ def coverage(
         categories = bool(PARAMETERS[name].categories)
         if not (kind in (pl.String, pl.Boolean) if categories else kind.is_numeric()):
             raise DataError(f"column {name} holds {kind}; expected {'words' if categories else 'numbers'}")
-    strange = sorted(set(frames["zone"].unique()) - set(spec.zone_names))
+    strange = sorted({str(zone) for zone in frames["zone"].unique()} - set(spec.zone_names))
     if strange:
         raise DataError(
             f"the table has the zones {', '.join(strange)}, ODD {spec.name} has "
