@@ -75,7 +75,7 @@ def card_text(dataset: LabelledFolder) -> str:
 
 def _split_rule(frames: pl.DataFrame) -> str:
     splits = frames.group_by("airport").agg(pl.col("split").n_unique())
-    shared = splits.filter(pl.col("split") > 1)["airport"].sort().to_list()
+    shared = splits.filter(pl.col("split") > 1)["airport"].sort().fill_null("no airport").to_list()
     if not shared:
         return "Splits are by airport: no airport is in two of them."
     return f"Splits are not by airport: {_text(', '.join(shared))} are in more than one."

@@ -39,9 +39,9 @@ def type_of_pictures(dataset: LabelledFolder) -> str:
     return type_of_sources(dataset.manifest["source"].to_list(), str(dataset.folder))
 
 
-def type_of_sources(names: Sequence[str], where: str) -> str:
+def type_of_sources(names: Sequence[str | None], where: str) -> str:
     """LARD's word for pictures of the sources that a manifest names; they must be of one."""
-    sources = sorted(set(names))
+    sources = sorted({name or "unknown" for name in names})
     if len(sources) != 1:
         raise DataError(
             f"{where}: pictures of {len(sources)} sources ({', '.join(sources)}); LARD's table has "

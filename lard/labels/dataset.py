@@ -23,7 +23,6 @@ from lard.odd import OddSpec
 from lard.tables import FRAMES, LABELS, read_json, read_table, staged, write_json, write_table
 
 _BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
-_STATED = ("image", "airport", "runway", "is_target")
 
 
 def describe(
@@ -141,7 +140,7 @@ def checked_info(info: Any, path: Path) -> dict[str, Any]:
 
 
 def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
-    """Runways without a name, and those in view whose box or outline is missing, not finite or half there."""
+    """Runways of no picture, and those in view whose box or outline is missing, not finite or half there."""
     where = folder / "labels.parquet"
     outline = pl.col("polygon")
     whole = (
@@ -156,11 +155,11 @@ def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
     turned = labels.filter(
         (pl.col("x_max_px") < pl.col("x_min_px")) | (pl.col("y_max_px") < pl.col("y_min_px"))
     )
-    empty = labels.filter(pl.any_horizontal(pl.col(name).is_null() for name in _STATED))
+    empty = labels.filter(pl.col("image").is_null())
     return [
         f"{where}: runway {runway} of frame {name} {what}; label again"
         for rows, what in (
-            (empty, f"has nothing in one of the columns {', '.join(_STATED)}"),
+            (empty, "names no image"),
             (bad, "is in view without a whole box and outline"),
             (turned, "has a box whose end lies before its beginning"),
         )
