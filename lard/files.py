@@ -102,8 +102,7 @@ def atomic_paths(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
         try:
             for path in targets:
                 stack.enter_context(folders_for(path.parent))
-                if path.is_dir():
-                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+                _keep_folder(path)
                 if path.exists() and not path.is_file():  # root could replace /dev/null
                     raise DataError(f"{path}: is a device or pipe, which a file would replace; name a file")
                 start, end = affixes(path.stem, path.suffix)
@@ -165,6 +164,12 @@ def folders_for(folder: Path) -> Iterator[None]:
         raise
 
 
+def _keep_folder(target: Path) -> None:
+    """IsADirectoryError where a file is to be written and a folder lies."""
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+
+
 @contextlib.contextmanager
 def staged(out: str | Path) -> Iterator[Path]:
     """Yield an empty folder whose files all move into `out` on success; on failure none does.
@@ -183,8 +188,7 @@ def staged(out: str | Path) -> Iterator[Path]:
                 for folder in sorted({target.parent for target in targets}):
                     ready.enter_context(folders_for(folder))
                 for target in targets:
-                    if target.is_dir():
-                        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+                    _keep_folder(target)
                 for name, target in zip(names, targets, strict=True):
                     (staging / name).replace(target)
         finally:
