@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
@@ -163,7 +163,8 @@ def check_schema(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFram
         try:
             if dtype == pl.String and table[name].dtype.is_float():  # inf would become a word
                 raise pl.exceptions.InvalidOperationError
-            column = table[name] if dtype is None else table[name].cast(dtype, strict=True)
+            kind = _native(table.schema[name]) if dtype is None else dtype
+            column = table[name].cast(kind, strict=True)
             if dtype is not None and column.dtype != dtype:  # a structure stays one, whatever it is cast to
                 raise pl.exceptions.InvalidOperationError
             columns.append(column)
@@ -174,6 +175,15 @@ def check_schema(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFram
     checked = pl.DataFrame(columns)
     _check_names(checked, schema, where)
     return checked
+
+
+def _native(kind: pl.DataType) -> pl.DataType:
+    """The type that arrays have for a column's own: numpy knows no decimals and no integers of 128 bits."""
+    if isinstance(kind, pl.List):
+        return pl.List(_native(cast(pl.DataType, kind.inner)))
+    if isinstance(kind, pl.Array):
+        return pl.Array(_native(cast(pl.DataType, kind.inner)), kind.shape[0])
+    return pl.Float64() if kind.is_decimal() or str(kind) in ("Int128", "UInt128") else kind
 
 
 def _check_names(table: pl.DataFrame, schema: Schema, where: str) -> None:

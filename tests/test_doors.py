@@ -394,3 +394,15 @@ def test_a_structure_is_no_number() -> None:
     odd = frames("a").with_columns(cy_px=pl.struct(pl.lit(1.0)))
     with pytest.raises(DataError, match="column cy_px has type Struct"):
         check_schema(odd, FRAMES, "frames")
+
+
+@pytest.mark.parametrize("kind", [pl.Int128, pl.Decimal(20, 2), pl.List(pl.Decimal(20, 2))])
+def test_numbers_that_arrays_do_not_know_become_floats(tmp_path: Path, kind: pl.DataType) -> None:
+    """Tables of data bases hold decimals and wide integers, in columns of their own too."""
+    value = [[2]] if isinstance(kind, pl.List) else [2]
+    path = tmp_path / "f.parquet"
+    frames("a").with_columns(
+        airport=pl.lit(""), local_time_h=pl.Series(value, dtype=kind, strict=False)
+    ).write_parquet(path)
+    read = read_table(path, FRAMES)["local_time_h"]
+    assert read.explode().to_numpy().dtype == float and read.explode().to_list() == [2.0]
