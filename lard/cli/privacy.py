@@ -18,9 +18,7 @@ from lard.cli.options import numbers_of
 @click.option(
     "--epsilon", default="0.5,1,2,4,8,inf", show_default=True, help="Budgets; inf is training without noise."
 )
-@click.option(
-    "--delta", type=float, default=1e-5, show_default=True, help="Chance that a budget is exceeded."
-)
+@click.option("--delta", type=float, default=1e-5, show_default=True, help="Chance that a budget fails.")
 @click.option(
     "--unit",
     "units",
@@ -105,9 +103,7 @@ def privacy(
     report = study(resolve(model), datasets, question, recipe, parameters(config).predict)
     if report["features_learnt_from"]:
         told = ", ".join(report["features_learnt_from"])
-        click.echo(
-            f"lard: the frozen layers learnt from {told}: epsilon is of the last layer alone", err=True
-        )
+        click.echo(f"lard: the frozen layers learnt from {told}: epsilon is the last layer's", err=True)
     if out is not None:
         write_study(report, out)
     click.echo("\n".join(study_lines(report)))
