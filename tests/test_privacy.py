@@ -286,7 +286,7 @@ def test_bad_input_is_named_in_one_line(
         ((model, *usual, "--sample-rate", 0), "--sample-rate 0: expected a probability"),
         ((model, *usual, "--on", "train"), "is what the layers learn from"),
         ((model, *usual, "--split", "none"), "none.json"),
-        ((model, "--data", empty, "--out", out, "--epsilon", "inf"), "split train: has no picture"),
+        ((model, "--data", empty, "--out", out, "--epsilon", "inf"), "no images; expected at least one"),
         ((model, "--data", nowhere, "--out", out, "--epsilon", "inf"), "--unit airport protects"),
     ):
         code, text = run(*arguments)

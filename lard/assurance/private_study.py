@@ -57,8 +57,8 @@ def study(
     _check(question, recipe)
     loaded = _opened(model)
     net = channels_last(loaded.net)
-    private = _some(read_pictures(datasets, question.split), question.frames, question.split)
-    tested = _some(read_pictures(datasets, question.on), question.test_frames, question.on)
+    private = _some(read_pictures(datasets, question.split), question.frames)
+    tested = _some(read_pictures(datasets, question.on), question.test_frames)
     names = {unit: [_unit_of(picture, unit) for picture in private] for unit in question.units}
     for unit, units in names.items():
         if not recipe.delta < 1 / len(set(units)):
@@ -130,10 +130,8 @@ def _opened(model: Path) -> Checkpoint:
     return load_detector(model)
 
 
-def _some(pictures: list[Picture], most: int, split: str) -> list[Picture]:
+def _some(pictures: list[Picture], most: int) -> list[Picture]:
     """At most so many pictures, evenly drawn from all."""
-    if not pictures:
-        raise DataError(f"split {split}: has no picture; give one that has some")
     rows = np.unique(np.linspace(0, len(pictures) - 1, min(most, len(pictures))).round().astype(int))
     return [pictures[row] for row in rows]
 
