@@ -22,6 +22,7 @@ from lard.cli.benchmark import CONFIG, DATA, parameters
 @click.option(
     "--tensorboard", type=click.Path(file_okay=False, path_type=Path), help="Folder for event files."
 )
+@click.option("--start", metavar="MODEL", help="Begin with the weights of a checkpoint or shipped model.")
 def train(
     model: str,
     datasets: tuple[Path, ...],
@@ -29,6 +30,7 @@ def train(
     out: Path | None,
     loaders: int,
     tensorboard: Path | None,
+    start: str | None,
 ) -> None:
     """Train MODEL on the training split and write checkpoint.pt, log.csv and log.svg.
 
@@ -45,14 +47,18 @@ def train(
     An interrupted run goes on from its last saved step when started again with the same parameters. Under
     torchrun its processes share each batch, in the place of train.processes. Every train.validate_every steps
     the average precision on frames of the validation split is measured; it stands in the log and its curves.
+    With --start the weights of a plain model of the same layers are the first ones, the optimiser is new, and
+    the airports that it learnt from count as those of the result.
 
     \b
     Examples:
       lard train fcos-s --data data/ortho
       lard train lip-fcos-s-robust --data data/ortho --config params.yaml --out models/robust
+      lard train fcos-s --data data/own --start fcos-s --out models/tuned
       lard train fcos-m --data data/ortho --data data/flightgear --loaders 8 --tensorboard runs
       torchrun --no-python --nproc-per-node 4 lard train fcos-l --data data/ortho
     """
+    from lard.detect.models import resolve
     from lard.detect.train import train as run
     from lard.report.training import write_curves
 
@@ -67,6 +73,7 @@ def train(
         folder.parent / ".resume" / folder.name,
         loaders=loaders,
         tensorboard=tensorboard,
+        start=None if start is None else resolve(start),
     )
     if (folder / "log.csv").is_file():  # only the first process of torchrun's writes
         write_curves(folder, model)

@@ -26,6 +26,29 @@ class _Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class RankSpec(_Params):
+    """Numbers of `loss: ap`, about scores in [0, 1]; the defaults are those of ROADMAP (NeurIPS 2021).
+
+    `calibration` is the share of the margins, that positives reach and negatives stay below, in the loss.
+    """
+
+    tau: float = Field(default=0.01, gt=0, le=1)
+    delta: float = Field(default=0.05, ge=0, le=1)
+    slope: float = Field(default=100.0, gt=0, le=1e6)
+    negatives: int = Field(default=200, ge=1, le=100_000)
+    calibration: float = Field(default=0.0, ge=0, lt=1)
+    positive_margin: float = Field(default=0.9, gt=0, le=1)
+    negative_margin: float = Field(default=0.6, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RankSpec:
+        if self.negative_margin >= self.positive_margin:
+            raise ValueError(
+                f"negative_margin {self.negative_margin} must be below positive_margin {self.positive_margin}"
+            )
+        return self
+
+
 class ModelSpec(_Params):
     """Architecture and loss of one detector; widths are channels at strides 2, 4, 8, 16 and so on.
 
@@ -38,7 +61,8 @@ class ModelSpec(_Params):
     pyramid: int = Field(default=32, ge=4, le=4096)
     towers: int = Field(default=2, ge=0, le=64)
     side_limits_px: tuple[float, ...] = (32.0, 96.0)
-    loss: Literal["focal", "hinge"] = "focal"
+    loss: Literal["focal", "hinge", "ap"] = "focal"
+    rank: RankSpec | None = None  # of loss: ap; None: its defaults
     temperature: float = Field(default=1.0, gt=0)
     margin: float = Field(default=0.5, gt=0)
     offset: float = Field(
@@ -69,7 +93,11 @@ class ModelSpec(_Params):
             raise ValueError("side_limits_px must increase")
         if self.family == "lip-fcos" and any(width % 8 for width in (*self.widths, self.pyramid)):
             raise ValueError("widths and pyramid of a Lipschitz model must be multiples of 8")
-        if self.family == "fcos" and (self.loss != "focal" or self.temperature != 1.0 or self.offset):
+        if self.rank is not None and self.loss != "ap":
+            raise ValueError(f"rank belongs to loss: ap, found loss: {self.loss}")
+        if self.loss == "ap" and self.offset:
+            raise ValueError("loss: ap has the margins of rank instead of an offset; set offset: 0")
+        if self.family == "fcos" and (self.loss == "hinge" or self.temperature != 1.0 or self.offset):
             raise ValueError("loss: hinge, temperature and offset belong to lip-fcos models")
         return self
 

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lard.detect.config import ModelSpec
+from lard.detect.config import ModelSpec, RankSpec
 from lard.detect.fcos import Level
+from lard.detect.rank import rank_loss
 
 CENTRE_RADIUS = 1.5
 ALPHA, GAMMA = 0.25, 2.0
@@ -99,6 +100,9 @@ def detection_loss(
     norm = max(positives, 1.0)
     if spec.loss == "hinge":
         objectness = hinge_kr(logits, targets.objectness, spec.margin)
+    elif spec.loss == "ap":
+        scores = torch.sigmoid(logits * spec.temperature)
+        objectness = rank_loss(scores, targets.objectness, spec.rank or RankSpec())
     else:
         wanted_logits = positive.to(logits.dtype)
         beyond = logits - spec.offset * (2 * wanted_logits - 1)

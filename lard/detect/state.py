@@ -23,7 +23,8 @@ from lard.tables import sha256_file
 DECIDING = (
     "camera.py", "detect/batches.py", "detect/clutter.py", "detect/config.py", "detect/crew.py",
     "detect/crops.py", "detect/data.py", "detect/decode.py", "detect/fcos.py", "detect/learner.py",
-    "detect/log.py", "detect/loss.py", "detect/ortho.py", "detect/precision.py", "detect/train.py",
+    "detect/log.py", "detect/loss.py", "detect/ortho.py", "detect/precision.py", "detect/rank.py",
+    "detect/start.py", "detect/train.py",
     "detect/validate.py", "intake/coco.py", "pictures.py", "score/averaging.py", "score/boxes.py",
     "score/evaluation.py", "score/provenance.py", "score/truth.py",
 )  # fmt: skip
@@ -43,10 +44,13 @@ class Resumed:
     refused: tuple[str, ...] = ()
 
 
-def fingerprint(spec: ModelSpec, plan: TrainSpec, datasets: Sequence[Path]) -> Fingerprint:
-    """The parameters, data, code and versions of a run."""
+def fingerprint(
+    spec: ModelSpec, plan: TrainSpec, datasets: Sequence[Path], start_sha256: str | None = None
+) -> Fingerprint:
+    """The parameters, data, code and versions of a run, and the file whose weights it starts from."""
     parameters = {f"models.*.{key}": value for key, value in spec.model_dump(mode="json").items()}
     parameters |= {f"train.{key}": value for key, value in plan.model_dump(mode="json").items()}
+    parameters["--start"] = start_sha256
     data = {
         f"{name} of dataset {number}": sha256_file(dataset / name)
         for number, dataset in enumerate(datasets, start=1)

@@ -24,6 +24,7 @@ from lard.detect.learner import Learner, backward, move, new_learner, schedule, 
 from lard.detect.log import training_log
 from lard.detect.memory import told_what_fits
 from lard.detect.precision import arithmetic
+from lard.detect.start import Start, learnt_before, read_start, set_off
 from lard.detect.state import Fingerprint, Resumed, fingerprint, kept, load_state, save_state, why_anew
 from lard.detect.validate import validation
 from lard.errors import ModelError
@@ -44,6 +45,7 @@ class Run:
     state: Path
     loaders: int
     events: Path | None
+    start: Start | None = None
 
 
 def train(
@@ -56,13 +58,15 @@ def train(
     *,
     loaders: int = 0,
     tensorboard: str | Path | None = None,
+    start: str | Path | None = None,
 ) -> Path:
     """Train a model and write checkpoint.pt and log.csv into `folder`; `work` is for resuming.
 
     A model's own number of steps goes before the plan's, and precision `auto` becomes what the device is
     quickest at; the checkpoint tells both. Under torchrun its processes take the place of
     plan.processes. `loaders` processes cut the crops of the next steps while this one is computed; they and
-    `tensorboard`, a folder for event files, change no byte.
+    `tensorboard`, a folder for event files, change no byte. `start` is a checkpoint whose weights the run
+    begins with, with a new optimiser; its airports count as learnt from.
     """
     if spec.steps is not None:
         plan = parse_plan({**plan.model_dump(), "steps": spec.steps})
@@ -70,9 +74,12 @@ def train(
     place = torchrun_place()
     if place is not None:
         plan = parse_plan({**plan.model_dump(), "processes": place.world})
+    begun = None if start is None else read_start(start, spec)
     events = None if tensorboard is None else Path(tensorboard)
     state = Path(work) / f"{name}.resume.pt"
-    work_of = partial(_train, Run(name, spec, plan, several(datasets), Path(folder), state, loaders, events))
+    work_of = partial(
+        _train, Run(name, spec, plan, several(datasets), Path(folder), state, loaders, events, begun)
+    )
     if place is not None:
         with joined(name, place, plan.device, None):
             return work_of(place)
@@ -88,7 +95,9 @@ def _train(run: Run, place: Place) -> Path:
         pictures = read_pictures(run.datasets, "train")
         truth = truth_sha256(coco_paths(run.datasets, "train"))
         learner = new_learner(run.spec, plan, device)
-        own = fingerprint(run.spec, plan, run.datasets)
+        if run.start is not None:
+            set_off(learner, run.start)
+        own = fingerprint(run.spec, plan, run.datasets, run.start.sha256 if run.start else None)
         resumed = _resumed(run, learner, own, first)
         watched = validation(run.datasets, plan.validate_frames) if plan.validate_every else None
         share = Share(pictures, run.spec, plan, place.rank, resumed.step)
@@ -115,8 +124,10 @@ def _train(run: Run, place: Place) -> Path:
             extra = {
                 "train": plan.model_dump(mode="json"),
                 "coco_train_sha256": truth,
-                "airports": _airports(run.datasets),
+                "airports": learnt_before(_airports(run.datasets), run.start),
             }
+            if run.start is not None:
+                extra["start"] = {"name": run.start.name, "sha256": run.start.sha256}
             save_detector(exported(learner.average, run.spec), run.name, run.spec, extra, checkpoint)
             run.state.unlink(missing_ok=True)
         return checkpoint

@@ -1,0 +1,65 @@
+"""The weights of an earlier model that a training run begins with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lard.detect.checkpoint import load_detector
+from lard.detect.config import ModelSpec
+from lard.detect.learner import Learner
+from lard.errors import ModelError
+from lard.tables import sha256_file
+
+LAYERS = ("family", "widths", "depths", "pyramid", "towers", "side_limits_px", "normalise")
+"""What two models must share for the weights of one to mean the same in the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Weights to begin with, of which file, and the airports it learnt from: None where it does not say."""
+
+    name: str
+    sha256: str
+    weights: dict[str, Tensor]
+    airports: dict[str, list[str]] | None
+
+
+def read_start(path: str | Path, spec: ModelSpec) -> Start:
+    """Read the checkpoint of a plain model with the layers of `spec`; ModelError says what does not fit."""
+    loaded = load_detector(path)
+    if loaded.bound is not None:
+        raise ModelError(
+            f"{path}: --start: a Lipschitz checkpoint holds kernels, not the orthogonal factors that are"
+            " trained; start from a plain fcos model or train from step 0"
+        )
+    odd = [name for name in LAYERS if getattr(loaded.net.spec, name) != getattr(spec, name)]
+    if odd:
+        found, wanted = getattr(loaded.net.spec, odd[0]), getattr(spec, odd[0])
+        raise ModelError(
+            f"{path}: --start: {odd[0]} is {found}, the model to train has {wanted};"
+            " start from a checkpoint of the same layers"
+        )
+    said: dict[str, Any] = loaded.meta.get("airports") or {}
+    airports = {part: list(said.get(part, ())) for part in ("train", "validation")}
+    known = airports if airports["train"] else None
+    return Start(loaded.name, sha256_file(path), loaded.net.state_dict(), known)
+
+
+def set_off(learner: Learner, start: Start) -> None:
+    """Put the weights into a new learner's network and into its running average."""
+    learner.net.load_state_dict(start.weights)
+    learner.average.load_state_dict(start.weights)
+
+
+def learnt_before(airports: dict[str, list[str]], start: Start | None) -> dict[str, list[str]]:
+    """Airports of a run's data and of the model it started from; nothing is said where that one is silent."""
+    if start is None:
+        return airports
+    if start.airports is None:
+        return {part: [] for part in airports}
+    before = start.airports
+    return {part: sorted({*codes, *before[part]}) for part, codes in airports.items()}
