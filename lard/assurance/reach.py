@@ -14,7 +14,7 @@ FIRST_SIDE_PX, LARGEST_SIDE_PX = 128, 8192
 
 
 def receptive_margins(net: Detector) -> tuple[int, ...]:
-    """For each level, px from a location's centre beyond which no pixel can move its score.
+    """For each level, px from a location's centre beyond which no pixel can move its score: an upper bound.
 
     A copy of the network whose kernels are all positive hands on every connection there is: where the
     gradient of its middle location is zero, the structure has none. In float64, since far ones are tiny.
@@ -35,7 +35,7 @@ def receptive_margins(net: Detector) -> tuple[int, ...]:
     side = FIRST_SIDE_PX
     while True:
         found = _margins(probe, side)
-        if max(found) < side / 2 - probe.spec.strides_px[-1] or side >= LARGEST_SIDE_PX:
+        if max(found) < side / 2 or side >= LARGEST_SIDE_PX:
             return found
         side *= 2
 
@@ -55,5 +55,7 @@ def _margins(probe: Detector, side_px: int) -> tuple[int, ...]:
         seen = torch.nonzero(slope[0].abs().sum(dim=0))  # (n, 2) rows and columns
         centre = (middle + 0.5) * stride
         low, high = seen.min(dim=0).values, seen.max(dim=0).values + 1
-        found.append(math.ceil(max(float((centre - low).max()), float((high - centre).max()))))
+        seen_px = max(float((centre - low).max()), float((high - centre).max()))
+        # others lie otherwise in the coarser cells that feed them: by less than one of the coarsest
+        found.append(math.ceil(seen_px) + probe.spec.strides_px[-1])
     return tuple(found)
