@@ -7,19 +7,21 @@ with `title`, `file` (below the document's folder) and `note`.
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from PIL import Image
 
 from lard.errors import DataError
 from lard.files import below
 from lard.pictures import upright_rgb
 from lard.report.page import figures_text
-from lard.report.thumbs import data_uri
 
+QUALITY = 82  # of embedded JPEGs
 Cell = str | int | float | None
 
 
@@ -75,7 +77,9 @@ def shown_of(path: Path, title: str, note: str = "") -> Shown:
         if "<script" in text.lower() or "<svg" not in text:
             raise DataError(f"{path}: not a drawing without scripts; draw it again")
         return Shown(title, "", note, text[text.index("<svg") :])
-    return Shown(title, data_uri(np.ascontiguousarray(upright_rgb(path).pixels[:, :, ::-1])), note)
+    stream = io.BytesIO()
+    Image.fromarray(upright_rgb(path).pixels).save(stream, "JPEG", quality=QUALITY)
+    return Shown(title, f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}", note)
 
 
 def told(found: Mapping[str, Any] | None) -> str:
