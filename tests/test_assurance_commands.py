@@ -93,9 +93,14 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
     shutil.rmtree(out / "gallery")
     lost = sorted((out / ".journal").glob("*/maps.npz"))[1]
     lost.write_bytes(lost.read_bytes()[:100])  # half a file
-    made = []
+    made: list[int] = []
     real = saliency._explained
-    monkeypatch.setattr(saliency, "_explained", lambda *given: made.append(1) or real(*given))
+
+    def counted(unit: saliency.Unit, drawn: Path) -> Any:
+        made.append(unit.picture.image_id)
+        return real(unit, drawn)
+
+    monkeypatch.setattr(saliency, "_explained", counted)
     assert explained(place, out).exit_code == 0
     assert len(made) == 1
     assert content(out) == content(done)

@@ -245,7 +245,9 @@ def pair_report(
             ),
             "reco": relative_consistency(*told),
             "differences": {
-                key: paired_difference(*([one.get(key) for one in side] for side in sides), airports, seed)
+                key: paired_difference(
+                    [one.get(key) for one in sides[0]], [one.get(key) for one in sides[1]], airports, seed
+                )
                 for key in NUMBERS
                 if key not in ("area", "gap") and name != CONTROL
             },

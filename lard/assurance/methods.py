@@ -97,9 +97,7 @@ def integrated(view: View, pixels: Tensor, plan: MapPlan, rng: np.random.Generat
 def occlusion(view: View, pixels: Tensor, plan: MapPlan, rng: np.random.Generator) -> Heat:
     """How much the score falls when a part of a grid is covered by the mean colour (Zeiler et al., 2014)."""
     count = plan.grid**2
-    masks = np.ones((count, count), np.float32)
-    np.fill_diagonal(masks, 0)
-    masks = masks.reshape(count, plan.grid, plan.grid)
+    masks = (1 - np.eye(count, dtype=np.float32)).reshape(count, plan.grid, plan.grid)
     with torch.no_grad():
         whole = float(view.score(pixels)[0])
     drop = whole - _masked_scores(view, pixels, masks, plan.batch)

@@ -35,9 +35,8 @@ class Pointed:
 def pointed(heat: Heat, field: Field) -> Pointed:
     """Pointing game (Zhang et al., 2018) and energy-based pointing game (Wang et al., 2020) of one map."""
     values, total = heat.values, float(heat.values.sum())
-    if heat.peak_px is None:
-        row, column = np.unravel_index(int(values.argmax()), values.shape)
-    else:
+    row, column = (int(place) for place in np.unravel_index(int(values.argmax()), values.shape))
+    if heat.peak_px is not None:
         column, row = (int(place) for place in heat.peak_px)
     hit = bool(field.runway[row, column]) and total > 0
     return Pointed(hit, float(values[field.runway].sum()) / total if total > 0 else None, field.area)

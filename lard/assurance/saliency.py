@@ -39,7 +39,7 @@ class ExplainPlan:
     methods: tuple[str, ...]
     maps: MapPlan
     seed: int
-    farthest_px: int | None = None  # beyond which pixels are not looked at; None: all that can matter
+    farthest_px: int | None = None  # beyond which a plain model's pixels are not looked at; None: all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +71,7 @@ def sight_of(target: Target, farthest_px: int | None) -> Sight:
     if key not in _SIGHTS:
         loaded = opened(target.file)
         margins = receptive_margins(loaded.net)
-        if farthest_px is not None:
+        if farthest_px is not None and loaded.bound is None:  # certificates need all that can matter
             margins = tuple(min(margin, farthest_px) for margin in margins)
         _SIGHTS[key] = Sight(loaded.net, loaded.bound, target.score, margins)
     return _SIGHTS[key]

@@ -57,8 +57,8 @@ def _scores(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ..
 )  # fmt: skip
 @click.option(
     "--farthest", type=click.IntRange(16), metavar="PX",
-    help="Look no farther than this around a location, which is quicker and no longer exact: `cut_off`"
-    " tells by how much [default: as far as the network does].",
+    help="Look no farther than this around a plain model's locations, which is quicker and no longer exact:"
+    " `largest_cut_off` tells by how much [default: as far as the network does].",
 )  # fmt: skip
 @click.option("--noisy", type=click.IntRange(1, 1000), default=6, show_default=True, help="Of SmoothGrad.")
 @click.option("--steps", type=click.IntRange(1, 1000), default=8, show_default=True, help="Of the integral.")
