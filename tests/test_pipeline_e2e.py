@@ -28,6 +28,7 @@ PRODUCTS = (
     "results/ortho/lip-fcos-s.json",
     "data/sequences/coco/test.json",
     "results/ortho/fcos-s.sequences.score.json",
+    "reports/assurance.html",
     "reports/compliance.html",
     "reports/contact_sheet.jpg",
     "reports/leaderboard.csv",
@@ -51,6 +52,7 @@ def _small(folder: Path) -> Path:
         n=24, airports=["BIRK", "PHTO", "LFRS"], split={"val": ["PHTO"], "test": ["BIRK"]}
     )
     params["sequences"].update(airports=["BIRK"], frames_at_most=60)
+    params["assurance"].update(explained=2, certified=2)
     params["flightgear"]["enabled"] = False  # tests/test_flightgear_live.py runs it
     params["models"]["lip-fcos-s"].pop("steps")
     params["train"].update(steps=4, save_every=2, batch=4, crops_per_image=2, processes=2, crop_px=64)

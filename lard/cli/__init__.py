@@ -37,6 +37,8 @@ COMMANDS = {
     "certify": ("certify", "What no perturbation can hide from a Lipschitz detector."),
     "conform": ("conform", "Boxes, pictures and scores that hold with a stated chance."),
     "privacy": ("privacy", "What training under differential privacy costs."),
+    "explain": ("explain", "Where a detector looks, and what would turn its decision."),
+    "assurance": ("assurance", "One page of what was measured besides scores."),
     "export-model": ("predict", "Write a trained detector as ONNX or torch.export."),
     "leaderboard": ("leaderboard", "Add results to the leaderboard and build it."),
 }
@@ -48,7 +50,7 @@ SECTIONS = {
     "Datasets": ("label", "inspect", "explore", "dqr", "export"),
     "Detectors": ("train", "predict", "score", "leaderboard", "export-model"),
     "Robustness": ("attack", "certify", "conform"),
-    "Assurance": ("privacy",),
+    "Assurance": ("privacy", "explain", "assurance"),
 }
 """The commands by what one wants, as --help shows them."""
 

@@ -149,7 +149,7 @@ def attack(
     if norm not in ("l2", "linf"):
         raise click.BadParameter(norm, param_hint="--norm")
     keep_others(out, FILES, JOURNAL, DOCUMENT)
-    targets = _targets((model, *also), points, scores)
+    targets = targets_of((model, *also), points, scores)
     source = None if transfer is None else _source(transfer, targets[0].score)
     wanted = GOALS if "all" in goals else tuple(dict.fromkeys(goals))
     plan = AttackPlan("l2" if norm == "l2" else "linf", eps, steps, restarts, smallest_steps, queries, seed)
@@ -162,7 +162,7 @@ def attack(
     _tell(report)
 
 
-def _targets(names: tuple[str, ...], points: tuple[Path, ...], scores: tuple[float, ...]) -> list[Target]:
+def targets_of(names: tuple[str, ...], points: tuple[Path, ...], scores: tuple[float, ...]) -> list[Target]:
     """The models under attack with their operating points; a usage error where these do not pair."""
     from lard.detect.cards import card_of, shipped
     from lard.detect.models import resolve
@@ -199,7 +199,7 @@ def _source(name: str, score: float) -> Target:
     from lard.detect.cards import card_of, shipped
 
     own = name in shipped() and card_of(name).score_threshold is not None
-    return _targets((name,), (), () if own else (score,))[0]
+    return targets_of((name,), (), () if own else (score,))[0]
 
 
 def _name_in(file: Path) -> str:

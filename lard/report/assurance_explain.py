@@ -1,0 +1,143 @@
+"""What the assurance page shows of `lard explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lard.report.assurance_tables import Shown, Table, shown_of, told
+
+MEASURES = {
+    "hit": "pointing game",
+    "inside": "energy inside",
+    "lift": "over area share",
+    "deletion": "deletion",
+    "insertion": "insertion",
+    "stability": "stability",
+    "attack_likeness": "like the attack",
+}
+
+
+def explain_tables(document: Mapping[str, Any]) -> list[Table]:
+    """Methods, counterfactuals, certified masks, and pairs of models."""
+    zones = ", ".join(f"{count} {zone}" for zone, count in document["by_zone"].items())
+    airports, split = document["airports"], document["split"]
+    of = f"{document['pictures']} runways of {airports} airports, split {split}: {zones}"
+    return [
+        _methods(document, of),
+        _decisions(document),
+        _counterfactuals(document),
+        _masks(document),
+        *_pairs(document),
+    ]
+
+
+def explain_pictures(document: Mapping[str, Any], folder: Path) -> list[Shown]:
+    """The galleries that were drawn beside the document."""
+    found = []
+    for name in document["models"]:
+        path = folder / "gallery" / f"{name}.png"
+        if path.is_file():
+            note = (
+                "Each row a runway: the picture, its maps, and the change that turns the decision, amplified."
+            )
+            found.append(shown_of(path, f"{name}: heat maps and counterfactuals", note))
+    return found
+
+
+def _methods(document: Mapping[str, Any], of: str) -> Table:
+    rows = [
+        [name, method, *(told(found[key]) for key in MEASURES)]
+        for name, model in document["models"].items()
+        for method, found in model["methods"].items()
+    ]
+    note = (
+        f"{of}. Means, in brackets 95 % ({document['intervals']}). Pointing game, energy inside, insertion,"
+        " stability: high is good; deletion: low. Over area share: 1 is a map that knows nothing, which the"
+        " rows `random` show for every number."
+    )
+    return Table("Maps of the score", ["model", "method", *MEASURES.values()], rows, note)
+
+
+def _decisions(document: Mapping[str, Any]) -> Table:
+    rows = [
+        [
+            name,
+            model["family"],
+            model["L"],
+            told(model["fires"]),
+            told(model["beyond_field"]),
+            told(model["methods"].get("gradient", {}).get("within")),
+            ", ".join(str(px) for px in model["looks_px"]),
+            model["largest_cut_off"],
+        ]
+        for name, model in document["models"].items()
+    ]
+    columns = [
+        "model", "family", "L", "runways that fire", "score from beyond the field",
+        "gradient inside the field", "looks at most, px", "score cut off",
+    ]  # fmt: skip
+    note = (
+        "The field is a square of three times the runway's longer side, not centred on it; the share of the"
+        " score that comes from beyond it can be below 0, where surroundings speak against a runway."
+    )
+    return Table("What the score rests on", columns, rows, note)
+
+
+def _counterfactuals(document: Mapping[str, Any]) -> Table:
+    rows = [
+        [
+            name,
+            "fires: falls silent" if kind == "silence" else "missed: fires",
+            f"{found['found']} of {found['runways']}",
+            found["median_norm"],
+            found["median_ratio"],
+            found["least_ratio"],
+            told(found["inside"]),
+        ]
+        for name, model in document["models"].items()
+        for kind, found in model["counterfactuals"].items()
+        if found["runways"]
+    ]
+    columns = [
+        "model", "change", "found", "median norm", "median norm / certificate", "least of all",
+        "energy inside the runway",
+    ]  # fmt: skip
+    note = f"Norm: {document['norm']}. No change below the certificate exists, so the ratio is never below 1."
+    return Table("Counterfactuals", columns, rows, note)
+
+
+def _masks(document: Mapping[str, Any]) -> Table:
+    rows = [
+        [name, method, kind, eps, told(one["certified"]), told(one["share"])]
+        for name, model in document["models"].items()
+        for method, found in model["methods"].items()
+        for kind, by_eps in found["masks"].items()
+        for eps, one in by_eps.items()
+    ]
+    columns = ["model", "method", "mask", "eps", "runways that have one", "least share of the field"]
+    note = (
+        "Sufficient: the method's best pixels alone, the rest of the field flat, fire under any change of L2"
+        " norm eps. Necessary: with them covered nothing fires under any. eps 0 is measured, the others are"
+        " certified by the Lipschitz constant."
+    )
+    return Table("Masks", columns, rows, note)
+
+
+def _pairs(document: Mapping[str, Any]) -> list[Table]:
+    if not document["pairs"]:
+        return []
+    alike = [
+        [f"{pair['second']} - {pair['first']}", method, told(found["likeness"]), found["reco"],
+         *(told(found["differences"].get(key)) for key in MEASURES)]
+        for pair in document["pairs"]
+        for method, found in pair["methods"].items()
+        if method != "random"
+    ]  # fmt: skip
+    columns = ["models", "method", "likeness of maps", "ReCo", *MEASURES.values()]
+    note = (
+        "On the same runways: rank correlation of the two models' maps, how well it tells agreement from"
+        " disagreement (ReCo), and second less first of each number; an interval without 0 is a difference."
+    )
+    return [Table("Pairs of models", columns, alike, note)]
