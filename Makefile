@@ -1,3 +1,4 @@
+# make demo: environment, then a first look: two airports, 60 frames, detections, pages (demo/README.md).
 # make repro: environment, then the whole pipeline offline.  make test: environment, then the tests.
 # make fuzz: environment, then 1500 damaged inputs of every reader, the same everywhere.
 PYTHON ?= python3.11
@@ -6,10 +7,14 @@ BIN    := $(VENV)/bin
 # the stages of dvc.yaml call `python`
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: repro test fuzz lint env flightgear clean
+.PHONY: demo repro test fuzz lint env flightgear clean
 
 repro: $(VENV)/.ready
 	$(BIN)/dvc repro
+
+demo: $(VENV)/.ready
+	$(BIN)/dvc repro demo/dvc.yaml
+	@$(BIN)/python demo/show.py
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n auto --dist loadfile
