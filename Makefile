@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 # the stages of dvc.yaml call `python`
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo repro test fuzz lint env flightgear clean
+.PHONY: demo docs repro test fuzz lint env flightgear clean
 
 repro: $(VENV)/.ready
 	$(BIN)/dvc repro
@@ -22,6 +22,11 @@ test: $(VENV)/.ready
 # damaged inputs of every reader; FUZZ='--seed 7 --seconds 3600' tries others (docs/fuzzing.md)
 fuzz: $(VENV)/.ready
 	PYTHONPATH=tests:. $(BIN)/python -m fuzz $(FUZZ)
+
+# the pages as a site, in docs/_build/html; a warning is an error
+docs: $(VENV)/.ready
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/trees docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -79,7 +79,7 @@ def test_the_demo_with_fewer_and_smaller_frames(tmp_path: Path) -> None:
 
     def run(*command: str) -> str:
         done = subprocess.run(
-            [sys.executable, *command], cwd=tmp_path, env=environment, text=True, timeout=600,
+            [sys.executable, *command], cwd=tmp_path, env=environment, text=True, timeout=900,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-4000:]
