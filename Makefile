@@ -1,3 +1,4 @@
+# make demo: environment, then a first look: two airports, 60 frames, detections, pages (demo/README.md).
 # make repro: environment, then the whole pipeline offline.  make test: environment, then the tests.
 # make fuzz: environment, then 1500 damaged inputs of every reader, the same everywhere.
 PYTHON ?= python3.11
@@ -6,10 +7,14 @@ BIN    := $(VENV)/bin
 # the stages of dvc.yaml call `python`
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: repro test fuzz lint env flightgear clean
+.PHONY: demo docs repro test fuzz lint env flightgear clean
 
 repro: $(VENV)/.ready
 	$(BIN)/dvc repro
+
+demo: $(VENV)/.ready
+	$(BIN)/dvc repro demo/dvc.yaml
+	@$(BIN)/python demo/show.py
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n auto --dist loadfile
@@ -17,6 +22,11 @@ test: $(VENV)/.ready
 # damaged inputs of every reader; FUZZ='--seed 7 --seconds 3600' tries others (docs/fuzzing.md)
 fuzz: $(VENV)/.ready
 	PYTHONPATH=tests:. $(BIN)/python -m fuzz $(FUZZ)
+
+# the pages as a site, in docs/_build/html; a warning is an error
+docs: $(VENV)/.ready
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/trees docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
