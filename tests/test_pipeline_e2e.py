@@ -29,6 +29,9 @@ PRODUCTS = (
     "data/sequences/coco/test.json",
     "results/ortho/fcos-s.sequences.score.json",
     "reports/compliance.html",
+    "reports/robustness/ortho/certify/not_computed.json",
+    "reports/robustness/ortho/attack/not_computed.json",
+    "reports/robustness/ortho/conform/not_computed.json",
     "reports/contact_sheet.jpg",
     "reports/leaderboard.csv",
     "reports/leaderboard.html",
@@ -53,6 +56,8 @@ def _small(folder: Path) -> Path:
     params["sequences"].update(airports=["BIRK"], frames_at_most=60)
     params["flightgear"]["enabled"] = False  # tests/test_flightgear_live.py runs it
     params["models"]["lip-fcos-s"].pop("steps")
+    params["robustness"]["certify"]["pictures"] = 4
+    params["robustness"]["attack"].update(pictures=2, steps=2, queries=2)
     params["train"].update(steps=4, save_every=2, batch=4, crops_per_image=2, processes=2, crop_px=64)
     yaml.dump(params, folder / "params.yaml")
     spec = yaml.load(folder / "odd_specs/lard_v2.yaml")

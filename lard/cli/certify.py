@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +11,7 @@ from lard.cli.benchmark import BUDGET, CONFIG, DATA, VALIDATION, parameters
 from lard.cli.options import numbers_of
 
 if TYPE_CHECKING:
-    from lard.robust.subject import Point, Subject
+    from lard.robust.subject import Point
 
 CELLS, DOCUMENT, TABLE, FIGURES = "cells", "certificates.json", "runways.csv", "certificates.svg"
 
@@ -35,7 +35,9 @@ CELLS, DOCUMENT, TABLE, FIGURES = "cells", "certificates.json", "runways.csv", "
     show_default=True,
     help="L2 norms of perturbations of whole pictures, pixels in [0, 1].",
 )
-@click.option("--limit", type=click.IntRange(1), help="Only the first pictures of the split.")
+@click.option(
+    "--limit", type=click.IntRange(1), help="At most so many pictures, evenly drawn from the split."
+)
 @CONFIG
 @click.option(
     "--out",
@@ -71,48 +73,33 @@ def certify(
     """
     import json
 
-    from lard.detect.checkpoint import load_detector
-    from lard.detect.data import read_pictures
     from lard.detect.models import resolve
     from lard.files import below, keep_others
     from lard.progress import track
-    from lard.robust.cells import read_cells
-    from lard.robust.certificates import checked_radii, document_of
-    from lard.robust.certify import bound_of_model, logit_threshold
-    from lard.robust.subject import Subject, sizes_of
-    from lard.score.truth import coco_paths, read_truth, truth_sha256
-    from lard.tables import sha256_file
+    from lard.robust.certified import certified
 
     wanted = _radii(eps)
     if out:
         keep_others(out, (DOCUMENT, TABLE, FIGURES, CELLS), DOCUMENT, CELLS)
     chosen = _point(model, datasets, split, point, validation, budget, threshold)
-    path = resolve(model)
-    checkpoint = load_detector(path)
-    bound = bound_of_model(checkpoint)
-    temperature = checkpoint.net.spec.temperature
-    logit_threshold(chosen.score, temperature)  # what can be refused is refused before the work
-    pictures = read_pictures(datasets, split)[:limit]
-    radii = checked_radii(wanted, sizes_of(pictures))
-    weights = sha256_file(path)
-    folder = below(out, f"{CELLS}/1.npz").parent if out else None
-    plan = parameters(config).predict
-    found = read_cells(checkpoint, track(pictures, "certify", unit="images"), plan, weights, folder)
-    paths = coco_paths(datasets, split)
-    subject = Subject(list(found), pictures, read_truth(paths), temperature)
-    about = {
-        "model": checkpoint.name,
-        "checkpoint_sha256": weights,
-        "truth_sha256": truth_sha256(paths),
-        "L": bound.constant,
-        "L_layers": bound.network,
-        "split": split,
-        "pictures": len(pictures),
-    }
-    document = about | document_of(subject, chosen, radii)
+    found = certified(
+        resolve(model),
+        datasets,
+        split,
+        chosen,
+        wanted,
+        parameters(config).predict,
+        limit=limit,
+        cells=below(out, f"{CELLS}/1.npz").parent if out else None,
+        watch=lambda pictures: track(pictures, "certify", unit="images"),
+    )
     if out:
-        _write(out, document, subject, chosen, checkpoint.name)
-    shown = {key: value for key, value in document.items() if key != "curves"}
+        from lard.report.certificates import write_certified
+        from lard.tables import staged
+
+        with staged(out) as made:
+            write_certified(found, chosen, made)
+    shown = {key: value for key, value in found.document.items() if key != "curves"}
     click.echo(json.dumps(shown, indent=1, sort_keys=True))
 
 
@@ -164,16 +151,3 @@ def _radii(text: str) -> list[float]:
     if found is None:
         raise click.BadParameter(f"{text!r}: expected numbers separated by commas", param_hint="--eps")
     return list(found)
-
-
-def _write(out: Path, document: dict[str, Any], subject: Subject, chosen: Point, name: str) -> None:
-    """The document with its curves, the table of runways and the figures."""
-    from lard.report.certificates import write_certificates
-    from lard.robust.subject import runways_table
-    from lard.tables import staged, write_json, write_text
-
-    table = runways_table(subject, chosen)
-    with staged(out) as made:
-        write_json(document, made / DOCUMENT)
-        write_text(table.write_csv(float_precision=6), made / TABLE)
-        write_certificates(document, table, name, made / FIGURES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,14 @@ class Picture:
     info: dict[str, Any] = field(default_factory=dict)
 
 
-def read_pictures(datasets: Paths, split: str) -> list[Picture]:
-    """Read coco/<split>.json of one dataset folder or several, by image id; missing images in one error."""
+def read_pictures(datasets: Paths, split: str, truth: Mapping[str, Any] | None = None) -> list[Picture]:
+    """Read coco/<split>.json of one dataset folder or several, by image id; missing images in one error.
+
+    `truth` is what read_truth gave of these files, where the caller has read them already.
+    """
     folders, paths = several(datasets), coco_paths(datasets, split)
     named = ", ".join(map(str, paths))
-    document = read_truth(paths)
+    document = read_truth(paths) if truth is None else truth
     notes: dict[int, list[dict[str, Any]]] = {int(image["id"]): [] for image in document["images"]}
     for note in document["annotations"]:
         notes[int(note["image_id"])].append(note)

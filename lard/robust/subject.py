@@ -26,6 +26,13 @@ class Point:
     chosen_on: str
 
 
+def evenly(pictures: Sequence[Picture], most: int | None) -> list[Picture]:
+    """At most so many pictures, evenly drawn from all of them in their order; all where `most` is None."""
+    if most is None or most >= len(pictures):
+        return list(pictures)
+    return [pictures[place] for place in np.linspace(0, len(pictures) - 1, most).round().astype(int)]
+
+
 def zone_of(picture: Picture) -> str:
     """The zone of the approach that a picture was taken in."""
     return str(picture.info.get("zone") or "unknown")
