@@ -182,13 +182,13 @@ def test_the_ladder_of_claims(subject: Subject) -> None:
 def test_radii_stay_below_the_energy_unless_it_fires_without_the_runway(subject: Subject) -> None:
     table = runways_table(subject, Point(0.5, "stated"))
     assert len(table) == sum(len(one.own) for one in subject.cells)
-    above = table.filter(pl.col("firing_radius") > pl.col("erasure_energy_estimate"))
+    above = table.filter(pl.col("firing_radius") > pl.col("erasure_energy"))
     document = document_of(subject, Point(0.5, "stated"), RADII)
     assert document["radii"]["above_erasure_energy"] == len(above)
     within = table.filter(pl.col("radius_to_energy") <= 1)
     for eps in RADII:
         certified = document["by_eps"][f"{eps:g}"]["certified_firing_recall"] * len(table)
-        limit = (within["erasure_energy_estimate"] >= eps).sum() + len(above)
+        limit = (within["erasure_energy"] >= eps).sum() + len(above)
         assert certified <= limit + 1e-9, "a radius above the energy is that of what fires all the same"
     assert (table["fires"] == (table["firing_radius"] > 0)).all() or table["fires"].sum() > 0
 

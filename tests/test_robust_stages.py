@@ -237,4 +237,4 @@ def test_folders_are_where_the_stages_of_dvc_say(place: Path) -> None:
     with _inside(place):
         assert (model_folder("ortho", "lip") / "checkpoint.pt").is_file()
     table = pl.read_csv(place / "reports/robustness/ortho/certify/lip/runways.csv")
-    assert {"firing_radius", "erasure_energy_estimate"} <= set(table.columns)
+    assert {"firing_radius", "erasure_energy"} <= set(table.columns)

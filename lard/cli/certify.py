@@ -38,6 +38,13 @@ CELLS, DOCUMENT, TABLE, FIGURES = "cells", "certificates.json", "runways.csv", "
 @click.option(
     "--limit", type=click.IntRange(1), help="At most so many pictures, evenly drawn from the split."
 )
+@click.option(
+    "--without",
+    type=click.Path(file_okay=False, path_type=Path),
+    multiple=True,
+    help="Dataset folder with the same frames without runways (lard ground --no-runways), once for each"
+    " --data: erasure energies are exact then.",
+)
 @CONFIG
 @click.option(
     "--out",
@@ -55,6 +62,7 @@ def certify(
     threshold: float | None,
     eps: str,
     limit: int | None,
+    without: tuple[Path, ...],
     config: Path | None,
     out: Path | None,
 ) -> None:
@@ -70,6 +78,7 @@ def certify(
       lard certify checkpoint.pt --data data/ortho --point results/ortho/lip-fcos-s.score.json
       lard certify checkpoint.pt --data data/ortho --val results/ortho/lip-fcos-s.val.json --false-alarms 1
       lard certify checkpoint.pt --data data/ortho --score 0.5 --eps 0.1,0.5 --limit 50
+      lard certify lip-fcos-s --data data/ortho --without data/ortho_without --out certificates/exact
     """
     import json
 
@@ -90,6 +99,7 @@ def certify(
         wanted,
         parameters(config).predict,
         limit=limit,
+        without=without or None,
         cells=below(out, f"{CELLS}/1.npz").parent if out else None,
         watch=lambda pictures: track(pictures, "certify", unit="images"),
     )

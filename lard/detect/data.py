@@ -81,14 +81,19 @@ def _picture(dataset: Path, image: dict[str, Any], notes: list[dict[str, Any]]) 
 
 def load_image(picture: Picture) -> NDArray[np.uint8]:
     """Decode an image as RGB (h, w, 3); raise DataError when it cannot be read or has another size."""
-    image = _decoded(picture.path)
+    image = picture_pixels(picture.path)
     if image.shape[:2] != (picture.height_px, picture.width_px):
         found = f"{image.shape[1]}x{image.shape[0]}"
         raise DataError(
             f"{picture.path}: {found} px, the COCO file says {picture.width_px}x{picture.height_px};"
             " export and render the same frames"
         )
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    return image
+
+
+def picture_pixels(path: Path) -> NDArray[np.uint8]:
+    """Decode an image of any size as RGB (h, w, 3); raise DataError when it cannot be read."""
+    return np.asarray(cv2.cvtColor(_decoded(path), cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _decoded(path: Path) -> NDArray[np.uint8]:

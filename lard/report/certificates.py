@@ -48,7 +48,7 @@ def certificates_svg(document: Mapping[str, Any], runways: pl.DataFrame, name: s
 
 def _recall_by_eps(ax: Any, document: Mapping[str, Any], runways: pl.DataFrame) -> None:
     """What the model certifies at the operating point, under the limit that erasure energies set."""
-    energies = np.sort(runways["erasure_energy_estimate"].to_numpy())
+    energies = np.sort(runways["erasure_energy"].to_numpy())
     eps = np.geomspace(0.01, 10, 200)
     if len(energies):
         for halves, style, label in ((1, "-", "E ≥ eps"), (2, (0, (4, 3)), "E/2 ≥ eps")):
@@ -70,18 +70,19 @@ def _recall_by_eps(ax: Any, document: Mapping[str, Any], runways: pl.DataFrame) 
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("eps, L2 norm of the change of the picture")
     ax.set_ylabel("share of required runways")
-    ax.set_title("against the estimated limit")
+    exact = (runways["erasure_method"] == "exact").all() and len(runways)
+    ax.set_title(f"against the {'exact' if exact else 'estimated'} limit")
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(0.0, 0.95), fontsize=7)
 
 
 def _radius_by_energy(ax: Any, runways: pl.DataFrame) -> None:
     """The radius of each firing runway over its erasure energy, by zone."""
     ends = np.array([0.1, 30.0])
-    fired = runways.filter(pl.col("fires") & (pl.col("erasure_energy_estimate") > 0))
+    fired = runways.filter(pl.col("fires") & (pl.col("erasure_energy") > 0))
     zones = fired["zone"].unique().sort().to_list()
     for zone, colour in zip(zones, COLOURS * 9, strict=False):
         rows = fired.filter(pl.col("zone") == zone)
-        points = rows["erasure_energy_estimate"], rows["firing_radius"].clip(lower_bound=1e-3)
+        points = rows["erasure_energy"], rows["firing_radius"].clip(lower_bound=1e-3)
         ax.scatter(*points, s=9, color=colour, label=zone, alpha=0.75, lw=0)
     for share in (1.0, 0.1):
         ax.plot(ends, share * ends, color=GREY, lw=1, ls="-" if share == 1 else (0, (4, 3)))
@@ -92,7 +93,7 @@ def _radius_by_energy(ax: Any, runways: pl.DataFrame) -> None:
     ax.set_yscale("log")
     ax.set_xlim(*ends)
     ax.set_ylim(1e-3, ends[1])
-    ax.set_xlabel("estimated erasure energy E, L2")
+    ax.set_xlabel("erasure energy E, L2")
     ax.set_ylabel("firing radius r, L2")
     ax.set_title("how much of the possible is reached")
     if zones:

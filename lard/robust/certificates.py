@@ -14,7 +14,8 @@ from lard.errors import DataError
 from lard.robust.budget import fabricated, hidden, trades, worst_precision
 from lard.robust.cells import Cells
 from lard.robust.certify import SLACK, Floats, logit_threshold
-from lard.robust.erasure import METHOD
+from lard.robust.erasure import ESTIMATE
+from lard.robust.exact_erasure import METHOD as EXACT
 from lard.robust.subject import Point, Subject, runways_table, sizes_of, zone_of
 from lard.score.evaluation import Evaluation
 from lard.score.points import measured_at
@@ -33,7 +34,8 @@ CLAIMS = {
     "never_silent_pictures": "share of pictures with a required runway where something goes on firing",
     "worst_precision": "bound on runways that fire / (these + locations off the runways that fire), where the"
     " attacker shares one eps per picture among both",
-    "ceiling": "share of required runways whose estimated erasure energy E is at least eps: a model that"
+    "ceiling": "share of required runways whose erasure energy E is at least eps (`erasure` says which are"
+    " exact and which estimated): a model that"
     " falls silent without the runway cannot certify more",
     "ceiling_balanced": "the same with E / 2: its threshold lies half-way between both pictures",
 }
@@ -76,7 +78,7 @@ def document_of(subject: Subject, point: Point, radii: Sequence[float]) -> dict[
         "claims": CLAIMS,
         "by_eps": {f"{eps:g}": _rungs(subject, costs, threshold, eps, table) for eps in radii},
         "radii": _radii(subject, threshold, table),
-        "erasure": {"method": METHOD, **_by_zone(subject, costs, radii, table)},
+        "erasure": {**_how(table), **_by_zone(subject, costs, radii, table)},
         "curves": curves(subject, point, evaluation, radii),
     }
 
@@ -117,7 +119,7 @@ def _rungs(
 ) -> dict[str, Any]:
     """What holds for one eps."""
     made = fabricated_per_picture(subject.cells, threshold, [eps])
-    energies = table["erasure_energy_estimate"].to_numpy()
+    energies = table["erasure_energy"].to_numpy()
     silence = [
         one.silence(threshold) > one.reach.budget(eps)
         for one, cost in zip(subject.cells, costs, strict=True)
@@ -163,10 +165,19 @@ def _radii(subject: Subject, threshold: float, table: pl.DataFrame) -> dict[str,
     return {
         "firing_median": _median(table["firing_radius"]),
         "firing_to_erasure_energy_median": _median(table["radius_to_energy"]),
-        "above_erasure_energy": int((table["firing_radius"] > table["erasure_energy_estimate"]).sum()),
+        "above_erasure_energy": int((table["firing_radius"] > table["erasure_energy"]).sum()),
         "no_fabrication_median": _median(silence),
         "no_fabrication_above_zero": _share(silence > 0),
     }
+
+
+def _how(table: pl.DataFrame) -> dict[str, Any]:
+    """How the energies were had, and of how many runways in which way."""
+    exact = int((table["erasure_method"] == "exact").sum())
+    counts = {"exact": exact, "estimate": len(table) - exact}
+    methods = {"exact": EXACT, "estimate": ESTIMATE}
+    told = "; ".join(methods[name] for name, count in counts.items() if count) or ESTIMATE
+    return {"method": told, "runways_by_method": counts}
 
 
 def _by_zone(
@@ -180,7 +191,7 @@ def _by_zone(
     def summary(chosen: Sequence[int], rows: pl.DataFrame) -> dict[str, Any]:
         cells, spent = [subject.cells[k] for k in chosen], [costs[k] for k in chosen]
         certified = {f"{eps:g}": _rounded(certified_firing_recall(cells, spent, eps)) for eps in radii}
-        energies = rows["erasure_energy_estimate"].to_numpy()
+        energies = rows["erasure_energy"].to_numpy()
         quartiles = np.quantile(energies, (0.25, 0.5, 0.75)).tolist() if len(energies) else [None] * 3
         return {
             "runways": len(rows),

@@ -13,6 +13,7 @@ from lard.detect.data import Picture, read_pictures
 from lard.robust.cells import read_cells
 from lard.robust.certificates import checked_radii, document_of
 from lard.robust.certify import bound_of_model, logit_threshold
+from lard.robust.exact_erasure import bare_pictures
 from lard.robust.subject import Point, Subject, evenly, sizes_of
 from lard.score.truth import Paths, coco_paths, read_truth, truth_sha256
 from lard.tables import sha256_file
@@ -40,12 +41,14 @@ def certified(
     *,
     limit: int | None = None,
     cells: Path | None = None,
+    without: Paths | None = None,
     watch: Watch = list,
 ) -> Certificates:
     """Certify a Lipschitz checkpoint on at most `limit` pictures of a split, evenly drawn.
 
-    The folder `cells` keeps what is read of each picture. ModelError for a model without a constant,
-    DataError for radii that no perturbation has.
+    The folder `cells` keeps what is read of each picture. `without`: datasets of the same frames without
+    runways, from which erasure energies are exact. ModelError for a model without a constant, DataError for
+    radii that no perturbation has.
     """
     checkpoint = load_detector(file)
     bound = bound_of_model(checkpoint)
@@ -57,7 +60,8 @@ def certified(
     pictures = evenly(every, limit)
     radii = checked_radii(radii, sizes_of(pictures))
     weights = sha256_file(file)
-    found = list(read_cells(checkpoint, watch(pictures), plan, weights, cells))
+    bare = {} if without is None else bare_pictures(datasets, without, pictures)
+    found = list(read_cells(checkpoint, watch(pictures), plan, weights, cells, bare))
     subject = Subject(found, pictures, truth, temperature)
     about = {
         "model": checkpoint.name,

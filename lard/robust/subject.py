@@ -99,7 +99,8 @@ def runways_table(subject: Subject, point: Point) -> pl.DataFrame:
                     "kept_overlaps": fires and bool(overlap[k]),
                     "kept_iou50": fires and bool(box[k]),
                     "firing_radius": float(radii[k]),
-                    "erasure_energy_estimate": energy,
+                    "erasure_energy": energy,
+                    "erasure_method": "exact" if one.exact else "estimate",
                     "radius_to_energy": float(radii[k]) / energy if known else None,
                 }
             )
@@ -110,7 +111,8 @@ TABLE: dict[str, Any] = {
     "image_id": pl.Int64, "frame_id": pl.String, "airport": pl.String, "zone": pl.String,
     "runway": pl.String, "slant_m": pl.Float64, "width_px": pl.Float64, "height_px": pl.Float64,
     "fires": pl.Boolean, "kept_overlaps": pl.Boolean, "kept_iou50": pl.Boolean,
-    "firing_radius": pl.Float64, "erasure_energy_estimate": pl.Float64, "radius_to_energy": pl.Float64,
+    "firing_radius": pl.Float64, "erasure_energy": pl.Float64, "erasure_method": pl.String,
+    "radius_to_energy": pl.Float64,
 }  # fmt: skip
 """Columns of the table of runways; radii and energies are L2 norms of pixels in [0, 1]."""
 
