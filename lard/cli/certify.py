@@ -11,6 +11,7 @@ from lard.cli.benchmark import BUDGET, CONFIG, DATA, VALIDATION, parameters
 from lard.cli.options import numbers_of
 
 if TYPE_CHECKING:
+    from lard.detect.config import PredictSpec
     from lard.robust.subject import Point
 
 CELLS, DOCUMENT, TABLE, FIGURES = "cells", "certificates.json", "runways.csv", "certificates.svg"
@@ -90,14 +91,15 @@ def certify(
     wanted = _radii(eps)
     if out:
         keep_others(out, (DOCUMENT, TABLE, FIGURES, CELLS), DOCUMENT, CELLS)
-    chosen = _point(model, datasets, split, point, validation, budget, threshold)
+    plan = parameters(config).predict
+    chosen = _point(model, datasets, split, point, validation, budget, threshold, plan)
     found = certified(
         resolve(model),
         datasets,
         split,
         chosen,
         wanted,
-        parameters(config).predict,
+        plan,
         limit=limit,
         without=without or None,
         cells=below(out, f"{CELLS}/1.npz").parent if out else None,
@@ -121,12 +123,13 @@ def _point(
     validation: Path | None,
     budget: float,
     threshold: float | None,
+    plan: PredictSpec,
 ) -> Point:
     """The score from which runways fire, from the one place it was asked from."""
     from lard.detect.cards import card_of, shipped
     from lard.errors import DataError
     from lard.robust.subject import Point
-    from lard.score.points import chosen_threshold, origin_of, point_of
+    from lard.score.points import chosen_threshold, model_of, origin_of, point_of
     from lard.score.truth import coco_paths
 
     if sum(given is not None for given in (point, validation, threshold)) > 1:
@@ -139,20 +142,49 @@ def _point(
                 "--val would choose the score on the pictures certified; certify another split"
             )
         score = chosen_threshold(coco_paths(datasets, "val"), validation, budget)
-        return Point(score, f"validation, at most {budget:g} false alarms per picture")
+        _check_own(model, datasets, validation, plan)
+        chosen_on = f"validation ({validation.name}), at most {budget:g} false alarms per picture"
+        return Point(score, chosen_on)
     if point is not None:
         score, origin = point_of(point), origin_of(point)
         if origin == "scored pictures" or (origin == "validation" and split == "val"):
             raise DataError(
                 f"{point}: operating_point was chosen on the pictures scored; score the results with --val"
             )
-        return Point(score, origin)
+        if (named := model_of(point)) is not None and named not in (model, _own_name(model)):
+            raise DataError(
+                f"{point}: model: {named!r}: the operating point of another model than {_own_name(model)!r};"
+                " give this one's score file, or state the score with --score"
+            )
+        return Point(score, f"{origin} ({point.name})")
     stated = card_of(model).score_threshold if model in shipped() else None
     if stated is None:
         raise click.UsageError(
             "give --point, a score file with the operating point, --val, results on validation, or --score"
         )
     return Point(stated, "validation airports of the shipped model's card")
+
+
+def _own_name(model: str) -> str:
+    """The name of a shipped model, or what a checkpoint says."""
+    from lard.detect.cards import shipped
+    from lard.detect.checkpoint import description_of
+    from lard.detect.models import resolve
+
+    return model if model in shipped() else description_of(resolve(model)).name
+
+
+def _check_own(model: str, datasets: tuple[Path, ...], validation: Path, plan: PredictSpec) -> None:
+    """DataError where validation results are those of another model."""
+    from lard.detect.checkpoint import load_detector
+    from lard.detect.models import resolve
+    from lard.robust.belonging import check_belongs
+    from lard.score.submitted import read_results
+    from lard.score.truth import coco_paths, read_truth
+
+    truth = read_truth(coco_paths(datasets, "val"))
+    rows = read_results(validation, truth).rows
+    check_belongs(load_detector(resolve(model)), datasets, "val", truth, rows, plan, validation)
 
 
 def _radii(text: str) -> list[float]:

@@ -94,6 +94,11 @@ def campaign(
     with staged(out) as made:
         report = _written(plan, targets, goals, subject, work, found, extras, made)
         write_text(draw(report), made / CURVES)
+        kept = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
+    for folder, suffix in ((DETECTIONS, ".json"), (GALLERY, ".png")):  # of an earlier run here
+        for path in sorted((out / folder).glob(f"*{suffix}")):
+            if path.relative_to(out) not in kept:
+                path.unlink()
     return report
 
 
