@@ -10,8 +10,9 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,15 +22,16 @@ from lard.detect.checkpoint import Checkpoint
 from lard.detect.config import PredictSpec
 from lard.detect.data import Picture, load_image
 from lard.detect.decode import Detections, boxes_of, cells_of, select, to_input
-from lard.detect.fcos import channels_last
+from lard.detect.fcos import LipschitzFcos, channels_last
 from lard.detect.loss import flatten, locations_px
 from lard.errors import ModelError
+from lard.robust.box_field import BoxField, box_field
 from lard.robust.certify import Contrast, Floats, Reach, answered, bound_of_model, owners_of
 from lard.robust.erasure import erasure_energies
 from lard.robust.exact_erasure import exact_energies
 from lard.tables import atomic_path, sha256_file
 
-FORMAT = "lard-certificate-cells-2"
+FORMAT = "lard-certificate-cells-3"
 HELD = 4096
 """Logits kept of each place, the largest; certificates count the others as if any of them could fire."""
 
@@ -50,6 +52,7 @@ class Cells:
     kept: Detections
     reach: Reach
     exact: bool = False  # energies are exact, not estimated
+    field: BoxField | None = None  # of a model with certified boxes
 
     def costs(self, threshold: float) -> Floats:
         """Squared displacement that silences each required runway, 0 where it does not fire: (runways,)."""
@@ -90,6 +93,9 @@ def cells_of_picture(
     height, width = pixels.shape[2:]
     off = off_runways(picture.boxes, strides, height, width) & (owners < 0)
     scores = torch.cat([net.scores(level).flatten(1) for level in levels], dim=1)[0].numpy()
+    field = None
+    if isinstance(net, LipschitzFcos) and net.spec.certified_boxes:
+        field = box_field(net, net.joint(pixels), HELD)
     frame = picture.width_px, picture.height_px
     kept = select(boxes.numpy(), scores, cells_of(strides, height, width), frame, plan)
     return Cells(
@@ -101,6 +107,7 @@ def cells_of_picture(
         kept,
         reach,
         bare is not None,
+        field,
     )
 
 
@@ -176,6 +183,8 @@ def save_cells(cells: Cells, key: str, path: Path) -> None:
         "reach": np.array([cells.reach.constant, cells.reach.rounding]),
         "contrast": np.array([contrast.deviation, contrast.values] if contrast else []),
     }
+    if cells.field is not None:
+        arrays |= {f"field_{key}": np.asarray(value) for key, value in asdict(cells.field).items()}
     stream = io.BytesIO()
     np.savez(stream, **arrays)  # type: ignore[arg-type]
     with atomic_path(path) as temporary:
@@ -206,4 +215,13 @@ def load_cells(path: Path, key: str) -> Cells | None:
         (held["boxes"], held["scores"]),
         Reach(constant, contrast, rounding),
         bool(held["exact"]),
+        _field_of(held),
     )
+
+
+def _field_of(held: Mapping[str, NDArray[Any]]) -> BoxField | None:
+    """The field that a file holds, of a model with certified boxes."""
+    if "field_logits" not in held:
+        return None
+    arrays = (held[f"field_{name}"] for name in ("logits", "units", "centres", "strides"))
+    return BoxField(*arrays, *(float(held[f"field_{name}"]) for name in ("gain", "temperature", "rest")))

@@ -16,7 +16,8 @@ from lard.robust.cells import Cells
 from lard.robust.certify import SLACK, Floats, logit_threshold
 from lard.robust.erasure import ESTIMATE
 from lard.robust.exact_erasure import METHOD as EXACT
-from lard.robust.subject import Point, Subject, runways_table, sizes_of, zone_of
+from lard.robust.kept_boxes import certified_ap50, certified_recall
+from lard.robust.subject import Point, Subject, boxed, runways_table, sizes_of, zone_of
 from lard.score.evaluation import Evaluation
 from lard.score.points import measured_at
 
@@ -39,6 +40,14 @@ CLAIMS = {
     " falls silent without the runway cannot certify more",
     "ceiling_balanced": "the same with E / 2: its threshold lies half-way between both pictures",
 }
+BOX_CLAIMS = {
+    "certified_overlap_recall": "share of required runways of which a kept box of the operating point holds"
+    " half, whatever a perturbation of norm eps does: that of certified_box_recall, which implies it",
+    "certified_box_recall": "share of required runways with which a kept box of the operating point has IoU"
+    " 0.5, after non-maximum suppression, whatever a perturbation of norm eps does to its picture",
+    "certified_AP50": "lower bound of AP50 where every picture is perturbed with norm eps",
+}
+"""In place of those, of a model whose boxes share the constant of its logits."""
 SWEEP = 48
 """Thresholds of the curves at most."""
 
@@ -75,7 +84,7 @@ def document_of(subject: Subject, point: Point, radii: Sequence[float]) -> dict[
         "threshold": {"score": point.score, "logit": _rounded(threshold), "chosen_on": point.chosen_on},
         "runways": len(table),
         "clean": _clean(table, measured_at(evaluation, point.score), subject, threshold),
-        "claims": CLAIMS,
+        "claims": CLAIMS | (BOX_CLAIMS if boxed(subject, 0.0) else {}),
         "by_eps": {f"{eps:g}": _rungs(subject, costs, threshold, eps, table) for eps in radii},
         "radii": _radii(subject, threshold, table),
         "erasure": {**_how(table), **_by_zone(subject, costs, radii, table)},
@@ -132,8 +141,7 @@ def _rungs(
     worst = worst_precision([int((cost > 0).sum()) for cost in costs], choices)
     return {
         "certified_firing_recall": _rounded(certified_firing_recall(subject.cells, costs, eps)),
-        "certified_overlap_recall": None,
-        "certified_box_recall": None,
+        **_box_rungs(subject, threshold, eps),
         "quiet_pictures": _rounded(float((made == 0).mean())),
         "fabricated_locations_per_picture": _rounded(float(made.mean())),
         "never_silent_pictures": _share(silence),
@@ -141,6 +149,22 @@ def _rungs(
         "ceiling": _share(energies >= eps),
         "ceiling_balanced": _share(energies / 2 >= eps),
     }
+
+
+def _box_rungs(subject: Subject, threshold: float, eps: float) -> dict[str, float | None]:
+    """Rungs about kept boxes, None where these carry no certificate; IoU 0.5 means holding half at least."""
+    pictures = boxed(subject, eps)
+    if pictures is None:
+        return {"certified_overlap_recall": None, "certified_box_recall": None}
+    floor = subject.plan.score_floor  # below it prediction keeps nothing
+    lowest = logit_threshold(floor, subject.temperature) if floor > 0 else -math.inf
+    threshold = max(threshold, lowest)
+    recall = _rounded(certified_recall(pictures, threshold, subject.plan))
+    best = np.concatenate([one.field.logits[:1] for one in pictures])
+    sweep = np.quantile(best, np.linspace(0, 1, SWEEP)) - 1e-6 if len(best) else []
+    thresholds = sorted({threshold, *(max(float(one), lowest) for one in sweep)})
+    ap50 = _rounded(certified_ap50(pictures, thresholds, subject.plan))
+    return {"certified_overlap_recall": recall, "certified_box_recall": recall, "certified_AP50": ap50}
 
 
 def _clean(

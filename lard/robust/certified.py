@@ -62,7 +62,7 @@ def certified(
     weights = sha256_file(file)
     bare = {} if without is None else bare_pictures(datasets, without, pictures)
     found = list(read_cells(checkpoint, watch(pictures), plan, weights, cells, bare))
-    subject = Subject(found, pictures, truth, temperature)
+    subject = Subject(found, pictures, truth, temperature, plan)
     about = {
         "model": checkpoint.name,
         "checkpoint_sha256": weights,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lard.detect.config import PredictSpec
 from lard.detect.data import Picture
 from lard.robust.cells import Cells
 from lard.robust.certify import LEAST_IOU, Floats, logit_threshold
+from lard.robust.kept_boxes import Boxed
 from lard.score.boxes import extents, iou, share_inside
 from lard.score.evaluation import Evaluation
 
@@ -52,6 +54,7 @@ class Subject:
     pictures: Sequence[Picture]
     truth: Mapping[str, Any]
     temperature: float
+    plan: PredictSpec = field(default_factory=PredictSpec)
 
     def evaluation(self) -> Evaluation:
         """What lard predict finds in these pictures, matched as lard score does."""
@@ -67,6 +70,18 @@ class Subject:
             for box, score in zip(extents(one.kept[0]).round(2), one.kept[1], strict=True)
         ]
         return Evaluation(truth, rows)
+
+
+def boxed(subject: Subject, eps: float) -> list[Boxed] | None:
+    """The pictures as certificates of boxes see them, against a norm; None where boxes are not certified."""
+    found = []
+    for picture, one in zip(subject.pictures, subject.cells, strict=True):
+        if one.field is None:
+            return None
+        wanted, others = picture.boxes[~picture.ignored], picture.boxes[picture.ignored]
+        labelled = np.concatenate((wanted, others))
+        found.append(Boxed(one.field, wanted, labelled, math.sqrt(one.reach.budget(eps))))
+    return found
 
 
 def runways_table(subject: Subject, point: Point) -> pl.DataFrame:
