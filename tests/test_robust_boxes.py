@@ -34,8 +34,8 @@ BOXES = SPEC.model_copy(update={"certified_boxes": True, "box_gain": 2.0})
 
 def _field(rng: np.random.Generator, count: int = 24) -> BoxField:
     """Locations on a grid of 8 px with random answers; neighbours overlap."""
-    centres = rng.integers(1, 8, (count, 2)) * 8.0
-    logits = -np.sort(-rng.normal(0, 0.3, count))
+    centres = np.asarray(rng.integers(1, 8, (count, 2)) * 8.0, np.float64)
+    logits = -np.sort(-rng.normal(0, 0.3, count)).astype(np.float64)
     units = rng.normal(0.9, 0.3, (count, 4))
     return BoxField(logits, units, centres, np.full(count, 8.0), 1.5, 6.0, -math.inf)
 
@@ -110,7 +110,7 @@ def _worst_changes(
         shrunk[best, 1:] = signs
         found.append(shrunk)
     found += [rng.normal(size=(count, 5)) for _ in range(10)]
-    return [norm * change / max(np.linalg.norm(change), 1e-12) for change in found]
+    return [norm * change / max(float(np.linalg.norm(change)), 1e-12) for change in found]
 
 
 def test_no_displacement_within_the_bound_takes_the_right_box_away() -> None:

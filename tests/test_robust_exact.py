@@ -18,7 +18,7 @@ from test_ground_build import REACHES, an_airport
 
 from lard.cli import main
 from lard.detect.checkpoint import save_detector
-from lard.detect.data import Picture, read_pictures
+from lard.detect.data import Picture, picture_pixels, read_pictures
 from lard.errors import DataError
 from lard.ground.painted.airport import input_key, prepare
 from lard.ground.painted.levels import paint_window
@@ -116,7 +116,7 @@ def test_the_command_says_which_energies_are_exact(tmp_path: Path) -> None:
     (other / "images").mkdir(parents=True)
     pictures = read_pictures(toy, "test")
     for picture in pictures[:2]:
-        image = cv2.imread(str(picture.path))
+        image = picture_pixels(picture.path)[:, :, ::-1].copy()
         near = surroundings(picture.polygons, image.shape[:2])[1]
         image[near] = 90
         cv2.imwrite(str(other / "images" / picture.path.name), image, [cv2.IMWRITE_JPEG_QUALITY, 100])

@@ -68,8 +68,15 @@ def box_field(net: LipschitzFcos, answers: Sequence[Tensor], held: int) -> BoxFi
     order = np.argsort(-z, kind="stable")
     first, others = order[:held], order[held:]
     rest = float(z[others[0]]) if len(others) else -np.inf
-    parts = (np.concatenate(part)[first] for part in (units, centres, strides))
-    return BoxField(z[first], *parts, net.spec.box_gain, net.spec.temperature, rest)
+    return BoxField(
+        z[first],
+        np.concatenate(units)[first],
+        np.concatenate(centres)[first],
+        np.concatenate(strides)[first],
+        net.spec.box_gain,
+        net.spec.temperature,
+        rest,
+    )
 
 
 def least_iou(low: Floats, high: Floats, box: Floats) -> Floats:

@@ -223,5 +223,8 @@ def _field_of(held: Mapping[str, NDArray[Any]]) -> BoxField | None:
     """The field that a file holds, of a model with certified boxes."""
     if "field_logits" not in held:
         return None
-    arrays = (held[f"field_{name}"] for name in ("logits", "units", "centres", "strides"))
-    return BoxField(*arrays, *(float(held[f"field_{name}"]) for name in ("gain", "temperature", "rest")))
+    logits, units, centres, strides = (
+        held[f"field_{name}"] for name in ("logits", "units", "centres", "strides")
+    )
+    gain, temperature, rest = (float(held[f"field_{name}"]) for name in ("gain", "temperature", "rest"))
+    return BoxField(logits, units, centres, strides, gain, temperature, rest)

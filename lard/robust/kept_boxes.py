@@ -91,7 +91,7 @@ class Boxed:
         """
         low = np.maximum(self.wanted[:, None, :2], self.labelled[None, :, :2])
         high = np.minimum(self.wanted[:, None, 2:], self.labelled[None, :, 2:])
-        meets = (high > low).all(axis=2)
+        meets = np.asarray((high > low).all(axis=2), bool)
         meets[np.arange(len(self.wanted)), np.arange(len(self.wanted))] = False
         return np.asarray(~meets.any(axis=1), bool)
 
