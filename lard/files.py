@@ -239,18 +239,30 @@ def folder_lock(folder: str | Path) -> Iterator[None]:
     """Make and hold a folder for this process; wait, saying so, while another run still writes it.
 
     A run whose parent was killed may go on for a while; the lock is the kernel's and dies with its holder.
+    Where nothing can be written beside a folder that is there, the lock lies among temporary files instead,
+    named after the folder's own path: all processes of this machine that share these meet there.
     """
     folder = Path(folder)
     # the lock lies beside the folder, so that the folder holds only outputs, and goes with its holder
     lock = folder.parent / f".{folder.name}.lock"
     with folders_for(folder):
-        stream = _held(lock, folder)
+        try:
+            stream = _held(lock, folder)
+        except OSError as error:
+            if error.errno not in _READ_ONLY or os.path.lexists(lock):
+                raise
+            name = hashlib.sha256(os.path.realpath(folder).encode()).hexdigest()[:16]
+            lock = Path(tempfile.gettempdir()) / f".lard-{os.getuid()}-{name}.lock"
+            stream = _held(lock, folder)
         try:
             yield
         finally:
             with contextlib.suppress(OSError):
                 lock.unlink()
             stream.close()
+
+
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def _held(lock: Path, folder: Path) -> IO[str]:

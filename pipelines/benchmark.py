@@ -17,6 +17,13 @@ def model_and_protocol() -> tuple[str, str]:
     return sys.argv[1], sys.argv[2]
 
 
+def one_protocol() -> str:
+    """The argument of a stage that looks at all models of a protocol."""
+    if len(sys.argv) != 2:
+        raise SpecError(f"{sys.argv[0]}: expected a protocol, found {sys.argv[1:]}")
+    return sys.argv[1]
+
+
 def datasets(sources: Iterable[str]) -> list[Path]:
     """The dataset folder of each source."""
     return [Path("data") / source for source in sources]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lard.detect.config import Params, read_params
 from lard.errors import DataError, SpecError
-from lard.report import Board, Evidence, read_entries, with_sequences, write_boards
+from lard.report import Board, Evidence, read_entries, with_robustness, with_sequences, write_boards
 from lard.score.truth import coco_paths, read_truth
 from lard.tables import read_json, sha256_file
 from pipelines.benchmark import datasets, model_folder, results_file
@@ -45,6 +45,7 @@ def board(params: Params, protocol: str, models: tuple[str, ...]) -> Board:
             raise DataError(f"{path}: results_sha256: {scored}: of other results; run dvc repro")
     flown = {model: results_file(protocol, model, ".sequences.score.json") for model in models}
     entries = with_sequences(entries, {model: path for model, path in flown.items() if path.is_file()})
+    entries = with_robustness(entries, REPORTS / "robustness" / protocol)
     logs = {entry.model: model_folder(protocol, entry.model) / "log.csv" for entry in entries}
     logs = {model: path for model, path in logs.items() if path.is_file()}
     return Board(entries, evidence, protocol, {"train": sources.train, "test": sources.test}, logs)

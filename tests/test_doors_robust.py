@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -75,6 +77,28 @@ def test_a_file_of_others_with_a_locks_name_stays(tmp_path: Path) -> None:
     with folder_lock(tmp_path / "out"):
         assert lock.exists()
     assert not lock.exists()
+
+
+def test_a_folder_beside_which_nothing_can_be_written_is_locked_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = tmp_path / "disc" / "board"
+    board.mkdir(parents=True)
+    elsewhere = tmp_path / "tmp"
+    elsewhere.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    real = os.open
+
+    def read_only(path: str, *given: int) -> int:
+        if Path(path).parent == board.parent:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return real(path, *given)
+
+    monkeypatch.setattr(os, "open", read_only)
+    with folder_lock(board):
+        assert len(list(elsewhere.iterdir())) == 1
+        assert list(board.parent.iterdir()) == [board]
+    assert not list(elsewhere.iterdir())
 
 
 @pytest.mark.parametrize("damaged", [b"", b"[]", b"{}", b'{"eps": 1', b'{"eps": NaN}', b"\xff"])

@@ -30,6 +30,9 @@ PRODUCTS = (
     "results/ortho/fcos-s.sequences.score.json",
     "reports/assurance.html",
     "reports/compliance.html",
+    "reports/robustness/ortho/certify/not_computed.json",
+    "reports/robustness/ortho/attack/not_computed.json",
+    "reports/robustness/ortho/conform/not_computed.json",
     "reports/contact_sheet.jpg",
     "reports/leaderboard.csv",
     "reports/leaderboard.html",
@@ -55,6 +58,8 @@ def _small(folder: Path) -> Path:
     params["assurance"].update(explained=2, certified=2)
     params["flightgear"]["enabled"] = False  # tests/test_flightgear_live.py runs it
     params["models"]["lip-fcos-s"].pop("steps")
+    params["robustness"]["certify"]["pictures"] = 4
+    params["robustness"]["attack"].update(pictures=2, steps=2, queries=2)
     params["train"].update(steps=4, save_every=2, batch=4, crops_per_image=2, processes=2, crop_px=64)
     yaml.dump(params, folder / "params.yaml")
     spec = yaml.load(folder / "odd_specs/lard_v2.yaml")

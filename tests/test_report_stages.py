@@ -58,7 +58,7 @@ def test_stage_fails_and_says_so(dataset: Path, capsys: pytest.CaptureFixture[st
         image.write_bytes(content)
     summary = json.loads((dataset / "reports" / "dqr" / "summary.json").read_text())
     assert summary["verdict"] == "NOT COMPLIANT"
-    assert name in (dataset / "reports" / "compliance.html").read_text()
+    assert name in (dataset / "reports" / "dqr" / "compliance.html").read_text()
     assert "DQR-I04" in capsys.readouterr().err
 
 

@@ -179,6 +179,20 @@ def test_other_pixels_under_the_same_name_are_attacked_anew(place: Path, tmp_pat
     assert content(tmp_path / "out") != before
 
 
+def test_an_earlier_gallery_leaves_no_pictures(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "data", tmp_path / "data")
+    shutil.copy(place / "random.pt", tmp_path)
+    quick = ("--limit", "1", "--checks", "0", "--steps", "1", "--smallest-steps", "0", "--eps")
+    assert run(tmp_path, tmp_path / "out", *quick, "0.5", "--goal", "ap", "--gallery", "1").exit_code == 0
+    (tmp_path / "out" / "gallery" / "notes.txt").touch()
+    assert run(tmp_path, tmp_path / "out", *quick, "0.7", "--gallery", "0").exit_code == 0
+    left = {
+        path.name for folder in ("gallery", "detections") for path in (tmp_path / "out" / folder).iterdir()
+    }
+    assert not [name for name in left if ".ap" in name or name.endswith(".png")], left
+    assert "notes.txt" in left, "not ours"
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

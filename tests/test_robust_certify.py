@@ -23,6 +23,7 @@ from lard.detect.checkpoint import Checkpoint, exported, load_detector, save_det
 from lard.detect.config import ModelSpec, PredictSpec
 from lard.detect.data import Picture, read_pictures
 from lard.detect.fcos import LipschitzFcos, build
+from lard.detect.predict import predict
 from lard.errors import DataError, LardError, ModelError
 from lard.report import certificates as figures
 from lard.report.certificates import certificates_svg
@@ -182,13 +183,13 @@ def test_the_ladder_of_claims(subject: Subject) -> None:
 def test_radii_stay_below_the_energy_unless_it_fires_without_the_runway(subject: Subject) -> None:
     table = runways_table(subject, Point(0.5, "stated"))
     assert len(table) == sum(len(one.own) for one in subject.cells)
-    above = table.filter(pl.col("firing_radius") > pl.col("erasure_energy_estimate"))
+    above = table.filter(pl.col("firing_radius") > pl.col("erasure_energy"))
     document = document_of(subject, Point(0.5, "stated"), RADII)
     assert document["radii"]["above_erasure_energy"] == len(above)
     within = table.filter(pl.col("radius_to_energy") <= 1)
     for eps in RADII:
         certified = document["by_eps"][f"{eps:g}"]["certified_firing_recall"] * len(table)
-        limit = (within["erasure_energy_estimate"] >= eps).sum() + len(above)
+        limit = (within["erasure_energy"] >= eps).sum() + len(above)
         assert certified <= limit + 1e-9, "a radius above the energy is that of what fires all the same"
     assert (table["fires"] == (table["firing_radius"] > 0)).all() or table["fires"].sum() > 0
 
@@ -333,8 +334,15 @@ def test_thresholds_come_from_elsewhere(weights: Path, toy: Path, tmp_path: Path
         for note in truth["annotations"]
     ]
     (tmp_path / "val.json").write_text(json.dumps(found))
-    shown = run(*options, "--val", tmp_path / "val.json", "--false-alarms", "0.5")
-    assert shown.exit_code == 0 and '"score": 0.6' in shown.output and "at most 0.5 false" in shown.output
+    foreign = run(*options, "--val", tmp_path / "val.json", "--false-alarms", "0.5")
+    assert foreign.exit_code == 2 and "val.json: results of another model: lip finds" in foreign.output
+    predict(weights, toy, tmp_path / "own.json", PredictSpec(split="val", score_floor=0.0))
+    shown = run(*options, "--val", tmp_path / "own.json", "--false-alarms", "100")
+    assert shown.exit_code == 0, shown.output
+    assert "validation (own.json), at most 100 false alarms per picture" in shown.output
+    point.write_text(json.dumps({"model": "b", "operating_point": {"score": 0.25, "chosen_on": "stated"}}))
+    other = run(*options, "--point", point)
+    assert other.exit_code == 2 and "operating point of another model than 'lip'" in other.output
     for wrong in (
         ["--val", tmp_path / "val.json", "--split", "val"], ["--score", "0.5", "--point", point], [],
         ["--score", "1.5"], ["--score", "nan"],

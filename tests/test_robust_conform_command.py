@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lard.cli import main
+from lard.score.truth import truth_sha256
 
 ROOT = Path(__file__).parent.parent
 ZONES = ("close", "medium", "far")
@@ -216,6 +218,22 @@ def test_perturbations_lower_the_threshold_of_a_certified_model(data: Path) -> N
     truth["images"][0]["airport"] = "KATL"
     (data / "coco" / "val.json").write_text(json.dumps(truth))
     assert refused(conform(data, *told), "learnt from KATL")
+
+
+def test_results_of_another_model_or_of_other_pictures_are_refused(data: Path) -> None:
+    sums = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in data.glob("*.results.json")}
+    truths = {split: truth_sha256(data / "coco" / f"{split}.json") for split in ("val", "test")}
+    told = {"results_sha256": sums["test.results.json"], "truth_sha256": truths["test"]}
+    beside = data / "test.results.score.json"
+    tuned = {"truth_sha256": truths["val"], "results_sha256": sums["val.results.json"]}
+    beside.write_text(json.dumps(told | {"validation": tuned}))
+    assert conform(data).exit_code == 0
+    beside.write_text(json.dumps(told | {"validation": tuned | {"results_sha256": "0" * 64}}))
+    assert refused(conform(data), "val.results.json: not the validation results of the model of")
+    beside.write_text(json.dumps(told | {"truth_sha256": "0" * 64}))
+    assert refused(conform(data), "test.results.json: scored against other pictures")
+    beside.write_text(json.dumps(told | {"results_sha256": "0" * 64, "truth_sha256": "0" * 64}))
+    assert conform(data).exit_code == 0, "a score file of earlier results says nothing of these"
 
 
 def test_without_perturbations_no_torch_is_imported(data: Path) -> None:

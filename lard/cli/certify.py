@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +11,8 @@ from lard.cli.benchmark import BUDGET, CONFIG, DATA, VALIDATION, parameters
 from lard.cli.options import numbers_of
 
 if TYPE_CHECKING:
-    from lard.robust.subject import Point, Subject
+    from lard.detect.config import PredictSpec
+    from lard.robust.subject import Point
 
 CELLS, DOCUMENT, TABLE, FIGURES = "cells", "certificates.json", "runways.csv", "certificates.svg"
 
@@ -35,7 +36,16 @@ CELLS, DOCUMENT, TABLE, FIGURES = "cells", "certificates.json", "runways.csv", "
     show_default=True,
     help="L2 norms of perturbations of whole pictures, pixels in [0, 1].",
 )
-@click.option("--limit", type=click.IntRange(1), help="Only the first pictures of the split.")
+@click.option(
+    "--limit", type=click.IntRange(1), help="At most so many pictures, evenly drawn from the split."
+)
+@click.option(
+    "--without",
+    type=click.Path(file_okay=False, path_type=Path),
+    multiple=True,
+    help="Dataset folder with the same frames without runways (lard ground --no-runways), once for each"
+    " --data: erasure energies are exact then.",
+)
 @CONFIG
 @click.option(
     "--out",
@@ -53,6 +63,7 @@ def certify(
     threshold: float | None,
     eps: str,
     limit: int | None,
+    without: tuple[Path, ...],
     config: Path | None,
     out: Path | None,
 ) -> None:
@@ -68,51 +79,39 @@ def certify(
       lard certify checkpoint.pt --data data/ortho --point results/ortho/lip-fcos-s.score.json
       lard certify checkpoint.pt --data data/ortho --val results/ortho/lip-fcos-s.val.json --false-alarms 1
       lard certify checkpoint.pt --data data/ortho --score 0.5 --eps 0.1,0.5 --limit 50
+      lard certify lip-fcos-s --data data/ortho --without data/ortho_without --out certificates/exact
     """
     import json
 
-    from lard.detect.checkpoint import load_detector
-    from lard.detect.data import read_pictures
     from lard.detect.models import resolve
     from lard.files import below, keep_others
     from lard.progress import track
-    from lard.robust.cells import read_cells
-    from lard.robust.certificates import checked_radii, document_of
-    from lard.robust.certify import bound_of_model, logit_threshold
-    from lard.robust.subject import Subject, sizes_of
-    from lard.score.truth import coco_paths, read_truth, truth_sha256
-    from lard.tables import sha256_file
+    from lard.robust.certified import certified
 
     wanted = _radii(eps)
     if out:
         keep_others(out, (DOCUMENT, TABLE, FIGURES, CELLS), DOCUMENT, CELLS)
-    chosen = _point(model, datasets, split, point, validation, budget, threshold)
-    path = resolve(model)
-    checkpoint = load_detector(path)
-    bound = bound_of_model(checkpoint)
-    temperature = checkpoint.net.spec.temperature
-    logit_threshold(chosen.score, temperature)  # what can be refused is refused before the work
-    pictures = read_pictures(datasets, split)[:limit]
-    radii = checked_radii(wanted, sizes_of(pictures))
-    weights = sha256_file(path)
-    folder = below(out, f"{CELLS}/1.npz").parent if out else None
     plan = parameters(config).predict
-    found = read_cells(checkpoint, track(pictures, "certify", unit="images"), plan, weights, folder)
-    paths = coco_paths(datasets, split)
-    subject = Subject(list(found), pictures, read_truth(paths), temperature)
-    about = {
-        "model": checkpoint.name,
-        "checkpoint_sha256": weights,
-        "truth_sha256": truth_sha256(paths),
-        "L": bound.constant,
-        "L_layers": bound.network,
-        "split": split,
-        "pictures": len(pictures),
-    }
-    document = about | document_of(subject, chosen, radii)
+    chosen = _point(model, datasets, split, point, validation, budget, threshold, plan)
+    found = certified(
+        resolve(model),
+        datasets,
+        split,
+        chosen,
+        wanted,
+        plan,
+        limit=limit,
+        without=without or None,
+        cells=below(out, f"{CELLS}/1.npz").parent if out else None,
+        watch=lambda pictures: track(pictures, "certify", unit="images"),
+    )
     if out:
-        _write(out, document, subject, chosen, checkpoint.name)
-    shown = {key: value for key, value in document.items() if key != "curves"}
+        from lard.report.certificates import write_certified
+        from lard.tables import staged
+
+        with staged(out) as made:
+            write_certified(found, chosen, made)
+    shown = {key: value for key, value in found.document.items() if key != "curves"}
     click.echo(json.dumps(shown, indent=1, sort_keys=True))
 
 
@@ -124,12 +123,13 @@ def _point(
     validation: Path | None,
     budget: float,
     threshold: float | None,
+    plan: PredictSpec,
 ) -> Point:
     """The score from which runways fire, from the one place it was asked from."""
     from lard.detect.cards import card_of, shipped
     from lard.errors import DataError
     from lard.robust.subject import Point
-    from lard.score.points import chosen_threshold, origin_of, point_of
+    from lard.score.points import chosen_threshold, model_of, origin_of, point_of
     from lard.score.truth import coco_paths
 
     if sum(given is not None for given in (point, validation, threshold)) > 1:
@@ -142,14 +142,21 @@ def _point(
                 "--val would choose the score on the pictures certified; certify another split"
             )
         score = chosen_threshold(coco_paths(datasets, "val"), validation, budget)
-        return Point(score, f"validation, at most {budget:g} false alarms per picture")
+        _check_own(model, datasets, validation, plan)
+        chosen_on = f"validation ({validation.name}), at most {budget:g} false alarms per picture"
+        return Point(score, chosen_on)
     if point is not None:
         score, origin = point_of(point), origin_of(point)
         if origin == "scored pictures" or (origin == "validation" and split == "val"):
             raise DataError(
                 f"{point}: operating_point was chosen on the pictures scored; score the results with --val"
             )
-        return Point(score, origin)
+        if (named := model_of(point)) is not None and named not in (model, _own_name(model)):
+            raise DataError(
+                f"{point}: model: {named!r}: the operating point of another model than {_own_name(model)!r};"
+                " give this one's score file, or state the score with --score"
+            )
+        return Point(score, f"{origin} ({point.name})")
     stated = card_of(model).score_threshold if model in shipped() else None
     if stated is None:
         raise click.UsageError(
@@ -158,22 +165,31 @@ def _point(
     return Point(stated, "validation airports of the shipped model's card")
 
 
+def _own_name(model: str) -> str:
+    """The name of a shipped model, or what a checkpoint says."""
+    from lard.detect.cards import shipped
+    from lard.detect.checkpoint import description_of
+    from lard.detect.models import resolve
+
+    return model if model in shipped() else description_of(resolve(model)).name
+
+
+def _check_own(model: str, datasets: tuple[Path, ...], validation: Path, plan: PredictSpec) -> None:
+    """DataError where validation results are those of another model."""
+    from lard.detect.checkpoint import load_detector
+    from lard.detect.models import resolve
+    from lard.robust.belonging import check_belongs
+    from lard.score.submitted import read_results
+    from lard.score.truth import coco_paths, read_truth
+
+    truth = read_truth(coco_paths(datasets, "val"))
+    rows = read_results(validation, truth).rows
+    check_belongs(load_detector(resolve(model)), datasets, "val", truth, rows, plan, validation)
+
+
 def _radii(text: str) -> list[float]:
     """Numbers between commas."""
     found = numbers_of(text)
     if found is None:
         raise click.BadParameter(f"{text!r}: expected numbers separated by commas", param_hint="--eps")
     return list(found)
-
-
-def _write(out: Path, document: dict[str, Any], subject: Subject, chosen: Point, name: str) -> None:
-    """The document with its curves, the table of runways and the figures."""
-    from lard.report.certificates import write_certificates
-    from lard.robust.subject import runways_table
-    from lard.tables import staged, write_json, write_text
-
-    table = runways_table(subject, chosen)
-    with staged(out) as made:
-        write_json(document, made / DOCUMENT)
-        write_text(table.write_csv(float_precision=6), made / TABLE)
-        write_certificates(document, table, name, made / FIGURES)

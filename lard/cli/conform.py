@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from lard.cli.benchmark import BUDGET, DATA
+from lard.cli.benchmark import BUDGET, DATA, parameters
 from lard.cli.options import numbers_of
 
 if TYPE_CHECKING:
     from lard.robust.keeping import Certified
+    from lard.robust.statement import Side
 
 
 @click.command()
@@ -122,7 +123,7 @@ def conform(
     learnt = read_side(coco_paths(datasets, "val"), calibration, grouping)
     tested = read_side(coco_paths(datasets, "test"), results, grouping)
     score = operating_score(learnt, budget) if threshold is None else threshold
-    certified = None if model is None else _certified(model, learnt.found.airports.tolist())
+    certified = None if model is None else _certified(model, datasets, learnt, tested)
     claim = Claim(
         score, alpha, cast("Any", unit), cast("Any", method), cast("Any", sides), alpha_missed,
         threshold is not None, certified, norms,
@@ -153,17 +154,21 @@ def _norms(text: str | None) -> tuple[float, ...]:
     return norms
 
 
-def _certified(model: str, calibration_airports: list[str]) -> Certified:
-    """Audited constant and temperature of a Lipschitz model that did not learn from these airports."""
+def _certified(model: str, datasets: tuple[Path, ...], learnt: Side, tested: Side) -> Certified:
+    """Audited constant and temperature of the Lipschitz model of these results, new to their airports."""
     from lard.detect.checkpoint import load_detector
     from lard.detect.models import resolve
     from lard.errors import ModelError
+    from lard.robust.belonging import check_belongs
     from lard.robust.keeping import Certified
 
     loaded = load_detector(resolve(model))
     if loaded.bound is None:
         raise ModelError(f"{model}: has no Lipschitz constant to certify with; use a lip-fcos model")
-    learnt = loaded.meta.get("airports", {}).get("train", ())
-    if seen := sorted(set(learnt) & set(calibration_airports)):
+    trained = loaded.meta.get("airports", {}).get("train", ())
+    if seen := sorted(set(trained) & set(learnt.found.airports.tolist())):
         raise ModelError(f"{model}: learnt from {', '.join(seen)}; calibrate on others")
+    plan = parameters(None).predict
+    for side, split in ((learnt, "val"), (tested, "test")):
+        check_belongs(loaded, datasets, split, side.truth, side.rows, plan, side.results)
     return Certified(loaded.bound.constant, loaded.net.spec.temperature)

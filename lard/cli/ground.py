@@ -21,6 +21,11 @@ from lard.cli.options import SEED, runways_option
 )
 @click.option("--seed", default=1, show_default=True, type=SEED, help="Same seed, same bytes.")
 @click.option(
+    "--no-runways",
+    is_flag=True,
+    help="The same ground with no runway painted, for `lard certify --without` (docs/robustness.md).",
+)
+@click.option(
     "--workers", help="Processes, or a Dask scheduler's address.  [default: LARD_WORKERS, else all]"
 )
 def ground(
@@ -30,6 +35,7 @@ def ground(
     gsd_m: float,
     season: str,
     seed: int,
+    no_runways: bool,
     workers: str | None,
 ) -> None:
     """Paint a procedural ortho-photo around AIRPORTS as Cloud Optimised GeoTIFF tiles.
@@ -41,6 +47,7 @@ def ground(
       lard ground LFPO KATL
       lard ground LSGG --runways my_airports --out my_ground --gsd 0.3
       lard ground BIRK --season winter --out data/ground_winter
+      lard ground LFPO KATL --no-runways --out data/ground_without
     """
     from lard.airports.files import open_database
     from lard.errors import SpecError
@@ -51,5 +58,5 @@ def ground(
         raise SpecError(f"--gsd {gsd_m:g}: expected 0.05 to 8 metres")
     db = open_database(runways)
     places = [db.airport(icao) for icao in sorted(set(airports))]
-    build_grounds(places, out, seed, gsd_m, season, workers or default_workers(), db)
+    build_grounds(places, out, seed, gsd_m, season, workers or default_workers(), db, runways=not no_runways)
     click.echo(f"{len(places)} airports in {out}")

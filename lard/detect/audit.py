@@ -24,6 +24,8 @@ NEARLY_ORTHOGONAL = 1.001
 class LipschitzBound:
     """L2 Lipschitz constant from pixels in [0, 1] to all logits together, and the factor of each layer.
 
+    Box units of a model with certified boxes are among what is bounded, by the same constant.
+
     `network` is that of the layers alone: a normaliser of frames comes before them, whose gain at a picture
     is smaller than the largest it can have, which is part of `constant`.
     """

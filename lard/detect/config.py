@@ -68,6 +68,10 @@ class ModelSpec(_Params):
     offset: float = Field(
         default=0.0, ge=0
     )  # of logits, that the focal loss asks for beyond zero on both sides
+    certified_boxes: bool = (
+        False  # of lip-fcos: boxes by the certified branch, in one constant with the logits
+    )
+    box_gain: float = Field(default=4.0, gt=0, le=1e3)  # of its units: larger boxes, sooner moved
     normalise: bool = False  # see pixels against the mean and deviation of their frame
     learning_rate: float = Field(default=2e-3, gt=0)
     steps: int | None = Field(default=None, ge=1)  # instead of the training section's
@@ -97,6 +101,8 @@ class ModelSpec(_Params):
             raise ValueError(f"rank belongs to loss: ap, found loss: {self.loss}")
         if self.loss == "ap" and self.offset:
             raise ValueError("loss: ap has the margins of rank instead of an offset; set offset: 0")
+        if self.family == "fcos" and self.certified_boxes:
+            raise ValueError("certified_boxes belongs to lip-fcos models")
         if self.family == "fcos" and (self.loss == "hinge" or self.temperature != 1.0 or self.offset):
             raise ValueError("loss: hinge, temperature and offset belong to lip-fcos models")
         return self

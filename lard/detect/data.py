@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,14 @@ class Picture:
     info: dict[str, Any] = field(default_factory=dict)
 
 
-def read_pictures(datasets: Paths, split: str) -> list[Picture]:
-    """Read coco/<split>.json of one dataset folder or several, by image id; missing images in one error."""
+def read_pictures(datasets: Paths, split: str, truth: Mapping[str, Any] | None = None) -> list[Picture]:
+    """Read coco/<split>.json of one dataset folder or several, by image id; missing images in one error.
+
+    `truth` is what read_truth gave of these files, where the caller has read them already.
+    """
     folders, paths = several(datasets), coco_paths(datasets, split)
     named = ", ".join(map(str, paths))
-    document = read_truth(paths)
+    document = read_truth(paths) if truth is None else truth
     notes: dict[int, list[dict[str, Any]]] = {int(image["id"]): [] for image in document["images"]}
     for note in document["annotations"]:
         notes[int(note["image_id"])].append(note)
@@ -77,14 +81,19 @@ def _picture(dataset: Path, image: dict[str, Any], notes: list[dict[str, Any]]) 
 
 def load_image(picture: Picture) -> NDArray[np.uint8]:
     """Decode an image as RGB (h, w, 3); raise DataError when it cannot be read or has another size."""
-    image = _decoded(picture.path)
+    image = picture_pixels(picture.path)
     if image.shape[:2] != (picture.height_px, picture.width_px):
         found = f"{image.shape[1]}x{image.shape[0]}"
         raise DataError(
             f"{picture.path}: {found} px, the COCO file says {picture.width_px}x{picture.height_px};"
             " export and render the same frames"
         )
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    return image
+
+
+def picture_pixels(path: Path) -> NDArray[np.uint8]:
+    """Decode an image of any size as RGB (h, w, 3); raise DataError when it cannot be read."""
+    return np.asarray(cv2.cvtColor(_decoded(path), cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _decoded(path: Path) -> NDArray[np.uint8]:

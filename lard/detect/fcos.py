@@ -202,17 +202,37 @@ class LipschitzFcos(Detector):
             merges.append(nn.Sequential(conv(inputs, pyramid if finest else 2 * pyramid), MaxMin()))
         self.merges = nn.ModuleList(merges)
         self.up = HalfUpsample()
-        self.tower = nn.Sequential(*units(pyramid, spec.towers), conv(pyramid, 1, 1))
+        outputs = 5 if spec.certified_boxes else 1  # a logit, and a unit for each side of the box
+        self.tower = nn.Sequential(*units(pyramid, spec.towers), conv(pyramid, outputs, 1))
         self.prior = nn.Parameter(torch.full((len(strides),), -math.log(1 / PRIOR - 1) / spec.temperature))
-        self.regression = Regression(pyramid, spec.towers, strides, centerness=False)
+        if spec.certified_boxes:
+            self.sides = nn.Parameter(torch.zeros(len(strides)))
+        else:
+            self.regression = Regression(pyramid, spec.towers, strides, centerness=False)
 
     def forward(self, images: Tensor, frames: Tensor | None = None) -> list[Level]:
         """See Detector."""
         pyramid = self.features(images, frames)
         answers = []
         for index, feature in enumerate(pyramid):
-            distances, centerness = self.regression(feature * REGRESSION_GAIN, index)
-            answers.append(Level(self.tower(feature) + self.prior[index], distances, centerness))
+            answer = self.tower(feature)
+            if self.spec.certified_boxes:
+                sides = answer[:, 1:].float() * self.spec.box_gain + self.sides[index]
+                distances = F.softplus(sides) * self.spec.strides_px[index]
+            else:
+                distances, _ = self.regression(feature * REGRESSION_GAIN, index)
+            answers.append(Level(answer[:, :1] + self.prior[index], distances, None))
+        return answers
+
+    def joint(self, images: Tensor, frames: Tensor | None = None) -> list[Tensor]:
+        """Logits, and with certified boxes their units, of each level (b, 1 or 5, h, w).
+
+        All of them together are 1-Lipschitz in the centred pixels.
+        """
+        answers = []
+        for index, feature in enumerate(self.features(images, frames)):
+            answer = self.tower(feature)
+            answers.append(torch.cat((answer[:, :1] + self.prior[index], answer[:, 1:]), dim=1))
         return answers
 
     def features(self, images: Tensor, frames: Tensor | None = None) -> list[Tensor]:

@@ -101,8 +101,8 @@ def _hands_on(draw: torch.Generator) -> Callable[[nn.Module, Any, Tensor], Tenso
 
 
 def _logits(net: LipschitzFcos, images: Tensor, frames: Tensor) -> Tensor:
-    """All logits of each picture: (b, n)."""
-    return torch.cat([level.logits.flatten(1) for level in net(images, frames)], dim=1)
+    """All logits, and box units where these are certified, of each picture: (b, n)."""
+    return torch.cat([answer.flatten(1) for answer in net.joint(images, frames)], dim=1)
 
 
 def _noise(net: LipschitzFcos, count: int) -> Tensor:

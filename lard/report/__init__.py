@@ -10,6 +10,7 @@ from lard.report.leaderboard import (
     write_boards,
     write_leaderboard,
 )
+from lard.report.robustness import with_robustness
 
 __all__ = [
     "Board",
@@ -17,6 +18,7 @@ __all__ = [
     "Evidence",
     "compliance_html",
     "read_entries",
+    "with_robustness",
     "with_sequences",
     "write_boards",
     "write_compliance",

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from lard.report.page import BLUE, COLOURS, GREY, INK, LINE, RED, apart, figure, to_svg
-from lard.tables import write_text
+from lard.report.page import BLUE, COLOURS, GREY, LINE, RED, apart, figure, to_svg
+from lard.report.robustness_plots import recall_by_alarms
+from lard.tables import write_json, write_text
 
-FEWEST_ALARMS = 0.01
-"""Left end of the axis of false alarms per picture, which is logarithmic; fewer are drawn there."""
+if TYPE_CHECKING:
+    from lard.robust.certified import Certificates
+    from lard.robust.subject import Point
+
+DOCUMENT, TABLE, FIGURES = "certificates.json", "runways.csv", "certificates.svg"
 
 
-def write_certificates(document: Mapping[str, Any], runways: pl.DataFrame, name: str, path: Path) -> None:
-    """Draw the figures of one model's certificates as one SVG file."""
-    write_text(certificates_svg(document, runways, name), path)
+def write_certified(found: Certificates, point: Point, folder: Path) -> None:
+    """Write a model's document with its curves, the table of its runways and the figures into a folder."""
+    from lard.robust.subject import runways_table
+
+    table = runways_table(found.subject, point)
+    write_json(found.document, folder / DOCUMENT)
+    write_text(table.write_csv(float_precision=6), folder / TABLE)
+    write_text(certificates_svg(found.document, table, found.name), folder / FIGURES)
 
 
 def certificates_svg(document: Mapping[str, Any], runways: pl.DataFrame, name: str) -> str:
@@ -26,7 +35,9 @@ def certificates_svg(document: Mapping[str, Any], runways: pl.DataFrame, name: s
     with figure(11.2, 3.4) as fig:
         left, middle, right = fig.subplots(1, 3)
         apart(fig)
-        _recall_by_alarms(left, document)
+        recall_by_alarms(left, document)
+        left.set_ylim(0, 1.02)
+        left.set_title("over the threshold; dashed: operating point")
         _recall_by_eps(middle, document, runways)
         _radius_by_energy(right, runways)
         for ax in (left, middle, right):
@@ -35,30 +46,9 @@ def certificates_svg(document: Mapping[str, Any], runways: pl.DataFrame, name: s
         return to_svg(fig, f"Certificates of {name}")
 
 
-def _recall_by_alarms(ax: Any, document: Mapping[str, Any]) -> None:
-    """Curves over the threshold: recall of the clean pictures and certified at each eps."""
-    curves = document["curves"]
-    alarms = np.maximum(np.array(curves["false_alarms_per_picture"], np.float64), FEWEST_ALARMS)
-    rows = {"clean": curves["firing_recall"]}
-    rows |= {f"eps {eps}": recall for eps, recall in curves["certified_firing_recall"].items()}
-    for (label, recall), colour in zip(rows.items(), (INK, *COLOURS * 9), strict=False):
-        if None not in recall:
-            ax.plot(alarms, recall, color=colour, lw=1.5, label=label, drawstyle="steps-post")
-    place = curves["score"].index(document["threshold"]["score"])
-    ax.axvline(alarms[place], color=GREY, lw=1, ls=(0, (4, 3)))
-    ax.set_xlim(FEWEST_ALARMS, max(10 * FEWEST_ALARMS, float(alarms.max())))
-    ax.set_xscale("log")
-    ax.set_ylim(0, 1.02)
-    ax.set_xlabel("false alarms per clean picture")
-    ax.set_ylabel("certified firing recall")
-    ax.set_title("over the threshold; dashed: operating point")
-    if rows["clean"] and None not in rows["clean"]:
-        ax.legend(frameon=False, loc="upper left", fontsize=7)
-
-
 def _recall_by_eps(ax: Any, document: Mapping[str, Any], runways: pl.DataFrame) -> None:
     """What the model certifies at the operating point, under the limit that erasure energies set."""
-    energies = np.sort(runways["erasure_energy_estimate"].to_numpy())
+    energies = np.sort(runways["erasure_energy"].to_numpy())
     eps = np.geomspace(0.01, 10, 200)
     if len(energies):
         for halves, style, label in ((1, "-", "E ≥ eps"), (2, (0, (4, 3)), "E/2 ≥ eps")):
@@ -80,18 +70,19 @@ def _recall_by_eps(ax: Any, document: Mapping[str, Any], runways: pl.DataFrame) 
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("eps, L2 norm of the change of the picture")
     ax.set_ylabel("share of required runways")
-    ax.set_title("against the estimated limit")
+    exact = (runways["erasure_method"] == "exact").all() and len(runways)
+    ax.set_title(f"against the {'exact' if exact else 'estimated'} limit")
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(0.0, 0.95), fontsize=7)
 
 
 def _radius_by_energy(ax: Any, runways: pl.DataFrame) -> None:
     """The radius of each firing runway over its erasure energy, by zone."""
     ends = np.array([0.1, 30.0])
-    fired = runways.filter(pl.col("fires") & (pl.col("erasure_energy_estimate") > 0))
+    fired = runways.filter(pl.col("fires") & (pl.col("erasure_energy") > 0))
     zones = fired["zone"].unique().sort().to_list()
     for zone, colour in zip(zones, COLOURS * 9, strict=False):
         rows = fired.filter(pl.col("zone") == zone)
-        points = rows["erasure_energy_estimate"], rows["firing_radius"].clip(lower_bound=1e-3)
+        points = rows["erasure_energy"], rows["firing_radius"].clip(lower_bound=1e-3)
         ax.scatter(*points, s=9, color=colour, label=zone, alpha=0.75, lw=0)
     for share in (1.0, 0.1):
         ax.plot(ends, share * ends, color=GREY, lw=1, ls="-" if share == 1 else (0, (4, 3)))
@@ -102,7 +93,7 @@ def _radius_by_energy(ax: Any, runways: pl.DataFrame) -> None:
     ax.set_yscale("log")
     ax.set_xlim(*ends)
     ax.set_ylim(1e-3, ends[1])
-    ax.set_xlabel("estimated erasure energy E, L2")
+    ax.set_xlabel("erasure energy E, L2")
     ax.set_ylabel("firing radius r, L2")
     ax.set_title("how much of the possible is reached")
     if zones:

@@ -13,6 +13,7 @@ from lard.errors import DataError
 from lard.report.approach_tables import COLUMNS, approach_values
 from lard.report.approach_tables import PARTS as APPROACH
 from lard.report.page import figures_text
+from lard.report.robustness_columns import robustness_columns, robustness_values
 from lard.report.scorefile import PARTS, read_cost, read_score
 
 HEADLINE = ("AP", "AP50", "AP75", "AR100")
@@ -199,13 +200,16 @@ def leaderboard_csv(boards: Sequence[Board]) -> str:
     head = ["protocol"] if len(boards) > 1 else []
     graded = [f"severity_{key}" for key in GRADED]
     measured = [f"measured_{key}" for key in MEASURED]
-    writer.writerow([*head, "model", *names, *limits, *points, *graded, *COLUMNS, *measured, *told])
+    robust = robustness_columns([entry.details for entry in entries])
+    added = [one.name for one in robust]
+    writer.writerow([*head, "model", *names, *limits, *points, *graded, *COLUMNS, *measured, *added, *told])
     for board in boards:
         for entry in board.entries:
             values = [value(entry, name) for name in names] + _limits(entry) + _point(entry)
             values += [number((entry.details.get("severity") or {}).get(key)) for key in GRADED]
             values += approach_values(entry.details)
             values += [number((entry.details.get("cost") or {}).get(key)) for key in MEASURED]
+            values += robustness_values(entry.details, robust)
             about = [number(entry.facts.get(key)) for key in told]
             writer.writerow(
                 [*([board.name] if len(boards) > 1 else []), entry.model]

@@ -53,6 +53,7 @@ from lard.report.leaderboard_tables import (
     statement,
 )
 from lard.report.page import render
+from lard.report.robustness import robustness_parts
 from lard.report.training import training_svg
 from lard.tables import atomic_paths, json_text
 
@@ -153,6 +154,7 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
         "flights": next((f["sequences"]["flights"] for f in details.values() if _flown(f)), []),
         "training": [(model, training_svg(log, f"{model}{of}")) for model, log in board.logs.items()],
         "approach": approach_tables(details),
+        "robustness": robustness_parts(entries, of),
         "costs": cost_rows(entries),
         "reliability": reliability_svg(reliability, of),
         "zones_plot": dots_svg(list(zip((e.model for e in entries), zone_values, strict=True)), zones, of),

@@ -80,17 +80,25 @@ def campaign(
     processes: int = 1,
     *,
     draw: Callable[[dict[str, Any]], str],
+    journal: Path | None = None,
 ) -> dict[str, Any]:
     """Attack all, write tables, detections, galleries and curves below `out`, and return the report.
 
-    What is done of an attack stays in the journal; all other files are written at the end or not at all.
+    What is done of an attack stays in the journal, of its own below `out` or the folder given; all other
+    files are written at the end or not at all.
     """
-    work = units(plan, targets, goals, subject, below(out, f"{JOURNAL}/x").parent, extras)
+    journal = below(out, f"{JOURNAL}/x").parent if journal is None else journal
+    work = units(plan, targets, goals, subject, journal, extras)
     done = run_tasks(workers_of(processes), _numbered, list(enumerate(work)))
     found = [rows for _, rows in sorted(track(done, "attack", len(work), "pictures"), key=itemgetter(0))]
     with staged(out) as made:
         report = _written(plan, targets, goals, subject, work, found, extras, made)
         write_text(draw(report), made / CURVES)
+        kept = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
+    for folder, suffix in ((DETECTIONS, ".json"), (GALLERY, ".png")):  # of an earlier run here
+        for path in sorted((out / folder).glob(f"*{suffix}")):
+            if path.relative_to(out) not in kept:
+                path.unlink()
     return report
 
 

@@ -9,9 +9,10 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,14 +22,16 @@ from lard.detect.checkpoint import Checkpoint
 from lard.detect.config import PredictSpec
 from lard.detect.data import Picture, load_image
 from lard.detect.decode import Detections, boxes_of, cells_of, select, to_input
-from lard.detect.fcos import channels_last
+from lard.detect.fcos import LipschitzFcos, channels_last
 from lard.detect.loss import flatten, locations_px
 from lard.errors import ModelError
+from lard.robust.box_field import BoxField, box_field
 from lard.robust.certify import Contrast, Floats, Reach, answered, bound_of_model, owners_of
 from lard.robust.erasure import erasure_energies
+from lard.robust.exact_erasure import exact_energies
 from lard.tables import atomic_path, sha256_file
 
-FORMAT = "lard-certificate-cells-1"
+FORMAT = "lard-certificate-cells-3"
 HELD = 4096
 """Logits kept of each place, the largest; certificates count the others as if any of them could fire."""
 
@@ -45,9 +48,11 @@ class Cells:
     off: Floats
     off_count: int
     rest: Floats
-    energies: Floats  # (runways,) estimated erasure energy
+    energies: Floats  # (runways,) erasure energy
     kept: Detections
     reach: Reach
+    exact: bool = False  # energies are exact, not estimated
+    field: BoxField | None = None  # of a model with certified boxes
 
     def costs(self, threshold: float) -> Floats:
         """Squared displacement that silences each required runway, 0 where it does not fire: (runways,)."""
@@ -67,8 +72,13 @@ def _above(logits: Floats, threshold: float) -> float:
 
 
 @torch.inference_mode()
-def cells_of_picture(checkpoint: Checkpoint, picture: Picture, plan: PredictSpec) -> Cells:
-    """Read the logits of a clean picture, in float32; ModelError when one is not finite."""
+def cells_of_picture(
+    checkpoint: Checkpoint, picture: Picture, plan: PredictSpec, bare: Path | None = None
+) -> Cells:
+    """Read the logits of a clean picture, in float32; ModelError when one is not finite.
+
+    `bare` is the picture of the same frame without runways, from which erasure energies are exact.
+    """
     net, image = checkpoint.net, load_image(picture)
     strides = net.spec.strides_px
     pixels = to_input(image, strides[-1])
@@ -83,6 +93,9 @@ def cells_of_picture(checkpoint: Checkpoint, picture: Picture, plan: PredictSpec
     height, width = pixels.shape[2:]
     off = off_runways(picture.boxes, strides, height, width) & (owners < 0)
     scores = torch.cat([net.scores(level).flatten(1) for level in levels], dim=1)[0].numpy()
+    field = None
+    if isinstance(net, LipschitzFcos) and net.spec.certified_boxes:
+        field = box_field(net, net.joint(pixels), HELD)
     frame = picture.width_px, picture.height_px
     kept = select(boxes.numpy(), scores, cells_of(strides, height, width), frame, plan)
     return Cells(
@@ -90,9 +103,11 @@ def cells_of_picture(checkpoint: Checkpoint, picture: Picture, plan: PredictSpec
         _largest(logits[off]),
         int(off.sum()),
         _largest(logits[(owners < 0) & ~off]),
-        erasure_energies(image, picture),
+        erasure_energies(image, picture) if bare is None else exact_energies(image, bare, picture),
         kept,
         reach,
+        bare is not None,
+        field,
     )
 
 
@@ -121,27 +136,33 @@ def read_cells(
     plan: PredictSpec,
     weights_sha256: str,
     folder: Path | None = None,
+    without: Mapping[int, Path] | None = None,
 ) -> Iterator[Cells]:
-    """Cells of pictures in turn: those in the folder that still hold, else computed and put there."""
+    """Cells of pictures in turn: those in the folder that still hold, else computed and put there.
+
+    `without`: by image id, pictures of the same frames without runways.
+    """
     torch.set_num_threads(1)  # the same sums on every machine with the same kernels
     channels_last(checkpoint.net)
     plan = plan.model_copy(update={"score_floor": 0.0})
     for picture in pictures:
         path = folder / f"{picture.image_id}.npz" if folder else None
-        key = _key(picture, plan, weights_sha256)
+        bare = (without or {}).get(picture.image_id)
+        key = _key(picture, plan, weights_sha256, bare)
         found = load_cells(path, key) if path else None
         if found is None:
-            found = cells_of_picture(checkpoint, picture, plan)
+            found = cells_of_picture(checkpoint, picture, plan, bare)
             if path:
                 save_cells(found, key, path)
         yield found
 
 
-def _key(picture: Picture, plan: PredictSpec, weights_sha256: str) -> str:
+def _key(picture: Picture, plan: PredictSpec, weights_sha256: str, bare: Path | None) -> str:
     """Digest of everything that a picture's cells depend on."""
     labels = [picture.boxes.tolist(), picture.ignored.tolist(), [ring.tolist() for ring in picture.polygons]]
     choice = [plan.nms_iou, plan.per_level, plan.max_boxes]
     told = [FORMAT, HELD, weights_sha256, sha256_file(picture.path), labels, choice]
+    told += [] if bare is None else [sha256_file(bare)]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
@@ -156,11 +177,14 @@ def save_cells(cells: Cells, key: str, path: Path) -> None:
         "off_count": np.array(cells.off_count),
         "rest": cells.rest,
         "energies": cells.energies,
+        "exact": np.array(cells.exact),
         "boxes": cells.kept[0],
         "scores": cells.kept[1],
         "reach": np.array([cells.reach.constant, cells.reach.rounding]),
         "contrast": np.array([contrast.deviation, contrast.values] if contrast else []),
     }
+    if cells.field is not None:
+        arrays |= {f"field_{key}": np.asarray(value) for key, value in asdict(cells.field).items()}
     stream = io.BytesIO()
     np.savez(stream, **arrays)  # type: ignore[arg-type]
     with atomic_path(path) as temporary:
@@ -190,4 +214,17 @@ def load_cells(path: Path, key: str) -> Cells | None:
         held["energies"],
         (held["boxes"], held["scores"]),
         Reach(constant, contrast, rounding),
+        bool(held["exact"]),
+        _field_of(held),
     )
+
+
+def _field_of(held: Mapping[str, NDArray[Any]]) -> BoxField | None:
+    """The field that a file holds, of a model with certified boxes."""
+    if "field_logits" not in held:
+        return None
+    logits, units, centres, strides = (
+        held[f"field_{name}"] for name in ("logits", "units", "centres", "strides")
+    )
+    gain, temperature, rest = (float(held[f"field_{name}"]) for name in ("gain", "temperature", "rest"))
+    return BoxField(logits, units, centres, strides, gain, temperature, rest)

@@ -14,8 +14,10 @@ from lard.errors import DataError
 from lard.robust.budget import fabricated, hidden, trades, worst_precision
 from lard.robust.cells import Cells
 from lard.robust.certify import SLACK, Floats, logit_threshold
-from lard.robust.erasure import METHOD
-from lard.robust.subject import Point, Subject, runways_table, sizes_of, zone_of
+from lard.robust.erasure import ESTIMATE
+from lard.robust.exact_erasure import METHOD as EXACT
+from lard.robust.kept_boxes import certified_ap50, certified_recall
+from lard.robust.subject import Point, Subject, boxed, runways_table, sizes_of, zone_of
 from lard.score.evaluation import Evaluation
 from lard.score.points import measured_at
 
@@ -33,10 +35,19 @@ CLAIMS = {
     "never_silent_pictures": "share of pictures with a required runway where something goes on firing",
     "worst_precision": "bound on runways that fire / (these + locations off the runways that fire), where the"
     " attacker shares one eps per picture among both",
-    "ceiling": "share of required runways whose estimated erasure energy E is at least eps: a model that"
+    "ceiling": "share of required runways whose erasure energy E is at least eps (`erasure` says which are"
+    " exact and which estimated): a model that"
     " falls silent without the runway cannot certify more",
     "ceiling_balanced": "the same with E / 2: its threshold lies half-way between both pictures",
 }
+BOX_CLAIMS = {
+    "certified_overlap_recall": "share of required runways of which a kept box of the operating point holds"
+    " half, whatever a perturbation of norm eps does: that of certified_box_recall, which implies it",
+    "certified_box_recall": "share of required runways with which a kept box of the operating point has IoU"
+    " 0.5, after non-maximum suppression, whatever a perturbation of norm eps does to its picture",
+    "certified_AP50": "lower bound of AP50 where every picture is perturbed with norm eps",
+}
+"""In place of those, of a model whose boxes share the constant of its logits."""
 SWEEP = 48
 """Thresholds of the curves at most."""
 
@@ -73,10 +84,10 @@ def document_of(subject: Subject, point: Point, radii: Sequence[float]) -> dict[
         "threshold": {"score": point.score, "logit": _rounded(threshold), "chosen_on": point.chosen_on},
         "runways": len(table),
         "clean": _clean(table, measured_at(evaluation, point.score), subject, threshold),
-        "claims": CLAIMS,
+        "claims": CLAIMS | (BOX_CLAIMS if boxed(subject, 0.0) else {}),
         "by_eps": {f"{eps:g}": _rungs(subject, costs, threshold, eps, table) for eps in radii},
         "radii": _radii(subject, threshold, table),
-        "erasure": {"method": METHOD, **_by_zone(subject, costs, radii, table)},
+        "erasure": {**_how(table), **_by_zone(subject, costs, radii, table)},
         "curves": curves(subject, point, evaluation, radii),
     }
 
@@ -117,7 +128,7 @@ def _rungs(
 ) -> dict[str, Any]:
     """What holds for one eps."""
     made = fabricated_per_picture(subject.cells, threshold, [eps])
-    energies = table["erasure_energy_estimate"].to_numpy()
+    energies = table["erasure_energy"].to_numpy()
     silence = [
         one.silence(threshold) > one.reach.budget(eps)
         for one, cost in zip(subject.cells, costs, strict=True)
@@ -130,8 +141,7 @@ def _rungs(
     worst = worst_precision([int((cost > 0).sum()) for cost in costs], choices)
     return {
         "certified_firing_recall": _rounded(certified_firing_recall(subject.cells, costs, eps)),
-        "certified_overlap_recall": None,
-        "certified_box_recall": None,
+        **_box_rungs(subject, threshold, eps),
         "quiet_pictures": _rounded(float((made == 0).mean())),
         "fabricated_locations_per_picture": _rounded(float(made.mean())),
         "never_silent_pictures": _share(silence),
@@ -139,6 +149,22 @@ def _rungs(
         "ceiling": _share(energies >= eps),
         "ceiling_balanced": _share(energies / 2 >= eps),
     }
+
+
+def _box_rungs(subject: Subject, threshold: float, eps: float) -> dict[str, float | None]:
+    """Rungs about kept boxes, None where these carry no certificate; IoU 0.5 means holding half at least."""
+    pictures = boxed(subject, eps)
+    if pictures is None:
+        return {"certified_overlap_recall": None, "certified_box_recall": None}
+    floor = subject.plan.score_floor  # below it prediction keeps nothing
+    lowest = logit_threshold(floor, subject.temperature) if floor > 0 else -math.inf
+    threshold = max(threshold, lowest)
+    recall = _rounded(certified_recall(pictures, threshold, subject.plan))
+    best = np.concatenate([one.field.logits[:1] for one in pictures])
+    sweep = np.quantile(best, np.linspace(0, 1, SWEEP)) - 1e-6 if len(best) else []
+    thresholds = sorted({threshold, *(max(float(one), lowest) for one in sweep)})
+    ap50 = _rounded(certified_ap50(pictures, thresholds, subject.plan))
+    return {"certified_overlap_recall": recall, "certified_box_recall": recall, "certified_AP50": ap50}
 
 
 def _clean(
@@ -163,10 +189,19 @@ def _radii(subject: Subject, threshold: float, table: pl.DataFrame) -> dict[str,
     return {
         "firing_median": _median(table["firing_radius"]),
         "firing_to_erasure_energy_median": _median(table["radius_to_energy"]),
-        "above_erasure_energy": int((table["firing_radius"] > table["erasure_energy_estimate"]).sum()),
+        "above_erasure_energy": int((table["firing_radius"] > table["erasure_energy"]).sum()),
         "no_fabrication_median": _median(silence),
         "no_fabrication_above_zero": _share(silence > 0),
     }
+
+
+def _how(table: pl.DataFrame) -> dict[str, Any]:
+    """How the energies were had, and of how many runways in which way."""
+    exact = int((table["erasure_method"] == "exact").sum())
+    counts = {"exact": exact, "estimate": len(table) - exact}
+    methods = {"exact": EXACT, "estimate": ESTIMATE}
+    told = "; ".join(methods[name] for name, count in counts.items() if count) or ESTIMATE
+    return {"method": told, "runways_by_method": counts}
 
 
 def _by_zone(
@@ -180,7 +215,7 @@ def _by_zone(
     def summary(chosen: Sequence[int], rows: pl.DataFrame) -> dict[str, Any]:
         cells, spent = [subject.cells[k] for k in chosen], [costs[k] for k in chosen]
         certified = {f"{eps:g}": _rounded(certified_firing_recall(cells, spent, eps)) for eps in radii}
-        energies = rows["erasure_energy_estimate"].to_numpy()
+        energies = rows["erasure_energy"].to_numpy()
         quartiles = np.quantile(energies, (0.25, 0.5, 0.75)).tolist() if len(energies) else [None] * 3
         return {
             "runways": len(rows),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lard.detect.data import Picture
 
-METHOD = (
+ESTIMATE = (
     "estimate: the polygon, dilated by 1 px, filled from its surroundings; the smaller change of Telea"
     " inpainting and of the mean of a ring of 3 px; not a rendering without the runway"
 )

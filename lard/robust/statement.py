@@ -32,7 +32,7 @@ from lard.score.points import by_budget, no_score
 from lard.score.slices import distance_bin
 from lard.score.submitted import read_results
 from lard.score.truth import Paths, read_truth, several, truth_sha256
-from lard.tables import sha256_file
+from lard.tables import read_json, sha256_file
 
 By = Literal["zone", "distance"]
 
@@ -115,6 +115,30 @@ def check_differ(calibration: Path, results: Path) -> None:
         raise DataError(f"{calibration}: the same results as {results}; calibrate on those of the val split")
 
 
+def check_same(calibration: Side, test: Side) -> None:
+    """DataError where the score file beside the results says they are of other pictures or another model.
+
+    The score stage and `lard score --val` write there which validation results chose the operating point.
+    """
+    beside = test.results.with_name(f"{test.results.stem}.score.json")
+    told = read_json(beside) if beside.is_file() else {}
+    if not isinstance(told, dict) or told.get("results_sha256") != sha256_file(test.results):
+        return  # of earlier results, or of none: says nothing of these
+    if told.get("truth_sha256") not in (None, test.truth_sha256):
+        raise DataError(f"{test.results}: scored against other pictures than --data has ({beside.name})")
+    tuned = told.get("validation")
+    if not isinstance(tuned, dict):
+        return
+    if tuned.get("truth_sha256") == calibration.truth_sha256 and tuned.get("results_sha256") not in (
+        None,
+        sha256_file(calibration.results),
+    ):
+        raise DataError(
+            f"{calibration.results}: not the validation results of the model of {test.results}, as"
+            f" {beside.name} names them by content; give those"
+        )
+
+
 def check_apart(calibration: Side, test: Side) -> list[str]:
     """DataError where both have the same pictures; else the airports that both have."""
     shared = {str(image["file_name"]) for image in calibration.truth["images"]} & {
@@ -130,6 +154,7 @@ def check_apart(calibration: Side, test: Side) -> list[str]:
 
 def state(calibration: Side, test: Side, claim: Claim) -> Statement:
     """Learn the rules from calibration pictures and measure on test pictures what they are worth."""
+    check_same(calibration, test)
     shared = check_apart(calibration, test)
     with naming(calibration.results):
         alpha = settled_alpha(calibration.found, claim)

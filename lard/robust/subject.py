@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lard.detect.config import PredictSpec
 from lard.detect.data import Picture
 from lard.robust.cells import Cells
 from lard.robust.certify import LEAST_IOU, Floats, logit_threshold
+from lard.robust.kept_boxes import Boxed
 from lard.score.boxes import extents, iou, share_inside
 from lard.score.evaluation import Evaluation
 
@@ -24,6 +26,13 @@ class Point:
 
     score: float
     chosen_on: str
+
+
+def evenly(pictures: Sequence[Picture], most: int | None) -> list[Picture]:
+    """At most so many pictures, evenly drawn from all of them in their order; all where `most` is None."""
+    if most is None or most >= len(pictures):
+        return list(pictures)
+    return [pictures[place] for place in np.linspace(0, len(pictures) - 1, most).round().astype(int)]
 
 
 def zone_of(picture: Picture) -> str:
@@ -45,6 +54,7 @@ class Subject:
     pictures: Sequence[Picture]
     truth: Mapping[str, Any]
     temperature: float
+    plan: PredictSpec = field(default_factory=PredictSpec)
 
     def evaluation(self) -> Evaluation:
         """What lard predict finds in these pictures, matched as lard score does."""
@@ -60,6 +70,18 @@ class Subject:
             for box, score in zip(extents(one.kept[0]).round(2), one.kept[1], strict=True)
         ]
         return Evaluation(truth, rows)
+
+
+def boxed(subject: Subject, eps: float) -> list[Boxed] | None:
+    """The pictures as certificates of boxes see them, against a norm; None where boxes are not certified."""
+    found = []
+    for picture, one in zip(subject.pictures, subject.cells, strict=True):
+        if one.field is None:
+            return None
+        wanted, others = picture.boxes[~picture.ignored], picture.boxes[picture.ignored]
+        labelled = np.concatenate((wanted, others))
+        found.append(Boxed(one.field, wanted, labelled, math.sqrt(one.reach.budget(eps))))
+    return found
 
 
 def runways_table(subject: Subject, point: Point) -> pl.DataFrame:
@@ -92,7 +114,8 @@ def runways_table(subject: Subject, point: Point) -> pl.DataFrame:
                     "kept_overlaps": fires and bool(overlap[k]),
                     "kept_iou50": fires and bool(box[k]),
                     "firing_radius": float(radii[k]),
-                    "erasure_energy_estimate": energy,
+                    "erasure_energy": energy,
+                    "erasure_method": "exact" if one.exact else "estimate",
                     "radius_to_energy": float(radii[k]) / energy if known else None,
                 }
             )
@@ -103,7 +126,8 @@ TABLE: dict[str, Any] = {
     "image_id": pl.Int64, "frame_id": pl.String, "airport": pl.String, "zone": pl.String,
     "runway": pl.String, "slant_m": pl.Float64, "width_px": pl.Float64, "height_px": pl.Float64,
     "fires": pl.Boolean, "kept_overlaps": pl.Boolean, "kept_iou50": pl.Boolean,
-    "firing_radius": pl.Float64, "erasure_energy_estimate": pl.Float64, "radius_to_energy": pl.Float64,
+    "firing_radius": pl.Float64, "erasure_energy": pl.Float64, "erasure_method": pl.String,
+    "radius_to_energy": pl.Float64,
 }  # fmt: skip
 """Columns of the table of runways; radii and energies are L2 norms of pixels in [0, 1]."""
 

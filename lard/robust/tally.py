@@ -15,6 +15,7 @@ from lard.detect.data import Picture, read_pictures
 from lard.robust.layout import TOUCH, overlap
 from lard.robust.masking import warnings
 from lard.robust.scene import found_in
+from lard.robust.subject import evenly
 from lard.robust.unit import AttackPlan, Target, Unit, checked_eps
 from lard.score.evaluation import Evaluation
 from lard.score.points import measured_at
@@ -38,12 +39,10 @@ class Subject:
 
 def subject_of(datasets: Paths, split: str, most: int) -> Subject:
     """At most so many pictures of a split, evenly drawn from all of them."""
-    every = read_pictures(datasets, split)
-    places = np.unique(np.linspace(0, len(every) - 1, min(most, len(every))).round().astype(int))
-    pictures = [every[place] for place in places]
-    chosen = {picture.image_id for picture in pictures}
     paths = coco_paths(datasets, split)
     truth = read_truth(paths)
+    pictures = evenly(read_pictures(datasets, split, truth), most)
+    chosen = {picture.image_id for picture in pictures}
     part = {
         **truth,
         "images": [image for image in truth["images"] if int(image["id"]) in chosen],

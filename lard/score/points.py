@@ -110,6 +110,12 @@ def origin_of(path: Path) -> str:
     return str(origin)
 
 
+def model_of(path: Path) -> str | None:
+    """The model that a score file speaks of; None where it names none."""
+    named = read_json(path).get("model")
+    return named if isinstance(named, str) else None
+
+
 def operating_points(evaluation: Evaluation, choice: Choice) -> dict[str, dict[str, Any] | None]:
     """By rule: the threshold, what it was chosen on, and what holds above it on the pictures scored."""
     points: dict[str, dict[str, Any] | None] = {}

@@ -99,10 +99,12 @@ def prepare(
     reaches: tuple[Reach, ...] = REACHES,
     season: str = SEASONS[0],
     neighbours: Neighbours = (),
+    runways: bool = True,
 ) -> Ground:
     """Return everything that is decided before a pixel is painted; raise AirportError without runways.
 
     Runways of neighbours are painted as finely as the ground is where they lie, and decide nothing else.
+    Where `runways` are not to be painted, neither these nor the airport's are; all else stays as it is.
     """
     if season not in SEASONS:
         raise AirportError(f"ground season is {season!r}; expected one of {', '.join(SEASONS)}")
@@ -138,13 +140,14 @@ def prepare(
     setting = place_water(setting)
     wet = in_water(setting, np.array([quad.corners.mean(axis=0) for quad in scene.roads]).reshape(-1, 2))
     roads = [quad for quad, drowned in zip(scene.roads, wet, strict=True) if not drowned]
+    around = neighbour_quads(neighbours, lat0, lon0, seed) if runways else []
     return Ground(
         ortho_crs(lat0, lon0),
         lat0,
         lon0,
         plan_levels(strips, gsd_m, reaches),
         setting,
-        pack(roads + neighbour_quads(neighbours, lat0, lon0, seed) + scene.quads),
+        pack(roads + around + scene.quads + (scene.runways if runways else [])),
         ground_seed,
     )
 
@@ -178,8 +181,9 @@ def input_key(
     reaches: tuple[Reach, ...],
     season: str,
     neighbours: Neighbours = (),
+    painted: bool = True,
 ) -> str:
-    """Return a hash of everything the pixels depend on."""
+    """Return a hash of everything the pixels depend on; `painted`: the runways themselves are."""
 
     def facts(r: Runway) -> list[Any]:
         return [r.ident, r.reciprocal, r.corners, r.displaced_m, r.surface, r.marking, r.approach_lights]
@@ -202,6 +206,7 @@ def input_key(
             [other.icao, other.country, *facts(strip), *facts(other.runway(strip.reciprocal))]
             for other, strip in neighbours
         ],
+        *([] if painted else ["without runways"]),
     ]
     return sha256(json.dumps(inputs).encode()).hexdigest()
 
@@ -215,10 +220,11 @@ def build_ground(
     reaches: tuple[Reach, ...] | None = None,
     progress: Callable[[int], None] | None = None,
     neighbours: Neighbours = (),
+    runways: bool = True,
 ) -> dict[str, Any]:
     """Write an airport's ground folder out_dir/<ICAO> and return its manifest; a fitting folder is kept.
 
-    All its files appear at once; other files there stay.
+    All its files appear at once; other files there stay. `runways`: see prepare.
     """
     if isinstance(airport, str):
         airport = load_shipped().airport(airport)
@@ -226,14 +232,14 @@ def build_ground(
         raise AirportError(f"ground.gsd_m is {gsd_m}, expected 0.05 to 8 metres; set it in params.yaml")
     reaches = reaches_for(gsd_m) if reaches is None else reaches
     folder = Path(out_dir) / airport.icao
-    key = input_key(airport, seed, gsd_m, reaches, season, neighbours)
+    key = input_key(airport, seed, gsd_m, reaches, season, neighbours, runways)
     with folder_lock(folder):
         manifest = manifest_holds(folder, key)
         if manifest is not None:
             return manifest
         forget_staged(folder)
         with staged(folder) as made:
-            ground = prepare(airport, seed, gsd_m, reaches, season, neighbours)
+            ground = prepare(airport, seed, gsd_m, reaches, season, neighbours, runways)
             levels, objects = write_levels(ground, made, progress)
             manifest = {
                 "airport": airport.icao,
@@ -248,7 +254,7 @@ def build_ground(
                 "licence": LICENCE,
                 "attribution": attribution(airport, neighbours),
                 "key": key,
-            }
+            } | ({} if runways else {"without_runways": True})
             write_json(manifest, made / "manifest.json")
             (folder / "manifest.json").unlink(missing_ok=True)
         wanted = {tile["file"] for level in levels for tile in level["tiles"]}

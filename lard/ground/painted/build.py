@@ -25,14 +25,16 @@ def build_grounds(
     season: str,
     workers: str | int,
     db: RunwayDatabase,
+    runways: bool = True,
 ) -> list[dict[str, Any]]:
     """Paint what is missing of folder/<ICAO>/ and return the manifests; workers never change a byte.
 
-    Runways of all other airports of the database that lie on the ground are painted too.
+    Runways of all other airports of the database that lie on the ground are painted too; none is where
+    `runways` are not to be painted.
     Every airport is finished or not there, so that a killed run goes on where it was.
     """
     # a worker may stand in another folder
-    paint = partial(_paint, out_dir=folder.absolute(), seed=seed, gsd_m=gsd_m, season=season)
+    paint = partial(_paint, out_dir=folder.absolute(), seed=seed, gsd_m=gsd_m, season=season, runways=runways)
     jobs = [(airport, strips_around(db, airport, AROUND_M)) for airport in airports]
     done = list(track(run_tasks(workers_of(workers), paint, jobs), "ground", len(airports), "airports"))
     absent = [airport.icao for airport in airports if not (folder / airport.icao / "manifest.json").is_file()]

@@ -20,7 +20,8 @@ class Scene:
     """Quads in drawing order and the area inside the airport's fence."""
 
     roads: list[Quad]  # outside the fence, drawn first, to be left out where there is water
-    quads: list[Quad]
+    quads: list[Quad]  # taxiways, apron, buildings, lights
+    runways: list[Quad]  # with shoulders, pads, markings and rubber, drawn last
     area: BaseGeometry
 
 
@@ -52,4 +53,4 @@ def build_scene(strips: list[Strip], palette: Palette, rng: np.random.Generator)
         area = area.convex_hull
     area = shapely.union_all([shapely.Polygon(part.exterior) for part in getattr(area, "geoms", [area])])
     roads = road_quads(strips, area, palette, rng)
-    return Scene(roads, airfield + light_quads(strips) + runways, area)
+    return Scene(roads, airfield + light_quads(strips), runways, area)
