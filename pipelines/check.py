@@ -7,10 +7,13 @@ from lard.odd import load_spec
 from lard.quality import Odd, load_dataset, run_checks, verdict
 from lard.quality.model import FAIL, INCONCLUSIVE
 from lard.report import write_compliance
+from lard.report.robustness_compliance import with_detectors
+from lard.tables import write_text
 from pipelines.stage import params, run, runway_database
 
 FOLDER, OUT = Path("data/ortho"), Path("reports/dqr")
 REPORT = OUT / "compliance.html"  # whatever the verdict; the compliance stage joins it with the detectors
+JOINED = Path("reports/compliance.html")
 
 
 def main() -> int:
@@ -23,15 +26,17 @@ def main() -> int:
     data.cache = OUT.parent / f".{OUT.name}.pictures"
     result = run_checks(data)
     write_compliance(result, OUT, REPORT)
+    # an earlier verdict must not outlive a gate that is shut; with what is said of detectors it comes last
+    write_text(with_detectors(REPORT.read_text(encoding="utf-8"), None), JOINED)
     for r in result.results:
         if r.status in (FAIL, INCONCLUSIVE):
             word = "fails" if r.status == FAIL else "is inconclusive"
             print(f"{r.id} {word} ({r.severity}): {r.check.title}: {r.outcome.message}")
-    print(f"{verdict(result)}: see {REPORT}")
+    print(f"{verdict(result)}: see {JOINED}")
     open_ = (*result.failed(("error",)), *result.undecided(("error",)))
     if open_:
         names = ", ".join(r.id for r in open_)
-        print(f"lard: {names} of severity error fail or lack evidence; see {REPORT}", file=sys.stderr)
+        print(f"lard: {names} of severity error fail or lack evidence; see {JOINED}", file=sys.stderr)
         enough = f"add frames (sample.n) or airports, or say in section dqr of {path} what is enough"
         print(f"`lard dqr explain {open_[0].id}` tells what it asks for: {enough}", file=sys.stderr)
     return 0 if result.accepted(("error",)) else 1

@@ -158,6 +158,7 @@ def test_the_gate_shuts_on_a_broken_dataset(finished: Path, tmp_path: Path) -> N
     assert "DQR-A01 fails (error)" in result.stdout and "DQR-I04 fails (error)" in result.stdout
     findings = pl.read_parquet(folder / "reports/dqr/findings.parquet")
     assert lost.stem in " ".join(findings["subject"].to_list() + findings["message"].to_list())
+    assert "NOT COMPLIANT" in (folder / "reports/compliance.html").read_text()  # not of an earlier run
 
 
 def test_one_bound_of_the_odd_reruns_only_what_depends_on_it(finished: Path, tmp_path: Path) -> None:

@@ -16,16 +16,17 @@ PLACE, LINK = "<!-- detectors -->", "<!-- link to detectors -->"
 """Where a compliance report has room for the part, and for the link to it."""
 
 
-def with_detectors(page: str, folder: Path) -> str:
+def with_detectors(page: str, folder: Path | None) -> str:
     """A compliance report with what the stages say of detectors, one folder below `folder` per protocol.
 
-    The page as it is where they say nothing; DataError for a page that has no room, or a damaged document.
+    The page as it is where they say nothing, or no folder is given; DataError for a page that has no room,
+    or a damaged document.
     """
     if page.count(PLACE) != 1 or page.count(LINK) != 1:
         raise DataError(
             "compliance report: has no single place for detectors; run lard dqr or dvc repro again"
         )
-    found = detectors(folder)
+    found = detectors(folder) if folder else []
     text = render("robustness_compliance.html.j2", protocols=found) if found else ""
     link = '<a href="#detectors">Detectors</a>' if found else ""
     return page.replace(PLACE, text).replace(LINK, link)
