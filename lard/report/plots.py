@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib.collections import PolyCollection
 from numpy.typing import NDArray
 
 from lard.quality import Dataset, Run
 from lard.quality.labels import required_labels
 from lard.quality.odd import PARAMETERS
+from lard.report.coastline import coast_rings
 from lard.report.page import BLUE, GREY, LINE, ORANGE, RED, SOFT, SPLIT_COLOURS, figure, to_svg
 
+LAND, SOUTH = "#f0ede3", -65
 NAMES = {
     "along_track_m": "along track, m",
     "lateral_deg": "lateral, °",
@@ -97,6 +100,8 @@ def map_svg(data: Dataset) -> str:
         return ""
     with figure(7.4, 3.3) as fig:
         ax = fig.subplots()
+        outlines = [ring for ring in coast_rings() if ring[:, 1].max() > SOUTH]
+        ax.add_collection(PolyCollection(outlines, facecolors=LAND, edgecolors="#cfc9b8", linewidths=0.35))
         for split in places["split"].unique(maintain_order=True).sort().to_list():
             rows = places.filter(pl.col("split").eq_missing(pl.lit(split)))
             ax.scatter(
@@ -119,7 +124,7 @@ def map_svg(data: Dataset) -> str:
                     )
                 taken.append((lon, lat))
         ax.set_xlim(-180, 180)
-        ax.set_ylim(-65, 80)
+        ax.set_ylim(SOUTH, 80)
         ax.set_xticks(
             range(-180, 181, 60),
             [f"{abs(x)}°{'W' if x < 0 else 'E' if x > 0 else ''}" for x in range(-180, 181, 60)],
