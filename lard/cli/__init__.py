@@ -27,6 +27,7 @@ COMMANDS = {
     "label": ("label", "Label every runway in view of each frame."),
     "inspect": ("inspect", "Draw labels on images: contact sheets and single frames."),
     "explore": ("explore", "Write pages to walk through a dataset: frames, map, detections."),
+    "view": ("view", "Show a dataset in 3-D and on a time line, in Rerun."),
     "dqr": ("dqr", "Run the data quality requirements and write the compliance report."),
     "export": ("export", "Write a dataset in COCO, YOLO, LARD and other formats."),
     "calibrate": ("calibrate", "Correct runways and camera from a source's own pictures."),
@@ -44,7 +45,7 @@ SECTIONS = {
     "Runways, domain and approaches": ("init", "airports", "odd", "scenario"),
     "Ground and pictures": ("ground", "tiles", "terrain", "render", "preview", "sources"),
     "Pictures of others": ("footage", "annotated", "import", "calibrate"),
-    "Datasets": ("label", "inspect", "explore", "dqr", "export"),
+    "Datasets": ("label", "inspect", "explore", "view", "dqr", "export"),
     "Detectors": ("train", "predict", "score", "leaderboard", "export-model"),
     "Robustness": ("attack", "certify", "conform"),
 }
