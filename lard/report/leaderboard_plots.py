@@ -134,9 +134,11 @@ def distances_svg(details: Mapping[str, Mapping[str, Any]], of: str = "") -> str
                 ms=3.5,
                 label=model,
             )
-            banded = [(place, *band) for place, _, band in known if band is not None]
+            banded = [(place, band) for place, _, band in known if band is not None]
             if banded:
-                ax.fill_between(*zip(*banded, strict=True), color=colour, alpha=0.13, lw=0)
+                places = [place for place, _ in banded]
+                low, high = ([band[end] for _, band in banded] for end in (0, 1))
+                ax.fill_between(places, low, high, color=colour, alpha=0.13, lw=0)
         ax.set_xticks(range(len(names)), [name.removesuffix(" km") for name in names])
         ax.set_xlabel("slant distance, km")
         ax.set_ylabel("required runways found")

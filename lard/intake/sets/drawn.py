@@ -93,10 +93,10 @@ def imported(kind: str, where: Path, pictures: Sequence[Picture], split: str, la
                     f"{shape.place}: label {shape.label[:60]!r}; expected {wanted!r}: rename or delete it"
                 )
                 continue
-            words = {key: str(shape.told.get(key, "")) for key in ("airport", "runway")}
-            words["runway"] = "" if words["runway"] == "?" else words["runway"]
+            airport, runway = (str(shape.told.get(key, "")) for key in ("airport", "runway"))
             verdict = str(shape.told.get("verdict") or "UNKNOWN")
-            drawn = Outline(ids[picture.path], *size, shape.points, False, **words, verdict=verdict)
+            name = "" if runway == "?" else runway
+            drawn = Outline(ids[picture.path], *size, shape.points, False, airport, name, verdict)
             try:
                 outlines.append(check_outline(drawn))
             except ValueError as error:

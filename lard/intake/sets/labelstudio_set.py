@@ -75,7 +75,7 @@ def _picture(place: str, task: Any, folder: Path) -> Picture:
 
 
 def _name_of(address: str) -> str:
-    """The file of an address: of local storage, of an upload (less the prefix it is given), or a plain path."""
+    """The file of an address: of local storage, of an upload (less its prefix), or a plain path."""
     parts = urlsplit(address)
     inner = parse_qs(parts.query).get("d", [""])[0] or unquote(parts.path)
     name = inner.replace("\\", "/").rsplit("/", 1)[-1]
