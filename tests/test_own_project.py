@@ -47,7 +47,7 @@ def test_the_stages_are_the_repositorys_without_the_code(tmp_path: Path) -> None
     done = _init(tmp_path / "p", "--airport", "LFPO", "--airport", "KATL", "--benchmark")
     assert done.exit_code == 0, done.output
     stages, ours = (_read(folder / "dvc.yaml")["stages"] for folder in (tmp_path / "p", ROOT))
-    assert set(stages) == set(ours) - {"flightgear", "sequences", "watch", "assurance"}
+    assert set(stages) == set(ours) - {"flightgear", "sequences", "watch", "assurance", "explore"}
     for name, stage in stages.items():
         expected = dict(ours[name])
         data = [dep for dep in expected.pop("deps") if not dep.startswith(("lard/", "pipelines/"))]

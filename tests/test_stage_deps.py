@@ -61,7 +61,9 @@ def _reached(stage: str) -> set[str]:
     return names - empty - FOUNDATIONS
 
 
-@pytest.mark.parametrize("stage", ["ground", "render", "flightgear", "sequences", "watch", "assurance"])
+@pytest.mark.parametrize(
+    "stage", ["ground", "render", "flightgear", "sequences", "watch", "assurance", "explore"]
+)
 def test_a_stage_depends_on_what_decides_its_pictures(stage: str) -> None:
     stated = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"][stage]["deps"]
     code = [dep for dep in stated if dep.startswith(("lard/", "pipelines/"))]

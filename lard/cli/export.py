@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -161,6 +162,95 @@ def webdataset(dataset: Path, out: Path, shard_size: int) -> None:
     from lard.export.webdataset import write_webdataset
 
     click.echo(f"{len(write_webdataset(open_dataset(dataset), out, shard_size))} shards in {out}")
+
+
+_RESULTS = click.option(
+    "--results",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="COCO results on a split of DATASET, named after the model, as predictions; repeatable.",
+)
+
+
+def _predicted(dataset: Path, results: tuple[Path, ...]) -> list[Any]:
+    """Detections of results files by frame, every one that the explorer would show."""
+    from lard.export.annotators import Predicted
+    from lard.labels.dataset import read_dataset
+    from lard.report.explorer_results import judge_results
+
+    names = read_dataset(dataset)[0]["frame_id"].to_list() if results else []
+    judged = judge_results(dataset, names, results, None) if results else []
+    return [
+        Predicted(
+            model.name,
+            {
+                name: [[float(v) for v in row[:5]] for row in rows if row[4] >= model.score]
+                for name, rows in model.detections.items()
+            },
+        )
+        for model in judged
+    ]
+
+
+@export.command()
+@_DATASET
+@_RESULTS
+@_OUT
+def fiftyone(dataset: Path, results: tuple[Path, ...], out: Path) -> None:
+    """FiftyOne folder (FiftyOneDataset): samples.json, metadata.json and data/.
+
+    Opens with fo.Dataset.from_dir(dataset_dir=OUT, dataset_type=fo.types.FiftyOneDataset). Corrected labels
+    come back by lard import fiftyone. Results count from their operating point.
+
+    \b
+    Examples:
+      lard export fiftyone data/ortho --out out/fiftyone
+      lard export fiftyone data/ortho --results results/ortho/fcos-s.json --out out/fiftyone
+    """
+    from lard.export.annotators import write_fiftyone
+    from lard.export.common import open_dataset
+
+    count = write_fiftyone(open_dataset(dataset), out, _predicted(dataset, results))
+    click.echo(f"{count} runways in {out}")
+
+
+@export.command()
+@_DATASET
+@_OUT
+def cvat(dataset: Path, out: Path) -> None:
+    """CVAT for images 1.1: annotations.xml and images/, a polygon per runway.
+
+    Make a task of images/, then upload annotations.xml to it; lard import cvat reads what CVAT exports.
+
+    \b
+    Examples:
+      lard export cvat data/ortho --out out/cvat
+    """
+    from lard.export.annotators import write_cvat
+    from lard.export.common import open_dataset
+
+    click.echo(f"{write_cvat(open_dataset(dataset), out)} runways in {out}")
+
+
+@export.command()
+@_DATASET
+@_RESULTS
+@_OUT
+def labelstudio(dataset: Path, results: tuple[Path, ...], out: Path) -> None:
+    """Label Studio: tasks.json, config.xml (the labelling interface) and images/.
+
+    Serve the folder that holds OUT as Label Studio's local files; lard import labelstudio reads its JSON.
+
+    \b
+    Examples:
+      lard export labelstudio data/ortho --out out/labelstudio
+      lard export labelstudio data/ortho --results results/ortho/fcos-s.json --out out/labelstudio
+    """
+    from lard.export.annotators import write_labelstudio
+    from lard.export.common import open_dataset
+
+    count = write_labelstudio(open_dataset(dataset), out, _predicted(dataset, results))
+    click.echo(f"{count} runways in {out}")
 
 
 @export.command()

@@ -141,6 +141,56 @@ def voc(source: Path, label: str, split: str, **rest: Any) -> None:
     _finish(source, partial(read_voc_set, source, split, label), **rest)
 
 
+@import_.command()
+@_SOURCE
+@_CLASS
+@click.option("--field", default="ground_truth", show_default=True, help="Field that holds the Detections.")
+@_common
+def fiftyone(source: Path, label: str, field: str, split: str, **rest: Any) -> None:
+    """A FiftyOne folder, exported as FiftyOneDataset with its pictures.
+
+    \b
+    Examples:
+      lard import fiftyone corrected/ --out data/corrected
+    """
+    from lard.intake.sets.fiftyone_set import read_fiftyone_set
+
+    _finish(source, partial(read_fiftyone_set, source, split, label, field), **rest)
+
+
+@import_.command()
+@_SOURCE
+@_CLASS
+@_common
+def cvat(source: Path, label: str, split: str, **rest: Any) -> None:
+    """CVAT for images 1.1: annotations.xml with its pictures beside it or in images/.
+
+    \b
+    Examples:
+      lard import cvat task_7/ --out data/corrected
+      lard import cvat annotations.xml --split train --out data/mine
+    """
+    from lard.intake.sets.cvat_set import read_cvat_set
+
+    _finish(source, partial(read_cvat_set, source, split, label), **rest)
+
+
+@import_.command()
+@_SOURCE
+@_CLASS
+@_common
+def labelstudio(source: Path, label: str, split: str, **rest: Any) -> None:
+    """Label Studio's JSON export, with its pictures beside it or in images/.
+
+    \b
+    Examples:
+      lard import labelstudio project.json --split train --out data/corrected
+    """
+    from lard.intake.sets.labelstudio_set import read_labelstudio_set
+
+    _finish(source, partial(read_labelstudio_set, source, split, label), **rest)
+
+
 def _finish(
     source: Path,
     read: Callable[[], Imported],

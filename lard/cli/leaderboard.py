@@ -84,17 +84,33 @@ def add(
 @BOARD
 @runways_option
 @click.option(
+    "--attack",
+    "attacks",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="attack.json of `lard attack` on models of the board, for plots of robustness; repeatable.",
+)
+@click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True
 )
-def build(datasets: tuple[Path, ...], split: str, board: Path, runways: str, out: Path) -> None:
+def build(
+    datasets: tuple[Path, ...],
+    split: str,
+    board: Path,
+    runways: str,
+    attacks: tuple[Path, ...],
+    out: Path,
+) -> None:
     """Write leaderboard.html, .csv and .json from the stored submissions, each scored anew.
 
     \b
     Examples:
       lard leaderboard build --data data/ortho --out reports
+      lard leaderboard build --data data/ortho --attack attacks/ortho/attack.json --out reports
     """
     from lard.files import keep_others
-    from lard.report import Evidence, read_entries, write_leaderboard
+    from lard.report import Board, Evidence, read_entries, write_boards
+    from lard.report.attacked import read_attack
     from lard.score.submission import rebuilt, validation_paths
     from lard.score.truth import coco_paths, read_truth
     from lard.tables import read_json
@@ -106,7 +122,9 @@ def build(datasets: tuple[Path, ...], split: str, board: Path, runways: str, out
         click.echo(f"lard: {line}", err=True)
     found = {path.parent.name: read_json(path.with_name("results.json")) for path in scores}
     root = datasets[0] if len(datasets) == 1 else Path()
-    write_leaderboard(read_entries(scores), out, Evidence(truth=read_truth(paths), results=found, root=root))
+    entries, evidence = read_entries(scores), Evidence(truth=read_truth(paths), results=found, root=root)
+    shown = [read_attack(path, [entry.model for entry in entries]) for path in attacks]
+    write_boards([Board(entries, evidence, attacks=shown)], out)
     click.echo(f"{len(scores)} submissions in {out / 'leaderboard.html'}")
 
 

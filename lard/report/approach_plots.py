@@ -80,9 +80,13 @@ def pose_svg(details: Mapping[str, Details], of: str = "") -> str:
     if not known:
         return ""
     poses = {model: (found.get("pose") or {}).get("by_distance", {}) for model, found in known.items()}
+    names = ordered({name for found in known.values() for name in found["corners"]["by_distance"]})
+    if not any(
+        _of(found["corners"]["by_distance"], name, "p95") for found in known.values() for name in names
+    ):
+        return ""
     with figure(8.4, 3.2) as fig:
         axes = fig.subplots(1, 3 if any(poses.values()) else 1, squeeze=False)[0]
-        names = ordered({name for found in known.values() for name in found["corners"]["by_distance"]})
         for (model, found), colour in zip(known.items(), COLOURS * 9, strict=False):
             bins = found["corners"]["by_distance"]
             _line(axes[0], names, [_of(bins, name, "median") for name in names], colour, "-", model)
@@ -161,7 +165,7 @@ def integrity_svg(details: Mapping[str, Details], of: str = "") -> str:
 
 def severity_svg(rows: Sequence[Mapping[str, Any]], of: str = "") -> str:
     """Plain and weighted AP50 and AP of each model; rows have cells plain, weighted, plain, weighted."""
-    if not rows:
+    if all(value is None for row in rows for value in row["cells"][:4]):
         return ""
     with figure(8.4, 0.9 + 0.3 * len(rows)) as fig:
         axes = fig.subplots(1, 2, sharey=True)

@@ -18,7 +18,7 @@ from lard.files import write_text
 from lard.report.assurance_attacks import attack_tables, certificate_tables, conform_tables
 from lard.report.assurance_explain import explain_pictures, explain_tables
 from lard.report.assurance_tables import Shown, Table, stated_pictures, stated_tables
-from lard.report.page import render
+from lard.report.page import render_page
 
 Tables = Callable[[Mapping[str, Any]], list[Table]]
 Pictures = Callable[[Mapping[str, Any], Path], list[Shown]]
@@ -141,7 +141,7 @@ def _read(path: Path, kind: Kind) -> Mapping[str, Any]:
 def assurance_html(documents: Mapping[str, Sequence[Path]], links: Mapping[str, str] | None = None) -> str:
     """The page of documents by kind; `links` to other pages by their names."""
     sections = [section_of(name, documents.get(name, ())) for name in KINDS]
-    return render(
+    return render_page(
         "assurance.html.j2",
         title="Assurance",
         version=__version__,

@@ -25,7 +25,7 @@ TITLES = {
 }
 
 
-def attack_curves_svg(report: Mapping[str, Any]) -> str:
+def attack_curves_svg(report: Mapping[str, Any], of: str = "") -> str:
     """A row of curves for each goal over the size of the change; dotted lines mark median smallest ones."""
     models = report["models"]
     goals = list(next(iter(models.values()))["goals"])
@@ -48,7 +48,7 @@ def attack_curves_svg(report: Mapping[str, Any]) -> str:
             ax.set_xlabel(f"eps, {report['settings']['norm']}, pixels in [0, 1]")
         handles, labels = axes[0][0].get_legend_handles_labels()
         fig.legend(handles, labels, frameon=False, loc="outside upper left", ncols=min(6, len(labels)))
-        return to_svg(fig, "Scores under attack over the size of the change")
+        return to_svg(fig, f"Scores under attack over the size of the change{of}")
 
 
 def _draw(ax: Any, goal: Mapping[str, Any], key: str, name: str, colour: str) -> None:

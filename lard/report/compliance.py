@@ -7,19 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from lard import __version__
 from lard.odd.laws import Law
 from lard.odd.spec import Condition, Profile
-from lard.quality import Dataset, Result, Run, verdict, write_outputs
-from lard.quality.dataset import PARTS
+from lard.quality import Result, Run, verdict, write_outputs
 from lard.quality.model import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, WAIVED
 from lard.quality.odd import PARAMETERS, UNITS
 from lard.quality.outputs import finite, provenance, scope
 from lard.quality.registry import OBJECTIVES
 from lard.report import plots
-from lard.report.page import figures_text, render
+from lard.report.compliance_facts import dataset_facts, odd_rows, sample_size, split_rows, thresholds
+from lard.report.glossary import threshold_meaning
+from lard.report.page import figures_text, render_page
 from lard.report.samples import samples_of
 
 SHOWN_FINDINGS = 20
@@ -52,7 +51,7 @@ def compliance_html(run: Run) -> str:
     """The report of a run as one HTML page without outer references."""
     data = run.dataset
     rows = [_requirement(result) for result in run.results]
-    return render(
+    return render_page(
         "compliance.html.j2",
         title=f"ODD compliance: {data.name}",
         verdict=verdict(run),
@@ -71,18 +70,20 @@ def compliance_html(run: Run) -> str:
             for name, text in OBJECTIVES.items()
             if any(row["objective"] == name for row in rows)
         ],
-        dataset=_dataset_facts(data),
+        dataset=dataset_facts(data),
         coverage=plots.coverage_svg(run),
         splits_plot=plots.splits_svg(data),
         map_plot=plots.map_svg(data),
         picture_plot=plots.picture_svg(run),
-        splits=_split_rows(data),
+        splits=split_rows(data),
         samples=samples_of(run),
-        sample_size=_sample_size(run),
-        odd=_odd_rows(data),
+        sample_size=sample_size(run),
+        odd=odd_rows(data),
         provenance=provenance(run),
         waivers=run.waivers,
         judged_on=run.judged_on,
+        thresholds=thresholds(run),
+        threshold_meaning=threshold_meaning,
         version=__version__,
     )
 
@@ -243,61 +244,3 @@ def _ranges_text(ranges: list[tuple[str, float, float]], unit: str) -> str:
     if len({(low, high) for _, low, high in ranges}) == 1:
         return f"{ranges[0][1]:g} to {ranges[0][2]:g} {unit} in all zones"
     return "; ".join(f"{zone} {low:g} to {high:g} {unit}" for zone, low, high in ranges)
-
-
-def _dataset_facts(data: Dataset) -> list[tuple[str, str]]:
-    kinds = {"lard": "lard dataset folder", "lard_v1": "LARD V1", "lard_v2": "LARD V2", "coco": "COCO"}
-    facts = [("dataset", data.name), ("layout", kinds.get(data.kind, data.kind))]
-    for name, table in (("frames", data.frames), ("labels", data.labels)):
-        facts.append((name, f"{len(table):,}" if table is not None else "none"))
-    facts.append(("pictures", f"{len(data.image_paths):,}" if "images" in data.parts else "none"))
-    if data.frames is not None and "airports" in data.parts:
-        facts.append(("airports", str(data.frames["airport"].n_unique())))
-    absent = [text for part, text in PARTS.items() if part not in data.parts]
-    if absent:
-        facts.append(("without", ", ".join(absent)))
-    return facts
-
-
-def _split_rows(data: Dataset) -> list[dict[str, Any]]:
-    if data.frames is None or not {"split", "airports"} <= data.parts:
-        return []
-    rows = []
-    for split in data.frames["split"].drop_nulls().unique().sort().to_list():
-        part = data.frames.filter(pl.col("split") == split)
-        labels = 0
-        if data.labels is not None:
-            labels = len(data.labels.join(part.select("frame_id").unique(), on="frame_id", how="semi"))
-        airports = sorted(part["airport"].drop_nulls().unique().to_list())
-        zones = dict(part.group_by("zone").len().sort("zone").iter_rows())
-        rows.append(
-            {
-                "split": split,
-                "frames": len(part),
-                "labels": labels,
-                "airports": len(airports),
-                "names": " ".join(airports[:60])
-                + (f" and {len(airports) - 60} more" if len(airports) > 60 else ""),
-                "zones": ", ".join(f"{zone or '–'} {count}" for zone, count in zones.items()),
-            }
-        )
-    order = {"train": 0, "val": 1, "test": 2}
-    return sorted(rows, key=lambda row: (order.get(row["split"], 3), row["split"]))
-
-
-def _sample_size(run: Run) -> list[dict[str, Any]]:
-    """What the number of test samples allows one to say, with no failure among them."""
-    result = next((r for r in run.results if r.id == "DQR-N01"), None)
-    table = dict(result.outcome.evidence.get("samples", {})) if result else {}
-    rows = []
-    for name, row in table.items():
-        count = row.get("test_frames", row.get("test_airports", 0))
-        unit = "airports" if name == "airports" else "frames"
-        rows.append({"name": name, "count": count, "unit": unit, "rate": row["provable_rate"]})
-    return rows
-
-
-def _odd_rows(data: Dataset) -> list[tuple[str, str]]:
-    if data.odd is None:
-        return []
-    return [("name", data.odd.name), ("version", data.odd.version), ("SHA-256 of the spec", data.odd.sha256)]

@@ -73,7 +73,8 @@ class Evidence:
 class Board:
     """Models scored on the same pictures, best first.
 
-    `logs` are those of their training by model, `sources` tells what trained and tested them.
+    `logs` are those of their training by model, `sources` tells what trained and tested them, `attacks` are
+    reports of `lard attack` on models of the board.
     """
 
     entries: Sequence[Entry]
@@ -81,6 +82,7 @@ class Board:
     name: str = ""
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
     logs: Mapping[str, Path] = field(default_factory=dict)
+    attacks: Sequence[Mapping[str, Any]] = ()
 
 
 def read_entries(paths: Sequence[Path]) -> list[Entry]:

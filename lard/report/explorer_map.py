@@ -15,6 +15,7 @@ from lard.approach import runway_frame
 from lard.camera import Poses
 from lard.errors import AirportError
 from lard.geodesy import geodesic_direct
+from lard.report.coastline import coast_path
 
 ARC_POINTS = 7
 
@@ -42,7 +43,11 @@ def map_of(frames: pl.DataFrame, info: Mapping[str, Any], runways: str) -> tuple
         None if None in row else [round(value, 5) for value in row]
         for row in frames.select("lat_deg", "lon_deg").iter_rows()
     ]
-    return {"places": places, "airports": sorted(airports, key=lambda airport: airport["code"])}, notes
+    return {
+        "places": places,
+        "airports": sorted(airports, key=lambda airport: airport["code"]),
+        "coast": coast_path(),
+    }, notes
 
 
 def _airport(code: str, frames: pl.DataFrame, database: RunwayDatabase | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from lard.report.approach_plots import (
     timeline_svg,
 )
 from lard.report.approach_tables import approach_tables
+from lard.report.attack_plots import attack_curves_svg
 from lard.report.entries import (
     ABOUT,
     HEADLINE,
@@ -36,7 +37,7 @@ from lard.report.entries import (
     with_sequences,
 )
 from lard.report.failures import failures
-from lard.report.leaderboard_plots import airports_svg, curves_svg, dots_svg, reliability_svg
+from lard.report.leaderboard_plots import airports_svg, curves_svg, distances_svg, dots_svg, reliability_svg
 from lard.report.leaderboard_tables import (
     BEST,
     ERRORS,
@@ -52,7 +53,7 @@ from lard.report.leaderboard_tables import (
     shipped_rows,
     statement,
 )
-from lard.report.page import render
+from lard.report.page import render_page
 from lard.report.robustness import robustness_parts
 from lard.report.training import training_svg
 from lard.tables import atomic_paths, json_text
@@ -93,12 +94,13 @@ def _html(boards: Sequence[Board], pages: Sequence[Mapping[str, Any]]) -> str:
         known = {entry.model: entry for entry in board.entries}
         cells = [value(known[model], "AP50") if model in known else None for model in models]
         matrix.append({"name": board.name, "sources": board.sources, "cells": cells})
-    return render(
+    return render_page(
         "leaderboard.html.j2",
         title="Runway detection leaderboard",
         headline=HEADLINE,
         boards=pages,
         models=models,
+        facts=_facts(pages),
         matrix=matrix if len(boards) > 1 else [],
         shipped=shipped_rows(map(card_of, shipped())),
         version=__version__,
@@ -146,12 +148,14 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
         "airports_plot": airports_svg(airports, details, of),
         "points": point_rows(entries),
         "airports_by_distance": airports_by_distance_svg(details, of),
+        "distances": distances_svg(details, of),
         "severity": graded,
         "severity_plot": severity_svg(graded, of),
         "pose_plot": pose_svg(details, of),
         "integrity_plot": integrity_svg(details, of),
         "timeline": timeline_svg(details, of),
         "flights": next((f["sequences"]["flights"] for f in details.values() if _flown(f)), []),
+        "attacks": [attack_curves_svg(report, of) for report in board.attacks],
         "training": [(model, training_svg(log, f"{model}{of}")) for model, log in board.logs.items()],
         "approach": approach_tables(details),
         "robustness": robustness_parts(entries, of),
@@ -167,6 +171,29 @@ def _page(board: Board, prefix: str) -> dict[str, Any]:
         "localisation": {"rows": localisation_rows(details), "heads": [head for _, head in ERRORS]},
         "failures": failures(judged, points, board.evidence.root) if board.evidence is not None else [],
     }
+
+
+def _facts(pages: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Datasets, domains, runway databases and versions that the boards' score files tell of."""
+    told: dict[str, dict[str, None]] = {
+        "dataset": {},
+        "ODD": {},
+        "runways": {},
+        "made by": {},
+        "scored by": {},
+    }
+    for page in pages:
+        for data in page["statement"]["datasets"]:
+            for name, parts in (
+                ("dataset", [data["name"] or data["source"], data["split"] and f"({data['split']})"]),
+                ("ODD", [data["odd_name"], data["odd_version"]]),
+                ("runways", [data["runway_db"], data["runway_db_version"]]),
+                ("made by", [data["tool_version"] and f"lard {data['tool_version']}"]),
+            ):
+                text = " ".join(str(part) for part in parts if part)
+                told[name] |= {text: None} if text else {}
+        told["scored by"] |= {f"lard {version}": None for version in page["statement"]["lard"]}
+    return [(name, ", ".join(texts)) for name, texts in told.items() if texts]
 
 
 def _flown(found: Mapping[str, Any]) -> bool:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from lard.report.entries import ordered
 from lard.report.page import BLUE, COLOURS, GREY, LINE, apart, figure, figures_text, to_svg
+from lard.score.inference import LEAST_AIRPORTS, jackknife_interval
 from lard.score.points import measured_at
 
 if TYPE_CHECKING:
@@ -16,9 +20,9 @@ def curves_svg(
     evaluations: Mapping[str, Evaluation], points: Mapping[str, float | None], of: str = ""
 ) -> str:
     """Precision over recall at two IoU thresholds, at the first with each model's operating point."""
-    if not evaluations:
-        return ""
     found = {model: judged.curves(judged.images)[0] for model, judged in evaluations.items()}
+    if not any((precision > 0).any() for precision in found.values()):
+        return ""
     with figure(8.4, 3.3) as fig:
         axes = fig.subplots(1, 2, sharey=True)
         apart(fig)
@@ -51,7 +55,7 @@ def airports_svg(
     of: str = "",
 ) -> str:
     """AP50 of each model in each airport as dots, and the 95 % interval of all together as a bar."""
-    if not any(airports.values()):
+    if all(row.get("AP50") is None for found in airports.values() for row in found.values()):
         return ""
     with figure(8.4, 0.8 + 0.36 * len(airports)) as fig:
         ax = fig.subplots()
@@ -104,9 +108,66 @@ def reliability_svg(tables: Mapping[str, Mapping[str, Any]], of: str = "") -> st
         return to_svg(fig, f"Reliability{of}")
 
 
+def distances_svg(details: Mapping[str, Mapping[str, Any]], of: str = "") -> str:
+    """Share of required runways found over slant distance, with its 95 % band over airports.
+
+    The band is the jackknife's over the airports that show runways at a distance; fewer than
+    LEAST_AIRPORTS have none.
+    """
+    tables = {
+        model: found["found_by_airport"] for model, found in details.items() if "found_by_airport" in found
+    }
+    names = ordered({name for table in tables.values() for bins in table.values() for name in bins})
+    if len(names) < 2:
+        return ""
+    with figure(8.4, 3.3) as fig:
+        ax = fig.subplots()
+        for (model, table), colour in zip(tables.items(), COLOURS * 9, strict=False):
+            rows = [(place, *recall_over_airports(table, name)) for place, name in enumerate(names)]
+            known = [(place, share, band) for place, share, band in rows if share is not None]
+            ax.plot(
+                [k[0] for k in known],
+                [k[1] for k in known],
+                color=colour,
+                lw=1.6,
+                marker="o",
+                ms=3.5,
+                label=model,
+            )
+            banded = [(place, band) for place, _, band in known if band is not None]
+            if banded:
+                places = [place for place, _ in banded]
+                low, high = ([band[end] for _, band in banded] for end in (0, 1))
+                ax.fill_between(places, low, high, color=colour, alpha=0.13, lw=0)
+        ax.set_xticks(range(len(names)), [name.removesuffix(" km") for name in names])
+        ax.set_xlabel("slant distance, km")
+        ax.set_ylabel("required runways found")
+        ax.set_ylim(0, 1.02)
+        ax.grid(color=LINE, lw=0.6)
+        ax.tick_params(length=2)
+        ax.legend(frameon=False, loc="lower left")
+        return to_svg(fig, f"Runways found over distance{of}")
+
+
+def recall_over_airports(
+    table: Mapping[str, Mapping[str, Mapping[str, int]]], name: str
+) -> tuple[float | None, list[float] | None]:
+    """Share found of the required runways of one distance, and its 95 % interval over airports, if any."""
+    counts = np.array(
+        [(bins[name]["found"], bins[name]["runways"]) for bins in table.values() if name in bins]
+    )
+    if not len(counts):
+        return None, None
+    found, runways = counts.sum(axis=0)
+    whole = float(found / runways)
+    if len(counts) < LEAST_AIRPORTS:
+        return whole, None
+    return whole, jackknife_interval(whole, (found - counts[:, 0]) / (runways - counts[:, 1]))
+
+
 def dots_svg(rows: Sequence[tuple[str, Sequence[float | None]]], names: Sequence[str], of: str = "") -> str:
     """AP50 of each model by zone as dots on a line; rows are (model, value per zone), the best first."""
-    if not names:
+    if all(value is None for _, values in rows for value in values):
         return ""
     with figure(8.4, 0.7 + 0.34 * len(rows)) as fig:
         ax = fig.subplots()

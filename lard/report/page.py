@@ -14,7 +14,11 @@ from typing import Any
 
 import matplotlib as mpl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from matplotlib.figure import Figure
+
+from lard.report.dressing import dressed
+from lard.report.glossary import meaning
 
 _HERE = Path(__file__).parent
 INK, SOFT, LINE = "#1c2430", "#5b6675", "#dfe3e8"
@@ -80,6 +84,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["figures"] = figures_text
+    environment.filters["term"] = _term
     environment.filters["anchor"] = lambda text: re.sub(r"\W+", "-", str(text)).strip("-")
     return environment
 
@@ -88,6 +93,16 @@ def render(template: str, **values: Any) -> str:
     """Text of a template with the shared style inline."""
     style = (_HERE / "style.css").read_text(encoding="utf-8")
     return _environment().get_template(template).render(style=style, **values)
+
+
+def render_page(template: str, **values: Any) -> str:
+    """A report of one page: `render`, terms explained, tables readable on paper and in narrow windows."""
+    return dressed(render(template, **values))
+
+
+def _term(symbol: str) -> Markup:
+    """A symbol that says on hover what it means."""
+    return Markup('<abbr title="{}" data-term="{}">{}</abbr>').format(meaning(symbol), symbol, symbol)
 
 
 def figures_text(value: Any) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib.collections import PolyCollection
+from numpy.typing import NDArray
 
 from lard.quality import Dataset, Run
+from lard.quality.labels import required_labels
 from lard.quality.odd import PARAMETERS
+from lard.report.coastline import coast_rings
 from lard.report.page import BLUE, GREY, LINE, ORANGE, RED, SOFT, SPLIT_COLOURS, figure, to_svg
 
+LAND, SOUTH = "#f0ede3", -65
 NAMES = {
     "along_track_m": "along track, m",
     "lateral_deg": "lateral, °",
@@ -60,9 +66,13 @@ def splits_svg(data: Dataset) -> str:
     """Distribution functions of each parameter in each set."""
     if not {"approach", "split"} <= data.parts:
         return ""
+    shown = data.targets.filter(pl.col("split").is_in(list(SPLIT_COLOURS)))
+    names = [name for name in PARAMETERS if shown[name].is_not_null().any()]
+    if not names:
+        return ""
     with figure(11.2, 2.1) as fig:
-        axes = fig.subplots(1, len(PARAMETERS), sharey=True)
-        for ax, name in zip(axes, PARAMETERS, strict=True):
+        axes = fig.subplots(1, len(names), sharey=True, squeeze=False)[0]
+        for ax, name in zip(axes, names, strict=True):
             for split, colour in SPLIT_COLOURS.items():
                 values = np.sort(data.targets.filter(pl.col("split") == split)[name].to_numpy())
                 if len(values):
@@ -86,8 +96,12 @@ def map_svg(data: Dataset) -> str:
         .drop_nulls(["airport", "lat_deg"])
         .sort("airport", "split")
     )
+    if places.is_empty():
+        return ""
     with figure(7.4, 3.3) as fig:
         ax = fig.subplots()
+        outlines = [ring for ring in coast_rings() if ring[:, 1].max() > SOUTH]
+        ax.add_collection(PolyCollection(outlines, facecolors=LAND, edgecolors="#cfc9b8", linewidths=0.35))
         for split in places["split"].unique(maintain_order=True).sort().to_list():
             rows = places.filter(pl.col("split").eq_missing(pl.lit(split)))
             ax.scatter(
@@ -110,7 +124,7 @@ def map_svg(data: Dataset) -> str:
                     )
                 taken.append((lon, lat))
         ax.set_xlim(-180, 180)
-        ax.set_ylim(-65, 80)
+        ax.set_ylim(SOUTH, 80)
         ax.set_xticks(
             range(-180, 181, 60),
             [f"{abs(x)}°{'W' if x < 0 else 'E' if x > 0 else ''}" for x in range(-180, 181, 60)],
@@ -127,39 +141,50 @@ def map_svg(data: Dataset) -> str:
 
 
 def picture_svg(run: Run) -> str:
-    """Runways per frame, sizes of required boxes and their shares."""
+    """Runways per frame, sizes of required boxes and their shapes, of those that there is evidence of."""
     evidence = {r.id: r.outcome.evidence for r in run.results}
     per_frame = dict(evidence.get("DQR-R04", {}).get("runways_per_frame", {}))
-    data = run.dataset
-    if not per_frame and "boxes" not in data.parts:
+    sides = _box_sides(run.dataset)
+    panels = [partial(_runways_per_frame, per_frame=per_frame)] if per_frame else []
+    if len(sides):
+        panels += [partial(_short_sides, side=sides.min(axis=1)), partial(_shapes, sides=sides)]
+    if not panels:
         return ""
-    with figure(11.2, 2.4) as fig:
-        left, middle, right = fig.subplots(1, 3)
-        left.bar(list(per_frame), list(per_frame.values()), color=BLUE, width=0.7)
-        left.set_title("runways visible per frame")
-        left.set_ylabel("frames")
-        if "boxes" in data.parts and data.labels is not None:
-            from lard.quality.labels import required_labels
-
-            labels = required_labels(data)
-            width = np.maximum((labels["x_max_px"] - labels["x_min_px"]).to_numpy(), 0.1)
-            height = np.maximum((labels["y_max_px"] - labels["y_min_px"]).to_numpy(), 0.1)
-            known = np.isfinite(width) & np.isfinite(height)  # DQR-I01 reports boxes that are not
-            width, height = width[known], height[known]
-            side = np.minimum(width, height)
-            ends = (max(side.min(), 0.5), max(side.max(), 2.0)) if len(side) else (1.0, 2.0)
-            # a little wider than the data, so that boxes all of one size have a bin of some width
-            bins = np.geomspace(ends[0] / 1.02, ends[1] * 1.02, 30)
-            middle.hist(side, bins=bins, color=BLUE, edgecolor="white", linewidth=0.4)
-            middle.set_xscale("log")
-            ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if bins[0] <= t <= bins[-1]]
-            middle.set_xticks(ticks, [str(t) for t in ticks])
-            middle.set_xticks([], minor=True)
-            ratio = np.log2(width / height)
-            right.hist(ratio, bins=30, color=GREY, edgecolor="white", linewidth=0.4)
-            right.set_xticks(range(-4, 5, 2), ["1:16", "1:4", "1:1", "4:1", "16:1"])
-        middle.set_title("shorter side of required boxes, px")
-        right.set_title("width to height of required boxes")
-        for ax in (left, middle, right):
+    with figure(11.2 / 3 * len(panels), 2.4) as fig:
+        for ax, draw in zip(fig.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            draw(ax)
             ax.tick_params(length=2, labelsize=7)
         return to_svg(fig, "Runways per frame and box sizes")
+
+
+def _box_sides(data: Dataset) -> NDArray[np.float64]:
+    """Width and height of required boxes (boxes, 2) px; DQR-I01 reports those that are not finite."""
+    if "boxes" not in data.parts or data.labels is None:
+        return np.empty((0, 2))
+    labels = required_labels(data)
+    sides = [np.maximum((labels[f"{a}_max_px"] - labels[f"{a}_min_px"]).to_numpy(), 0.1) for a in "xy"]
+    table = np.stack(sides, axis=1).astype(np.float64)
+    return table[np.isfinite(table).all(axis=1)]
+
+
+def _runways_per_frame(ax: Any, per_frame: dict[str, int]) -> None:
+    ax.bar(list(per_frame), list(per_frame.values()), color=BLUE, width=0.7)
+    ax.set_title("runways visible per frame")
+    ax.set_ylabel("frames")
+
+
+def _short_sides(ax: Any, side: NDArray[np.float64]) -> None:
+    # a little wider than the data, so that boxes all of one size have a bin of some width
+    bins = np.geomspace(max(side.min(), 0.5) / 1.02, max(side.max(), 2.0) * 1.02, 30)
+    ax.hist(side, bins=bins, color=BLUE, edgecolor="white", linewidth=0.4)
+    ax.set_xscale("log")
+    ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if bins[0] <= t <= bins[-1]]
+    ax.set_xticks(ticks, [str(t) for t in ticks])
+    ax.set_xticks([], minor=True)
+    ax.set_title("shorter side of required boxes, px")
+
+
+def _shapes(ax: Any, sides: NDArray[np.float64]) -> None:
+    ax.hist(np.log2(sides[:, 0] / sides[:, 1]), bins=30, color=GREY, edgecolor="white", linewidth=0.4)
+    ax.set_xticks(range(-4, 5, 2), ["1:16", "1:4", "1:1", "4:1", "16:1"])
+    ax.set_title("width to height of required boxes")

@@ -8,7 +8,7 @@ from typing import Any
 
 from lard.documents import checked
 from lard.errors import DataError
-from lard.report.page import render
+from lard.report.page import render_page
 from lard.report.robustness import REMEDY, AttackFile, CertificatesFile
 from lard.tables import read_json
 
@@ -27,7 +27,7 @@ def with_detectors(page: str, folder: Path | None) -> str:
             "compliance report: has no single place for detectors; run lard dqr or dvc repro again"
         )
     found = detectors(folder) if folder else []
-    text = render("robustness_compliance.html.j2", protocols=found) if found else ""
+    text = render_page("robustness_compliance.html.j2", protocols=found) if found else ""
     link = '<a href="#detectors">Detectors</a>' if found else ""
     return page.replace(PLACE, text).replace(LINK, link)
 

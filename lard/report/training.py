@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from lard.errors import DataError
 from lard.report.page import BLUE, GREEN, GREY, LINE, ORANGE, figure, to_svg
@@ -33,7 +34,8 @@ def training_svg(log: Path, name: str) -> str:
         raise DataError(f"{log}: no step in it; train the model first")
     measured = [row for row in rows if row["val_ap50"]]
     with figure(8.4, 2.8) as fig:
-        left, right = fig.subplots(1, 2)
+        panels = fig.subplots(1, 2 if measured else 1, squeeze=False)[0]
+        left = panels[0]
         for term, colour in LOSSES:
             values = [float(row[term]) for row in rows]
             if any(values):
@@ -43,19 +45,22 @@ def training_svg(log: Path, name: str) -> str:
         left.set_yscale("log")
         left.set_title("loss")
         left.legend(frameon=False)
-        for key, label, colour in MEASURED:
-            points = [(int(row["step"]) + 1, float(row[key])) for row in measured]
-            if points:
-                right.plot(*zip(*points, strict=True), color=colour, lw=1.3, marker="o", ms=3, label=label)
-        right.set_ylim(0, 1.02)
-        right.set_title("validation airports" if measured else "not validated")
         if measured:
-            right.legend(frameon=False, loc="lower right")
-        for ax in (left, right):
+            _validation(panels[1], measured)
+        for ax in panels:
             ax.set_xlabel("step")
             ax.set_xlim(0, int(rows[-1]["step"]) + 1)
             ax.grid(color=LINE, lw=0.6)
         return to_svg(fig, f"Training of {name}")
+
+
+def _validation(ax: Any, measured: list[dict[str, str]]) -> None:
+    for key, label, colour in MEASURED:
+        points = [(int(row["step"]) + 1, float(row[key])) for row in measured]
+        ax.plot(*zip(*points, strict=True), color=colour, lw=1.3, marker="o", ms=3, label=label)
+    ax.set_ylim(0, 1.02)
+    ax.set_title("validation airports")
+    ax.legend(frameon=False, loc="lower right")
 
 
 def _smoothed(values: list[float]) -> list[float]:

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from lard.errors import DataError
 from lard.intake.coco import is_coco
-from lard.quality.exports import folders
+from lard.quality.exports import annotators, folders
 from lard.quality.exports.coco import read_coco_export
 from lard.quality.exports.model import Exported
 from lard.tables import read_json
 
-FORMATS = "COCO *.json, YOLO data.yaml, LARD dataset.csv, Hugging Face metadata.jsonl or WebDataset *.tar"
+FORMATS = (
+    "COCO *.json, YOLO data.yaml, LARD dataset.csv, Hugging Face metadata.jsonl, WebDataset *.tar, "
+    "FiftyOne samples.json, CVAT annotations.xml or Label Studio tasks.json"
+)
 
 
 def find_exports(root: Path) -> tuple[Path, ...]:
@@ -32,6 +35,12 @@ def read_export(path: Path) -> Exported:
         return folders.read_yolo(path, where)
     if (path / "dataset.csv").is_file():
         return folders.read_lard(path / "dataset.csv", where)
+    if (path / "samples.json").is_file():
+        return annotators.read_fiftyone(path, where)
+    if (path / "annotations.xml").is_file():
+        return annotators.read_cvat(path, where)
+    if (path / "tasks.json").is_file():
+        return annotators.read_labelstudio(path, where)
     if sorted(path.glob("data/*/metadata.jsonl")):
         return folders.read_huggingface(path, where)
     if sorted(path.glob("*.tar")):

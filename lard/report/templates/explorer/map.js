@@ -18,7 +18,7 @@ function drawMap() {
   const lost = D.map.places.filter((at) => at === null).length;
   const note = airport
     ? "Lines: runways. Sectors: where the frames of the whole dataset approach a runway from, as seen from its threshold. Dots: cameras of the frames that pass the filters; each opens its frame."
-    : "Circles: airports, larger with more frames that pass the filters; wedges point to where frames approach from. Coasts are not drawn.";
+    : "Circles: airports, larger with more frames that pass the filters; wedges point to where frames approach from. Coasts: Natural Earth, 1:110 million, public domain.";
   $("view-map").replaceChildren(el("h2", {}, airport ? `${airport.code} ${airport.name}`.trim() : "Airports"), el("p", { class: "line" }, el("label", {}, "Show ", choose)),
     el("div", { id: "map-box" }, airport ? localMap(airport) : worldMap(counts)), el("p", { class: "soft small" }, note + (lost ? ` ${lost} frames have no position.` : "")),
     airport ? runwayCounts(airport) : table(["airport", "name", "frames shown", "latitude °", "longitude °"],
@@ -42,7 +42,7 @@ function worldMap(counts) {
   const grid = (d) => svg("path", { d, stroke: "#c9d4de", "stroke-width": 0.25, fill: "none" });
   const words = (x, y, text, more) => svg("text", { x, y, "font-size": letter, fill: "#5b6675", ...more }, text);
   const degrees = (value, plus, minus) => `${Math.abs(value)}°${value > 0 ? plus : value < 0 ? minus : ""}`;
-  const nodes = [...lines(-180, 180, 30, (x) => grid(`M${x} -90V90`)), ...lines(-90, 90, 30, (y) => grid(`M-180 ${-y}H180`)),
+  const nodes = [svg("path", { class: "coast", d: D.map.coast, fill: "#f0ede3", stroke: "#cfc9b8", "stroke-width": 0.2 }), ...lines(-180, 180, 30, (x) => grid(`M${x} -90V90`)), ...lines(-90, 90, 30, (y) => grid(`M-180 ${-y}H180`)),
     ...lines(-150, 150, 30, (x) => words(x + 0.6, 89, degrees(x, "E", "W"))), ...lines(-60, 60, 30, (y) => words(-179, -y - 0.8, degrees(y, "N", "S")))];
   for (const airport of [...D.map.airports].sort((a, b) => (counts.get(b.code) || 0) - (counts.get(a.code) || 0))) {
     const [lat, lon] = airport.at, count = counts.get(airport.code) || 0, radius = count ? 1 + Math.min(2.2, Math.sqrt(count) / 8) : 0.8;
