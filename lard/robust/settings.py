@@ -17,7 +17,9 @@ class CertifySettings(_Settings):
     """Certificates of the Lipschitz models; eps are L2 norms of whole pictures, pixels in [0, 1]."""
 
     pictures: int = Field(default=100, ge=1)  # at most, evenly drawn from the test pictures
-    eps: tuple[_Eps, ...] = Field(default=(0.05, 0.1, 0.25, 0.5, 1.0, 2.0), min_length=1, max_length=20)
+    eps: tuple[_Eps, ...] = Field(
+        default=(0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0), min_length=1, max_length=20
+    )
 
 
 class AttackSettings(_Settings):
