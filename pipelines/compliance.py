@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from lard.detect.config import read_params
 from lard.report.robustness_compliance import with_detectors
 from lard.tables import write_text
-from pipelines.stage import run
+from pipelines.stage import PARAMS, run
 
 DATASET, ROBUSTNESS, REPORT = (
     Path("reports/dqr/compliance.html"),
@@ -15,7 +16,9 @@ DATASET, ROBUSTNESS, REPORT = (
 
 def main() -> None:
     """Join them; a project without a benchmark has no detectors to speak of."""
-    write_text(with_detectors(DATASET.read_text(encoding="utf-8"), ROBUSTNESS), REPORT)
+    benchmark = read_params(PARAMS).benchmark
+    protocols = () if benchmark is None else benchmark.protocols
+    write_text(with_detectors(DATASET.read_text(encoding="utf-8"), ROBUSTNESS, protocols), REPORT)
     print(f"see {REPORT}")
 
 

@@ -172,7 +172,7 @@ def test_the_page_shows_what_is_there_and_says_what_is_not(done: Path, tmp_path:
     assert told.exit_code == 0, told.output
     page = out.read_text()
     assert page.count("Not measured.") == 4
-    assert "<td>fog</td>" in page and "0.9312" in page and "<svg id='planted'>" in page
+    assert ">fog</td>" in page and "0.9312" in page and "<svg id='planted'>" in page
     assert "of &lt;b&gt;two&lt;/b&gt; airports" in page, "notes are text"
     assert 'href="leaderboard.html"' in page and page.count("data:image/jpeg;base64") == 2
     document = json.loads((done / "explain.json").read_text())

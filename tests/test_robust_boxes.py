@@ -21,7 +21,8 @@ from lard.detect.checkpoint import exported, load_detector, save_detector
 from lard.detect.config import ModelSpec, PredictSpec
 from lard.detect.decode import Detections, boxes_of, cells_of, select
 from lard.detect.fcos import LipschitzFcos, build
-from lard.detect.loss import flatten
+from lard.detect.loss import Targets, assign, detection_loss, flatten
+from lard.detect.ortho import OrthoConv2d
 from lard.robust.box_field import BoxField, box_field, least_iou, region_of
 from lard.robust.kept_boxes import Boxed, certified_ap50, fires_most, kept_for_sure
 from lard.score.boxes import corners, extents, iou
@@ -234,6 +235,38 @@ def test_the_head_shares_one_constant_and_gives_the_boxes_that_are_predicted() -
     assert np.abs(field.boxes()[0] - boxes[order]).max() < 1e-3
     with pytest.raises(ValidationError, match="certified_boxes belongs to lip-fcos"):
         ModelSpec(family="fcos", certified_boxes=True)
+
+
+def test_the_head_learns_and_is_exported_as_it_is() -> None:
+    torch.manual_seed(0)
+    net = build(BOXES)
+    assert isinstance(net, LipschitzFcos) and not hasattr(net, "regression")
+    boxes = np.array([[8.0, 8.0, 28.0, 24.0]])
+    wanted, sides = assign(boxes, np.empty((0, 4)), SIDE_PX, SIDE_PX, BOXES)
+    targets = Targets(torch.from_numpy(wanted)[None], torch.from_numpy(sides)[None])
+    pixels, losses = pictures(1, 1), []
+    steps = torch.optim.Adam(net.parameters(), lr=0.02)
+    for _ in range(20):
+        terms = detection_loss(net(pixels), targets, BOXES, float((wanted == 1).sum()))
+        steps.zero_grad()
+        sum(terms.values(), torch.zeros(())).backward()
+        steps.step()
+        for module in net.modules():
+            if isinstance(module, OrthoConv2d):
+                module.retract()
+        losses.append(float(terms["box"].detach()))
+    assert losses[-1] < 0.9 * losses[0], "boxes come nearer"
+    assert net.sides.grad is not None and bool(net.sides.grad.abs().sum() > 0)
+    for module in net.modules():
+        if isinstance(module, OrthoConv2d):
+            for _ in range(8):  # large steps leave kernels a little off
+                module.retract()
+    plain = exported(net, BOXES)
+    assert isinstance(plain, LipschitzFcos)
+    assert audit(plain).network == pytest.approx(1.0, abs=1e-3)
+    with torch.no_grad():
+        for ours, theirs in zip(net.eval()(pixels), plain(pixels), strict=True):
+            assert float((ours.distances_px - theirs.distances_px).abs().max()) < 0.05
 
 
 def test_attacks_on_tiny_networks_take_no_certified_box_away() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ PLACE, LINK = "<!-- detectors -->", "<!-- link to detectors -->"
 """Where a compliance report has room for the part, and for the link to it."""
 
 
-def with_detectors(page: str, folder: Path | None) -> str:
+def with_detectors(page: str, folder: Path | None, protocols: Sequence[str] | None = None) -> str:
     """A compliance report with what the stages say of detectors, one folder below `folder` per protocol.
 
     The page as it is where they say nothing, or no folder is given; DataError for a page that has no room,
@@ -26,16 +26,18 @@ def with_detectors(page: str, folder: Path | None) -> str:
         raise DataError(
             "compliance report: has no single place for detectors; run lard dqr or dvc repro again"
         )
-    found = detectors(folder) if folder else []
+    found = detectors(folder, protocols) if folder else []
     text = render_page("robustness_compliance.html.j2", protocols=found) if found else ""
     link = '<a href="#detectors">Detectors</a>' if found else ""
     return page.replace(PLACE, text).replace(LINK, link)
 
 
-def detectors(folder: Path) -> list[dict[str, Any]]:
+def detectors(folder: Path, protocols: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """By protocol: the claims of each certified model, why others have none, and what was attacked."""
     found = []
     for protocol in sorted(path for path in folder.glob("*") if path.is_dir()):
+        if protocols is not None and protocol.name not in protocols:
+            continue  # of an earlier list of protocols
         certified = [
             _read(path, CertificatesFile) for path in sorted(protocol.glob("certify/*/certificates.json"))
         ]

@@ -51,7 +51,7 @@ def recall_by_alarms(ax: Any, document: Mapping[str, Any]) -> None:
     ax.set_xlabel("false alarms per clean picture")
     ax.set_ylabel("certified firing recall")
     if drawn:
-        ax.legend(frameon=False, loc="upper left", fontsize=7)
+        ax.legend(frameon=False, loc="upper left", fontsize=6.5, ncols=2, columnspacing=1.0)
 
 
 def _recall_by_eps(ax: Any, found: Mapping[str, Any]) -> None:

@@ -17,15 +17,17 @@ class CertifySettings(_Settings):
     """Certificates of the Lipschitz models; eps are L2 norms of whole pictures, pixels in [0, 1]."""
 
     pictures: int = Field(default=100, ge=1)  # at most, evenly drawn from the test pictures
-    eps: tuple[_Eps, ...] = Field(default=(0.05, 0.1, 0.25, 0.5, 1.0, 2.0), min_length=1, max_length=20)
+    eps: tuple[_Eps, ...] = Field(
+        default=(0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0), min_length=1, max_length=20
+    )
 
 
 class AttackSettings(_Settings):
     """Attacks that make required runways vanish, on every model; L2 norms as those of certificates."""
 
     pictures: int = Field(default=12, ge=1)
-    eps: tuple[_Eps, ...] = Field(default=(0.5, 1.0), min_length=1, max_length=20)
-    steps: int = Field(default=8, ge=1, le=10_000)
+    eps: tuple[_Eps, ...] = Field(default=(0.1, 0.5), min_length=1, max_length=20)
+    steps: int = Field(default=6, ge=1, le=10_000)
     restarts: int = Field(default=1, ge=1, le=100)
     smallest_steps: int = Field(default=0, ge=0, le=10_000)
     checked: int = Field(default=1, ge=0)  # pictures on which signs of masked gradients are sought
