@@ -133,7 +133,6 @@ def _pairs(document: Mapping[str, Any]) -> list[Table]:
          *(told(found["differences"].get(key)) for key in MEASURES)]
         for pair in document["pairs"]
         for method, found in pair["methods"].items()
-        if method != "random"
     ]  # fmt: skip
     columns = ["models", "method", "likeness of maps", "ReCo", *MEASURES.values()]
     note = (
