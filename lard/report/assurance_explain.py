@@ -65,7 +65,7 @@ def _decisions(document: Mapping[str, Any]) -> Table:
         [
             name,
             model["family"],
-            model["L"],
+            "–" if model["L"] is None else f"{model['L']:.6f}",
             told(model["fires"]),
             told(model["beyond_field"]),
             told(model["methods"].get("gradient", {}).get("within")),
