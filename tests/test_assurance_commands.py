@@ -77,6 +77,9 @@ def test_document_table_and_gallery_agree(done: Path) -> None:
             assert found["inside"]["interval"] is None, "two airports say nothing of others"
         turned = model["counterfactuals"]
         assert turned["silence"]["runways"] + turned["appear"]["runways"] == 3
+    (pair,) = document["pairs"]
+    assert (pair["first"], pair["second"]) == ("lip", "random")
+    assert set(pair["methods"]) == {"gradient", "integrated", "occlusion"}
     ratios = [float(row["counterfactual_ratio"]) for row in rows if row["counterfactual_ratio"]]
     assert ratios and min(ratios) >= 1
     assert set(document["models"]["lip"]["methods"]["radius"]["masks"]["sufficient"]) > {"0"}

@@ -25,10 +25,10 @@ from lard.assurance.methods import METHODS, MapPlan
 from lard.assurance.reach import receptive_margins
 from lard.assurance.view import Sight, View, view_of
 from lard.detect.audit import audit
-from lard.detect.checkpoint import Checkpoint
+from lard.detect.checkpoint import Checkpoint, exported
 from lard.detect.data import Picture
 from lard.detect.decode import boxes_of
-from lard.detect.fcos import LipschitzFcos
+from lard.detect.fcos import LipschitzFcos, build
 from lard.detect.loss import flatten
 from lard.robust.certify import Reach, firing
 
@@ -87,6 +87,19 @@ def test_none_is_nearer_than_certified(tmp_path: Path, make, above: float) -> No
         assert turned.ratio is not None
         found.append(turned.ratio)
     assert len(found) >= 2 and min(found) >= 1
+
+
+def test_a_model_that_normalises_its_frames_is_seen_whole(tmp_path: Path) -> None:
+    """Every pixel moves the mean of the frame; the certificate counts that, and still none is nearer."""
+    spec = SPEC.model_copy(update={"normalise": True})
+    torch.manual_seed(2)
+    net = exported(build(spec), spec)
+    assert isinstance(net, LipschitzFcos)
+    view, _, _ = lipschitz_view(tmp_path, net, 2, 0.3)
+    assert view.window == (0, 0, 40, 40) and view.cut_off < 1e-5
+    assert view.reach is not None and view.reach.contrast is not None
+    turned = counterfactual(view)
+    assert turned.fired and turned.ratio is not None and turned.ratio >= 1
 
 
 def test_its_certificate_is_that_of_the_certificates(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def _decisions(document: Mapping[str, Any]) -> Table:
         [
             name,
             model["family"],
-            model["L"],
+            "–" if model["L"] is None else f"{model['L']:.6f}",
             told(model["fires"]),
             told(model["beyond_field"]),
             told(model["methods"].get("gradient", {}).get("within")),
@@ -133,7 +133,6 @@ def _pairs(document: Mapping[str, Any]) -> list[Table]:
          *(told(found["differences"].get(key)) for key in MEASURES)]
         for pair in document["pairs"]
         for method, found in pair["methods"].items()
-        if method != "random"
     ]  # fmt: skip
     columns = ["models", "method", "likeness of maps", "ReCo", *MEASURES.values()]
     note = (
