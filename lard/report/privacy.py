@@ -69,6 +69,10 @@ def study_svg(report: dict[str, Any]) -> str:
             if report[key]["AP50"] is not None:
                 ax.axhline(report[key]["AP50"], color=colour, lw=1, ls=":", label=label)
         ax.set_xscale("log")
+        asked = {row["epsilon"] for section in report["units"].values() for row in section["rows"]}
+        ticks = sorted(epsilon for epsilon in asked if epsilon is not None)
+        ax.set_xticks(ticks, labels=[f"{epsilon:g}" for epsilon in ticks])
+        ax.minorticks_off()
         ax.set_ylim(0, 1.02)
         ax.set_xlabel(f"epsilon at delta {report['recipe']['delta']:g}")
         ax.set_ylabel("AP50")
