@@ -166,6 +166,16 @@ def read_domain(name: str, place: Path) -> list[Shot]:
     return shots
 
 
+def by_verdict(name: str, shots: Sequence[Shot], limit: int) -> dict[str, list[Shot]]:
+    """A domain's pictures, a group for each verdict where several have enough of them."""
+    verdicts = sorted({shot.verdict or "" for shot in shots})
+    parts = {verdict: [shot for shot in shots if (shot.verdict or "") == verdict] for verdict in verdicts}
+    large = {verdict: own for verdict, own in parts.items() if len(own) >= LEAST_OUTSIDE}
+    if len(large) < 2:
+        return {name: limited(shots, limit)}
+    return {f"{name}, {verdict or 'not judged'}": limited(own, limit) for verdict, own in large.items()}
+
+
 def _loose(number: int, path: Path) -> Shot:
     """A picture without labels."""
     height, width = upright_rgb(path).pixels.shape[:2]

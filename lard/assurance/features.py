@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from lard.detect.config import PredictSpec
 from lard.detect.decode import boxes_of, cells_of, select, to_input
 from lard.detect.fcos import REGRESSION_GAIN, Detector, Level, LipschitzFcos, channels_last
 from lard.errors import ModelError
-from lard.files import atomic_path, sha256_file
+from lard.files import atomic_path
 from lard.score.boxes import extents, iou
 
 Floats = NDArray[np.float64]
@@ -202,9 +202,13 @@ def looks_of(
         yield found
 
 
-def model_sha256(path: Path) -> str:
-    """What tells models apart: the SHA-256 of the checkpoint."""
-    return sha256_file(path)
+def refuse_learnt(checkpoint: Checkpoint, shots: Sequence[Shot]) -> None:
+    """ModelError where a model learnt from airports that thresholds or heads are to be set on."""
+    learnt = set((checkpoint.meta.get("airports") or {}).get("train", ()))
+    if seen := sorted(learnt & {shot.airport for shot in shots}):
+        raise ModelError(
+            f"{checkpoint.name}: learnt from {', '.join(seen)}, airports of the val split; use others there"
+        )
 
 
 def _key(image: NDArray[np.uint8], weights_sha256: str) -> str:

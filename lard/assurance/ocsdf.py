@@ -24,12 +24,12 @@ from lard.progress import track
 Smalls = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-MARGIN = 4.0
+MARGIN = 10.0
 """Least score wanted of pictures of the domain, and least depth of others: L2 of a picture of 1024 x 1024."""
-HINGE = 10.0
+HINGE = 100.0
 """Weight of the hinge against the mean scores."""
-NEWTON_STEPS, NEWTON_PACE = 4, 0.8
-BATCH, LEARNING_RATE = 32, 2e-3
+NEWTON_STEPS, NEWTON_PACE = 2, 0.8
+BATCH, LEARNING_RATE = 24, 2e-3
 WIDTH = 32
 LEAST_PICTURES = 20
 ALLOWED = 1.001

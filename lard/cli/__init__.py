@@ -36,6 +36,7 @@ COMMANDS = {
     "attack": ("attack", "Attack a detector: how small a change of pixels makes it fail."),
     "certify": ("certify", "What no perturbation can hide from a Lipschitz detector."),
     "conform": ("conform", "Boxes, pictures and scores that hold with a stated chance."),
+    "monitor": ("monitor", "Alarms outside of the domain; failures of detections predicted."),
     "export-model": ("predict", "Write a trained detector as ONNX or torch.export."),
     "leaderboard": ("leaderboard", "Add results to the leaderboard and build it."),
 }
@@ -47,6 +48,7 @@ SECTIONS = {
     "Datasets": ("label", "inspect", "explore", "dqr", "export"),
     "Detectors": ("train", "predict", "score", "leaderboard", "export-model"),
     "Robustness": ("attack", "certify", "conform"),
+    "Assurance": ("monitor",),
 }
 """The commands by what one wants, as --help shows them."""
 
