@@ -27,8 +27,8 @@ Names = NDArray[np.str_]
 RIGHT_IOU = 0.5
 """Of a detection and a runway, for the detection to be right."""
 LEAST_DETECTIONS, LEAST_EACH = 30, 5
-HIDDEN, RATE, DECAY = 48, 3e-3, 1e-2
-ROUNDS, EVERY = 400, 20
+HIDDEN, RATE, DECAY = 48, 5e-3, 1e-2
+ROUNDS, EVERY = 200, 20
 WRONG_WEIGHT = 2.0
 """Of wrong detections in the loss, which are few."""
 SMALLEST = 1e-6
