@@ -11,8 +11,8 @@ import pytest
 from assurance_support import write_model, write_split
 from click.testing import CliRunner
 
-from lard.assurance.failure import Found, check_enough, cross_fit, gathered
-from lard.assurance.failure_trial import AT_POINT, CERTIFICATE, HEAD, SCORE, compared
+from lard.assurance.failure import BEST, Found, balanced, check_enough, cross_fit, gathered
+from lard.assurance.failure_trial import ALL, AT_POINT, CERTIFICATE, HEAD, SCORE, compared
 from lard.assurance.features import look
 from lard.assurance.selective import aurc
 from lard.cli import main
@@ -42,7 +42,7 @@ def test_a_head_that_is_told_the_overlap_is_near_the_truth() -> None:
     document, fitted = compared(
         detections(VALIDATION, 1, True), detections(TEST, 2, True), constant=2.0, point=0.5, seed=0
     )
-    rows = document["test"]["from score 0.1 on"]
+    rows = document["test"][ALL]
     head, score = rows["confidences"][HEAD], rows["confidences"][SCORE]
     assert head["AURC"] < rows["least_AURC"] + 0.005 and head["AUPR_error"] > 0.98 and head["FPR95"] < 0.02
     assert score["AURC"] == pytest.approx(rows["wrong"] / rows["detections"], abs=0.1), "it was random"
@@ -57,7 +57,7 @@ def test_a_head_that_is_told_the_overlap_is_near_the_truth() -> None:
 
 def test_a_head_without_a_signal_predicts_nothing() -> None:
     document, _ = compared(detections(VALIDATION, 3, False), detections(TEST, 4, False), None, None, seed=0)
-    rows = document["test"]["from score 0.1 on"]
+    rows = document["test"][ALL]
     share = rows["wrong"] / rows["detections"]
     assert rows["confidences"][HEAD]["AURC"] == pytest.approx(share, abs=0.12)
     assert rows["confidences"][HEAD]["AURC_less_score_interval"][1] > 0, "not better for certain"
@@ -112,7 +112,7 @@ def test_truth_of_detections_is_the_best_required_runway(data: Path) -> None:
     looks = [look(checkpoint, load_image(shot.picture), "x") for shot in shots]
     found = gathered(looks, shots)
     assert found.overlap[0] == pytest.approx(1, abs=1e-3) and 0 < found.wrong.sum() < len(found)
-    assert len(found) == sum(len(one.scores) for one in looks)
+    assert len(found) == sum(min(len(one.scores), BEST) for one in looks)
     # runways that need not be found make their detections neither right nor wrong
     none = [
         Shot(type(shot.picture)(**{
@@ -122,6 +122,8 @@ def test_truth_of_detections_is_the_best_required_runway(data: Path) -> None:
     ]  # fmt: skip
     left = gathered(looks, none)
     assert len(left) == found.wrong.sum() and left.wrong.all()
+    assert balanced(found.wrong)[found.wrong].sum() == pytest.approx(0.5)
+    assert balanced(np.ones(4, bool)).sum() == pytest.approx(1)
 
 
 def test_the_command_compares_confidences_and_writes_what_a_page_needs(data: Path) -> None:
@@ -132,7 +134,7 @@ def test_the_command_compares_confidences_and_writes_what_a_page_needs(data: Pat
     assert document["format"] == "lard-failure" and len(document["tables"]) == 2
     assert set(document["confidences"]) == {SCORE, CERTIFICATE, HEAD}
     table = pl.read_csv(data / "out" / "detections.csv")
-    rows = document["test"]["from score 0.1 on"]
+    rows = document["test"][ALL]
     assert len(table) == rows["detections"] and int(table["wrong"].sum()) == rows["wrong"]
     assert (data / "out" / document["pictures"][0]["file"]).read_text().startswith("<svg")
     learnt = write_model(data / "seen.pt", "lip-fcos")

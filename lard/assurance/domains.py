@@ -167,13 +167,13 @@ def read_domain(name: str, place: Path) -> list[Shot]:
 
 
 def by_verdict(name: str, shots: Sequence[Shot], limit: int) -> dict[str, list[Shot]]:
-    """A domain's pictures, a group for each verdict where several have enough of them."""
+    """A domain's pictures, a group for each verdict, small ones too, where several have enough."""
     verdicts = sorted({shot.verdict or "" for shot in shots})
     parts = {verdict: [shot for shot in shots if (shot.verdict or "") == verdict] for verdict in verdicts}
     large = {verdict: own for verdict, own in parts.items() if len(own) >= LEAST_OUTSIDE}
     if len(large) < 2:
         return {name: limited(shots, limit)}
-    return {f"{name}, {verdict or 'not judged'}": limited(own, limit) for verdict, own in large.items()}
+    return {f"{name}, {verdict or 'not judged'}": limited(own, limit) for verdict, own in parts.items()}
 
 
 def _loose(number: int, path: Path) -> Shot:

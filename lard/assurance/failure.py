@@ -29,8 +29,8 @@ RIGHT_IOU = 0.5
 LEAST_DETECTIONS, LEAST_EACH = 30, 5
 HIDDEN, RATE, DECAY = 48, 5e-3, 1e-2
 ROUNDS, EVERY = 200, 20
-WRONG_WEIGHT = 2.0
-"""Of wrong detections in the loss, which are few."""
+BEST = 5
+"""Detections of a picture that are judged, the best: a Lipschitz model has dozens of low scores in each."""
 SMALLEST = 1e-6
 
 
@@ -67,7 +67,7 @@ class Found:
 
 
 def gathered(looks: Sequence[Look], shots: Sequence[Shot]) -> Found:
-    """The detections of looked-at pictures with their truth."""
+    """The best detections of looked-at pictures with their truth."""
     rows = [_judged(one, shot.picture) for one, shot in zip(looks, shots, strict=True)]
     levels = len(looks[0].cells) if looks else 1
     inputs = [_inputs(one, levels)[keep] for one, (_, keep) in zip(looks, rows, strict=True)]
@@ -89,7 +89,8 @@ def _judged(one: Look, picture: Picture) -> tuple[Floats, NDArray[np.bool_]]:
     required, others = picture.boxes[~picture.ignored], picture.boxes[picture.ignored]
     overlap = iou(boxes, extents(required)).max(axis=1, initial=0.0)
     elsewhere = iou(boxes, extents(others)).max(axis=1, initial=0.0)
-    return overlap, (overlap >= RIGHT_IOU) | (elsewhere < RIGHT_IOU)
+    counts = (overlap >= RIGHT_IOU) | (elsewhere < RIGHT_IOU)
+    return overlap, counts & (np.arange(len(counts)) < BEST)
 
 
 def _inputs(one: Look, levels: int) -> Floats:
@@ -128,7 +129,7 @@ def train_head(
 ) -> tuple[Head, list[float]]:
     """Train on all detections for so many rounds; errors on watched ones every EVERY rounds.
 
-    Mean squared error of the IoU, wrong ones weighing more. The same arguments give the same head.
+    Squared error of the IoU, right and wrong ones weighing the same. The same arguments give the same head.
     """
     torch.set_num_threads(1)
     centre, width = found.inputs.mean(axis=0), found.inputs.std(axis=0)
@@ -141,18 +142,25 @@ def train_head(
         )  # fmt: skip
     head = Head(net, centre, width)
     inputs, wanted = head._scaled(found), torch.from_numpy(found.overlap.astype(np.float32))
-    weight = torch.from_numpy(np.where(found.wrong, WRONG_WEIGHT, 1.0).astype(np.float32))
+    weight = torch.from_numpy(balanced(found.wrong).astype(np.float32))
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
     errors = []
     for step in range(1, rounds + 1):
-        loss = (weight * (net(inputs).flatten() - wanted).square()).sum() / weight.sum()
+        loss = (weight * (net(inputs).flatten() - wanted).square()).sum()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         if watched is not None and step % EVERY == 0:
-            errors.append(float(((head.predict(watched) - watched.overlap) ** 2).sum()))
+            off = (head.predict(watched) - watched.overlap) ** 2
+            errors.append(float((balanced(watched.wrong) * off).sum()))
     net.eval()
     return head, errors
+
+
+def balanced(wrong: NDArray[np.bool_]) -> Floats:
+    """Weights (n,) that sum to 1, half of it on wrong ones where there are both kinds."""
+    kinds = np.array([(~wrong).sum(), wrong.sum()])
+    return np.asarray(1 / (kinds[wrong.astype(int)] * (kinds > 0).sum()), np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lard.assurance.failure import RIGHT_IOU, CrossFitted, Found, check_enough, cross_fit
+from lard.assurance.failure import BEST, RIGHT_IOU, CrossFitted, Found, check_enough, cross_fit
 from lard.assurance.features import FLOOR
 from lard.assurance.ranks import interval, resampled
 from lard.assurance.selective import KEPT, aupr_error, aurc, least_aurc, passed
@@ -29,7 +29,7 @@ SAYS = {
     HEAD: "what the head expects of the box, trained on validation airports",
 }
 MEASURES: dict[str, Callable[..., float]] = {"AUPR_error": aupr_error, "AURC": aurc, "FPR95": passed}
-AT_POINT, ALL = "from the operating point on", f"from score {FLOOR:g} on"
+AT_POINT, ALL = "from the operating point on", f"best {BEST} of a picture from score {FLOOR:g} on"
 
 
 def compared(
@@ -63,6 +63,7 @@ def compared(
         "confidences": {name: SAYS[name] for name in confidences},
         "right": f"a detection is right when its IoU with a required runway is {RIGHT_IOU} or more",
         "least_score": FLOOR,
+        "detections_of_a_picture": BEST,
         "operating_point": point,
         "lipschitz_constant": constant,
         "interval": f"bootstrap over airports, 95 %; none below {LEAST_AIRPORTS} airports",

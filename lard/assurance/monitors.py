@@ -137,7 +137,7 @@ def fit(
             f"airport {shared[0]} is in both splits ({len(shared)} airports are); false stops must be counted"
             " on airports that nothing was fitted to"
         )
-    if threshold_of(np.arange(len(validation.looks)), false_stops) is None:
+    if threshold_of(np.zeros(len(validation.looks)), false_stops) is None:
         least = int(np.ceil(1 / false_stops - 1e-9)) - 1
         raise DataError(
             f"{len(validation.looks)} validation pictures cannot set a false-stop rate of {false_stops:g};"

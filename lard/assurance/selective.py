@@ -23,7 +23,7 @@ def _blocks(confidence: Floats, wrong: Flags, weights: Floats | None) -> tuple[F
     total = np.bincount(place, own, len(values))
     bad = np.bincount(place, own * wrong, len(values))
     held = total > 0
-    return total[held], bad[held]
+    return total[held].astype(np.float64), bad[held].astype(np.float64)
 
 
 def aurc(confidence: Floats, wrong: Flags, weights: Floats | None = None) -> float:

@@ -89,15 +89,20 @@ def score_command(
     checkpoint, weights = open_model(path), sha256_file(path)
     check_model(loaded, weights, constant_of(checkpoint), fitted, model)
     within = sets.spread(sets.inside(sets.read_shots(dataset, split)), per_airport)
-    groups = {}
+    groups: dict[str, list[sets.Shot]] = {}
     if "none" not in changes:
         groups |= {name: sets.limited(sets.changed(within, name), limit) for name in dict.fromkeys(changes)}
     for name, place in places.items():
         groups |= sets.by_verdict(name, sets.read_domain(name, place), limit)
-    groups = {name: shots for name, shots in groups.items() if len(shots) >= sets.LEAST_OUTSIDE}
+    few = {name: len(shots) for name, shots in groups.items() if len(shots) < sets.LEAST_OUTSIDE}
     own = look_at(checkpoint, weights, within, keep, "inside")
-    beyond = [Group(name, look_at(checkpoint, weights, shots, keep, name)) for name, shots in groups.items()]
+    beyond = [
+        Group(name, look_at(checkpoint, weights, shots, keep, name))
+        for name, shots in groups.items()
+        if name not in few
+    ]
     document = tried(loaded, own, beyond, radii, seed)
+    document["left_out"] = few  # too few to say anything, by group
     document["pictures"] = [
         {"title": "Alarms inside and outside of the domain", "file": DISTRIBUTIONS, "note": ""},
         {"title": "Stops outside against false stops inside", "file": ROC, "note": ""},
@@ -136,7 +141,7 @@ def departures_command(frames_path: Path, split: str, count: int, out: Path) -> 
         tables = {name: departed(frames, name, split, count) for name in DEPARTURES}
     with staged(out) as made:
         for name, table in tables.items():
-            write_table(table, made / f"{name}.parquet")
+            write_table(table, made / f"{name}.parquet", FRAMES)
     click.echo(f"{out}: {', '.join(f'{name} ({len(table)})' for name, table in tables.items())}")
 
 
