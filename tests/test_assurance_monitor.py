@@ -219,6 +219,37 @@ def test_departures_change_one_condition_and_nothing_else() -> None:
         departed(frames, "rain", "val", 3)
 
 
+def test_the_command_writes_tables_that_can_be_rendered(tmp_path: Path) -> None:
+    from lard.render.conditions import check_conditions
+    from lard.tables import FRAMES, POSE, read_table
+
+    odd = Path(__file__).parent.parent / "odd_specs" / "lard_v2.yaml"
+    frames = str(tmp_path / "frames.parquet")
+    drawn = [
+        "scenario",
+        "sample",
+        "--odd",
+        str(odd),
+        "--airports",
+        "LFPO,EHAM",
+        "--n",
+        "6",
+        "--split",
+        "test=EHAM",
+    ]
+    assert CliRunner().invoke(main, [*drawn, "--out", frames]).exit_code == 0
+    out = tmp_path / "departures"
+    shown = CliRunner().invoke(main, ["monitor", "departures", frames, "--out", str(out)])
+    assert shown.exit_code == 0, shown.output
+    before = read_table(frames, FRAMES, POSE)
+    for path in sorted(out.iterdir()):
+        table = read_table(path, FRAMES, POSE)
+        assert check_conditions(table) == [] and set(table["airport"]) == {"EHAM"}, path
+        own = before.filter(pl.col("frame_id").is_in(table["frame_id"].to_list())).sort("frame_id")
+        assert table["yaw_deg"].to_list() == own["yaw_deg"].to_list()
+    assert [path.stem for path in sorted(out.iterdir())] == ["fog", "haze", "night", "rain"]
+
+
 def test_a_night_is_seen_and_the_document_says_at_what_price(data: Path) -> None:
     options = [
         "--domain",
