@@ -54,6 +54,7 @@ def roc_svg(document: Mapping[str, Any]) -> str:
             ax.set_xlim(0, 1)
             ax.set_ylim(0, 1.01)
             ax.set_title(alarm)
+            ax.set_xticks((0, 0.5, 1))
             ax.set_xlabel("false stops inside")
             ax.grid(color=LINE, lw=0.6)
             ax.tick_params(length=2, labelsize=7)
