@@ -14,6 +14,7 @@ from lard.assurance.features import FLOOR
 from lard.assurance.ranks import interval, resampled
 from lard.assurance.selective import KEPT, aupr_error, aurc, least_aurc, passed
 from lard.errors import DataError
+from lard.robust.certify import SLACK
 from lard.score.inference import LEAST_AIRPORTS
 
 Floats = NDArray[np.float64]
@@ -82,7 +83,11 @@ def compared(
 
 def confidences_of(found: Found, predicted: Floats, constant: float | None) -> dict[str, Floats]:
     """What each detection may be trusted by: (n,) each."""
-    certificate = {AGREEMENT: found.support} if constant is None else {CERTIFICATE: found.support / constant}
+    certificate = (
+        {AGREEMENT: found.support}
+        if constant is None
+        else {CERTIFICATE: found.support / (constant * (1 + SLACK))}
+    )
     return {SCORE: found.scores, **certificate, HEAD: predicted}
 
 

@@ -111,7 +111,9 @@ def look(checkpoint: Checkpoint, image: NDArray[np.uint8], where: object) -> Loo
     cells = cells_of(strides, height, width)
     plan = PredictSpec(score_floor=FLOOR)
     kept, score = select(boxes, scores, cells, (image.shape[1], image.shape[0]), plan)
-    above = _above_floor(scores, temperature)
+    # of a certified model the logits themselves: float32 scores near 1 no longer tell them apart
+    own = logits if checkpoint.bound else _logits_of(scores, temperature)
+    above = np.maximum(own - np.log(FLOOR / (1 - FLOOR)) / temperature, 0.0)
     places, support = _traced(kept, score, boxes, scores, above, (image.shape[1], image.shape[0]))
     small, gain = shrunk(image)
     return Look(
@@ -147,12 +149,10 @@ def _answers(net: Detector, pixels: Tensor) -> tuple[list[Level], list[Tensor]]:
     return levels, [feature / gain for feature in held]
 
 
-def _above_floor(scores: NDArray[np.float32], temperature: float) -> Floats:
-    """How far the logit of each score lies above that of FLOOR, 0 below: (cells,)."""
+def _logits_of(scores: NDArray[np.float32], temperature: float) -> Floats:
+    """The logits that scores would be of without a centerness: (cells,)."""
     share = np.clip(scores.astype(np.float64), 1e-12, 1 - 1e-7)
-    logits = np.log(share / (1 - share)) / temperature
-    floor = np.log(FLOOR / (1 - FLOOR)) / temperature
-    return np.maximum(logits - floor, 0.0)
+    return np.asarray(np.log(share / (1 - share)) / temperature, np.float64)
 
 
 def _traced(
