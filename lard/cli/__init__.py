@@ -40,6 +40,7 @@ COMMANDS = {
     "privacy": ("privacy", "What training under differential privacy costs."),
     "explain": ("explain", "Where a detector looks, and what would turn its decision."),
     "assurance": ("assurance", "One page of what was measured besides scores."),
+    "monitor": ("monitor", "Alarms outside of the domain; failures of detections predicted."),
     "export-model": ("predict", "Write a trained detector as ONNX or torch.export."),
     "leaderboard": ("leaderboard", "Add results to the leaderboard and build it."),
 }
@@ -51,7 +52,7 @@ SECTIONS = {
     "Datasets": ("label", "inspect", "explore", "view", "dqr", "export"),
     "Detectors": ("train", "predict", "score", "leaderboard", "export-model"),
     "Robustness": ("attack", "certify", "conform"),
-    "Assurance": ("privacy", "explain", "assurance"),
+    "Assurance": ("explain", "monitor", "privacy", "assurance"),
 }
 """The commands by what one wants, as --help shows them."""
 
