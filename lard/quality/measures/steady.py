@@ -1,4 +1,4 @@
-"""Pixels that keep their level while everything around them changes: lines, text and dead cells of a sensor."""
+"""Pixels that keep their level while all around them changes: lines, text and dead cells of a sensor."""
 
 from __future__ import annotations
 
