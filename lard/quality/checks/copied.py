@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -10,9 +9,9 @@ from numpy.typing import NDArray
 from lard.quality.dataset import POSE, Dataset, posed
 from lard.quality.frames import parallel, subject_of
 from lard.quality.measures import geometry
+from lard.quality.measures.coarse import read_small
 from lard.quality.measures.copies import SAME, likeness, look_alikes
 from lard.quality.measures.pictures import SKETCH_PX
-from lard.quality.measures.reading import read_plain
 
 Array = NDArray[np.float64]
 Copy = tuple[str, str, float, str]  # two pictures, how alike they are, and what is said of the second
@@ -34,7 +33,7 @@ def copied(
     drawn = pictures.drop_nulls("sketch")
     if len(drawn) < 2:
         return [], []
-    names = drawn["image"].to_list()
+    names, widths = drawn["image"].to_list(), drawn["width_px"].to_list()
     sketches = np.stack([np.frombuffer(raw, np.uint8) for raw in drawn["sketch"]])
     found = look_alikes(sketches.reshape(-1, SKETCH_PX, SKETCH_PX))
     poses = _poses(data)
@@ -48,7 +47,7 @@ def copied(
 
     def look(k: int) -> float:
         a, b, view = found[k]
-        first, second = (read_plain(data.root / names[one], cv2.IMREAD_REDUCED_GRAYSCALE_4) for one in (a, b))
+        first, second = (read_small(data.root / names[one], int(widths[one] or 0)) for one in (a, b))
         return 0.0 if first is None or second is None else likeness(first, second, view)
 
     sure: list[Copy] = []

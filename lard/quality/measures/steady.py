@@ -12,12 +12,21 @@ from lard.quality.measures.overlay import MIN_PICTURES, Overlay
 
 Grey = NDArray[np.uint8]
 
-AROUND_PX = 31
+AROUND_PX, THIN_PX = 31, 11  # pixels around; a mark is thinner, a plain sky above all horizons is not
 CHANGING = 50.0  # grey levels by which the pixels around must change, on average, to tell
 SHARE = 0.12  # of that: what changes so little from picture to picture is no scene
+NEXT_PX, STANDS_OFF = 5, 6.0  # a mark differs from what is next to it, the end of a plain sky does not
 NEAR_PX = 6  # pixels nearer than this are one mark
 FEWEST = 12  # pixels of a mark
 FEWEST_SINGLE = 16  # single pixels in all
+
+
+def _sharp(pictures: Sequence[Grey]) -> NDArray[np.float32]:
+    """How far each pixel (h, w) is off what is next to it, on average over the pictures, grey levels."""
+    total = np.zeros(pictures[0].shape, np.float32)
+    for grey in pictures:
+        cv2.accumulate(cv2.absdiff(grey, cv2.blur(grey, (NEXT_PX, NEXT_PX))), total)
+    return np.asarray(total / len(pictures), np.float32)
 
 
 def steady_parts(pictures: Sequence[Grey]) -> tuple[tuple[Overlay, ...], int]:
@@ -32,9 +41,12 @@ def steady_parts(pictures: Sequence[Grey]) -> tuple[tuple[Overlay, ...], int]:
         low, high = np.minimum(low, grey), np.maximum(high, grey)
     change = cv2.subtract(high, low)
     around = cv2.blur(change.astype(np.float32), (AROUND_PX, AROUND_PX))
+    thin = cv2.morphologyEx(change, cv2.MORPH_CLOSE, np.ones((THIN_PX, THIN_PX), np.uint8))
+    around = np.minimum(around, thin.astype(np.float32))
     steady = (around > CHANGING) & (change <= SHARE * around)
     if int(steady.sum()) < FEWEST:
         return (), 0
+    steady &= _sharp(pictures) > STANDS_OFF
     joined = cv2.dilate(steady.astype(np.uint8), np.ones((2 * NEAR_PX + 1, 2 * NEAR_PX + 1), np.uint8))
     labels = cv2.connectedComponents(joined)[1]
     rows, columns = np.nonzero(steady)
