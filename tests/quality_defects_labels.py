@@ -338,3 +338,82 @@ def _(data: Dataset) -> None:
         EVERYWHERE,
         **{f"{axis}_{c}_px": pl.col(f"{axis}_{c}_px").floor() for axis in "xy" for c in CORNERS},
     )
+
+
+def edit_manifest(data: Dataset, where: pl.Expr, **columns: pl.Expr | Any) -> None:
+    """Change columns of the manifest that a condition picks."""
+    assert data.manifest is not None
+    data.manifest = data.manifest.with_columns(
+        pl.when(where).then(value).otherwise(pl.col(name)).alias(name) for name, value in columns.items()
+    )
+
+
+HALF = one_in(2)
+SPELLINGS: dict[str, tuple[str, Any, str, pl.Expr, pl.Expr]] = {
+    "sources in capital and small letters": (
+        "T02", edit_manifest, "source", HALF, pl.col("source").str.to_titlecase(),
+    ),
+    "sources with a blank behind, one airport": (
+        "T02", edit_manifest, "source", GROUPS["one airport"], pl.col("source") + " ",
+    ),
+    "sources with a hard blank": ("T02", edit_manifest, "source", HALF, pl.col("source") + "\u00a0"),
+    "authors in capital and small letters, one in fifty": (
+        "T02", edit_manifest, "attribution", one_in(50), pl.col("attribution").str.to_uppercase(),
+    ),
+    "runways without their zero, one airport": (
+        "T02", edit, "runway", GROUPS["one airport"], pl.col("runway").str.strip_chars_start("0"),
+    ),
+    "runways without their zero, frames": (
+        "T02", edit_frames, "runway", EVERYWHERE, pl.col("runway").str.strip_chars_start("0"),
+    ),
+    "runways in small letters": ("T02", edit, "runway", HALF, pl.col("runway").str.to_lowercase()),
+    "runways with a blank behind": ("T02", edit, "runway", one_in(40), pl.col("runway") + " "),
+    "zones in capital and small letters": (
+        "T02", edit_frames, "zone", HALF, pl.col("zone").str.to_titlecase(),
+    ),
+    "times with and without their zone": (
+        "T02", edit_frames, "time_utc", HALF, pl.col("time_utc").str.strip_suffix("Z"),
+    ),
+    "airports of labels with a blank behind": (
+        "U02", edit, "airport", GROUPS["one airport"], pl.col("airport") + " ",
+    ),
+    "airports with a look-alike letter": (
+        "U02", edit_frames, "airport", GROUPS["one airport"] & HALF, pl.lit("\u0415GLL"),
+    ),
+    "headings beyond the circle": ("A08", edit_frames, "yaw_deg", HALF, pl.col("yaw_deg") + 360.0),
+    "headings counted in two ways": (
+        "A08", edit_frames, "yaw_deg", HALF & (pl.col("yaw_deg") > 180), pl.col("yaw_deg") - 360.0,
+    ),
+    "longitudes counted to 360 degrees, one airport": (
+        "A08", edit_frames, "lon_deg", GROUPS["one airport"], pl.col("lon_deg") + 360.0,
+    ),
+    "day of the year one late, one airport": (
+        "A08", edit_frames, "day_of_year", GROUPS["one airport"], pl.col("day_of_year") + 1,
+    ),
+}  # fmt: skip
+for _name, (_owner, _edit, _column, _rows, _value) in SPELLINGS.items():
+
+    @defect(_owner, _name)
+    def _(
+        data: Dataset,
+        change: Any = _edit,
+        rows: pl.Expr = _rows,
+        column: str = _column,
+        value: pl.Expr = _value,
+    ) -> None:
+        change(data, rows, **{column: value})
+
+
+@defect("T02", "one runway labelled by both its ends")
+def _(data: Dataset) -> None:
+    assert data.labels is not None
+    row = data.labels.filter("is_target")[5]
+    other_end = load_shipped().airport(row["airport"][0]).runway(row["runway"][0]).reciprocal
+    data.labels = pl.concat([data.labels, row.with_columns(runway=pl.lit(other_end))])
+
+
+@defect("A01", "labels 1 px to the right, the far zone of one airport")
+def _(data: Dataset) -> None:
+    assert data.labels is not None
+    moved = {name: pl.col(name) + 1.0 for name in data.labels.columns if name.startswith("x_")}
+    edit(data, GROUPS["one airport"] & GROUPS["the far zone"], **moved)

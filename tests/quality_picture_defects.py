@@ -220,7 +220,6 @@ WARPED: dict[str, Edit] = {
     "of a lens that bends by k1 0.04": bent(0.04),
     "of a lens that bends by k1 -0.04": bent(-0.04),
     "cropped by 2% and enlarged": cut(0.02, 0.5, 0.5),
-    "cropped by 5% at the left and enlarged": cut(0.05, 1.0, 0.5),
 }
 for text, change in WARPED.items():
     defect("A02", f"pictures {text}", close=True)(edit(change, "all"))
@@ -392,3 +391,70 @@ def _(data: Dataset) -> None:
     for name, other in zip(names["val"][:6], names["train"][:6], strict=True):
         rewrite(data.root / name, (data.root / other).read_bytes())
         repaint(data.root / name, GEOMETRY["mirrored left-right"])
+
+
+def copied(change: Edit, count: int = 1) -> Change:
+    """Plant changed copies of training pictures as pictures of the test set."""
+
+    def plant(data: Dataset) -> None:
+        assert data.frames is not None
+        split = dict(data.frames.select("frame_id", "split").iter_rows())
+        names = {
+            part: [data.image_of[f] for f, s in split.items() if s == part] for part in ("train", "test")
+        }
+        for name, other in zip(names["test"][4::9][:count], names["train"][2::31][:count], strict=True):
+            rewrite(data.root / name, (data.root / other).read_bytes())
+            repaint(data.root / name, change)
+
+    return plant
+
+
+COPIES: dict[str, Edit] = {
+    "a third brighter": toned(1.33, 0),
+    "half as bright": toned(0.5, 0),
+}
+for text, change in COPIES.items():
+    defect("U01", f"one training picture in the test set, {text}")(copied(change))
+defect("U01", "three training pictures in the test set, mirrored and darker")(
+    copied(lambda p: toned(0.7, 0)(p[:, ::-1]), 3)
+)
+
+
+def filled(part: tuple[slice, slice], colour: tuple[int, int, int]) -> Edit:
+    """Pictures with a part in one colour: a bar, a row or a column."""
+
+    def change(pixels: Pixels) -> Pixels:
+        marked = pixels.copy()
+        marked[part] = colour
+        return marked
+
+    return change
+
+
+WHOLE_SIDE = slice(None)
+BARS: dict[str, Edit] = {
+    "with a black bar of 8 px at the lower edge": filled((slice(-8, None), WHOLE_SIDE), (0, 0, 0)),
+    "with a red bar of 5 px at the left edge": filled((WHOLE_SIDE, slice(0, 5)), (20, 20, 220)),
+    "with a white bar of 3 px at the right edge": filled((WHOLE_SIDE, slice(-3, None)), (255, 255, 255)),
+    "with a dead row": filled((slice(200, 201), WHOLE_SIDE), (0, 0, 0)),
+    "with a stuck column of 2 px": filled((WHOLE_SIDE, slice(90, 92)), (255, 255, 255)),
+}
+for text, change in BARS.items():
+    defect("I04", f"pictures one in fifty {text}")(one_in(50, change))
+
+
+def dead_cells(pixels: Pixels) -> Pixels:
+    """With single pixels that are always bright."""
+    rng = np.random.default_rng(4)
+    marked, height = pixels.copy(), pixels.shape[0]
+    marked[rng.integers(height // 2, height, 60), rng.integers(0, pixels.shape[1], 60)] = 255
+    return marked
+
+
+STEADY: dict[str, Edit] = {
+    "with a column of middling grey": filled((WHOLE_SIDE, slice(77, 78)), (110, 110, 110)),
+    "with dead cells of the sensor": dead_cells,
+}
+for text, change in STEADY.items():
+    for group in ("one airport", "the validation set"):
+        defect("I04", f"pictures of {group} {text}")(edit(change, group))

@@ -37,6 +37,7 @@ def contradictions(data: Dataset) -> Iterator[Offence]:
     if data.labels is not None and data.kind == "lard":
         yield from _labels_of_frames(data)
         yield from _targets(data)
+        yield from _both_ends(data)
         yield from _label_gaps(data)
         yield from _database(data)
     if data.labels is not None and data.kind == "coco":
@@ -201,6 +202,20 @@ def _targets(data: Dataset) -> Iterator[Offence]:
             if true:
                 text = f"not marked as the target, though the frame approaches {to_airport}/{to_runway}"
             yield Offence(f"{name}:{runway}", None, text)
+
+
+def _both_ends(data: Dataset) -> Iterator[Offence]:
+    """Strips of asphalt that are labelled twice in one frame, once by each end."""
+    assert data.labels is not None
+    strip = {pair: "/".join(_strip(data, *pair) or pair) for pair in data.named_runways}
+    rows = data.labels.select("frame_id", "airport", "runway").drop_nulls().unique(maintain_order=True)
+    rows = rows.with_columns(
+        pl.Series("strip", [strip[pair] for pair in rows.select("airport", "runway").iter_rows()], pl.String)
+    )
+    twice = rows.filter(pl.struct("frame_id", "strip").is_duplicated())
+    for (name, _), part in twice.group_by("frame_id", "strip", maintain_order=True):
+        both = " and ".join(part["runway"].to_list())
+        yield Offence(f"{name}:{part['runway'][0]}", None, f"one runway is labelled twice, as {both}")
 
 
 def _strip(data: Dataset, airport: str, runway: str) -> tuple[str, str] | None:

@@ -24,6 +24,9 @@ STARTS = (61, 153, 245, 336)  # of spring, summer, autumn and winter, north of t
 LEAST = 5  # frames of which a group's unit or clock can be told
 
 
+COMMON = 0.5  # of what a single value may be off: medians of sound ones are off by nothing
+
+
 def stated_numbers(frames: pl.DataFrame, name: str) -> Array | None:
     """A column's numbers (n,), NaN where it has none; None where it has no number at all."""
     if name not in frames.columns or not frames[name].dtype.is_numeric():
@@ -49,8 +52,10 @@ def times(frames: pl.DataFrame) -> list[Offence]:
     return offences
 
 
-def clock(frames: pl.DataFrame, limits: Mapping[str, Any]) -> list[Offence]:
-    """What follows from time and place against what the columns say."""
+def clock(
+    frames: pl.DataFrame, limits: Mapping[str, Any], groups: list[tuple[str, NDArray[np.bool_]]]
+) -> list[Offence]:
+    """What follows from time and place against what the columns say, frame by frame and in each group."""
     times = frames["time_utc"].to_list()
     lat, lon = (frames[name].fill_null(np.nan).to_numpy() for name in ("lat_deg", "lon_deg"))
     hours, days = solar_clock(times, lon)
@@ -63,7 +68,8 @@ def clock(frames: pl.DataFrame, limits: Mapping[str, Any]) -> list[Offence]:
     ):
         stated = stated_numbers(frames, name)
         if stated is not None:
-            offences += _differing(frames, name, stated, true, gap_of(stated, true), limit)
+            found = _differing(frames, name, stated, true, gap_of(stated, true), limit)
+            offences += found or _in_common(groups, name, stated - true, limit)
     stated, height = stated_numbers(frames, "sun_azimuth_deg"), sun
     if stated is not None:
         # azimuths mean less the nearer the sun is to the zenith
@@ -91,6 +97,20 @@ def _differing(
         )
         for k in np.flatnonzero(bad)
     ]  # fmt: skip
+
+
+def _in_common(
+    groups: list[tuple[str, NDArray[np.bool_]]], name: str, gap: Array, limit: float
+) -> list[Offence]:
+    """Groups whose values are all off by less than single ones may be: by a day, a summer time's sun."""
+    offences = []
+    for group, rows in groups:
+        known = gap[rows & np.isfinite(gap)]
+        middle = float(np.median(known)) if len(known) else 0.0
+        if abs(middle) > COMMON * limit:
+            text = f"{name} is stated {middle:+.2f} beside what time and place say, in the median"
+            offences.append(Offence(group, abs(middle), f"{text} ({len(known)} frames)"))
+    return offences
 
 
 def _zone_story(gap_h: Array, lon_deg: Array) -> str:

@@ -39,6 +39,16 @@ def groups_of(data: Dataset) -> dict[str, frozenset[str]]:
     return {name: frozenset(members) for name, members in found.items()}
 
 
+def crossed(groups: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """The groups, and what each zone has in common with each airport, source, set and camera."""
+    zones = {name: ids for name, ids in groups.items() if name.startswith("zone ")}
+    others = {name: ids for name, ids in groups.items() if name != WHOLE and name not in zones}
+    both = {
+        f"{other}, {zone}": ids & inside for other, ids in others.items() for zone, inside in zones.items()
+    }
+    return groups | {name: ids for name, ids in both.items() if ids}
+
+
 def sampled(ids: Sequence[str], groups: dict[str, frozenset[str]], most: int, per_group: int) -> list[str]:
     """At most `most` of the ids, evenly spread, and more until each group has `per_group` where it can."""
     chosen = {ids[k] for k in every(np.arange(len(ids)), most).tolist()}

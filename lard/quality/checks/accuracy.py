@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lard.airports.provenance import is_named
 from lard.quality.dataset import Dataset
-from lard.quality.groups import groups_of, members
+from lard.quality.groups import crossed, groups_of, members
 from lard.quality.labels import ANGLES, DISTANCES, label_corners, label_name, recomputed_approach, reprojected
 from lard.quality.measures.units import looks_like
 from lard.quality.model import Offence, Outcome, inconclusive
@@ -90,7 +90,7 @@ def _common_offences(data: Dataset, rows: NDArray[np.int64], moves: Array, limit
     names = data.labels["frame_id"].cast(pl.String).to_list()
     ids = [names[int(row)] for row in rows]
     offences = []
-    for name, group in groups_of(data).items():
+    for name, group in crossed(groups_of(data)).items():
         inside = own[members(ids, group)] if len(ids) else own
         if len(inside) < MIN_GROUP:
             continue

@@ -54,6 +54,30 @@ def framed(data: Dataset, pictures: pl.DataFrame, bands: Mapping[str, int]) -> l
     return offences
 
 
+def single_bars(data: Dataset, pictures: pl.DataFrame, bands: Mapping[str, int]) -> list[Offence]:
+    """Single pictures with a bar of one level at an edge that no scene has, other than a declared band."""
+    offences = []
+    for image, sides in pictures.select("image", "clear_bars_px").drop_nulls().iter_rows():
+        name = data.frame_of.get(image, image)
+        for side, px in zip(SIDES, sides, strict=True):
+            declared = bands.get(name, 0) if side in ("upper", "lower") else 0
+            if px > (declared + 2 if declared else 0):
+                text = f"{image}: a bar of one level of {px} px at the {side} edge: draw it anew without"
+                offences.append(Offence(name, float(px), text))
+    return offences
+
+
+def single_lines(data: Dataset, pictures: pl.DataFrame) -> list[Offence]:
+    """Single pictures with a thin line from edge to edge that is none of the scene's."""
+    offences = []
+    for image, lines in pictures.select("image", "lines").drop_nulls().iter_rows():
+        for place, thick in zip(lines[::2], lines[1::2], strict=True):
+            where = f"row {place}" if place >= 0 else f"column {-1 - place}"
+            text = f"{image}: a line of {thick} px across the whole picture at {where}, as of dead cells"
+            offences.append(Offence(data.frame_of.get(image, image), float(thick), text))
+    return offences
+
+
 def coded(data: Dataset, pictures: pl.DataFrame) -> list[Offence]:
     """Groups whose pictures show what was done to them, whatever they were saved as since: the blocks of a
     strong compression, pixels that repeat."""

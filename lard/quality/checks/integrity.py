@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from lard.quality.checks.appearance import CLEAR_M, looks
-from lard.quality.checks.framing import coded, framed, spotted
+from lard.quality.checks.framing import coded, framed, single_bars, single_lines, spotted
 from lard.quality.checks.marks import group_marks, undeclared
 from lard.quality.checks.tears import torn, torn_columns
 from lard.quality.dataset import Dataset
@@ -81,6 +81,7 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             offences.append(Offence(subject, None, text))
         before = row
     offences += [*torn(data, pictures, bands, limits), *torn_columns(data, pictures, limits)]
+    offences += [*single_bars(data, pictures, bands), *single_lines(data, pictures)]
     still, looked_at = undeclared(data, pictures, bands, int(limits["overlay_samples"]))
     still += group_marks(data, pictures, bands, still)
     odd = [*looks(data, pictures), *framed(data, pictures, bands), *coded(data, pictures)]

@@ -16,6 +16,7 @@ from lard.quality.frames import every, parallel, subject_of
 from lard.quality.groups import WHOLE, groups_of
 from lard.quality.measures.overlay import MIN_PICTURES, Still, still_parts
 from lard.quality.measures.reading import read_plain
+from lard.quality.measures.steady import steady_parts
 from lard.quality.model import Offence
 
 PER_GROUP = 14  # pictures of a group that are looked at
@@ -40,7 +41,8 @@ def undeclared(
     for (source, width, height), images in sorted(groups.items()):
         chosen = [images[k] for k in every(np.arange(len(images)), most).tolist()]
         read = parallel(data, range(len(chosen)), partial(_read, data, chosen), "watermarks")
-        still = still_parts(grey for grey in read if grey is not None)
+        seen = [grey for grey in read if grey is not None]
+        still = still_parts(seen)
         if still is None:
             continue
         name = source or "pictures"
@@ -49,7 +51,7 @@ def undeclared(
         offences += [
             Offence(name, size, f"{text} in all {still.pictures} of its {width}x{height} pictures looked at: "
                     "mask it, or declare watermark_px in dataset.json or the spec")
-            for size, text in _marks(still, band, height)
+            for size, text in (_marks(still, band, height) or _steady_marks(seen, band))
         ]  # fmt: skip
     return offences, ", ".join(looked_at)
 
@@ -66,6 +68,23 @@ def _marks(still: Still, band: int, height: int) -> list[tuple[float, str]]:
         if not in_declared and not in_still:
             text = f"the same overlay at columns {o.x0} to {o.x1}, rows {o.y0} to {o.y1}"
             marks.append((float(o.y1 - o.y0), text))
+    return marks
+
+
+def _steady_marks(pictures: list[NDArray[np.uint8]], band: int) -> list[tuple[float, str]]:
+    """Size and description of lines, text and dots that keep their level, beyond a declared band."""
+    parts, single = steady_parts(pictures)
+    room, height = (band + 3 if band else 0), len(pictures[0]) if pictures else 0
+    marks = [
+        (
+            float(o.y1 - o.y0),
+            f"a line or mark of one level at columns {o.x0} to {o.x1}, rows {o.y0} to {o.y1}",
+        )
+        for o in parts
+        if not band or (o.y1 > room and o.y0 < height - room)
+    ]
+    if single:
+        marks.append((float(single), f"{single} single pixels of one level, as of dead cells,"))
     return marks
 
 
@@ -91,13 +110,19 @@ def group_marks(
         if not whole and len(images) >= MIN_PICTURES and len({size[i] for i in images}) == 1 and _turns(here):
             chosen.append((group, [images[k] for k in every(np.arange(len(images)), PER_GROUP).tolist()]))
 
-    def look(k: int) -> Still | None:
-        read = (_read_half(data, image) for image in chosen[k][1])
-        return still_parts(grey for grey in read if grey is not None)
+    def look(k: int) -> tuple[Still | None, list[tuple[float, str]]]:
+        read = [_read(data, chosen[k][1], one) for one in range(len(chosen[k][1]))]
+        seen = [grey for grey in read if grey is not None]
+        band = max(bands.get(subject_of(data, image), 0) for image in chosen[k][1])
+        still = still_parts(_half(grey) for grey in seen)
+        return still, _steady_marks(seen, band) if still is not None and not still.overlays else []
 
     offences = []
     found = parallel(data, range(len(chosen)), look, "marks of groups")
-    for (group, images), still in zip(chosen, found, strict=True):
+    for (group, images), (still, steady) in zip(chosen, found, strict=True):
+        for size_px, text in steady:
+            text = f"{text} in all {len(images)} of its pictures looked at"
+            offences.append(Offence(group, size_px, text))
         band = max(bands.get(subject_of(data, image), 0) for image in images)
         for o in still.overlays if still is not None else ():
             if not band or (2 * o.y0 >= band and 2 * o.y1 <= size[images[0]][1] - band):
@@ -117,5 +142,6 @@ def _turns(frames: pl.DataFrame) -> bool:
     return bool(pitch.std() > TURNED_DEG and turned.std() > TURNED_DEG)
 
 
-def _read_half(data: Dataset, image: str) -> NDArray[np.uint8] | None:
-    return read_plain(data.root / image, cv2.IMREAD_REDUCED_GRAYSCALE_2)
+def _half(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    size = (max(grey.shape[1] // 2, 1), max(grey.shape[0] // 2, 1))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)

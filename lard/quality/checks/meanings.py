@@ -21,6 +21,7 @@ from lard.quality.registry import check
 
 Array = NDArray[np.float64]
 FAR = 20.0  # times a declared range: further off than weather strays
+MIXED = 0.01  # of the headings, that are counted in another way than the rest
 
 
 @check(
@@ -47,10 +48,12 @@ def meanings(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         judged.append("times")
         offences += times(frames)
         if "pose" in data.parts:
-            offences += clock(frames, limits) + local_for_utc(data, frames)
+            offences += clock(frames, limits, large_groups(data, frames)) + local_for_utc(data, frames)
     units, looked_at = _units(data, frames)
     offences += units
     judged += [f"ranges of {looked_at} values"] if looked_at else []
+    if "pose" in data.parts:
+        offences += _angles(data, frames)
     if "runways" in data.parts:
         judged.append("datum and place")
         offences += _datum(data, frames) + _place(data, frames, float(limits["max_away_km"]))
@@ -102,6 +105,27 @@ def _units(data: Dataset, frames: pl.DataFrame) -> tuple[list[Offence], int]:
                 text = f"{name} is {least:.4g} to {most:.4g}: looks like {unit}"
                 offences.append(Offence(group, float(np.nanmedian(values[rows])), text))
     return offences, count
+
+
+def _angles(data: Dataset, frames: pl.DataFrame) -> list[Offence]:
+    """Angles beyond their circle, and headings of which some are counted to 180, others to 360 degrees."""
+    offences = []
+    for name, least, most in (
+        ("lat_deg", -90.0, 90.0),
+        ("lon_deg", -180.0, 180.0),
+        ("yaw_deg", -180.0, 360.0),
+    ):
+        for frame_id, value in (
+            frames.filter(~pl.col(name).is_between(least, most)).select("frame_id", name).rows()
+        ):
+            text = f"{name} is {value:.4f}, expected {least:g} to {most:g}"
+            offences.append(Offence(str(frame_id), float(value), text))
+    yaw = frames["yaw_deg"].drop_nulls()
+    below, beyond = int((yaw < 0).sum()), int((yaw > 180).sum())
+    if data.kind == "lard" and min(below, beyond) > MIXED * len(yaw):
+        text = f"{below} headings are below 0, {beyond} above 180 degrees: two ways of counting in one table"
+        offences.append(Offence("frames.yaw_deg", float(min(below, beyond)), text))
+    return offences
 
 
 def _datum(data: Dataset, frames: pl.DataFrame) -> list[Offence]:

@@ -18,6 +18,7 @@ from lard.quality.measures import geometry
 from lard.quality.model import Offence, Outcome
 from lard.quality.odd import PARAMETERS
 from lard.quality.registry import check
+from lard.quality.spelling import folded
 
 Array = NDArray[np.float64]
 
@@ -49,11 +50,13 @@ def places_own(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
 
 
 def _spellings(data: Dataset) -> list[Offence]:
-    """Airports written in two ways."""
+    """Airports written in two ways, in frames and labels: by case, blanks or look-alike letters."""
     assert data.frames is not None
     ways: dict[str, set[str]] = defaultdict(set)
-    for name in data.frames["airport"].drop_nulls().unique().to_list():
-        ways[name.strip().upper()].add(name)
+    for table in (data.frames, data.labels):
+        if table is not None and "airport" in table.columns:
+            for name in table["airport"].drop_nulls().unique().to_list():
+                ways[folded(name).upper()].add(name)
     return [
         Offence(code, None, f"written as {' and '.join(repr(n) for n in sorted(names))}")
         for code, names in sorted(ways.items())

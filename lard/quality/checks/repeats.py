@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from lard.quality.checks.copied import copied
 from lard.quality.dataset import BOX, POSE, Dataset, posed
 from lard.quality.frames import subject_of
 from lard.quality.measures import geometry
@@ -26,7 +27,8 @@ from lard.quality.registry import check
     needs=("frames",),
 )
 def unique(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
-    """Equal files, pictures that look alike (256-bit gradient hash), and poses that coincide."""
+    """Equal files, pictures that look alike (256-bit gradient hash; sketches, then block by block, whatever
+    their exposure and crop), and poses that coincide."""
     assert data.frames is not None
     offences, near, pictures = [], [], 0
     pairs: list[tuple[str, str]] = []
@@ -47,6 +49,13 @@ def unique(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         for a, b, how in alike:
             text = f"{b}: looks like {a}{how}{_across(data, a, b)}"
             near.append(Offence(subject_of(data, b), None, text))
+        sure, doubtful = copied(data, distinct, set(pairs))
+        for copies, kept in ((sure, offences), (doubtful, near)):
+            kept += [
+                Offence(subject_of(data, b), value, f"{text}{_across(data, a, b)}")
+                for a, b, value, text in copies
+            ]
+        pairs += [(a, b) for a, b, _, _ in doubtful]
     else:
         offences += _repeated_boxes(data)
     offences += _in_two_sets(data.frames)

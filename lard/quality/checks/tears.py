@@ -20,9 +20,9 @@ ACROSS = 0.12  # of the height: of what lies across the picture
 ACROSS_SIGN = 0.6  # mean sign of its sides
 CLEAR_JUMP, NEARLY = 2.0, 0.92  # a jump so many times as clear may be a little less wide
 COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a band, not a tear
-# what is left of a jump further up or down, where edges of scenes leave 0.4 and more, and the rows that jump.
-# Nothing of the kind is asked of rows: a slanting horizon drawn in steps goes on aside from each to the next
+# what is left of a jump further up or down, where edges of scenes leave 0.4 and more, and the rows that jump
 MISFIT, LAG_SHARE = 0.1, 0.2
+ROW_MISFIT = 0.4  # of the fine structure of rows, where scenes leave more
 
 
 def torn(
@@ -34,7 +34,8 @@ def torn(
     rows = pictures.select("image", "height_px", "row_jumps").drop_nulls()
     for image, height, jumps in rows.iter_rows():
         others[image] = unpacked(jumps)
-        found += [(image, height, jump) for jump in others[image] if _is_wide(jump, limits)]
+        wide = (jump for jump in others[image] if _is_wide(jump, limits) or _lags(jump, ROW_MISFIT))
+        found += [(image, height, jump) for jump in wide]
     common = Counter(int(jump["row"]) for _, _, jump in found)
     lines = _horizon_rows(data, sorted({image for image, _, _ in found}))
     offences = []
@@ -54,8 +55,10 @@ def torn(
             near = top - HORIZON_ROOM * height <= row <= bottom + HORIZON_ROOM * height
         across = any(_opposite(jump, other, height) for other in others[image])
         explained = near if sky and image in lines else across or sign > ONE_SIGN or (near and sign > 0.5)
-        if not explained:
-            text = f"{image}: torn at row {row}: {_extent('columns', 'rows', jump)}"
+        lags = _lags(jump, ROW_MISFIT)
+        if lags or not explained:
+            how = _aside(jump, "to the side") if lags else _extent("columns", "rows", jump)
+            text = f"{image}: torn at row {row}: {how}"
             offences.append(Offence(subject, jump["share"], text))
     return offences
 
@@ -77,20 +80,20 @@ def torn_columns(data: Dataset, pictures: pl.DataFrame, limits: Mapping[str, Any
             subject_of(data, image),
             jump["share"],
             f"{image}: torn at column {int(jump['row'])}: "
-            + (_aside(jump) if _lags(jump) else _extent("rows", "columns", jump)),
+            + (_aside(jump, "up or down") if _lags(jump) else _extent("rows", "columns", jump)),
         )
         for image, jump in found
         if common[int(jump["row"])] < max(5, COMMON_ROW * len(rows))
     ]
 
 
-def _lags(jump: Mapping[str, float]) -> bool:
+def _lags(jump: Mapping[str, float], misfit: float = MISFIT) -> bool:
     """Whether the scene goes on aside: less is left of the jump then than any edge of a scene leaves."""
-    return jump["misfit"] < MISFIT and jump["share"] > LAG_SHARE
+    return jump["misfit"] < misfit and jump["share"] > LAG_SHARE
 
 
-def _aside(jump: Mapping[str, float]) -> str:
-    return f"what is behind it fits {abs(jump['lag']):.0f} px further up or down"
+def _aside(jump: Mapping[str, float], way: str) -> str:
+    return f"what is behind it fits {abs(jump['lag']):.0f} px further {way}"
 
 
 def _extent(lines: str, near: str, jump: Mapping[str, float]) -> str:

@@ -11,6 +11,26 @@ PLAIN = 12  # grey levels that compression leaves in a plain bar
 PLAIN_SHARE = 0.97  # of the pixels of a line
 STEP = 20  # grey levels from the bar to what it frames
 STEP_SHARE = 0.6  # of the line behind it
+LEVEL, CLEAR, CLEAR_SHARE = 5, 35, 0.9  # the same of a bar that no scene has at its edge, be it one picture's
+
+
+def clear_bars(grey: NDArray[np.uint8], found: list[int]) -> list[int]:
+    """Thickness of those of the bars that one picture alone is proof of: of one level throughout, far from
+    what they frame all along. Above, where a scene has a plain bright sky, only dark ones are."""
+    clear = []
+    for side, px in enumerate(found):
+        if px:
+            turned = (grey, grey[::-1], grey.T, grey[:, ::-1].T)[side]
+            strip = turned[: px + 2].astype(np.int16)
+            # the lines next to what is framed hold its compression
+            inner = strip[: max(px - 1, 1)]
+            level = int(np.median(inner))
+            flat = np.mean(np.abs(inner - level) <= LEVEL) >= CLEAR_SHARE
+            off = level - strip[px + 1] if side else strip[px + 1] - level
+            off = np.abs(off) if side else off
+            px = px if flat and np.mean(off > CLEAR) >= CLEAR_SHARE else 0
+        clear.append(px)
+    return clear
 
 
 def bars(grey: NDArray[np.uint8]) -> list[int]:

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from lard.errors import DataError
 from lard.progress import Meter
-from lard.quality.measures.bars import bars
+from lard.quality.measures.bars import bars, clear_bars
 from lard.quality.measures.chroma import colour_lags
 from lard.quality.measures.coding import coding_of
 from lard.quality.measures.grain import line_changes, motion, plain_box, repeats
+from lard.quality.measures.lines import odd_lines
 from lard.quality.measures.reading import decoded
 from lard.quality.measures.tearing import row_jumps
 from lard.tables import Schema, read_table, write_table
@@ -59,6 +60,8 @@ PICTURES: Schema = {
     "coding": pl.String,  # "" where all readers see the same, see lard.quality.measures.coding
     "colour_lags": pl.List(pl.Float64),  # see lard.quality.measures.chroma
     "bars_px": pl.List(pl.Int32),  # thickness at SIDES, see lard.quality.measures.bars
+    "clear_bars_px": pl.List(pl.Int32),  # of those that a single picture is proof of
+    "lines": pl.List(pl.Int32),  # rows, then columns that are none of the scene's, see measures.lines
 }
 _END = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}
 
@@ -132,6 +135,9 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
     quarter = cv2.resize(grey, (max(width // 4, 17), max(height // 4, 16)), interpolation=cv2.INTER_AREA)
     half = (max(width // 2, COLOURS_PX), max(height // 2, COLOURS_PX))
     colours = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
+    plain = np.asarray(grey, np.uint8)
+    turned = np.asarray(cv2.transpose(grey), np.uint8)
+    bars_px = bars(plain)
     return {
         "pixel_hash": hashlib.sha1(grey.tobytes(), usedforsecurity=False).hexdigest(),
         "look_hash": gradient_bits(quarter).tobytes().hex(),
@@ -142,8 +148,8 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "sharpness": fine**2,
         "clipped_share": float(share[0] + share[255]),
         "flat_share": _flat_share(np.asarray(grey[2 * height // 3 :], np.uint8)),
-        "row_jumps": row_jumps(np.asarray(grey, np.uint8)),
-        "column_jumps": row_jumps(np.asarray(cv2.transpose(grey), np.uint8), aside=True),
+        "row_jumps": row_jumps(plain),
+        "column_jumps": row_jumps(turned, columns=True),
         "sketch": cv2.resize(quarter, (SKETCH_PX, SKETCH_PX), interpolation=cv2.INTER_AREA).tobytes(),
         "colours": cv2.resize(colours, (COLOURS_PX, COLOURS_PX), interpolation=cv2.INTER_AREA).tobytes(),
         "detail": _detail(grey, fine),
@@ -154,7 +160,9 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "motion": motion(middle),
         "plain_box": [round(side * height / len(quarter)) for side in plain_box(quarter)],
         "colour_lags": colour_lags(pixels),
-        "bars_px": bars(np.asarray(grey, np.uint8)),
+        "bars_px": bars_px,
+        "clear_bars_px": clear_bars(plain, bars_px),
+        "lines": odd_lines(plain, turned),
     }
 
 

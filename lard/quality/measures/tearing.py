@@ -21,23 +21,26 @@ FIELDS = ("row", "ratio", "share", "sign", "above", "lag", "misfit")
 COLUMN_PX = 8  # columns are averaged over so many pixels: noise goes, what differs between frames stays
 MIN_JUMP = 3.0  # grey levels
 LEAST_LAG_PX = 8  # a scene that goes on nearer than this may be an oblique edge
+FINE_PX, COARSE_PX, FINE_LEVELS = 5, 61, 2.5  # extent and spread of the fine structure of rows
+PARTS, AGREEING, GAIN = 6, 4, 0.3  # parts of a row, those that have to agree aside, and by how much better
 BAND = 16  # of the height: a part, within which a road or canal has both its edges
 
 
-def row_jumps(grey: NDArray[np.uint8], aside: bool = False) -> list[float]:
+def row_jumps(grey: NDArray[np.uint8], columns: bool = False) -> list[float]:
     """The rows of a picture (h, w) with the largest jumps, FIELDS of each one after the other.
 
     row: first row below the jump. ratio: mean jump over that of the rows near it. share: columns that jump
     much more there than near it and stay apart. sign: +1 where all those get brighter downwards, -1 where
     all get darker. above: mean jump of the rows above it, small in a plain sky. lag: pixels by which the rows
-    after it fit those before it best; misfit: what is left of the jump then, as a share; 0, 1 if not `aside`.
+    after it fit those before it best; misfit: what is left of the jump then, as a share: of rows in their
+    fine structure; of columns, which no horizon runs along, of all.
     """
     height, width = grey.shape
     if height < 16 or width < 2 * COLUMN_PX:
         return []
-    columns = cv2.resize(grey, (width // COLUMN_PX, height), interpolation=cv2.INTER_AREA)
-    down = cv2.subtract(columns[1:], columns[:-1], dtype=cv2.CV_16S)
-    size = cv2.absdiff(columns[1:], columns[:-1])
+    wide = cv2.resize(grey, (width // COLUMN_PX, height), interpolation=cv2.INTER_AREA)
+    down = cv2.subtract(wide[1:], wide[:-1], dtype=cv2.CV_16S)
+    size = cv2.absdiff(wide[1:], wide[:-1])
     mean = np.asarray(cv2.reduce(size, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F), np.float64).ravel()
     above, below = _near(mean)
     ratio = mean / (np.maximum(above, below) + 0.5)
@@ -49,10 +52,10 @@ def row_jumps(grey: NDArray[np.uint8], aside: bool = False) -> list[float]:
         jumping = size[k] > 2.0 * usual + MIN_JUMP - 1.0
         # a tear parts two scenes for good; behind a canal or road that lies across, the scene goes on
         for top, bottom in ((k, k), _band(down, k)):
-            apart = cv2.absdiff(columns[max(top - 3, 0)], columns[min(bottom + 4, height - 1)]).ravel()
+            apart = cv2.absdiff(wide[max(top - 3, 0)], wide[min(bottom + 4, height - 1)]).ravel()
             jumping &= apart > 0.3 * size[k]
         sign = float(np.sign(down[k][jumping]).mean()) if jumping.any() else 0.0
-        lag, misfit = _goes_on(grey, k) if aside else (0.0, 1.0)
+        lag, misfit = _goes_on(grey, k) if columns else _goes_aside(grey, k)
         found += [k + 1.0, float(ratio[k]), float(jumping.mean()), sign, float(above[k]), lag, misfit]
     return found
 
@@ -73,6 +76,35 @@ def _goes_on(grey: NDArray[np.uint8], k: int) -> tuple[float, float]:
     if not LEAST_LAG_PX < best < len(fit) - 1 - LEAST_LAG_PX:
         return float(best - reach), 1.0
     return float(best - reach), float((fit[best] + 1.0) / (here + 1.0))
+
+
+def _goes_aside(grey: NDArray[np.uint8], k: int) -> tuple[float, float]:
+    """The same of rows: what fine structure lacks of agreeing in four of six parts of the row. A slanting
+    horizon drawn in steps goes on aside from each row to the next as well, but in one part alone."""
+    before, after = grey[k : k + 1].astype(np.float32), grey[k + 1 : k + 2].astype(np.float32)
+    before, after = (cv2.blur(row, (FINE_PX, 1)) - cv2.blur(row, (COARSE_PX, 1)) for row in (before, after))
+    reach = grey.shape[1] // 8
+    if reach <= LEAST_LAG_PX:
+        return 0.0, 1.0
+    middle = after[:, reach:-reach]
+    fit = cv2.matchTemplate(before, middle, cv2.TM_SQDIFF).ravel()
+    fit[reach - LEAST_LAG_PX + 1 : reach + LEAST_LAG_PX] = np.inf
+    best = int(np.argmin(fit))
+    parts = np.array_split(np.arange(middle.shape[1]), PARTS)
+    agrees, gains = [], []
+    for part in parts:
+        one, there, here = middle[0, part], before[0, part + best], before[0, part + reach]
+        if min(one.std(), there.std()) > FINE_LEVELS:
+            agrees.append(_correlation(one, there))
+            gains.append(agrees[-1] - _correlation(one, here))
+    if len(agrees) < AGREEING or float(np.median(gains)) < GAIN:
+        return float(best - reach), 1.0
+    return float(best - reach), 1.0 - sorted(agrees)[-AGREEING]
+
+
+def _correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
+    one, other = first - first.mean(), second - second.mean()
+    return float(np.mean(one * other) / (one.std() * other.std() + 1e-6))
 
 
 def _band(down: NDArray[Any], k: int) -> tuple[int, int]:
