@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from monitor_support import SIDE_PX, scene, write_model, write_picture, write_split
 from click.testing import CliRunner, Result
+from monitor_support import SIDE_PX, scene, write_model, write_picture, write_split
 
 from lard.assurance.departures import departed
 from lard.assurance.domains import NO_RUNWAY, Shot, by_verdict, changed, inside, limited, read_shots, spread

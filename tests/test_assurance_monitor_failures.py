@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from monitor_support import write_model, write_split
 from click.testing import CliRunner
+from monitor_support import write_model, write_split
 
 from lard.assurance.failure import BEST, Found, balanced, check_enough, cross_fit, gathered
 from lard.assurance.failure_trial import ALL, AT_POINT, CERTIFICATE, HEAD, SCORE, compared
