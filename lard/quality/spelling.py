@@ -53,7 +53,9 @@ def _names(data: Dataset) -> dict[str, Counter[str]]:
     """How often each text occurs in each column of names, over all tables."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for table in (data.frames, data.labels, data.manifest):
-        for column in table.columns if table is not None else ():
+        if table is None:
+            continue
+        for column in table.columns:
             if table[column].dtype == pl.String and column not in UNNAMED and not column.endswith("sha256"):
                 rows = table[column].drop_nulls().value_counts().iter_rows()
                 found[column].update({name: n for name, n in rows if name.strip()})
