@@ -52,7 +52,9 @@ def misspelt(data: Dataset) -> Iterator[Offence]:
 def _names(data: Dataset) -> dict[str, Counter[str]]:
     """How often each text occurs in each column of names, over all tables."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for table in (table for table in (data.frames, data.labels, data.manifest) if table is not None):
+    for table in (data.frames, data.labels, data.manifest):
+        if table is None:
+            continue
         for column in table.columns:
             if table[column].dtype == pl.String and column not in UNNAMED and not column.endswith("sha256"):
                 rows = table[column].drop_nulls().value_counts().iter_rows()
