@@ -30,7 +30,7 @@ from lard.detect.validate import validation
 from lard.errors import ModelError
 from lard.score.provenance import airports_in
 from lard.score.truth import Paths, coco_paths, several, truth_sha256
-from lard.tables import folder_lock
+from lard.tables import folder_lock, staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,6 @@ def _train(run: Run, place: Place) -> Path:
 
         checkpoint = run.folder / "checkpoint.pt"
         if first:
-            log.write(run.folder / "log.csv")
             extra = {
                 "train": plan.model_dump(mode="json"),
                 "coco_train_sha256": truth,
@@ -128,7 +127,10 @@ def _train(run: Run, place: Place) -> Path:
             }
             if run.start is not None:
                 extra["start"] = {"name": run.start.name, "sha256": run.start.sha256}
-            save_detector(exported(learner.average, run.spec), run.name, run.spec, extra, checkpoint)
+            with staged(run.folder) as made:
+                log.write(made / "log.csv")
+                net = exported(learner.average, run.spec)
+                save_detector(net, run.name, run.spec, extra, made / checkpoint.name)
             run.state.unlink(missing_ok=True)
         return checkpoint
 
