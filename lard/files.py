@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -59,26 +60,33 @@ def below(root: str | Path, name: str, error: type[LardError] = DataError) -> Pa
     return path
 
 
-def keep_others(out: Path, names: Sequence[str], *marks: str) -> None:
-    """DataError where files that a command writes lie in a folder without a mark that its own run left."""
+def keep_others(out: Path, names: Sequence[str], *marks: str, keys: Sequence[str] = ("format",)) -> None:
+    """DataError where files that a command writes lie in a folder without a mark that its own run left.
+
+    A mark is a folder, or a JSON file that holds an object with all `keys`.
+    """
     taken = [name for name in names if os.path.lexists(out / name)]
-    if taken and not any((out / mark).exists() for mark in marks):
+    left = (out / mark for mark in marks)
+    if taken and not any(
+        mark.is_dir() or _holds(mark, lambda found: set(keys) <= set(found)) for mark in left
+    ):
         raise DataError(
-            f"{out / taken[0]}: is of no earlier run (there is no {marks[0]} beside it) and would be written"
+            f"{out / taken[0]}: is of no earlier run (no {marks[0]} of one is beside it) and would be written"
             " over; name a new or empty folder"
         )
 
 
 def keep_unlike(out: Path, what: str, is_own: Callable[[Any], bool]) -> None:
     """DataError where a JSON file that a command writes lies there already and is something else."""
-    if not os.path.lexists(out):
-        return
-    try:
-        own = out.is_file() and is_own(read_json(out))
-    except DataError:
-        own = False
-    if not own:
+    if os.path.lexists(out) and not _holds(out, is_own):
         raise DataError(f"{out}: is not {what} and would be written over; name another file")
+
+
+def _holds(path: Path, is_own: Callable[[Any], bool]) -> bool:
+    try:
+        return path.is_file() and is_own(read_json(path))
+    except (DataError, TypeError):  # TypeError: a number has no keys
+        return False
 
 
 @contextlib.contextmanager
@@ -178,28 +186,52 @@ def staged(out: str | Path) -> Iterator[Path]:
     """
     out = Path(out)
     ends = affixes("staged")
-    with folders_for(out), meant(ends, out):
-        staging = Path(tempfile.mkdtemp(prefix=ends[0], suffix=ends[1], dir=out))
-        try:
-            yield staging
-            names = [path.relative_to(staging) for path in sorted(staging.rglob("*")) if path.is_file()]
-            targets = [below(out, name.as_posix()) for name in names]
-            with contextlib.ExitStack() as ready:  # every place, before the first file moves
-                for folder in sorted({target.parent for target in targets}):
-                    ready.enter_context(folders_for(folder))
-                for target in targets:
-                    _keep_folder(target)
-                for name, target in zip(names, targets, strict=True):
-                    (staging / name).replace(target)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+    with folders_for(out), meant(ends, out), staging(out, ends) as made:
+        yield made
+        names = [path.relative_to(made) for path in sorted(made.rglob("*")) if path.is_file()]
+        targets = [below(out, name.as_posix()) for name in names]
+        with contextlib.ExitStack() as ready:  # every place, before the first file moves
+            for folder in sorted({target.parent for target in targets}):
+                ready.enter_context(folders_for(folder))
+            for target in targets:
+                _keep_folder(target)
+            for name, target in zip(names, targets, strict=True):
+                (made / name).replace(target)
 
 
-def forget_staged(folder: Path) -> None:
-    """Remove what a killed run staged in a folder that no other run writes now."""
-    start, end = affixes("staged")
+@contextlib.contextmanager
+def staging(parent: Path, ends: tuple[str, str]) -> Iterator[Path]:
+    """Yield an empty folder in another, named by its affixes and held while in use; it vanishes afterwards.
+
+    Those that killed runs left there, which nobody holds, go first.
+    """
+    forget_staged(parent, ends)
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=ends[0], suffix=ends[1], dir=parent))
+        held = os.open(made, os.O_RDONLY)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(held, fcntl.LOCK_EX)
+        if made.is_dir():
+            break
+        os.close(held)  # another run took it for a dead one's before it was held
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        os.close(held)
+
+
+def forget_staged(folder: Path, ends: tuple[str, str] | None = None) -> None:
+    """Remove what killed runs staged in a folder; what a living one stages is held and stays."""
+    start, end = map(glob.escape, ends or affixes("staged"))
     for path in folder.glob(f"{start}????????{end}"):
-        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(held)
 
 
 def write_text(text: str, path: str | Path) -> None:

@@ -38,7 +38,10 @@ def test_files_without_a_mark_beside_them_are_of_others(tmp_path: Path) -> None:
     (tmp_path / "a.csv").symlink_to(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"a\.csv: is of no earlier run .* name a new or empty folder"):
         keep_others(tmp_path, names, *marks)
-    (tmp_path / "a.json").touch()
+    (tmp_path / "a.json").write_text('{"mine": 1}')  # of the user, whatever it is called
+    with pytest.raises(DataError, match="is of no earlier run"):
+        keep_others(tmp_path, names, *marks)
+    (tmp_path / "a.json").write_text('{"format": "lard-attack-1"}')
     keep_others(tmp_path, names, *marks)
 
 

@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from rasterio.transform import from_origin
+from rasterio.transform import Affine, from_origin
 from tiles_support import Server, serving
 
 from lard.errors import DataError, LardError, SourceError
 from lard.ground.fetched.raster_files import checked_raster, describe_raster
+from lard.ground.fetched.rasters import RasterSampler
 from lard.ground.raster_door import opened_raster
 from lard.ground.terrain.rasters import open_raster
+from lard.ground.tiles import LevelGrid
 
 CRS = "+proj=ortho +lat_0=10 +lon_0=10 +ellps=WGS84"
 HEAD = (
@@ -147,3 +149,45 @@ def test_overviews_elsewhere_are_not_asked_for(tmp_path: Path, server: Server) -
     with pytest.raises(SourceError, match=r"a\.tif\.aux\.xml: refers to what lies elsewhere"):
         checked_raster(path, CRS)
     assert not server.asked
+
+
+@pytest.mark.parametrize("turned", ["south up", "mirrored"])
+def test_a_raster_lies_where_it_lies_whichever_way_its_rows_and_columns_run(
+    turned: str, tmp_path: Path
+) -> None:
+    straight = raster(tmp_path / "a.tif")
+    with rasterio.open(straight) as source:
+        pixels, profile, place = source.read(), source.profile, source.transform
+    if turned == "south up":
+        pixels, place = pixels[:, ::-1], place @ Affine.translation(0, 100) @ Affine.scale(1, -1)
+    else:
+        pixels, place = pixels[:, :, ::-1], place @ Affine.translation(100, 0) @ Affine.scale(-1, 1)
+    other = tmp_path / "b.tif"
+    with rasterio.open(other, "w", **{**profile, "transform": place}) as out:
+        out.write(pixels)
+    grid = LevelGrid(20.0, -1000.0, 1000.0, 100, 100)
+    (want, filled), (got, filled_too) = (
+        RasterSampler.of([path], "XXAA", 10.0, 10.05)(grid) for path in (straight, other)
+    )
+    assert filled.any() and (filled == filled_too).all()
+    assert np.abs(want.astype(int) - got)[filled].mean() < 1.0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("term", [0, 2, 4, 5])
+def test_a_transform_that_is_no_numbers_is_named(value: float, term: int, tmp_path: Path) -> None:
+    terms = [0.001, 0.0, 10.0, 0.0, -0.001, 10.05]
+    terms[term] = value
+    pixels = np.zeros((3, 8, 8), np.uint8)
+    for kind, bands in ((SourceError, 3), (DataError, 1)):
+        path = tmp_path / f"{bands}.tif"
+        with rasterio.open(
+            path, "w", driver="GTiff", width=8, height=8, count=bands, dtype="uint8", crs="EPSG:4326",
+            transform=Affine(*terms),
+        ) as out:  # fmt: skip
+            out.write(pixels[:bands])
+        with pytest.raises(kind, match=str(path)):
+            if bands == 3:
+                checked_raster(path, CRS)
+            else:
+                open_raster(path)

@@ -23,6 +23,12 @@ def write_geojson(database: RunwayDatabase, path: str | Path) -> None:
     write_json({"type": "FeatureCollection", "features": features, "properties": head}, path)
 
 
+def is_runways(document: object) -> bool:
+    """Whether a JSON document is one that `write_geojson` wrote."""
+    about = document.get("properties") if isinstance(document, dict) else None
+    return isinstance(about, dict) and {"altitude_datum", "name", "version"} <= set(about)
+
+
 def _is_strip(runway: Runway) -> bool:
     return runway.ident < runway.reciprocal
 

@@ -35,6 +35,7 @@ from lard.airports.vocabulary import (
 )
 from lard.documents import read_json
 from lard.errors import AirportError
+from lard.files import keep_others
 from lard.geodesy import EARTH_MODELS
 from lard.tables import atomic_paths, json_text, name_fault
 
@@ -48,6 +49,7 @@ CORNER_COLUMNS = tuple(
 )
 END_COLUMNS = ("approach_lights", "assumed")
 """What is known of an end; tables without these columns assume the lights that go with the marking."""
+FILES = ("airports.csv", "runways.csv", "database.json")
 ALTITUDE_DATUMS = ("msl", "ellipsoidal")
 
 _SHIPPED = Path(__file__).parent / "data"
@@ -58,6 +60,11 @@ _Paint = tuple[str, str, tuple[str, ...]]  # marking, approach lights, what of t
 def load_shipped() -> RunwayDatabase:
     """The runway table that comes with the project."""
     return read_table_folder(_SHIPPED)
+
+
+def keep_other_tables(folder: Path) -> None:
+    """DataError where files of the table's names lie in a folder that no table of ours is in."""
+    keep_others(folder, FILES, FILES[-1], keys=("altitude_datum", "version"))
 
 
 def write_table_folder(database: RunwayDatabase, folder: str | Path) -> None:

@@ -87,6 +87,11 @@ def corrected_frames(frames: pl.DataFrame, calibration: Calibration) -> pl.DataF
     return frames.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
 
 
+FILES = ("calibration.json", "corrections.csv", "frames.parquet", "residuals.parquet", "residuals.png")
+OWN_KEYS = ("fits", "residual_px", "parameters")
+"""Of a calibration.json, which tells that the files beside it are an earlier run's."""
+
+
 def summary(calibration: Calibration, source: str) -> dict[str, Any]:
     """Everything found, as plain values for JSON."""
     before, after = np.abs(calibration.before_px), np.abs(calibration.after_px)
@@ -124,9 +129,8 @@ def write_outputs(
     Those of an earlier run are removed when this one does not fit. Frames state the approach to the corrected
     runways; apexes_m: how far beyond the threshold its lateral and vertical angles are seen from.
     """
-    names = ("calibration.json", "corrections.csv", "frames.parquet", "residuals.parquet", "residuals.png")
     with staged(folder) as made:
-        paths = [made / name for name in names]
+        paths = [made / name for name in FILES]
         write_json(summary(calibration, source), paths[0])
         residuals = _residuals(calibration, scene)
         tables = {paths[3]: residuals}
@@ -138,9 +142,9 @@ def write_outputs(
             write_parquet(table, path)
         _plot(residuals, source, paths[4])
     if not calibration.fits:
-        for name in names[1:3]:
+        for name in FILES[1:3]:
             (folder / name).unlink(missing_ok=True)
-    return [folder / name for name in names if (folder / name).is_file()]
+    return [folder / name for name in FILES if (folder / name).is_file()]
 
 
 def _residuals(calibration: Calibration, scene: Scene) -> pl.DataFrame:

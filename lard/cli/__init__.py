@@ -6,7 +6,7 @@ import sys
 import click
 
 from lard import __version__
-from lard.cli.options import finite_numbers
+from lard.cli.edge import checked
 from lard.errors import LardError, fault_line, one_line, told
 
 # command: (module, what it does); the texts stand here so that --help imports no module
@@ -69,7 +69,7 @@ class LazyGroup(click.Group):
         name = "import_" if cmd_name == "import" else cmd_name.replace("-", "_")  # import is a keyword
         command = getattr(importlib.import_module(f"lard.cli.{COMMANDS[cmd_name][0]}"), name)
         assert isinstance(command, click.Command)
-        return finite_numbers(command)
+        return checked(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, COMMANDS))

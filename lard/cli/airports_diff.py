@@ -36,13 +36,15 @@ def diff_command(
     """
     from dataclasses import asdict
 
-    from lard.airports.corrections import corrections_between, write_corrections
+    from lard.airports.corrections import KEY_COLUMNS, corrections_between, write_corrections
     from lard.airports.diff import diff_databases
     from lard.airports.files import open_database
+    from lard.written import keep_csv
 
     one, other = open_database(first), open_database(second)
     difference = diff_databases(one, other, max_distance)
     if corrections_out:
+        keep_csv(corrections_out, (KEY_COLUMNS,), "a table of corrections")
         write_corrections(corrections_between(one, other, other.name, max_distance), corrections_out)
     if as_json:
         print_json(

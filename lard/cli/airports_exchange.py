@@ -95,7 +95,7 @@ def import_command(
     from lard.airports.intake import Selection, read_infos
     from lard.airports.ourairports import RUNWAYS_URL, download_ourairports
     from lard.airports.surfaces import PAVED, UNPAVED
-    from lard.airports.table import write_table_folder
+    from lard.airports.table import keep_other_tables, write_table_folder
     from lard.errors import naming
 
     if only_named and names is None:
@@ -122,6 +122,7 @@ def import_command(
         with naming(corrections):
             database = apply_corrections(as_table(database), read_corrections(corrections))
     _refuse_nothing(report, database)
+    keep_other_tables(out)
     write_table_folder(database, out)
     if as_json:
         print_json(report.as_dict())
@@ -173,6 +174,7 @@ def export_command(
     from lard.airports.files import as_table, export_database, open_database, pick_airports
     from lard.errors import naming
 
+    _keep_others(out, fmt)
     database = open_database(runways)
     if corrections:
         with naming(corrections):
@@ -182,3 +184,21 @@ def export_command(
         database = pick_airports(database, wanted)
     export_database(database, out, fmt, padded=not unpadded)
     click.echo(f"{out}: {len(database.airports)} airports")
+
+
+def _keep_others(out: Path, fmt: str) -> None:
+    """DataError where an export would take the place of something that is no such export."""
+    from lard.airports.geojson import is_runways
+    from lard.airports.lardjson import read_lard_entries
+    from lard.airports.table import keep_other_tables
+    from lard.files import keep_unlike
+    from lard.written import check_suffix, keep_foreign
+
+    if fmt == "table":
+        keep_other_tables(out)
+    elif fmt == "geojson":
+        check_suffix(out, ".geojson", ".json")
+        keep_unlike(out, "a GeoJSON of runways", is_runways)
+    else:
+        check_suffix(out, ".json")
+        keep_foreign(out, "a runway database of LARD", lambda file: bool(read_lard_entries(file)))

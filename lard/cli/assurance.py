@@ -50,11 +50,13 @@ def assurance(links: tuple[str, ...], out: Path, **documents: tuple[Path, ...]) 
       lard assurance --explain e/explain.json --monitor m/monitor.json --link Scores=leaderboard.html
     """
     from lard.report.assurance import write_assurance
+    from lard.written import keep_text
 
     if not any(documents.values()):
         raise click.UsageError(f"give a document: {', '.join(f'--{name}' for name in KINDS)}")
     pairs = [one.partition("=") for one in links]
     if not all(name and equals and page for name, equals, page in pairs):
         raise click.BadParameter("expected NAME=PAGE", param_hint="--link")
+    keep_text(out, "a page that lard wrote", 'name="generator" content="lard ')
     write_assurance(documents, out, {name: page for name, _, page in pairs})
     click.echo(f"{out}: {sum(map(bool, documents.values()))} of {len(KINDS)} sections measured")

@@ -140,7 +140,7 @@ def attack(
       lard attack fcos-s --data data/ortho --goal all --eps 0.5,1 --limit 4 --out attacks/all
       lard attack mine.pt --point mine.score.json --data data/ortho --norm linf --eps 0.004,0.008 --out a
     """
-    from lard.files import folder_lock, forget_staged, keep_others
+    from lard.files import folder_lock, keep_others
     from lard.report.attack_plots import attack_curves_svg
     from lard.robust.campaign import DOCUMENT, FILES, JOURNAL, Extras, campaign, expected_cost
     from lard.robust.tally import subject_of
@@ -156,7 +156,6 @@ def attack(
     subject = subject_of(datasets, split, limit)
     click.echo(f"attack: {expected_cost(plan, targets, wanted, subject)}", err=True)
     with folder_lock(out):
-        forget_staged(out)
         extras = Extras(checks, gallery, source)
         report = campaign(plan, targets, wanted, subject, out, extras, processes, draw=attack_curves_svg)
     _tell(report)

@@ -51,16 +51,18 @@ def calibrate(
       lard calibrate data/flightgear --runways fg_runways --out calibration
       lard calibrate data/xplane --estimate altitude,ends,width --out calibration
     """
-    from lard.calibrate.outputs import write_outputs
+    from lard.calibrate.outputs import FILES, OWN_KEYS, write_outputs
     from lard.calibrate.scene import scene_of
     from lard.calibrate.solve import MOST_AFTER_PX
     from lard.calibrate.solve import calibrate as solve
     from lard.errors import DataError, naming
+    from lard.files import keep_others
     from lard.labels.judging import judging_spec
     from lard.quality.measures.paint import PAINTS, paint_of
     from lard.tables import FRAMES, MANIFEST, POSE, read_table
     from lard.workers import default_workers
 
+    keep_others(out, FILES, FILES[0], keys=OWN_KEYS)
     frames = read_table(dataset / "frames.parquet", FRAMES, POSE)
     manifest = read_table(dataset / "manifest.parquet", MANIFEST)
     images = dict(zip(manifest["frame_id"], manifest["image"], strict=True))

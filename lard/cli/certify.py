@@ -90,7 +90,7 @@ def certify(
 
     wanted = _radii(eps)
     if out:
-        keep_others(out, (DOCUMENT, TABLE, FIGURES, CELLS), DOCUMENT, CELLS)
+        keep_others(out, (DOCUMENT, TABLE, FIGURES, CELLS), DOCUMENT, CELLS, keys=("curves",))
     plan = parameters(config).predict
     chosen = _point(model, datasets, split, point, validation, budget, threshold, plan)
     found = certified(

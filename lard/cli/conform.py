@@ -117,7 +117,7 @@ def conform(
         from lard.files import keep_others
         from lard.report.conform import DOCUMENT, FILES
 
-        keep_others(out, FILES, DOCUMENT)
+        keep_others(out, FILES, DOCUMENT, keys=("alpha", "calibration"))
     check_differ(calibration, results)
     grouping = cast("Any", by)
     learnt = read_side(coco_paths(datasets, "val"), calibration, grouping)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,6 +94,8 @@ def run(
       lard dqr run LARD_V2/ --odd odd_specs/lard_v2.yaml --waivers waivers.yaml --out dqr
     """
     from lard.airports.files import open_database
+    from lard.errors import DataError
+    from lard.files import keep_others
     from lard.quality import (
         find_check,
         load_dataset,
@@ -105,6 +108,14 @@ def run(
     from lard.quality.outputs import scope
     from lard.report import write_compliance
 
+    if os.path.realpath(out) == os.path.realpath(dataset):
+        raise DataError(f"--out {out}: is the dataset; name a folder beside it")
+    keep_others(
+        out,
+        ("findings.parquet", "summary.json", "junit.xml", "compliance.html"),
+        "summary.json",
+        keys=("verdict", "checks"),
+    )
     for name in only:
         find_check(name)
     given = read_waivers(waivers) if waivers else ()

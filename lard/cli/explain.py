@@ -108,7 +108,7 @@ def explain(
     from lard.assurance.methods import MapPlan
     from lard.assurance.saliency import ExplainPlan
     from lard.errors import ModelError
-    from lard.files import folder_lock, forget_staged, keep_others
+    from lard.files import folder_lock, keep_others
     from lard.robust.unit import opened
 
     keep_others(out, FILES, JOURNAL, DOCUMENT)
@@ -124,7 +124,6 @@ def explain(
     plan = ExplainPlan(methods, MapPlan(noisy=noisy, steps=steps, grid=grid, masks=masks), seed, farthest)
     subject = subject_of(datasets, split, most, seed)
     with folder_lock(out):
-        forget_staged(out)
         document = campaign(plan, targets, subject, out, gallery, processes)
     _tell(document)
 

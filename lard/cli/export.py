@@ -265,6 +265,9 @@ def card(dataset: Path, out: Path) -> None:
     """
     from lard.export.card import write_card
     from lard.export.common import open_dataset
+    from lard.written import check_suffix, keep_text
 
+    check_suffix(out, ".md")
+    keep_text(out, "a data card that lard wrote", "- Made with lard ", "cockpit views of runways on approach")
     write_card(open_dataset(dataset, images=False), out)
     click.echo(f"data card in {out}")

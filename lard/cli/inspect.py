@@ -43,13 +43,11 @@ def inspect(
       lard inspect data/ortho --frame KATL_26L_far_0007 --out frame.png
       lard inspect LARD_test_synth --csv LARD_test_synth/dataset.csv --out sheet.jpg
     """
-    from lard.errors import DataError
     from lard.report.inspect import open_for_inspection, sheet_or_frame
     from lard.tables import atomic_path
+    from lard.written import keep_picture, save_picture
 
-    formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
-    if out.suffix.lower() not in formats:
-        raise DataError(f"--out {out}: expected a name that ends in .jpg or .png")
+    keep_picture(out)
     view = open_for_inspection(dataset, csv_path)
     picture = sheet_or_frame(
         view,
@@ -62,5 +60,5 @@ def inspect(
         verdicts=verdict,
     )
     with atomic_path(out) as temporary:
-        picture.save(temporary, format=formats[out.suffix.lower()], quality=90)
+        save_picture(picture, temporary, quality=90)
     click.echo(f"{picture.width} x {picture.height} px in {out}")

@@ -128,6 +128,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
         raise DataError("--out is missing: the .parquet or .csv to write")
     if out.suffix.lower() not in (".parquet", ".csv"):
         raise DataError(f"--out {out}: expected a name that ends in .parquet or .csv")
+    _keep_others(out)
     if scenario.suffix.lower() == ".parquet" and convention == "exact" and out.suffix.lower() == ".parquet":
         _label_frames(
             scenario, runways, options["odd_path"], out, options["terrain"], _stated(options["assume"])
@@ -162,6 +163,18 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
         unstated.append(f"{TABLE_TRAJECTORY}: verdicts are those of LARD's own domain")
     for note in (*unstated, *labelled.notes):
         click.echo(f"note: {note}", err=True)
+
+
+def _keep_others(out: Path) -> None:
+    """DataError where a file lies already that is no table of labels."""
+    from lard.export.lard_csv import V1_COLUMNS, V2_COLUMNS
+    from lard.tables import LABELS
+    from lard.written import keep_csv, keep_table
+
+    if out.suffix.lower() == ".csv":
+        keep_csv(out, (V1_COLUMNS, V2_COLUMNS), "a label table")
+    else:
+        keep_table(out, LABELS, "a label table")
 
 
 def _terrain(tiles: tuple[Path, ...], datum: str) -> Terrain | None:

@@ -115,7 +115,9 @@ def build(
     from lard.score.truth import coco_paths, read_truth
     from lard.tables import read_json
 
-    keep_others(out, ("leaderboard.html", "leaderboard.csv"), "leaderboard.json")
+    keep_others(
+        out, ("leaderboard.html", "leaderboard.csv", "leaderboard.json"), "leaderboard.json", keys=("boards",)
+    )
     paths = coco_paths(datasets, split)
     scores, changed = rebuilt(paths, board, validation_paths(datasets) or None, runways)
     for line in changed:
@@ -146,12 +148,14 @@ def convert(folder: Path, datasets: tuple[Path, ...], split: str, class_id: int,
       lard leaderboard convert runs/predict/labels --data data/ortho --out mine.json
       lard leaderboard add mine.json --card card.yaml --data data/ortho
     """
+    from lard.files import keep_unlike
     from lard.score.foreign import read_yolo
     from lard.score.truth import coco_paths, read_truth
     from lard.tables import write_json
 
     paths = coco_paths(datasets, split)
     check_kept(out, *paths)
+    keep_unlike(out, "a COCO results file", lambda rows: isinstance(rows, list))
     truth = read_truth(paths)
     rows = read_yolo(folder, truth, class_id)
     write_json(rows, out)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lard.cli.options import finite_numbers
+from lard.cli.edge import checked
 
 
 class ModuleGroup(click.Group):
@@ -26,4 +26,4 @@ class ModuleGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         command = getattr(importlib.import_module(self.lazy[cmd_name]), f"{cmd_name}_command")
         assert isinstance(command, click.Command)
-        return finite_numbers(command)
+        return checked(command)

@@ -133,12 +133,16 @@ def openodd_command(spec_path: str, out: str | None) -> None:
     Examples:
       lard odd openodd odd_specs/lard_v2.yaml --out lard_v2.openodd.yaml
     """
+    from pathlib import Path
+
     from lard.odd import load_spec
     from lard.odd.openodd import openodd_text
     from lard.tables import write_text
+    from lard.written import keep_text
 
     document = openodd_text(load_spec(spec_path))
     if out:
+        keep_text(Path(out), "an OpenODD spec", "TAXONOMY:", "EXTENSION:")
         write_text(document, out)
     else:
         click.echo(document, nl=False)
@@ -154,11 +158,14 @@ def schema_command(out: str | None) -> None:
       lard odd schema --out odd.schema.json
     """
     import json
+    from pathlib import Path
 
+    from lard.files import keep_unlike
     from lard.odd.schema import json_schema
     from lard.tables import write_json
 
     if out:
+        keep_unlike(Path(out), "a JSON Schema", lambda found: isinstance(found, dict) and "$schema" in found)
         write_json(json_schema(), out)
     else:
         click.echo(json.dumps(json_schema(), sort_keys=True, indent=1))
@@ -213,13 +220,17 @@ def coverage_command(
       lard odd coverage data/ortho --odd odd_specs/lard_v2.yaml --bins 10 --t 2 --target 0.95
     """
     import sys
+    from pathlib import Path
 
     from lard.errors import naming
+    from lard.files import keep_unlike
     from lard.odd import load_spec
     from lard.odd.coverage import coverage
-    from lard.odd.coverage_text import summary, text
+    from lard.odd.coverage_text import is_summary, summary, text
     from lard.tables import write_json
 
+    if json_path:
+        keep_unlike(Path(json_path), "a coverage", is_summary)
     spec = load_spec(odd_path)
     with naming(dataset):
         zones = coverage(spec, frames_at(dataset), bins, strengths or (1, 2, 3))

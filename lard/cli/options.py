@@ -16,17 +16,8 @@ if TYPE_CHECKING:
     from lard.airports import RunwayDatabase
 
 
-def finite_numbers(command: click.Command) -> click.Command:
-    """The command, whose options and those of its commands take finite numbers only: click lets NaN pass."""
-    for other in command.commands.values() if isinstance(command, click.Group) else ():
-        finite_numbers(other)
-    for param in command.params:
-        if isinstance(param.type, click.types.FloatParamType):
-            param.callback = _finite
-    return command
-
-
-def _finite(_: click.Context, param: click.Parameter, value: float | None) -> float | None:
+def finite_number(_: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """The callback of options of numbers: click lets NaN pass."""
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a finite number.", param=param)
     return value

@@ -194,10 +194,14 @@ def export_model(model: Path, kind: str, out: Path, size: str, config: Path | No
       lard export-model models/ortho/lip-fcos-s/checkpoint.pt --format torch --size 1024x768 --out lip.pt2
     """
     from lard.detect.deploy import export_model as run
+    from lard.detect.deploy import is_exported
+    from lard.written import check_suffix, keep_foreign
 
     sides = size.lower().split("x")
     if len(sides) != 2 or not all(side.isdigit() for side in sides):
         raise click.BadParameter(f"{size!r}: expected WIDTHxHEIGHT", param_hint="--size")
+    check_suffix(out, ".onnx" if kind == "onnx" else ".pt2")
+    keep_foreign(out, "a model that lard export-model wrote", is_exported)
     about = run(
         model,
         out,

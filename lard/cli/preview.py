@@ -102,9 +102,9 @@ def preview(
     from lard.render.conditions import Conditions
     from lard.render.view import load_scene, render_view
     from lard.tables import atomic_path
+    from lard.written import keep_picture, save_picture
 
-    if Path(out).suffix.lower() not in (".jpg", ".jpeg", ".png"):
-        raise DataError(f"--out {out!r}: expected a name ending in .jpg or .png")
+    keep_picture(Path(out))
     width, _, height = size.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise DataError(f"--size {size!r}: expected width x height, for example 1024x1024")
@@ -127,7 +127,7 @@ def preview(
     else:
         image = render_view(scene, pose, camera, conditions)
     with atomic_path(out) as temporary:
-        Image.fromarray(image).save(temporary, quality=92, subsampling=0)
+        save_picture(Image.fromarray(image), temporary, quality=92, subsampling=0)
     click.echo(f"{out}: {place.icao} {end.ident} from {along_track_m:g} m")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -78,7 +79,9 @@ def sample_command(
     from lard.scenario import draw
     from lard.scenario.methods import laws_of
     from lard.tables import FRAMES, write_table
+    from lard.written import keep_table
 
+    keep_table(Path(out), FRAMES, "a frames table")
     spec = load_spec(odd_path)
     drawn = draw(
         spec,
@@ -162,7 +165,9 @@ def fill_command(
     from lard.odd.coverage import coverage
     from lard.scenario import fill
     from lard.tables import FRAMES, stacked, write_table
+    from lard.written import keep_table
 
+    keep_table(Path(out), FRAMES, "a frames table")
     spec, frames = load_spec(odd_path), frames_at(dataset)
     found = fill(
         spec,
@@ -236,7 +241,9 @@ def sequence_command(
     from lard.odd import load_spec
     from lard.scenario.sequences import Flight, sequence
     from lard.tables import FRAMES, write_table
+    from lard.written import keep_table
 
+    keep_table(Path(out), FRAMES, "a frames table")
     flight = Flight(turbulence=not no_turbulence, **settings)
     frames = sequence(load_spec(odd_path), open_database(runways), airport, runway, flight, seed, split)
     write_table(frames, out, FRAMES)

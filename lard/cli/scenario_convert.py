@@ -76,6 +76,7 @@ def convert_command(
     )
     from lard.scenario.losses import losses, lost_seconds
     from lard.tables import FRAMES, read_table, write_table
+    from lard.written import keep_foreign, keep_table
 
     suffix = target.suffix.lower()
     layout = layout or {".esp": "esp", ".parquet": "frames"}.get(suffix, "v2")
@@ -83,6 +84,10 @@ def convert_command(
         raise DataError(f"{target}: a scenario as {layout} is called {' or '.join(SUFFIXES[layout])}")
     if layout == "frames" and source.suffix.lower() == ".parquet":
         raise DataError(f"{source}: is a frames table already; copy it, as a conversion would forget columns")
+    if layout == "frames":
+        keep_table(target, FRAMES, "a frames table")
+    else:
+        keep_foreign(target, "a scenario", lambda path: bool(read_scenario(path).layout))
     lost: list[str] = []
     if source.suffix.lower() == ".parquet":
         table = read_table(source, FRAMES)

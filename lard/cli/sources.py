@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 
@@ -48,16 +50,20 @@ def runways(source: str, out: str, airports: str | None, corrections: str | None
       lard sources runways flightgear --airports PHNL,BIKF --out rw --corrections flightgear.csv
     """
 
-    from lard.airports.corrections import corrections_between, write_corrections
+    from lard.airports.corrections import KEY_COLUMNS, corrections_between, write_corrections
     from lard.airports.files import open_database
-    from lard.airports.table import write_table_folder
+    from lard.airports.table import keep_other_tables, write_table_folder
     from lard.simulators.flightgear.install import find_installation
     from lard.simulators.flightgear.runways import flightgear_runways, pavement_csv
     from lard.tables import staged, write_text
+    from lard.written import keep_csv
 
     codes = None if airports is None else [code.strip().upper() for code in airports.split(",")]
     installation = find_installation()
     database, report = flightgear_runways(installation, codes)
+    keep_other_tables(Path(out))
+    if corrections:
+        keep_csv(Path(corrections), (KEY_COLUMNS,), "a table of corrections")
     with staged(out) as made:
         write_table_folder(database, made)
         write_text(pavement_csv(report), made / "pavement.csv")

@@ -50,11 +50,15 @@ def report(
     from lard.cli.printing import print_table
     from lard.errors import DataError, naming
     from lard.ground.terrain.dem import load_dem
-    from lard.quality.measures.terrain import centreline, terrain_fit
+    from lard.quality.measures.terrain import STATIONS, centreline, terrain_fit
     from lard.tables import write_text
+    from lard.written import check_suffix, keep_csv
 
     if not step_m > 0 or not limit_m > 0:
         raise DataError(f"--step {step_m:g}, --limit {limit_m:g}: expected more than 0 metres")
+    if out is not None:
+        check_suffix(out, ".csv")
+        keep_csv(out, (STATIONS,), "a table of stations")
     db = open_database(runways)
     model = load_dem(dem, db.altitude_datum)
     places = [db.airport(icao) for icao in sorted({icao.strip().upper() for icao in airports})]

@@ -84,6 +84,11 @@ def export_model(
     return about
 
 
+def is_exported(path: Path) -> bool:
+    """Whether a file is one that export_model wrote, by the description in it."""
+    return FORMAT.encode() in path.read_bytes()
+
+
 def description(checkpoint: Checkpoint, size_px: tuple[int, int], plan: PredictSpec) -> dict[str, Any]:
     """What a user of the file must know: input, output, score, choice of detections, Lipschitz constant."""
     spec = checkpoint.net.spec

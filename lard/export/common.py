@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from lard.errors import DataError
-from lard.files import affixes, meant
+from lard.files import affixes, meant, staging
 from lard.labels.dataset import read_dataset
 from lard.tables import MANIFEST, folders_for, read_table
 
@@ -111,16 +110,12 @@ def staged_folder(out: str | Path) -> Iterator[Path]:
     if out.is_symlink():
         raise DataError(f"{out}: is a link to {out.readlink()}; give the folder itself as --out")
     ends = affixes(out.name)
-    with folders_for(out.parent), meant(ends, out):
-        staging = Path(tempfile.mkdtemp(prefix=ends[0], suffix=ends[1], dir=out.parent))
-        try:
-            yield staging
-            staging.chmod(0o755)
-            if out.exists():
-                out.rmdir()
-            staging.replace(out)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+    with folders_for(out.parent), meant(ends, out), staging(out.parent, ends) as made:
+        yield made
+        made.chmod(0o755)
+        if out.exists():
+            out.rmdir()
+        made.replace(out)
 
 
 def place_image(source: Path, target: Path) -> None:

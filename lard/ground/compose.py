@@ -18,7 +18,6 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from lard.errors import DataError, SourceError
-from lard.files import forget_staged
 from lard.ground.cover import COVER_FILE, Cover, write_cover
 from lard.ground.gdal import GDAL_FAULTS
 from lard.ground.holes import RunwayZone, extents, hole_error, refuse_near_runways
@@ -85,7 +84,6 @@ def compose_levels(
     cover, kept beside the levels, says where they are imagery; `beyond` continues it there.
     """
     folder = Path(folder)
-    forget_staged(folder)
     with staged(folder) as made:
         manifest = _composed(
             made, airport, origin, crs, plans, zones, provenance, allow_holes, jpeg_quality, cover, beyond

@@ -23,6 +23,12 @@ def summary(
     return {zone.zone: _zone(spec, zone, limit, at_least) for zone in zones}
 
 
+def is_summary(document: object) -> bool:
+    """Whether a JSON document is a coverage's."""
+    zones = list(document.values()) if isinstance(document, dict) else []
+    return bool(zones) and all(isinstance(zone, dict) and {"ways", "bins"} <= set(zone) for zone in zones)
+
+
 def _zone(spec: OddSpec, zone: ZoneCoverage, limit: int, at_least: int) -> dict[str, Any]:
     bins = {}
     for k, axis in enumerate(zone.axes):

@@ -18,6 +18,7 @@ import polars as pl
 from lard import __version__
 from lard.airports.files import SHIPPED
 from lard.errors import DataError
+from lard.files import forget_staged
 from lard.labels.dataset import read_dataset
 from lard.progress import track
 from lard.report.explorer_columns import facets, ranges, target_boxes
@@ -153,6 +154,7 @@ def check_place(folder: Path, out: Path) -> None:
         raise DataError(f"--out {out}: is a file; name a folder")
     if os.path.realpath(out) == os.path.realpath(folder):
         raise DataError(f"--out {out}: is the dataset; name a folder beside it")
+    forget_staged(out)
     page = out / "index.html"
     ours = page.is_file() and f'content="{MARKER}"' in page.read_text(encoding="utf-8", errors="replace")
     if out.is_dir() and not ours and any(out.iterdir()):

@@ -22,6 +22,7 @@ from lard.odd.spec import OddSpec
 from lard.scenario.methods import laws_of
 from lard.scenario.sampler import sample
 from lard.tables import atomic_path, write_text
+from lard.written import MARK, keep_picture, keep_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,6 +60,10 @@ def write_preview(
         raise SpecError(
             f"{path}: unknown picture format {path.suffix!r}; expected one of {', '.join(FORMATS)}"
         )
+    if path.suffix == ".png":
+        keep_picture(path)
+    else:
+        keep_text(path, "a page that lard drew", MARK)
     frames = sample(spec, db, airports, n, seed, method=method)
     found = realised(spec, frames, {zone.name: laws_of(zone, method) for zone in spec.zones})
     figure = draw_figure(spec, frames, target_boxes(db, frames, spec))
@@ -68,7 +73,7 @@ def write_preview(
         write_text(_svg(figure), path)
     else:
         with atomic_path(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=80, metadata={"Software": None})
+            figure.savefig(temporary, format="png", dpi=80, metadata={"Software": MARK})
     return found
 
 
@@ -206,7 +211,7 @@ def _svg(figure: Figure) -> str:
 
     stream = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "lard", "svg.fonttype": "none"}):
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": MARK})
     return stream.getvalue()
 
 
@@ -214,6 +219,7 @@ def _page(spec: OddSpec, frames: pl.DataFrame, method: str, found: Sequence[Real
     inline = svg[svg.index("<svg") :]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="generator" content="{MARK}">'
         f"<title>ODD {html.escape(spec.name)}</title>\n"
         "<style>body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:1100px;padding:0 1em;"
         "color:#222}pre{background:#f4f4f2;padding:1em;overflow:auto;font-size:12px}"

@@ -77,8 +77,11 @@ def checked_raster(path: Path, crs: str) -> Raster:
         meridian = _meridian_deg(source)
         placed = placed_by(source, meridian)
         own, affine = placed.get("src_crs", source.crs), placed.get("src_transform", source.transform)
-        bounds = array_bounds(source.height, source.width, affine)
-        box = transform_bounds(own, crs, *bounds)
+        west, south, east, north = array_bounds(source.height, source.width, affine)
+        # rows may run northwards and columns westwards
+        box = transform_bounds(
+            own, crs, min(west, east), min(south, north), max(west, east), max(south, north)
+        )
         if not np.isfinite(box).all():
             raise SourceError(
                 f"{path}: lies where the map around the airport does not reach; name another one"
@@ -114,7 +117,7 @@ def covers(raster: Raster, crs: str, x_m: Array, y_m: Array) -> Mask:
 
 def _meridian_deg(source: Any) -> int:
     """Meridian in the middle of a raster whose longitudes pass 180 degrees (0 to 360, say); else 0."""
-    left, right = source.bounds.left, source.bounds.right
+    left, right = sorted((source.bounds.left, source.bounds.right))
     if not source.crs.is_geographic or (left >= -180.0 and right <= 180.0):
         return 0
     return round((left + right) / 2)
@@ -163,6 +166,11 @@ def _check(path: Path, source: Any) -> None:
         raise SourceError(
             f"{path}: its coordinates are those of a site or of no map of the earth; name their CRS: "
             "gdal_translate -a_srs EPSG:..., or warp it first: gdalwarp -t_srs EPSG:..."
+        )
+    if not np.isfinite(source.transform).all():
+        raise SourceError(
+            f"{path}: its transform is {', '.join(f'{term:g}' for term in source.transform.to_gdal())}, not "
+            "finite numbers; georeference it: gdal_edit -a_ullr WEST NORTH EAST SOUTH"
         )
     if source.transform.is_identity or not abs(source.transform.determinant) > 0:
         what = "no transform" if source.transform.is_identity else "pixels of no size"

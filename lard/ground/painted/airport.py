@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from lard.airports import Airport, Runway, load_shipped
 from lard.errors import AirportError
-from lard.files import forget_staged
 from lard.geodesy import ecef_from_geodetic, to_enu
 from lard.ground import gdal, tiles
 from lard.ground.painted.landcover import LandSetting, in_water, outline_of, place_water
@@ -237,7 +236,6 @@ def build_ground(
         manifest = manifest_holds(folder, key)
         if manifest is not None:
             return manifest
-        forget_staged(folder)
         with staged(folder) as made:
             ground = prepare(airport, seed, gsd_m, reaches, season, neighbours, runways)
             levels, objects = write_levels(ground, made, progress)

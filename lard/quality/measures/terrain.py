@@ -21,6 +21,12 @@ LIMIT_M = 10.0
 by 3 to 6 m on open, level ground."""
 
 
+STATIONS = (
+    "airport", "runway", "along_m", "lat_deg", "lon_deg", "runway_m", "terrain_m", "terrain_minus_runway_m",
+)  # fmt: skip
+"""Columns of the stations along a centreline."""
+
+
 def terrain_heights(tiles: Sequence[Path], lat_deg: Array, lon_deg: Array, datum: str) -> Array:
     """Heights (n,) in metres above a datum, msl or ellipsoidal; bilinear, NaN where no tile has data.
 
