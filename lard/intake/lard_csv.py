@@ -73,6 +73,8 @@ class LardCsv:
     unknown: tuple[str, ...]
     layout: tuple[tuple[int, str], ...]
     cells: tuple[BadCell, ...]
+    lines: tuple[int, ...]
+    """Line of the file of each row."""
 
 
 def read_lard_csv(path: str | Path) -> pl.DataFrame:
@@ -94,10 +96,11 @@ def read_lard_csv(path: str | Path) -> pl.DataFrame:
 def open_lard_csv(path: str | Path) -> LardCsv:
     """Read a label table whatever its faults; DataError only when it is no text parted by semicolons."""
     path = Path(path)
-    lines = _lines(path)
+    numbered = _lines(path)
+    lines = [text for _, text in numbered]
     names = _names(path, lines)
     version, columns = ("v1", V1_COLUMNS) if "x_A" in names else ("v2", V2_COLUMNS)
-    layout = _layout_faults(names, columns, lines)
+    layout = _layout_faults(names, columns, numbered)
     raw = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
     if not layout and len(lines) > 1:
         try:
@@ -112,14 +115,32 @@ def open_lard_csv(path: str | Path) -> LardCsv:
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise DataError(f"{path}: not a readable CSV table ({str(error).splitlines()[0]})") from error
     cells: list[BadCell] = []
-    table = pl.DataFrame([_column(raw, name, cells) for name in columns])
-    return LardCsv(
-        version, table, tuple(name for name in names if name not in columns), tuple(layout), tuple(cells)
+    # rows and lines part ways only where a quoted cell holds a line end
+    of_row = (
+        [number for number, _ in numbered[1:]] if len(raw) == len(numbered) - 1 else range(2, len(raw) + 2)
     )
+    table = pl.DataFrame([_column(raw, name, of_row, cells) for name in columns])
+    return LardCsv(
+        version, table, tuple(name for name in names if name not in columns), tuple(layout), tuple(cells),
+        tuple(of_row),
+    )  # fmt: skip
 
 
-def _lines(path: Path) -> list[str]:
-    return re.split(r"\r\n|\r|\n", read_text(path, absent="expected a label table").removesuffix("\n"))
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Lines with their numbers, of any line ends and without the blank ones."""
+    text = read_text(path, absent="expected a label table")
+    lines = list(enumerate(re.split(r"\r\n|\r|\n", text), start=1))
+    return [(number, line) for number, line in lines if line.strip()] if '"' not in text else _unquoted(lines)
+
+
+def _unquoted(lines: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Lines without the blank ones outside of quotes: within, they are part of a cell."""
+    kept, quotes = [], 0
+    for number, line in lines:
+        if line.strip() or quotes % 2:
+            kept.append((number, line))
+        quotes += line.count('"')
+    return kept
 
 
 def _names(path: Path, lines: Sequence[str]) -> list[str]:
@@ -135,21 +156,21 @@ def _names(path: Path, lines: Sequence[str]) -> list[str]:
 
 
 def _layout_faults(
-    names: Sequence[str], columns: Sequence[str], lines: Sequence[str]
+    names: Sequence[str], columns: Sequence[str], lines: Sequence[tuple[int, str]]
 ) -> list[tuple[int, str]]:
     twice = sorted({name for name in names if names.count(name) > 1})
     faults = [(1, f"column {name!r} occurs twice") for name in twice]
     missing = sorted(name for name in columns if name in _NEEDED and name not in names)
     if missing:
         faults.append((1, f"columns {', '.join(missing)} are missing"))
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in lines[1:]:
         fields = line.count(SEPARATOR) + 1
         if '"' not in line and fields != len(names):
             faults.append((number, f"{fields} fields, expected {len(names)}"))
     return faults
 
 
-def _column(raw: pl.DataFrame, name: str, cells: list[BadCell]) -> pl.Series:
+def _column(raw: pl.DataFrame, name: str, lines: Sequence[int], cells: list[BadCell]) -> pl.Series:
     """A column with its type, null where the file has none; its bad cells are added to the list."""
     if name not in raw.columns:
         return pl.Series(name, [None] * len(raw), dtype=pl.String if name in _TEXTS else pl.Float64)
@@ -166,5 +187,7 @@ def _column(raw: pl.DataFrame, name: str, cells: list[BadCell]) -> pl.Series:
         bad = bad | ~filled
     if name in ("height", "width"):
         bad = bad | (number <= 0).fill_null(False)
-    cells += [BadCell(int(row) + 2, name, text[int(row)], expected) for row in np.flatnonzero(bad.to_numpy())]
+    cells += [
+        BadCell(lines[int(row)], name, text[int(row)], expected) for row in np.flatnonzero(bad.to_numpy())
+    ]
     return number
