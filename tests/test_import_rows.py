@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,61 @@ def test_a_bad_cell_is_told_by_its_line_in_the_file(tmp_path: Path) -> None:
     assert [(cell.line, cell.column) for cell in open_lard_csv(tmp_path / "a.csv").cells] == [(5, "x_A")]
     (tmp_path / "b.csv").write_text(rows_of("v1", {"weather": '"rain\n\nsnow"'}))
     assert [line for line, _ in open_lard_csv(tmp_path / "b.csv").layout] == [3]
+
+
+BOX = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 10]}
+SEEN = [10, 10, 2, 30, 10, 2, 30, 25, 2, 10, 25, 2]
+
+
+def read_coco(folder: Path, *notes: dict[str, Any], code: int = 0, **parts: Any) -> str:
+    """Import a file of a picture of 64x48 px with some annotations."""
+    document = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}],
+        "annotations": [BOX | note for note in notes],
+        "categories": [{"id": 1, "name": "runway"}],
+    }
+    picture(folder / "in" / "a.jpg")
+    (folder / "in" / "train.json").write_text(json.dumps(document | parts))
+    told = lard(
+        "import", "coco", folder / "in" / "train.json", "--val", 0, "--out", folder / "out", code=code
+    )
+    assert (folder / "out").exists() == (code == 0)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("note", "code", "told"),
+    [
+        ({"bbox": [50, 40, 30, 30]}, 2, "annotations[0]: an outline from 50, 40 to 80, 70 leaves"),
+        ({"bbox": [50, 40, 14.4, 8.3]}, 0, ""),  # rounding
+        ({"bbox": [-9, 5, 20, 10]}, 2, "leaves the picture of 64x48 px"),
+        ({"segmentation": [[5, 5, 90, 5, 90, 9, 50, 20, 5, 9]]}, 2, "leaves the picture"),
+        ({"bbox": [5, 5, 1e-9, 1e-9]}, 2, "less than 0.001 px"),
+        ({"keypoints": SEEN}, 0, ""),
+        ({"keypoints": [-900, *SEEN[1:]]}, 2, "leaves the picture"),
+        ({"keypoints": [-900, 10, 1, *SEEN[3:]]}, 0, ""),  # said to lie outside
+        ({"keypoints": [70, 10, 2, 90, 10, 2, 90, 25, 2, 70, 25, 2]}, 2, "nothing lies in the picture"),
+        ({"segmentation": [[-900, 10, 30, 10, 30, 25, 10, 25]]}, 2, "leaves the picture"),
+        ({"category_id": 7}, 2, "annotations[0]: is of category 7, which the file does not list"),
+    ],
+)
+def test_annotations_beyond_their_picture(tmp_path: Path, note: dict[str, Any], code: int, told: str) -> None:
+    assert told in read_coco(tmp_path, note, code=code)
+
+
+@pytest.mark.parametrize("other", [{"id": 1, "name": "taxiway"}, {"id": 2}, 7])
+def test_categories_that_say_two_things_are_refused(tmp_path: Path, other: dict[str, Any]) -> None:
+    told = read_coco(tmp_path, {}, code=2, categories=[{"id": 1, "name": "runway"}, other])
+    assert "train.json: categories[1]: " in told
+
+
+def test_a_category_under_two_ids_is_one(tmp_path: Path) -> None:
+    both = [{"id": 0, "name": "runway", "supercategory": "none"}, {"id": 1, "name": "runway"}]
+    told = read_coco(tmp_path, {}, {"category_id": 0, "bbox": [9, 9, 9, 9]}, categories=both)
+    assert "categories 0, 1 are all called 'runway'" in told and len(labels(tmp_path)) == 2
+
+
+def test_an_annotation_that_stands_twice_is_taken_once(tmp_path: Path) -> None:
+    told = read_coco(tmp_path, {}, {"bbox": [9, 9, 9, 9]}, {"id": 9}, {"runway": "06"})
+    assert "taken once" in told and "annotations[2] is train.json: annotations[0] again" in told
+    assert len(labels(tmp_path)) == 3
