@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from lard.cli import main
+from lard.documents import number_of
 from lard.intake.lard_csv import V1_COLUMNS, V2_COLUMNS, open_lard_csv
 from lard.tables import LABELS, read_table
 
@@ -128,3 +129,73 @@ def test_an_annotation_that_stands_twice_is_taken_once(tmp_path: Path) -> None:
     told = read_coco(tmp_path, {}, {"bbox": [9, 9, 9, 9]}, {"id": 9}, {"runway": "06"})
     assert "taken once" in told and "annotations[2] is train.json: annotations[0] again" in told
     assert len(labels(tmp_path)) == 3
+
+
+def read_yolo(folder: Path, text: str, code: int = 0, data: str = "train: images\nnames: [runway]\n") -> str:
+    picture(folder / "in" / "images" / "a.jpg")
+    (folder / "in" / "labels").mkdir(exist_ok=True)
+    (folder / "in" / "labels" / "a.txt").write_text(text)
+    (folder / "in" / "data.yaml").write_text(data)
+    told = lard("import", "yolo", folder / "in" / "data.yaml", "--val", 0, "--out", folder / "out", code=code)
+    assert (folder / "out").exists() == (code == 0)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("7 .5 .5 .2 .2", "a.txt:1: class 7, which names does not have (it has 0)"),
+        ("0 .5 .5 .2 .2\n-1 .5 .5 .2 .2", "a.txt:2: class -1; expected a whole number"),
+        ("0.5 .5 .5 .2 .2", "a.txt:1: class 0.5; expected a whole number"),
+        ("0 0_.5 .5 .2 .2", "a.txt:1: '0_.5' is no finite number"),
+        ("0 0.1 0_1 .2 .2", "a.txt:1: '0_1' is no finite number"),
+        ("0 .5 .5 1e-9 1e-9", "a.txt:1: an outline of less than 0.001 px"),
+    ],
+)
+def test_yolo_lines_that_say_nonsense_are_named(tmp_path: Path, text: str, told: str) -> None:
+    assert told in read_yolo(tmp_path, text, code=2)
+
+
+def test_yolo_names_are_as_many_as_it_says(tmp_path: Path) -> None:
+    data = "train: images\nnc: 3\nnames: [runway]\n"
+    assert "data.yaml: nc is 3 and names has 1" in read_yolo(tmp_path, "0 .5 .5 .2 .2", code=2, data=data)
+
+
+def test_yolo_repeats_and_labels_without_picture_are_told(tmp_path: Path) -> None:
+    """Lists of classes are no labels."""
+    (tmp_path / "in" / "labels" / "old").mkdir(parents=True)
+    for name in ("old/lost.txt", "classes.txt"):
+        (tmp_path / "in" / "labels" / name).write_text("0 .5 .5 .2 .2\n")
+    told = read_yolo(tmp_path, "0 .5 .5 .2 .2\n0 .5 .5 .2 .2\n")
+    assert "taken once" in told and "a.txt:2 is" in told and len(labels(tmp_path)) == 1
+    assert "label files without a picture: labels/old/lost.txt" in told and "classes" not in told
+
+
+VOC = (
+    "<annotation><filename>a.jpg</filename><object><name>{}</name><bndbox><xmin>10</xmin><ymin>10</ymin>"
+    "<xmax>{}</xmax><ymax>25</ymax></bndbox></object></annotation>"
+)
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [(("", "30"), "a.xml: object 0: its <name> is empty"), (("runway", "3_0"), "a.xml: object 0: bndbox")],
+)
+def test_voc_objects_that_say_nonsense_are_named(tmp_path: Path, cells: tuple[str, str], told: str) -> None:
+    picture(tmp_path / "in" / "a.jpg")
+    (tmp_path / "in" / "a.xml").write_text(VOC.format(*cells))
+    arguments = ("import", "voc", tmp_path / "in", "--split", "train", "--val", 0, "--out", tmp_path / "out")
+    assert told in lard(*arguments, code=2)
+
+
+@pytest.mark.parametrize(
+    "text", ["1_0", "\u0661", "0x10", "1,5", "", "nan", "inf", "1e999", "1 0", "--1", "."]
+)
+def test_texts_that_are_no_numbers(text: str) -> None:
+    with pytest.raises(ValueError, match="is no finite number"):
+        number_of(text)
+
+
+def test_numbers_of_any_usual_spelling() -> None:
+    texts = ["1", "+1", "-.5", "1.", "1e3", " 2E-1\n", "007"]
+    assert [number_of(text) for text in texts] == [1, 1, -0.5, 1, 1000, 0.2, 7]
