@@ -199,3 +199,66 @@ def test_texts_that_are_no_numbers(text: str) -> None:
 def test_numbers_of_any_usual_spelling() -> None:
     texts = ["1", "+1", "-.5", "1.", "1e3", " 2E-1\n", "007"]
     assert [number_of(text) for text in texts] == [1, 1, -0.5, 1, 1000, 0.2, 7]
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("time", "31/02/2024 99:00"), ("time", "2024-02-30 10:00:00"), ("time", "2024-02-28 10:75"),
+        ("slant_distance", -3), ("night", "maybe"), ("pitch", 900), ("vertical_path_angle", "1_0"),
+    ],
+)  # fmt: skip
+def test_cells_of_lard_tables_that_mean_nothing_are_named(
+    tmp_path: Path, version: str, column: str, cell: object
+) -> None:
+    told = read_lard(tmp_path, version, rows_of(version, {}, {"runway": "06", column: cell}), code=2)
+    assert f"table.csv:3: column {column}: found '{cell}', expected" in told
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"time": "2024-02-29 10:50:32", "night": "0", "slant_distance": 0.94}, {"time": "29/02/2024 10:50"},
+        {"time": "02/29/2024", "night": "True"}, {"time": "10:50", "night": "1.0"}, {"time": "dusk"},
+    ],
+)  # fmt: skip
+def test_cells_of_published_tables_may_stand(tmp_path: Path, cells: dict[str, object]) -> None:
+    read_lard(tmp_path, "v1", rows_of("v1", cells))
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_lard_rows_that_repeat_or_show_nothing_are_told(tmp_path: Path, version: str) -> None:
+    """Far corners are right where a runway passes beside the camera, so they are kept as they are stated."""
+    x = "x_A" if version == "v1" else "x_TR"
+    moved = {name: value + 640 * (name[0] == "x") for name, value in CORNERS[version].items()}
+    rows = (
+        {},
+        {"runway": "06"},
+        {},
+        {"runway": "07", x: -50000},
+        {"runway": "08", **moved},
+        {"runway": "09", x: -9},
+    )
+    told = read_lard(tmp_path, version, rows_of(version, *rows))
+    assert "1 rows stand there twice and are taken once: " in told and "table.csv:4 is line 2 again" in told
+    assert "1 rows have a corner more than 10 picture sizes outside" in told and "table.csv:5" in told
+    assert "1 rows show nothing of their runway in the picture: " in told and "table.csv:6" in told
+    assert "table.csv:7" not in told and labels(tmp_path)["runway"].to_list() == [
+        "02",
+        "06",
+        "07",
+        "08",
+        "09",
+    ]
+
+
+def test_hand_made_lard_tables_are_refused_by_row(tmp_path: Path) -> None:
+    for name in "abcd":
+        picture(tmp_path / f"{name}.jpg")
+    rows = ({}, {"image": "b.jpg", "x_A": -50000}, {}, {"image": "c.jpg", **dict.fromkeys(CORNERS["v1"], 99)})
+    (tmp_path / "t.csv").write_text(rows_of("v1", *rows, {"image": "d.jpg", "x_A": -9}))
+    told = lard("annotated", tmp_path / "t.csv", "--out", tmp_path / "out", code=2)
+    for text in ("t.csv:3: a corner more than", "t.csv:4: is line 2 again", "t.csv:5: nothing of the runway"):
+        assert text in told
+    assert "t.csv:6" not in told and not (tmp_path / "out").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import polars as pl
 
 from lard.documents import read_text
 from lard.errors import DataError
+from lard.intake.lard_cells import RANGES, text_fault
 
 NM_M, FOOT_PER_M = 1852.0, 3.28084
 SEPARATOR = ";"
@@ -79,6 +80,11 @@ class LardCsv:
 
 def read_lard_csv(path: str | Path) -> pl.DataFrame:
     """Read a sound V1 or V2 label table, texts "" where it has none; DataError lists every fault by line."""
+    return sound_lard_csv(path).table
+
+
+def sound_lard_csv(path: str | Path) -> LardCsv:
+    """A sound table with the lines of its rows, texts "" where it has none; DataError lists every fault."""
     found = open_lard_csv(path)
     columns = V1_COLUMNS if found.version == "v1" else V2_COLUMNS
     names = ", ".join(f"{name!r:.40}" for name in found.unknown[:8])
@@ -90,7 +96,7 @@ def read_lard_csv(path: str | Path) -> pl.DataFrame:
         lines = [f"{path}:{line}: {message}" for line, message in faults[:_MOST_FAULTS]]
         more = len(faults) - _MOST_FAULTS
         raise DataError("\n".join([*lines, f"... and {more} more"] if more > 0 else lines))
-    return found.table.with_columns(pl.col(pl.String).fill_null(""))
+    return replace(found, table=found.table.with_columns(pl.col(pl.String).fill_null("")))
 
 
 def open_lard_csv(path: str | Path) -> LardCsv:
@@ -176,15 +182,23 @@ def _column(raw: pl.DataFrame, name: str, lines: Sequence[int], cells: list[BadC
         return pl.Series(name, [None] * len(raw), dtype=pl.String if name in _TEXTS else pl.Float64)
     text = raw[name]
     if name in _TEXTS:
+        cells += [
+            BadCell(lines[row], name, cell, fault)
+            for row, cell in enumerate(text.to_list() if name in ("night", "time") else ())
+            if cell and (fault := text_fault(name, cell))
+        ]
         return text
     bare = text.str.strip_chars()
     filled = (text.is_not_null() & (bare != "")).fill_null(False)
     number = bare.cast(pl.Float64, strict=False)
     number = pl.select(pl.when(number.is_finite()).then(number)).to_series().alias(name)
+    low, high = RANGES.get(name, (-np.inf, np.inf))
     expected = "a number above 0" if name in ("height", "width") else "a number"
+    expected += f" from {low:g} to {high:g}" if name in RANGES else ""
     bad = filled & number.is_null()
     if name in _FILLED:
         bad = bad | ~filled
+    bad = bad | ~number.is_between(low, high).fill_null(True)
     if name in ("height", "width"):
         bad = bad | (number <= 0).fill_null(False)
     cells += [
