@@ -22,6 +22,8 @@ SUFFIXES = (
 )  # fmt: skip
 MOST_PX = 100_000_000
 ORIENTATION = 0x0112  # the EXIF tag
+_ON_ITS_SIDE = (5, 6, 7, 8)  # orientations that exchange width and height
+_TIFF_WIDTH, _TIFF_HEIGHT = 0x0100, 0x0101
 CLEAR = (128, 128, 128)  # what shines through transparent pixels: the networks' zero
 JPEG_QUALITY = 95
 _TWELVE_BITS, _EIGHT_BITS = 4095, 255
@@ -57,6 +59,20 @@ def upright_rgb(source: Source) -> Upright:
             raise DataError(f"{name}: more than {MOST_PX} pixels; cut or reduce it") from error
         except Exception as error:  # a broken file makes decoders raise errors of any class
             raise unreadable(name, error) from error
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of an opened picture after its EXIF orientation, without decoding it.
+
+    Pillow's size of a TIFF is the turned one already (or not yet: it depends on its version), so the sides
+    that a TIFF's own tags state are turned; those of other formats are stored as they lie in the file.
+    """
+    size = image.size
+    tags = getattr(image, "tag_v2", None)
+    if image.format == "TIFF" and tags is not None:
+        size = int(tags[_TIFF_WIDTH]), int(tags[_TIFF_HEIGHT])
+    turned = image.getexif().get(ORIENTATION) in _ON_ITS_SIDE
+    return (size[1], size[0]) if turned else (size[0], size[1])
 
 
 def unreadable(path: object, error: Exception) -> DataError:

@@ -52,6 +52,8 @@ def test_latin_1_is_refused_by_line_unless_expected(tmp_path: Path) -> None:
         ("[" * 70 + "]" * 70, r"nested deeper than 64 levels"),
         ('{"a": ' * 200 + "1" + "}" * 200, r"nested deeper than 64 levels"),
         ("", r":1: not valid JSON"),
+        ('{"images": [], "images": []}', r"key 'images' stands twice"),
+        ('{"a": [{"b": 1, "b": 1}]}', r"key 'b' stands twice"),
         ('{"a": 1,\n "b" 2}', r":2: not valid JSON"),
     ],
 )  # fmt: skip

@@ -17,10 +17,11 @@ from lard.cli import main
 from lard.detect.data import Picture, load_image
 from lard.errors import DataError
 from lard.labels.draw import open_image
-from lard.pictures import ORIENTATION, upright_jpeg, upright_rgb
+from lard.pictures import ORIENTATION, upright_jpeg, upright_rgb, upright_size
 from lard.quality.measures.coarse import read_small
 from lard.quality.measures.pictures import decode
 from lard.quality.measures.reading import read_plain
+from lard.report.explorer_thumbs import size_of
 
 SIZE = (120, 80)
 
@@ -68,6 +69,34 @@ def test_turned_photographs_are_stored_as_shown(tmp_path: Path, orientation: int
         cv2.imread(str(stored))[..., ::-1],
     ):
         assert np.abs(pixels.astype(int) - scene()).mean() < 4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_sizes_in_headers_are_those_of_the_pixels(tmp_path: Path, suffix: str, orientation: int) -> None:
+    """Pillow turns the size of a TIFF itself, that of no other format: nothing is turned twice."""
+    path, exif = tmp_path / f"a.{suffix}", Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.fromarray(scene()).save(path, exif=exif)
+    upright = SIZE if orientation < 5 else SIZE[::-1]
+    with Image.open(path) as image:
+        assert upright_size(image) == size_of(path) == upright
+    assert upright_rgb(path).pixels.shape == (upright[1], upright[0], 3)
+
+
+@pytest.mark.parametrize(("side", "code"), [(SIZE[::-1], 0), (SIZE, 2)])
+def test_a_turned_tiff_is_annotated_as_it_is_seen(tmp_path: Path, side: tuple[int, int], code: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(scene()).save(tmp_path / "a.tif", exif=exif)
+    shape = {"label": "runway", "points": [[10, 5], [20, 5], [30, 25], [5, 25]], "shape_type": "polygon"}
+    document = {"shapes": [shape], "imagePath": "a.tif", "imageWidth": side[0], "imageHeight": side[1]}
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    ran = CliRunner().invoke(main, ["annotated", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert ran.exit_code == code, ran.output
+    if not code:
+        with Image.open(tmp_path / "out/images/a.jpg") as image:
+            assert image.size == SIZE[::-1]
 
 
 def test_upright_jpeg_files_stay_to_the_byte(tmp_path: Path) -> None:

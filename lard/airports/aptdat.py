@@ -19,7 +19,7 @@ from lard.airports.model import RunwayDatabase
 from lard.airports.pavement import Pavement, ident_fault, strips_of
 from lard.airports.surfaces import surface_of_aptdat
 from lard.airports.vocabulary import APTDAT_APPROACH_LIGHTS, APTDAT_MARKINGS
-from lard.documents import OLD_BYTES, encoding_of
+from lard.documents import OLD_BYTES, encoding_of, number_of
 from lard.errors import AirportError
 from lard.tables import name_fault
 
@@ -52,7 +52,7 @@ class _Reading:
 
     def number(self, line: int, name: str, text: str, low: float, high: float) -> float:
         try:
-            value = float(text)
+            value = number_of(text)
         except ValueError:
             value = math.nan
         if not (math.isfinite(value) and low <= value <= high):

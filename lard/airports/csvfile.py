@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lard.documents import read_text
+from lard.documents import number_of, read_text
 from lard.errors import AirportError
 
 _YES = {"true", "yes", "on", "t", "y"}
@@ -74,7 +74,7 @@ class Cells:
         if not text:
             return None
         try:
-            value = float(text)
+            value = number_of(text)
         except ValueError:
             value = math.nan
         if not (math.isfinite(value) and low <= value <= high):
@@ -99,7 +99,7 @@ class Cells:
         if text in _YES or text in _NO:
             return text in _YES
         try:
-            number = float(text)
+            number = number_of(text)
         except ValueError:
             number = math.nan
         if number not in (0.0, 1.0):

@@ -39,9 +39,9 @@ def parse_json(
     error: type[LardError] = DataError,
     pairs: Callable[[list[tuple[str, Any]]], Any] | None = None,
 ) -> Any:
-    """Value of a JSON text; `pairs` makes objects of their keys and values."""
+    """Value of a JSON text; `pairs` makes objects of keys and values, else no key may stand twice in one."""
     text = decode_text(raw, where, error=error) if isinstance(raw, bytes) else raw
-    hooks: dict[str, Any] = {"object_pairs_hook": pairs} if pairs else {}
+    hooks: dict[str, Any] = {"object_pairs_hook": pairs or _once}
     if "NaN" in text or "Infinity" in text or _SUSPECT.search(text):
         hooks |= {"parse_constant": _finite, "parse_float": _finite, "parse_int": _whole}
     try:
@@ -52,6 +52,8 @@ def parse_json(
         ) from fault
     except RecursionError:
         raise error(f"{where}: nested deeper than {DEPTH_LIMIT} levels; expected a plain document") from None
+    except _KeyTwiceError as fault:
+        raise error(f"{where}: key {str(fault)!r:.60} stands twice in one object; keep one of them") from None
     except _NumberError as fault:
         raise error(f"{where}:{_line(text, str(fault))}: {str(fault)[:40]} {NO_NUMBER}") from None
     if _ESCAPED.search(text):
@@ -70,6 +72,19 @@ def _check_characters(value: Any, where: object, error: type[LardError]) -> None
         raise error(f"{where}: {found} is half a character; write the text again as UTF-8") from None
     except RecursionError:
         raise error(f"{where}: nested deeper than {DEPTH_LIMIT} levels; expected a plain document") from None
+
+
+class _KeyTwiceError(Exception):
+    """A key that stands twice in an object; readers would silently take the last."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of its keys and values."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _KeyTwiceError(next(key for place, key in enumerate(keys) if key in keys[:place]))
+    return found
 
 
 class _NumberError(Exception):

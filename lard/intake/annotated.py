@@ -8,16 +8,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from lard.documents import read_text
 from lard.errors import DataError
 from lard.intake.labelme import Annotated, labels_of_annotated, read_labelme
-from lard.intake.lard_csv import read_lard_csv
+from lard.intake.lard_cells import is_night
+from lard.intake.lard_csv import sound_lard_csv
+from lard.intake.lard_rows import FAR_SIDES, far_out, first_alike
 from lard.intake.lard_tables import labels_of_lard
 from lard.intake.sets.model import Imported, frames_of, refuse
 from lard.intake.sets.sizes import upright_size
 from lard.intake.sets.write import new_set, write_set
+from lard.labels.table import CORNERS
 
 NOTES = {
     "image": pl.String, "airport": pl.String, "runway": pl.String, "split": pl.String,
@@ -84,12 +88,13 @@ def import_lard_real(
     csv: Path, out: Path, *, split: str = "test", licence: str = "", attribution: str = ""
 ) -> pl.DataFrame:
     """Write a dataset folder from a LARD V1 label table and the pictures it names; return the frames."""
-    table = read_lard_csv(csv)
+    found = sound_lard_csv(csv)
+    table = found.table
     if not len(table):
         raise DataError(f"{csv}: no rows; expected one per picture")
     labels = labels_of_lard(table)
     paths: dict[str, Path] = {}
-    faults: list[str] = []
+    faults = _row_faults(csv, table, found.lines, labels)
     for name, image, width, height in zip(
         labels["frame_id"], table["image"], table["width"], table["height"], strict=True
     ):
@@ -108,12 +113,30 @@ def import_lard_real(
             "frame_id": row["frame_id"], "airport": row["airport"], "runway": row["runway"], "split": split,
             "width_px": int(row["width"]), "height_px": int(row["height"]), "time_utc": None,
             "time_to_landing_s": row["time_to_landing"], "weather": row["weather"] or "",
-            "light": "night" if str(row["night"]).lower() in ("1", "1.0", "true") else "day",
+            "light": "night" if is_night(row["night"]) else "day",
         }
         for row in table.iter_rows(named=True)
     ]  # fmt: skip
     labels = labels.with_columns(image="images/" + pl.col("frame_id") + ".jpg")
     return _write(rows, labels, paths, out, "lard-real", licence, attribution)
+
+
+def _row_faults(csv: Path, table: pl.DataFrame, lines: Sequence[int], labels: pl.DataFrame) -> list[str]:
+    """Rows that stand there twice, or whose corners no one can have seen in the picture, by line."""
+    corners = labels.select(
+        f"{axis}_{corner}_px" for corner in CORNERS for axis in "xy"
+    ).to_numpy().astype(np.float64).reshape(-1, 4, 2)  # fmt: skip
+    far = far_out(corners, table.select("width", "height").to_numpy().astype(np.int64))
+    first = first_alike(table)
+    faults = []
+    for row, line in enumerate(lines):
+        if first[row] != row:
+            faults.append(f"{csv}:{line}: is line {lines[first[row]]} again; keep one of them")
+        elif far[row]:
+            faults.append(f"{csv}:{line}: a corner more than {FAR_SIDES:g} picture sizes outside; mend it")
+        elif labels["visible_fraction"][row] == 0:
+            faults.append(f"{csv}:{line}: nothing of the runway lies in the picture; mend its corners")
+    return faults
 
 
 def _picture_of(path: Path, picture: Annotated, folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,27 @@ def read_coco(path: str | Path) -> Coco:
         else:
             annotations.append((k, note))
     return Coco(document, tuple(images), tuple(annotations), tuple(faults))
+
+
+def category_faults(coco: Coco) -> Iterator[tuple[str, str]]:
+    """Categories listed twice or without a name, and annotations of one that is not listed."""
+    known: set[Any] = set()
+    for k, category in enumerate(coco.document["categories"]):
+        if not isinstance(category, dict) or "id" not in category or not category.get("name"):
+            yield f"categories[{k}]", "a category needs id and name"
+        elif id_key(category["id"]) in known:
+            yield f"categories[{k}]", f"two categories have the same id, {category['id']}"
+        else:
+            known.add(id_key(category["id"]))
+    for k, note in coco.annotations:
+        if id_key(note.get("category_id")) not in known:
+            stated = note.get("category_id")
+            yield f"annotations[{k}]", f"is of category {stated}, which the file does not list"
+
+
+def id_key(value: Any) -> Any:
+    """What stands for an id in a set, whatever somebody wrote for one."""
+    return value if isinstance(value, int | str | None) else repr(value)
 
 
 def _is_inside(name: object) -> bool:

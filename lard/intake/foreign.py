@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from lard.errors import DataError
-from lard.intake.coco import Coco, is_coco, read_coco
+from lard.intake.coco import Coco, category_faults, id_key, is_coco, read_coco
 from lard.intake.lard_csv import V1_LATERAL_APEX_M, BadCell, open_lard_csv
 from lard.intake.lard_tables import V2_FOV_DEG, boxes_as_stated, frames_as_stated, rows_as_stated
 from lard.tables import FRAMES, LABELS, read_json
@@ -149,7 +149,7 @@ def from_coco(paths: Sequence[Path], root: Path) -> Foreign:
         listed[path.name] = _category_list(coco)
         match = _SPLIT.search(path.name)
         problems += [Problem(f"{path.name}#{fault.place}", fault.message) for fault in coco.faults]
-        problems += [Problem(f"{path.name}#{place}", text) for place, text in _category_faults(coco)]
+        problems += [Problem(f"{path.name}#{place}", text) for place, text in category_faults(coco)]
         problems += [Problem(f"{path.name}#{place}", text) for place, text in _annotation_faults(coco)]
         frames += _coco_frames(coco, match.group(1).lower() if match else None)
         labels += _coco_labels(coco, path.name, problems)
@@ -164,22 +164,6 @@ def from_coco(paths: Sequence[Path], root: Path) -> Foreign:
         meta={},
         problems=tuple(problems),
     )
-
-
-def _category_faults(coco: Coco) -> Iterator[tuple[str, str]]:
-    """Categories listed twice or without a name, and annotations of one that is not listed."""
-    known: set[Any] = set()
-    for k, category in enumerate(coco.document["categories"]):
-        if not isinstance(category, dict) or "id" not in category or not category.get("name"):
-            yield f"categories[{k}]", "a category needs id and name"
-        elif _key(category["id"]) in known:
-            yield f"categories[{k}]", f"two categories have the same id, {category['id']}"
-        else:
-            known.add(_key(category["id"]))
-    for k, note in coco.annotations:
-        if _key(note.get("category_id")) not in known:
-            stated = note.get("category_id")
-            yield f"annotations[{k}]", f"is of category {stated}, which the file does not list"
 
 
 def _category_list(coco: Coco) -> str:
@@ -205,15 +189,10 @@ def _annotation_faults(coco: Coco) -> Iterator[tuple[str, str]]:
         area, (_, _, width, height) = note.get("area"), note["bbox"]
         if isinstance(area, int | float) and area > 1.02 * width * height + 1.0:
             yield f"annotations[{k}]", f"area {area:g} is more than that of its box, {width * height:g}"
-        key = _key(note.get("id"))
+        key = id_key(note.get("id"))
         if "id" in note and key in ids:
             yield f"annotations[{k}]", f"two annotations have the same id, {note['id']}"
         ids.add(key)
-
-
-def _key(value: Any) -> Any:
-    """What stands for an id in a set, whatever somebody wrote for one."""
-    return value if isinstance(value, int | str | None) else repr(value)
 
 
 def _picture_root(folder: Path, images: Sequence[str]) -> Path:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from lard.documents import read_text
+from lard.documents import number_of, read_text
 from lard.errors import DataError
 
 SLACK = 1e-3
@@ -51,11 +50,9 @@ def _box(line: str, class_id: int) -> YoloBox:
     if len(fields) != 6:
         raise ValueError(f"{len(fields)} numbers, expected class, x, y, width, height, confidence")
     try:
-        values = [float(field) for field in fields]
+        values = [number_of(field) for field in fields]
     except ValueError as error:
-        raise ValueError(f"{line.strip()[:60]!r}: expected six numbers") from error
-    if not all(map(math.isfinite, values)):
-        raise ValueError(f"{line.strip()[:60]!r}: expected finite numbers")
+        raise ValueError(f"{line.strip()[:60]!r}: expected six finite numbers") from error
     if values[0] != class_id:
         raise ValueError(f"class {fields[0]}, expected {class_id}; keep the runways only, or give --class")
     x, y, width, height, score = values[1:]

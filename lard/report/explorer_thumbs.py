@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from lard.errors import DataError
-from lard.pictures import MOST_PX, unreadable, upright_rgb
+from lard.pictures import MOST_PX, unreadable, upright_rgb, upright_size
 from lard.progress import Meter
 
 SIDE_PX = 200
@@ -33,10 +33,10 @@ def small_jpeg(path: Path, side_px: int = SIDE_PX) -> bytes:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height (px) in a picture's header; 1 and 1 for one that is missing or broken."""
+    """Upright width and height (px) by a picture's header; 1 and 1 for one that is missing or broken."""
     try:
         with Image.open(path) as image:
-            return image.size
+            return upright_size(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return 1, 1
 

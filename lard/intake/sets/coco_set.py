@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from lard.errors import DataError
-from lard.intake.coco import Coco, is_coco, read_coco
+from lard.intake.coco import Coco, category_faults, is_coco, read_coco
 from lard.intake.sets.classes import class_notes, runway_class
 from lard.intake.sets.model import Imported, airport_faults, frame_ids, frames_of, refuse, split_of
-from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines
+from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines, without_repeats
 from lard.intake.sets.sizes import upright_size
 from lard.tables import read_json
 
@@ -31,6 +31,9 @@ def read_coco_set(place: Path, split: str = "", label: str = "") -> Imported:
         raise DataError(f"{place}: no COCO file (.json with images, annotations and categories) there")
     read = {path: read_coco(path) for path in files}
     refuse(place, (f"{path}: {f.place}: {f.message}" for path, coco in read.items() for f in coco.faults))
+    refuse(
+        place, (f"{path}: {at}: {text}" for path, coco in read.items() for at, text in category_faults(coco))
+    )
     splits = {path: split_of(path.relative_to(root.parent)) or split for path in files}
     refuse(
         place,
@@ -42,7 +45,7 @@ def read_coco_set(place: Path, split: str = "", label: str = "") -> Imported:
     refuse(place, (f"{picture}: described more than once" for picture in sorted(twice)))
     ids = frame_ids(every, root)
     rows: list[dict[str, Any]] = []
-    outlines: list[Outline] = []
+    outlines: list[tuple[str, Outline]] = []
     notes: list[str] = []
     faults: list[str] = []
     for path, coco in read.items():
@@ -59,25 +62,25 @@ def read_coco_set(place: Path, split: str = "", label: str = "") -> Imported:
             codes = airport_faults([rows[-1].get("airport", "")])
             faults += [f"{path}: image {key}: {fault}" for fault in codes]
         for place_in_file, note_of in coco.annotations:
-            if note_of.get("category_id") != wanted:
+            if note_of.get("category_id") not in wanted:
                 continue
             picture = found[path][note_of["image_id"]]
             try:
-                outlines.append(
-                    _outline(note_of, images[note_of["image_id"]], ids[picture], upright_size(picture))
-                )
+                drawn = _outline(note_of, images[note_of["image_id"]], ids[picture], upright_size(picture))
             except ValueError as error:
                 faults.append(f"{path}: annotations[{place_in_file}]: {error}")
                 continue
-            codes = airport_faults([outlines[-1].airport])
+            outlines.append((f"{path.name}: annotations[{place_in_file}]", drawn))
+            codes = airport_faults([drawn.airport])
             faults += [f"{path}: annotations[{place_in_file}]: {fault}" for fault in codes]
     refuse(place, faults)
+    kept, repeats = without_repeats(outlines)
     return Imported(
         "coco",
         frames_of(rows, "coco"),
-        labels_of_outlines(outlines),
+        labels_of_outlines(kept),
         {ids[p]: p for p in every},
-        tuple(notes),
+        (*notes, *repeats),
     )
 
 
@@ -104,16 +107,20 @@ def _pictures(path: Path, coco: Coco, place: Path) -> dict[Any, Path]:
     return found
 
 
-def _category(path: Path, coco: Coco, label: str) -> tuple[Any, list[str]]:
-    """The id of the runways' category, and notes on what is taken for it and what is left out."""
-    named = {
-        str(category.get("name")): category.get("id")
-        for category in coco.document["categories"]
-        if isinstance(category, dict)
-    }
+def _category(path: Path, coco: Coco, label: str) -> tuple[list[Any], list[str]]:
+    """The ids of the runways' category, and notes on what is taken for it and what is left out.
+
+    Roboflow lists a project and its class, which may have the same name.
+    """
+    named: dict[str, list[Any]] = {}
+    for category in coco.document["categories"]:
+        named.setdefault(str(category["name"]), []).append(category["id"])
     chosen = runway_class(named, label, path)
     notes = class_notes(chosen, label)
-    others = sum(note.get("category_id") != named[chosen] for _, note in coco.annotations)
+    if len(named[chosen]) > 1:
+        listed = ", ".join(f"{key!r:.20}" for key in named[chosen])
+        notes.append(f"{path.name}: categories {listed} are all called {chosen!r:.60} and taken for one")
+    others = sum(note.get("category_id") not in named[chosen] for _, note in coco.annotations)
     notes += [f"{path.name}: {others} annotations of other categories are left out"] if others else []
     return named[chosen], notes
 
@@ -124,23 +131,27 @@ def _row(image: Mapping[str, Any], name: str, size: tuple[int, int], split: str)
 
 
 def _outline(note: Mapping[str, Any], image: Mapping[str, Any], name: str, size: tuple[int, int]) -> Outline:
-    points, corners = _points(note)
+    points, corners, seen = _points(note)
     told = note.get("verdict")
     verdict = str(told) if isinstance(told, str) else "OUT_OF_ODD" if note.get("iscrowd") else "UNKNOWN"
     airport, runway = (note.get(key, image.get(key)) for key in ("airport", "runway"))
     return check_outline(
-        Outline(name, *size, points, corners, str(airport or ""), str(runway or ""), verdict)
+        Outline(name, *size, points, corners, str(airport or ""), str(runway or ""), verdict, seen)
     )
 
 
-def _points(note: Mapping[str, Any]) -> tuple[np.ndarray[Any, np.dtype[np.float64]], bool]:
-    """Four corners where all are marked, else the polygon, else the box; ValueError for what is none."""
+def _points(note: Mapping[str, Any]) -> tuple[np.ndarray[Any, np.dtype[np.float64]], bool, tuple[bool, ...]]:
+    """Four corners where all are marked, else the polygon, else the box; ValueError for what is none.
+
+    With them whether they are corners, and which of those are said to be seen: a keypoint beyond the edge of
+    the picture is marked 1, as one that hides.
+    """
     marks = note.get("keypoints")
     if isinstance(marks, list) and len(marks) == 12:
         _check_numbers(marks, "keypoints")
         table = np.array(marks, np.float64).reshape(4, 3)
         if (table[:, 2] > 0).all():
-            return table[:, :2], True
+            return table[:, :2], True, tuple((table[:, 2] > 1).tolist())
     rings = note.get("segmentation")
     if isinstance(rings, list) and len(rings) == 1 and isinstance(rings[0], list) and len(rings[0]) >= 6:
         _check_numbers(rings[0], "segmentation")
@@ -149,11 +160,11 @@ def _points(note: Mapping[str, Any]) -> tuple[np.ndarray[Any, np.dtype[np.float6
         points = np.array(rings[0], np.float64).reshape(-1, 2)
         if len(points) > 4 and (points[0] == points[-1]).all():
             points = points[:-1]
-        return points, len(points) == 4
+        return points, len(points) == 4, (True,) * len(points)
     x, y, width, height = note["bbox"]
     if not (width > 0 and height > 0):
         raise ValueError(f"bbox {note['bbox']!r} has no area")
-    return box_points(x, y, x + width, y + height), False
+    return box_points(x, y, x + width, y + height), False, ()
 
 
 def _check_numbers(values: list[Any], name: str) -> None:

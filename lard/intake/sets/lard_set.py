@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from lard.errors import DataError
-from lard.intake.lard_csv import LETTERS, read_lard_csv
+from lard.intake.lard_csv import LETTERS, sound_lard_csv
+from lard.intake.lard_rows import FAR_SIDES, far_out, first_alike, told_rows
 from lard.intake.lard_tables import frames_as_stated, rows_as_stated
 from lard.intake.sets.model import Imported, airport_faults, frame_ids, frames_of, refuse, split_of
 from lard.intake.sets.outlines import REACH_PX
@@ -27,9 +28,16 @@ def read_lard_set(place: Path, version: str, split: str = "") -> Imported:
     """
     files = _tables(place, version)
     root = place if place.is_dir() else place.parent
-    parts, bare = [], 0
+    parts, bare, repeats = [], 0, []
     for path in files:
-        table = read_lard_csv(path)
+        found = sound_lard_csv(path)
+        at = [f"{path}:{line}" for line in found.lines]
+        first = first_alike(found.table)
+        once = first == np.arange(len(first))
+        repeats += [
+            f"{at[row]} is line {found.lines[first[row]]} again" for row in np.flatnonzero(~once).tolist()
+        ]
+        table = found.table.with_columns(pl.Series(_AT, at, dtype=pl.String)).filter(once)
         named = split_of(path.relative_to(root.parent)) or split
         if not named:
             raise DataError(f"{path}: nothing in its name tells its split; give --split")
@@ -46,6 +54,7 @@ def read_lard_set(place: Path, version: str, split: str = "") -> Imported:
             f"{place}: no row of {len(files)} tables names a picture ({bare} rows are poses only)"
         )
     notes = (f"{bare} rows name no picture and are left out",) if bare else ()
+    notes += tuple(told_rows(repeats, f"{len(repeats)} rows stand there twice and are taken once"))
     return _imported(pl.concat(parts, how="diagonal"), root, version, notes)
 
 
@@ -105,11 +114,20 @@ def _imported(table: pl.DataFrame, root: Path, version: str, notes: tuple[str, .
         "earth_model": "sphere6371010" if version == "v1" else "lard-v2-flat",
     }
     size = rows.select("width_px", "height_px").to_numpy().astype(np.int64)
+    known_far = far_out(corners, size)
     labels = labels_of_pixels(ordered_around(corners) if version == "v1" else corners, size, columns)
+    hidden = (labels["visible_fraction"] == 0).to_numpy()
+    for mask, said in (
+        (hidden & ~known_far, "rows show nothing of their runway in the picture"),
+        (known_far, f"rows have a corner more than {FAR_SIDES:g} picture sizes outside; right only where a"
+        " runway passes beside or below the camera"),
+    ):  # fmt: skip
+        notes += tuple(told_rows(table[_AT].filter(mask).to_list(), f"{int(mask.sum())} {said}"))
     pictures = dict(zip(names, paths, strict=True))
     return Imported(f"lard-{version}", frames, labels.sort("frame_id", "airport", "runway"), pictures, notes)
 
 
+_AT = "at"  # file and line of a row
 _STATED = (
     "frame_id", "airport", "runway", "along_track_m", "lateral_deg", "vertical_deg", "slant_m", "height_m",
 )  # fmt: skip

@@ -17,6 +17,10 @@ from lard.tables import LABELS, name_fault
 
 Array = NDArray[np.float64]
 REACH_PX = 1e6
+OVERHANG_PX, OVERHANG = 1.0, 1e-3  # px, or of a side, by which a box may lie outside: rounding
+CORNER_OVERHANG = 0.5  # of a side by which a corner that is said to be seen may lie outside
+LEAST_SIDE_PX = 1e-3
+_NAMED = 5
 UNTOLD: dict[str, Any] = {
     "along_track_m": None, "lateral_deg": None, "vertical_deg": None, "yaw_offset_deg": None,
     "slant_m": None, "height_m": None, "runway_db": "annotated", "runway_db_version": "",
@@ -37,6 +41,8 @@ class Outline:
     airport: str = ""
     runway: str = ""
     verdict: str = "UNKNOWN"
+    seen: tuple[bool, ...] = ()
+    """Which of its corners are said to be seen in the picture; others may lie anywhere beyond its edge."""
 
 
 def box_points(x0: float, y0: float, x1: float, y1: float) -> Array:
@@ -53,15 +59,57 @@ def check_outline(item: Outline) -> Outline:
             raise ValueError(f"name {name[:60]!r} {name_fault(name)}; expected a plain name")
     if item.verdict not in (*VERDICTS, "UNKNOWN"):
         raise ValueError(f"verdict {item.verdict[:60]!r}; expected {', '.join(VERDICTS)} or UNKNOWN")
+    size = np.array([item.width_px, item.height_px], np.float64)
+    picture = shapely.box(0, 0, item.width_px, item.height_px)
     if item.corners:
+        if shapely.intersection(shapely.MultiPoint(item.points).convex_hull, picture).area == 0:
+            raise ValueError("corners of which nothing lies in the picture; leave the runway out")
+        _check_overhang(item, item.points[list(np.flatnonzero(item.seen))], CORNER_OVERHANG * size)
         return item
     whole = shapely.Polygon(item.points)
     if not whole.is_valid:
         raise ValueError("an outline whose sides cross or touch; draw it as one ring")
-    seen = shapely.intersection(whole, shapely.box(0, 0, item.width_px, item.height_px))
+    seen = shapely.intersection(whole, picture)
     if seen.geom_type != "Polygon" or seen.area == 0:
         raise ValueError("an outline outside of the picture, or in several parts of it; draw it as one")
+    if np.ptp(item.points, axis=0).min() < LEAST_SIDE_PX:
+        raise ValueError(
+            f"an outline of less than {LEAST_SIDE_PX:g} px; expected pixels or fractions, as is usual"
+        )
+    _check_overhang(item, item.points, np.maximum(OVERHANG_PX, OVERHANG * size))
     return item
+
+
+def _check_overhang(item: Outline, points: Array, allowed_px: Array) -> None:
+    """ValueError for an outline of which some points leave its picture by more than is allowed in x and y."""
+    size = (item.width_px, item.height_px)
+    if (points < -allowed_px).any() or (points > size + allowed_px).any():
+        x0, y0, x1, y1 = (*item.points.min(axis=0), *item.points.max(axis=0))
+        raise ValueError(
+            f"an outline from {x0:g}, {y0:g} to {x1:g}, {y1:g} leaves the picture of {size[0]}x{size[1]} px; "
+            "cut it to the picture"
+        )
+
+
+def without_repeats(placed: Sequence[tuple[str, Outline]]) -> tuple[list[Outline], list[str]]:
+    """Outlines, one of those that are alike in all, and a note that names the others by their places."""
+    first: dict[Any, tuple[str, Outline]] = {}
+    repeats = []
+    for place, item in placed:
+        key = (item.frame_id, item.points.tobytes(), item.airport, item.runway, item.verdict)
+        if key in first:
+            repeats.append(f"{place} is {first[key][0]} again")
+        else:
+            first[key] = place, item
+    return [item for _, item in first.values()], told_once(repeats)
+
+
+def told_once(repeats: Sequence[str]) -> list[str]:
+    """A note on rows that were left out because they stand there twice, the first few of them named."""
+    if not repeats:
+        return []
+    more = f" and {len(repeats) - _NAMED} more" if len(repeats) > _NAMED else ""
+    return [f"taken once, though it stands there twice: {'; '.join(repeats[:_NAMED])}{more}"]
 
 
 def labels_of_outlines(outlines: Sequence[Outline]) -> pl.DataFrame:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from lard.documents import read_text
+from lard.documents import number_of, read_text
 from lard.errors import DataError
 from lard.intake.sets.classes import class_notes, runway_class
 from lard.intake.sets.model import SUFFIXES, Imported, frame_ids, frames_of, refuse, split_of
-from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines
+from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines, without_repeats
 from lard.intake.sets.sizes import upright_size
 
 Box = tuple[float, float, float, float]
@@ -38,7 +38,7 @@ def read_voc_set(place: Path, split: str = "", label: str = "") -> Imported:
     wanted = runway_class(sorted({name for _, _, boxes in read for name, _ in boxes}), label, place)
     ids = frame_ids([picture for _, picture, _ in read], place)
     rows: list[dict[str, Any]] = []
-    outlines: list[Outline] = []
+    outlines: list[tuple[str, Outline]] = []
     others = 0
     for path, picture, boxes in read:
         named = listed.get(path.stem) or split_of(path.relative_to(place)) or split
@@ -47,7 +47,7 @@ def read_voc_set(place: Path, split: str = "", label: str = "") -> Imported:
             continue
         size = upright_size(picture)
         rows.append({"frame_id": ids[picture], "split": named, "width_px": size[0], "height_px": size[1]})
-        for name, (x0, y0, x1, y1) in boxes:
+        for number, (name, (x0, y0, x1, y1)) in enumerate(boxes):
             if name != wanted:
                 others += 1
             elif x1 > size[0] + 1 or y1 > size[1] + 1 or x0 < -1 or y0 < -1:
@@ -57,14 +57,15 @@ def read_voc_set(place: Path, split: str = "", label: str = "") -> Imported:
             else:
                 drawn = Outline(ids[picture], *size, box_points(x0, y0, x1, y1), corners=False)
                 try:
-                    outlines.append(check_outline(drawn))
+                    outlines.append((f"{path.name}: object {number}", check_outline(drawn)))
                 except ValueError as error:
                     faults.append(f"{path}: box {x0:g} {y0:g} {x1:g} {y1:g}: {error}")
     refuse(place, faults)
-    notes = class_notes(wanted, label)
+    kept, repeats = without_repeats(outlines)
+    notes = class_notes(wanted, label) + repeats
     notes += [f"{others} objects of other classes are left out"] if others else []
     pictures = {ids[picture]: picture for _, picture, _ in read}
-    return Imported("voc", frames_of(rows, "voc"), labels_of_outlines(outlines), pictures, tuple(notes))
+    return Imported("voc", frames_of(rows, "voc"), labels_of_outlines(kept), pictures, tuple(notes))
 
 
 def _lists(place: Path) -> dict[str, str]:
@@ -111,9 +112,12 @@ def _picture(path: Path, filename: str, place: Path) -> Path:
 def _box(path: Path, number: int, item: ElementTree.Element) -> tuple[str, Box]:
     values = [item.findtext(f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")]
     try:
-        x0, y0, x1, y1 = (float(str(value)) for value in values)
+        x0, y0, x1, y1 = (number_of(str(value)) for value in values)
     except ValueError as error:
         raise DataError(f"{path}: object {number}: bndbox is {values}; expected four numbers") from error
     if not (x1 >= x0 and y1 >= y0 and max(map(abs, (x0, y0, x1, y1))) < 1e6):
         raise DataError(f"{path}: object {number}: bndbox is {values}; expected xmin <= xmax, ymin <= ymax")
-    return (item.findtext("name") or "").strip(), (x0 - 1, y0 - 1, x1, y1)
+    name = (item.findtext("name") or "").strip()
+    if not name:
+        raise DataError(f"{path}: object {number}: its <name> is empty or missing; expected its class")
+    return name, (x0 - 1, y0 - 1, x1, y1)

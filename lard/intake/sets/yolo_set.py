@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from lard.documents import read_text, read_yaml
+from lard.documents import number_of, read_text, read_yaml
 from lard.errors import DataError
 from lard.intake.sets.classes import class_notes, runway_class
 from lard.intake.sets.model import SUFFIXES, Imported, frame_ids, frames_of, refuse, split_of
-from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines
+from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines, without_repeats
 from lard.intake.sets.sizes import upright_size
+from lard.intake.yolo import NO_DETECTIONS
 
 SLACK = 0.5  # of the picture's side by which a corner may lie outside
 BOX_SLACK = 1e-3
@@ -28,6 +28,8 @@ class _Layout:
     names: Mapping[int, str]
     keypoints: tuple[int, int] | None
     pictures: Mapping[str, list[Path]]
+    declared: bool = True
+    """Whether a data.yaml says so; else class 0 is taken for the runway and others may be there."""
 
 
 def read_yolo_set(place: Path, split: str = "", label: str = "") -> Imported:
@@ -45,7 +47,7 @@ def read_yolo_set(place: Path, split: str = "", label: str = "") -> Imported:
         raise DataError(f"{place}: {shared} pictures are in more than one split")
     ids = frame_ids(every, root)
     rows: list[dict[str, Any]] = []
-    outlines: list[Outline] = []
+    outlines: list[tuple[str, Outline]] = []
     faults: list[str] = []
     empty = others = 0
     for name, pictures in layout.pictures.items():
@@ -57,20 +59,26 @@ def read_yolo_set(place: Path, split: str = "", label: str = "") -> Imported:
                 empty += 1
                 continue
             for line, fields in _lines(text, faults):
+                if fault := _class_fault(fields[0], layout):
+                    faults.append(f"{text}:{line}: {fault}")
+                    continue
                 if fields[0] != number:
                     others += 1
                     continue
                 try:
                     points, corners = _points(fields[1:], layout.keypoints, size)
-                    outlines.append(check_outline(Outline(ids[picture], *size, points, corners)))
+                    drawn = check_outline(Outline(ids[picture], *size, points, corners))
+                    outlines.append((f"{text}:{line}", drawn))
                 except ValueError as error:
                     faults.append(f"{text}:{line}: {error}")
     refuse(place, faults)
     notes = class_notes(wanted, label)
     notes += [f"{empty} pictures have no label file: no runway in them"] if empty else []
     notes += [f"{others} objects of other classes are left out"] if others else []
+    kept, repeats = without_repeats(outlines)
+    notes += [*repeats, *_orphan_notes(every, root)]
     pictures_of = {ids[picture]: picture for picture in every}
-    return Imported("yolo", frames_of(rows, "yolo"), labels_of_outlines(outlines), pictures_of, tuple(notes))
+    return Imported("yolo", frames_of(rows, "yolo"), labels_of_outlines(kept), pictures_of, tuple(notes))
 
 
 def label_path(picture: Path) -> Path:
@@ -83,6 +91,43 @@ def label_path(picture: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
+def _class_fault(value: float, layout: _Layout) -> str:
+    """What is wrong with the class of an object; "" for nothing."""
+    if value < 0 or value % 1:
+        return f"class {value:g}; expected a whole number from 0"
+    if layout.declared and int(value) not in layout.names:
+        listed = ", ".join(str(key) for key in sorted(layout.names)[:20])
+        return f"class {value:g}, which names does not have (it has {listed}); mend the line or data.yaml"
+    return ""
+
+
+def _orphan_notes(pictures: list[Path], root: Path) -> list[str]:
+    """A note that names label files without a picture: perhaps it was lost, or renamed."""
+    orphans = []
+    for images, labels in sorted({_folders(picture) for picture in pictures}):
+        below = sorted(labels.rglob("*.txt")) if labels != images else sorted(labels.glob("*.txt"))
+        known = {path.relative_to(images).with_suffix("") for path in _below(images)} if below else set()
+        orphans += [
+            path
+            for path in below
+            if path.relative_to(labels).with_suffix("") not in known
+            and path.name.lower() not in NO_DETECTIONS
+        ]
+    if not orphans:
+        return []
+    told = [str(path.relative_to(root) if path.is_relative_to(root) else path) for path in orphans[:5]]
+    more = f" and {len(orphans) - 5} more" if len(orphans) > 5 else ""
+    return [f"left out, label files without a picture: {', '.join(told)}{more}"]
+
+
+def _folders(picture: Path) -> tuple[Path, Path]:
+    """The folders images/ and labels/ that a picture and its label file lie below, else their own."""
+    images, labels = picture.parent, label_path(picture).parent
+    while images != labels and images.name == labels.name:
+        images, labels = images.parent, labels.parent
+    return images, labels
+
+
 def _layout(place: Path, split: str) -> _Layout:
     files = [place] if place.is_file() else sorted([*place.glob("*.yaml"), *place.glob("*.yml")])
     if len(files) > 1:
@@ -91,7 +136,7 @@ def _layout(place: Path, split: str) -> _Layout:
         pictures = _below(place / "images") if (place / "images").is_dir() else []
         if not pictures:
             raise DataError(f"{place}: neither data.yaml nor pictures in images/ there")
-        return _Layout({0: "runway"}, None, _by_name(pictures, place, split))
+        return _Layout({0: "runway"}, None, _by_name(pictures, place, split), declared=False)
     document = read_yaml(files[0], error=DataError, absent="give the folder of a data.yaml")
     if not isinstance(document, Mapping):
         raise DataError(f"{files[0]}: expected a mapping with train, val and names")
@@ -117,6 +162,11 @@ def _described(document: Mapping[str, Any], path: Path) -> _Layout:
     )
     if not plain or not names:
         raise DataError(f"{path}: names is {names!r:.200}; expected a list, or numbers with their names")
+    told = document.get("nc")
+    if told is not None and told != len(names):
+        raise DataError(
+            f"{path}: nc is {told!r:.60} and names has {len(names)}; expected the number of names"
+        )
     shape = document.get("kpt_shape")
     if shape is not None and not (
         isinstance(shape, list) and len(shape) == 2 and shape[0] == 4 and shape[1] in (2, 3)
@@ -124,8 +174,8 @@ def _described(document: Mapping[str, Any], path: Path) -> _Layout:
         raise DataError(f"{path}: kpt_shape is {shape!r}; expected [4, 2] or [4, 3], the corners of a runway")
     base = path.parent
     if isinstance(document.get("path"), str):
-        told = Path(document["path"])
-        base = told if told.is_absolute() and told.is_dir() else path.parent / told
+        stated = Path(document["path"])
+        base = stated if stated.is_absolute() and stated.is_dir() else path.parent / stated
         base = base if base.is_dir() else path.parent
     pictures = {}
     for split in ("train", "val", "test"):
@@ -163,12 +213,9 @@ def _lines(path: Path, faults: list[str]) -> Iterator[tuple[int, list[float]]]:
         if not line.strip():
             continue
         try:
-            fields = [float(field) for field in line.split()]
-        except ValueError:
-            faults.append(f"{path}:{number}: {line.strip()[:60]!r}: expected numbers")
-            continue
-        if not all(map(math.isfinite, fields)):
-            faults.append(f"{path}:{number}: expected finite numbers")
+            fields = [number_of(field) for field in line.split()]
+        except ValueError as error:
+            faults.append(f"{path}:{number}: {error}; expected numbers")
             continue
         yield number, fields
 
