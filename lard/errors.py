@@ -91,6 +91,7 @@ _REMEDIES = {
     errno.ELOOP: "its links lead in a circle or where none is followed; give the place itself",
     errno.EXDEV: "choose a place on one file system",
     errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EIO: "check the disk, and that it is a plain file",
     errno.EMFILE: "too many files are open; raise the limit (ulimit -n) or use fewer workers",
 }
 

@@ -18,6 +18,7 @@ from tiles_support import Answer, png, quick_http, serving, slippy_tile
 
 from lard.airports.files import open_database
 from lard.errors import SourceError
+from lard.ground.fetched.connection import STALL_BYTES, Watch
 from lard.ground.fetched.download import fetch_tiles
 from lard.ground.fetched.fetch import GroundRequest, fetch_ground, plan_levels
 from lard.ground.fetched.grid import across_180, tile_on_map, web_mercator
@@ -300,3 +301,42 @@ def test_pictures_are_pictures_whatever_they_are_called(tmp_path: Path) -> None:
     with serving(lambda path: (200, {"Content-Type": "text/plain"}, slippy_tile(*tile))) as server:
         source, cache = open_source(f"xyz:{server.url}/{{z}}/{{x}}/{{y}}.png", quick_http(server), tmp_path)
         assert fetch_tiles(source, [tile], cache, quick_http(server)).fetched == 1
+
+
+def test_a_server_whose_answers_drip_is_given_up() -> None:
+    begun = time.monotonic()
+    with (
+        raw(b"HTTP/1.1 200 OK\r\n\r\n", pause_s=0.02, forever=b"x") as port,
+        pytest.raises(
+            SourceError, match=r"^127\.0\.0\.1: 4 answers in a row came too slowly, .* drips"
+        ) as told,
+    ):
+        asked(port, stall_s=0.2, attempts=9, backoff_s=0.001).get(f"http://127.0.0.1:{port}/x", 1 << 20)
+    assert time.monotonic() - begun < 5
+    assert "\n" not in str(told.value)
+
+
+def test_a_slow_answer_that_goes_on_is_waited_for() -> None:
+    watch = Watch(deadline_s=30.0, first_s=0.05, stall_s=0.2)
+    with watch:
+        for size in range(STALL_BYTES, 6 * STALL_BYTES, STALL_BYTES):
+            watch.came(size)
+            time.sleep(0.1)
+        assert not watch.expired
+        time.sleep(0.3)
+        assert watch.expired and "drips" in watch.fault
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/1.1 abc OK\r\n\r\n", "begins with 'HTTP/1.1 abc OK', which is no HTTP status"),
+        (b"", "closed the connection without an answer"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", "more than 100 headers"),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70_000 + b"\r\n\r\n", "longer than 65536 bytes"),
+    ],
+)
+def test_what_is_no_http_is_told_as_a_sentence(answer: bytes, told: str) -> None:
+    with raw(answer) as port, pytest.raises(TransientError, match=told) as caught:
+        asked(port).get(f"http://127.0.0.1:{port}/x", 1000)
+    assert "Error(" not in str(caught.value) and "('" not in str(caught.value)

@@ -53,6 +53,11 @@ class Cells:
     def _check_header(
         self, columns: list[str], needed: Sequence[str], optional: Sequence[str] | None
     ) -> None:
+        twice = sorted({name for name in columns if name and columns.count(name) > 1})
+        if twice:
+            raise AirportError(
+                "\n".join(f"{self.path}:1: column {name!r} occurs twice; keep one of them" for name in twice)
+            )
         missing = [name for name in needed if name not in columns]
         unknown = [] if optional is None else [c for c in columns if c not in (*needed, *optional)]
         if not missing and not unknown:

@@ -138,8 +138,18 @@ def _refuse_nothing(report: ImportReport, database: RunwayDatabase) -> None:
         reasons = ", ".join(f"{count} {reason}" for reason, count in report.excluded.most_common())
         raise AirportError(
             f"{report.source}: keeps none of its {report.rows} rows ({reasons or 'it has none'}); nothing is "
-            "written: change --airports, --min-length or --unpaved"
+            f"written: {_remedy(report)}"
         )
+
+
+def _remedy(report: ImportReport) -> str:
+    """The options that would keep what was left out."""
+    told = {"no elevation": "--fill-elevation (where one end has one) or fill the elevations in"}
+    found = [remedy for reason, remedy in told.items() if reason in report.excluded]
+    others = sum(count for reason, count in report.excluded.items() if reason not in told)
+    if others or not found:
+        found.append("change --airports, --min-length or --unpaved")
+    return ", ".join(found)
 
 
 def _print_report(report: ImportReport, database: RunwayDatabase, out: Path) -> None:

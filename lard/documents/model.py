@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Model = TypeVar("Model", bound=BaseModel)
 
 SHOWN = 8
+_COUNTED = r"^\w+ should have (at \w+ \d+ items?) after validation, not (\w+)"
 _VALUE_CHARACTERS = 60
 
 
@@ -38,4 +39,6 @@ def _told(fault: Any) -> str:
     found = f" (found {fault['input']!r:.{_VALUE_CHARACTERS}})" if plain else ""
     message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     message = re.sub(r"a valid dictionary or instance of \w+", "an object with named fields", message)
+    message = re.sub(_COUNTED, r"expected \1, found \2", message)
+    message = re.sub(r"^String should (?:have|match)", "expected a text of", message)
     return f"{field}: {message}{found}" if field else f"{message}{found}"

@@ -39,6 +39,22 @@ def read_bytes(
     return raw
 
 
+def read_head(path: str | Path, *, error: type[LardError] = DataError, limit_bytes: int = 1 << 16) -> str:
+    """The text that a file begins with, whatever it is: bytes that are none become U+FFFD."""
+    try:
+        with Path(path).open("rb") as stream:
+            raw = stream.read(limit_bytes)
+    except OSError as fault:
+        raise error(f"{path}: cannot be read ({os.strerror(fault.errno or 0)})") from fault
+    encoding, skipped = encoding_of(raw)
+    return raw[skipped:].decode(encoding, "replace")
+
+
+def first_line(path: str | Path, *, error: type[LardError] = DataError) -> str:
+    """The first line of a text, with any line end, or of what may be one."""
+    return next(iter(read_head(path, error=error).splitlines()), "")
+
+
 def encoding_of(head: bytes) -> tuple[str, int]:
     """Encoding that the first bytes of a text show, and the length of its mark; UTF-8 where none does."""
     for mark, name in _MARKS:

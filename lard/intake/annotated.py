@@ -42,17 +42,19 @@ def import_labelme(
     pictures: list[Annotated] = []
     paths: list[Path] = []
     faults: list[str] = []
+    broken: set[str] = set()
     for path in files:
         try:
             picture = read_labelme(path, other_labels)
         except DataError as error:
             faults.append(str(error))
+            broken.add(path.stem)
             continue
         image = _picture_of(path, picture, folder)
         faults += _picture_faults(image, picture.width_px, picture.height_px, path)
         pictures.append(picture)
         paths.append(image)
-    faults += _unlabelled(folder, paths)
+    faults += _unlabelled(folder, paths, broken)
     known = _read_notes(notes, [picture.image for picture in pictures], faults) if notes else {}
     ids = [_frame_id(path, folder) for path in paths]
     faults += [
@@ -159,11 +161,18 @@ def _picture_faults(path: Path, width: int, height: int, where: Path) -> list[st
     return []
 
 
-def _unlabelled(folder: Path, paths: Sequence[Path]) -> list[str]:
-    """A picture without annotation may be unfinished work; an empty one says that no runway is seen."""
+def _unlabelled(folder: Path, paths: Sequence[Path], broken: set[str]) -> list[str]:
+    """A picture without annotation may be unfinished work; an empty one says that no runway is seen.
+
+    `broken`: names of annotations that could not be read, which are told by themselves.
+    """
     known = set(paths)
     suffixes = (".jpg", ".jpeg", ".png")
-    stray = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in suffixes and p not in known]
+    stray = [
+        p
+        for p in sorted(folder.rglob("*"))
+        if p.suffix.lower() in suffixes and p not in known and p.stem not in broken
+    ]
     return [
         f"{path}: a picture without annotation; annotate it (no shapes: no runway) or move it"
         for path in stray

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from lard.documents import first_line, read_head
 from lard.errors import DataError
 from lard.intake.coco import Coco, category_faults, id_key, is_coco, read_coco
 from lard.intake.lard_csv import V1_LATERAL_APEX_M, BadCell, open_lard_csv
@@ -61,14 +62,12 @@ def find(root: Path) -> Foreign | None:
 
 
 def _is_lard(path: Path) -> bool:
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        head = stream.readline()
+    head = first_line(path)
     return "slant_distance" in head and ";" in head and "x_" in head
 
 
 def _is_coco(path: Path) -> bool:
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        start = stream.read(65536)
+    start = read_head(path)
     if '"images"' not in start and '"annotations"' not in start and '"categories"' not in start:
         return False
     try:

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 from typing import Any
 
 import requests
@@ -13,6 +14,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from lard.errors import SourceError
 from lard.ground.fetched.address import host_allowed, is_public, refusal
 
+STALL_BYTES = 2048
+"""What comes of a body in the time given for some progress, at least."""
+
 
 class Session(requests.Session):
     """A session that leaves redirects to us: requests looks at them even when told not to follow."""
@@ -22,21 +26,41 @@ class Session(requests.Session):
 
 
 class Watch:
-    """Cuts the connection of one answer that takes too long, headers and chunk sizes included."""
+    """Cuts the connection of one answer that takes too long, headers and chunk sizes included.
 
-    def __init__(self, deadline_s: float) -> None:
-        self.deadline_s, self.expired = deadline_s, False
+    Its headers have `first_s`, each further `STALL_BYTES` of its body `stall_s`, and all of it `deadline_s`.
+    """
+
+    def __init__(self, deadline_s: float, first_s: float, stall_s: float) -> None:
+        self.deadline_s, self.first_s, self.stall_s = deadline_s, first_s, stall_s
+        self.expired, self.fault = False, ""
+        self._began_s = self._until_s = 0.0
+        self._size = self._marked = 0
         self._socket: socket.socket | None = None
         self._handle: socket.socket | None = None
         self._timer = threading.Timer(deadline_s, lambda: None)  # never started
 
     def __enter__(self) -> "Watch":
-        self.expired, self._socket = False, None
-        self._timer = threading.Timer(self.deadline_s, lambda: self._cut(timer))
-        timer = self._timer
-        timer.daemon = True
-        timer.start()
+        self.expired, self.fault, self._socket = False, "", None
+        self._size = self._marked = 0
+        self._began_s = time.monotonic()
+        self._until_s = self._began_s + min(self.first_s, self.deadline_s)
+        self._start()
         return self
+
+    def _start(self) -> None:
+        left_s = max(self._until_s - time.monotonic(), 0.0)
+        timer = threading.Timer(min(left_s, self.stall_s / 4), lambda: self._cut(timer))
+        timer.daemon = True
+        self._timer = timer
+        timer.start()
+
+    def came(self, size: int) -> None:
+        """So many bytes of the body are there; enough of them give the next ones their time."""
+        if not self._size or size - self._marked >= STALL_BYTES:
+            self._marked = size
+            self._until_s = min(self._began_s + self.deadline_s, time.monotonic() + self.stall_s)
+        self._size = size
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
@@ -59,6 +83,16 @@ class Watch:
     def _cut(self, timer: threading.Timer) -> None:
         if timer is not self._timer:
             return  # of an answer that was finished just in time
+        now_s = time.monotonic()
+        if not self.expired and now_s < self._until_s:  # bytes came meanwhile
+            self._start()
+            return
+        if now_s - self._began_s >= self.deadline_s:
+            self.fault = f"the answer took longer than {self.deadline_s:g} s"
+        elif self._size:
+            self.fault = f"the answer drips: less than {STALL_BYTES} bytes of it came in {self.stall_s:g} s"
+        else:
+            self.fault = f"the answer did not begin within {self.first_s:g} s"
         self.expired = True
         sock = self._socket
         if sock is not None:

@@ -24,6 +24,8 @@ from lard.ground.fetched.connection import GuardedAdapter, Session, Watch
 from lard.tables import stable_hash
 
 MAX_REDIRECTS = 5
+SLOW_IN_A_ROW = 4
+"""Answers that ran out of time, one after another, before a server is given up."""
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CHUNK = 65536
 _FAULTS = (
@@ -45,7 +47,8 @@ class HttpSettings:
     attempts: int = 6
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 30.0
-    deadline_s: float = 120.0  # of one answer, however slowly it drips
+    deadline_s: float = 120.0  # of one answer, however steadily it comes
+    stall_s: float = 20.0  # for some progress of an answer that has begun
     backoff_s: float = 0.5
     backoff_max_s: float = 60.0
     retry_after_max_s: float = 600.0
@@ -114,6 +117,7 @@ class Http:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._next_s = 0.0
+        self._slow_in_a_row = 0
         self._checked: set[str] = set()
 
     def get(self, url: str, limit_bytes: int, accept: Callable[[Reply], None] | None = None) -> Reply:
@@ -166,20 +170,31 @@ class Http:
                 ):
                     target = response.headers.get("Location")
                     if watch.expired:  # headers that were cut look complete
-                        raise TransientError(self._too_long)
+                        raise self._slow(url, watch)
                     if response.status_code in (301, 302, 303, 307, 308) and target:
                         came_from, url = url, self._redirected(url, target)
                         continue
                     body = self._body(response, limit_bytes, watch)
+                    self._slow_in_a_row = 0
                     return Reply(response.status_code, response.headers, body)
             except _FAULTS as error:
-                raise self._told(url, error, watch.expired) from None
+                raise (self._slow(url, watch) if watch.expired else self._told(url, error)) from None
         raise RefusedError(f"more than {MAX_REDIRECTS} redirects")
 
-    def _told(self, url: str, error: Exception, expired: bool) -> Exception:
+    def _slow(self, url: str, watch: Watch) -> Exception:
+        """What an answer that ran out of time means: after several in a row, that the server is of no use."""
+        with self._lock:
+            self._slow_in_a_row += 1
+            count = self._slow_in_a_row
+        if count < SLOW_IN_A_ROW:
+            return TransientError(watch.fault)
+        return SourceError(
+            f"{self.redact(host_of(url))}: {count} answers in a row came too slowly, the last: {watch.fault};"
+            " what is there is kept, run again when the server is faster"
+        )
+
+    def _told(self, url: str, error: Exception) -> Exception:
         """What an attempt's failure means: worth another one, or not."""
-        if expired:
-            return TransientError(self._too_long)
         if isinstance(error, requests.exceptions.SSLError):
             return SourceError(f"{self.redact(url)}: the TLS connection is refused ({self._cause(error)})")
         if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError | OSError):
@@ -190,10 +205,6 @@ class Http:
             return TransientError(f"the answer is no HTTP ({self._cause(error)})")
         # a ValueError: what the server's address or headers hold cannot be read
         return RefusedError(f"the address or the answer cannot be read ({self._cause(error)})")
-
-    @property
-    def _too_long(self) -> str:
-        return f"the answer took longer than {self.settings.deadline_s:g} s"
 
     def _check(self, url: str, came_from: str) -> None:
         """Refuse private addresses; a server's name is looked up once, its connections are checked each."""
@@ -224,11 +235,12 @@ class Http:
             size += len(chunk)
             if size > limit_bytes:
                 raise RefusedError(f"the answer is longer than {limit_bytes} bytes")
+            watch.came(size)
             if self.stop.is_set():
                 raise Stopped
             chunks.append(chunk)
         if watch.expired:
-            raise TransientError(self._too_long)
+            raise self._slow(response.url, watch)
         return b"".join(chunks)
 
     def _take_turn(self) -> None:
@@ -254,7 +266,10 @@ class Http:
         """This thread's session and what watches over its answers."""
         found: tuple[requests.Session, Watch] | None = getattr(self._local, "session", None)
         if found is None:
-            session, watch = Session(), Watch(self.settings.deadline_s)
+            session, watch = (
+                Session(),
+                Watch(self.settings.deadline_s, self.settings.read_timeout_s, self.settings.stall_s),
+            )
             session.headers["User-Agent"] = self.settings.user_agent
             session.headers["Accept-Encoding"] = "identity"  # pictures do not shrink, and nothing may swell
             adapter = GuardedAdapter(self.settings.allow_hosts, watch)
@@ -273,11 +288,28 @@ class Http:
         if cut:
             return f"truncated after {cut[1]} bytes, {cut[2]} more expected"
         inner: Any = error
-        while getattr(inner, "args", None) and isinstance(inner.args[0], Exception):
-            inner = inner.args[0]
+        while (nested := [one for one in getattr(inner, "args", ()) if isinstance(one, Exception)]) and (
+            nested[0] is not inner
+        ):
+            inner = nested[0]
+        if isinstance(inner, http.client.HTTPException):
+            return self.redact(_no_http(inner))[:300]
         inner = getattr(inner, "reason", None) or inner
         text = re.sub(r"^\w+\(host=[^)]*\): ", "", str(inner))
         return self.redact(f"{text or type(inner).__name__}")[:300]
+
+
+def _no_http(error: http.client.HTTPException) -> str:
+    """What is wrong with an answer that http.client does not read, as a sentence."""
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the server closed the connection without an answer"
+    if isinstance(error, http.client.BadStatusLine):
+        return f"the answer begins with {error.line.strip()[:60]!r}, which is no HTTP status"
+    if isinstance(error, http.client.LineTooLong):
+        return "a header of the answer is longer than 65536 bytes"
+    if "headers" in str(error):
+        return "the answer has more than 100 headers"
+    return f"the answer is no HTTP ({str(error) or type(error).__name__})"
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from lard.documents import first_line
 from lard.errors import DataError
 from lard.intake.lard_csv import LETTERS, sound_lard_csv
 from lard.intake.lard_rows import FAR_SIDES, far_out, first_alike, told_rows
@@ -60,10 +61,10 @@ def read_lard_set(place: Path, version: str, split: str = "") -> Imported:
 
 def _tables(place: Path, version: str) -> list[Path]:
     files = [place] if place.is_file() else sorted(place.rglob("*.csv")) if place.is_dir() else []
-    heads = {path: _head(path) for path in files}
+    heads = {path: first_line(path) for path in files}
     sound = [path for path, head in heads.items() if "slant_distance" in head and ";" in head]
     if not sound:
-        raise DataError(f"{place}: no LARD label table (.csv, parted by semicolons) there")
+        raise DataError(_no_table(place, heads))
     other = [path for path in sound if ("x_TR" in heads[path]) != (version == "v2")]
     if other:
         right = "lard-v1" if version == "v2" else "lard-v2"
@@ -71,9 +72,22 @@ def _tables(place: Path, version: str) -> list[Path]:
     return sound
 
 
-def _head(path: Path) -> str:
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        return stream.readline(65536)
+def _no_table(place: Path, heads: dict[Path, str]) -> str:
+    """What is said where no file is a label table: which lie there, and what the first lines lack."""
+    if not heads:
+        return f"{place}: no .csv there; expected a LARD label table, parted by semicolons"
+    lines = []
+    for path, head in list(heads.items())[:_FILES_TOLD]:
+        if "slant_distance" in head:
+            mark = "commas" if "," in head else "tabs" if "\t" in head else "something else"
+            fault = f"its columns are parted by {mark}; write it with semicolons"
+        elif "slant_distance" in head.lower():
+            fault = "its columns are named in capitals; name them as LARD does, slant_distance for one"
+        else:
+            fault = f"its first line has no column slant_distance (it begins with {head[:40]!r})"
+        lines.append(f"{path}: no LARD label table: {fault}")
+    more = len(heads) - len(lines)
+    return "\n".join([*lines, *([f"and {more} more files"] if more else [])])
 
 
 def _imported(table: pl.DataFrame, root: Path, version: str, notes: tuple[str, ...]) -> Imported:
@@ -128,6 +142,7 @@ def _imported(table: pl.DataFrame, root: Path, version: str, notes: tuple[str, .
 
 
 _AT = "at"  # file and line of a row
+_FILES_TOLD = 3
 _STATED = (
     "frame_id", "airport", "runway", "along_track_m", "lateral_deg", "vertical_deg", "slant_m", "height_m",
 )  # fmt: skip

@@ -7,6 +7,7 @@ before a displaced threshold (`pa_dspl_arrows`). So the landing threshold's corn
 
 import gzip
 import re
+import zlib
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -92,9 +93,14 @@ def flightgear_runways(
 
 def _codes_in(path: Path) -> set[str]:
     """Codes of the airports in an apt.dat.gz."""
-    with gzip.open(path, "rb") as stream:
-        rows = (line.split(maxsplit=5) for line in stream if line[:3] in (b"1  ", b"16 ", b"17 ", b"1 \t"))
-        return {fields[4].decode("latin-1").upper() for fields in rows if len(fields) > 4}
+    try:
+        with gzip.open(path, "rb") as stream:
+            rows = (
+                line.split(maxsplit=5) for line in stream if line[:3] in (b"1  ", b"16 ", b"17 ", b"1 \t")
+            )
+            return {fields[4].decode("latin-1").upper() for fields in rows if len(fields) > 4}
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"{path}: cannot be read ({error}); install flightgear-data-base again") from error
 
 
 def _listed(installation: Installation, codes: set[str]) -> dict[str, Airport]:
