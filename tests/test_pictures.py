@@ -82,6 +82,9 @@ def test_sizes_in_headers_are_those_of_the_pixels(tmp_path: Path, suffix: str, o
     with Image.open(path) as image:
         assert upright_size(image) == size_of(path) == upright
     assert upright_rgb(path).pixels.shape == (upright[1], upright[0], 3)
+    if suffix in ("jpg", "tif"):  # imports store the others upright before OpenCV sees them
+        seen = read_plain(path, cv2.IMREAD_COLOR)
+        assert seen is not None and np.abs(seen[..., ::-1].astype(int) - upright_rgb(path).pixels).max() < 9
 
 
 @pytest.mark.parametrize(("side", "code"), [(SIZE[::-1], 0), (SIZE, 2)])
