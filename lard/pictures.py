@@ -155,7 +155,12 @@ def _rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
 
 
 def _check_alpha(alpha: NDArray[np.uint8], name: str) -> None:
-    """DataError for a fourth band that is called alpha and holds a picture, as writers do by default."""
+    """DataError for a picture of which nothing is to be seen, and for a fourth band that is no alpha.
+
+    Writers of rasters call a fourth band alpha by default, whatever it holds.
+    """
+    if not alpha.any():
+        raise DataError(f"{name}: wholly transparent, nothing of it is to be seen; save it without alpha")
     between = float(np.mean((alpha > 0) & (alpha < 255)))
     if between > _SOFT_SHARE:
         raise DataError(

@@ -423,6 +423,34 @@ def test_aptdat_of_odd_digits_names_and_lines(tmp_path: Path, old: str, new: str
         read_aptdat(path)
 
 
+@pytest.mark.parametrize("mark", ["[X]", "[x] "])
+def test_aptdat_runways_of_closed_airports_are_closed(tmp_path: Path, mark: str) -> None:
+    """X-Plane marks an airport that is no more before its name."""
+    path = tmp_path / "apt.dat"
+    path.write_text(APT.replace("Sample Field", f"{mark}Sample Field"), encoding="utf-8")
+    database, report = read_aptdat(path)
+    assert not database.airports and report.kept == 0
+    assert report.excluded["closed"] == 2 and report.which["closed"][0] == "XAAA 09/27"
+    path.write_text(APT.replace("Sample Field", "Sample [X] Field"), encoding="utf-8")
+    assert read_aptdat(path)[1].kept == 1
+
+
+def test_aptdat_that_breaks_off_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "apt.dat"
+    path.write_text(APT, encoding="utf-8")
+    assert read_aptdat(path)[1].notes == []
+    path.write_text(APT.removesuffix("99\n"), encoding="utf-8")
+    assert "no row 99" in read_aptdat(path)[1].notes[0]
+
+
+@pytest.mark.parametrize("text", ["4_6.2256", "4_5.00"])
+def test_aptdat_numbers_have_no_underscores(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "apt.dat"
+    path.write_text(APT.replace("45.00 1 0", f"{text} 1 0"), encoding="utf-8")
+    with pytest.raises(AirportError, match=f"width m: found '{text}'"):
+        read_aptdat(path)
+
+
 def test_aptdat_that_is_no_gzip_after_all(tmp_path: Path) -> None:
     """Damage in the middle is zlib's error, not gzip's; a cut file is neither."""
     path, packed = tmp_path / "apt.dat.gz", bytearray(gzip.compress(APT.encode() * 50))

@@ -112,6 +112,17 @@ def test_every_fault_is_named_and_nothing_written(video: Path, tmp_path: Path) -
     assert read_labelme(video / "b1.json", other_labels=("taxiway",)).runways == ()
 
 
+def test_a_shape_that_stands_twice_is_named(tmp_path: Path) -> None:
+    """Another ident, or another place, is another runway."""
+    folder = tmp_path / "twice"
+    folder.mkdir()
+    quad = [[150.0, 60.0], [170.0, 60.0], [200.0, 140.0], [120.0, 140.0]]
+    moved = [[x + 9, y] for x, y in quad]
+    annotate(folder, "a", [runway(quad), runway(quad, "runway 09L"), runway(moved), runway(quad)])
+    with pytest.raises(DataError, match=r"a\.json: shapes\[3\]: is shapes\[0\] again"):
+        import_labelme(folder, tmp_path / "data")
+
+
 def test_lard_real_table(tmp_path: Path) -> None:
     folder = tmp_path / "LARD_test_real"
     (folder / "images").mkdir(parents=True)

@@ -82,6 +82,9 @@ def test_sizes_in_headers_are_those_of_the_pixels(tmp_path: Path, suffix: str, o
     with Image.open(path) as image:
         assert upright_size(image) == size_of(path) == upright
     assert upright_rgb(path).pixels.shape == (upright[1], upright[0], 3)
+    if suffix in ("jpg", "tif"):  # imports store the others upright before OpenCV sees them
+        seen = read_plain(path, cv2.IMREAD_COLOR)
+        assert seen is not None and np.abs(seen[..., ::-1].astype(int) - upright_rgb(path).pixels).max() < 9
 
 
 @pytest.mark.parametrize(("side", "code"), [(SIZE[::-1], 0), (SIZE, 2)])
@@ -97,6 +100,18 @@ def test_a_turned_tiff_is_annotated_as_it_is_seen(tmp_path: Path, side: tuple[in
     if not code:
         with Image.open(tmp_path / "out/images/a.jpg") as image:
             assert image.size == SIZE[::-1]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_a_picture_that_is_wholly_transparent_shows_nothing(tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(scene()).convert(mode)
+    picture.putalpha(0)
+    picture.save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png: wholly transparent"):
+        upright_rgb(tmp_path / "a.png")
+    picture.putpixel((5, 5), (9, 9, 9, 255)[-len(picture.getbands()) :])
+    picture.save(tmp_path / "a.png")
+    assert upright_rgb(tmp_path / "a.png").pixels.shape == (SIZE[1], SIZE[0], 3)
 
 
 def test_upright_jpeg_files_stay_to_the_byte(tmp_path: Path) -> None:
@@ -172,9 +187,10 @@ def test_pictures_of_a_dataset_are_read_by_their_mode(tmp_path: Path) -> None:
     """Training and prediction see what import and drawing see, also of 16 bits and with transparency."""
     path = tmp_path / "a.png"
     clear = np.dstack([scene(), np.full(SIZE[::-1], 0, np.uint8)])
+    clear[0, 0] = 255  # nothing but clear pixels is refused
     Image.fromarray(clear).save(path)
     picture = Picture(1, path, *SIZE, np.zeros((0, 4)), (), np.zeros(0, bool))
-    assert (load_image(picture) == upright_rgb(path).pixels).all() and (load_image(picture) == 128).all()
+    assert (load_image(picture) == upright_rgb(path).pixels).all() and (load_image(picture)[1:] == 128).all()
 
 
 @pytest.mark.parametrize("form", ["png", "jpg"])

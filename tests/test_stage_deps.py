@@ -12,6 +12,7 @@ FOUNDATIONS = {
     "lard/documents/__init__.py",
     "lard/documents/json.py",
     "lard/documents/model.py",
+    "lard/documents/numbers.py",
     "lard/documents/text.py",
     "lard/documents/composed.py",
     "lard/documents/yaml.py",

@@ -24,6 +24,7 @@ from lard.errors import AirportError
 from lard.tables import name_fault
 
 _RUNWAY_FIELDS = 26
+_CLOSED = "[X]"  # what X-Plane's gateway puts before the name of an airport that is no more
 _ICAO = re.compile(r"[A-Z][A-Z0-9]{3}")
 _LINE_LIMIT, _SIZE_LIMIT = 1 << 16, 2 << 30  # characters; the world's file has 0.4 GB
 
@@ -44,6 +45,8 @@ class _Reading:
     icao: str = ""
     elevation_m: float = math.nan
     name: str = ""
+    ended: bool = False
+    """Whether the row 99 that ends every apt.dat was met."""
     held: list[tuple[int, list[str]]] = field(default_factory=list)
     """Its runway rows with their lines: the row that states its code may come after them."""
 
@@ -84,6 +87,10 @@ def read_aptdat(
         raise AirportError("\n".join(reading.faults))
     if not stated_version:
         raise AirportError(f"{path}:2: found an empty file, expected an apt.dat of version 1000 to 1200")
+    if not reading.ended:
+        reading.report.notes.append(
+            f"{path.name}: no row 99 ends it: it may be cut off, airports may be missing; get it again"
+        )
     reading.selection.raise_absent(path, reading.known)
     strips = strips_of(reading.rows, reading.selection, reading.report, date, earth)
     reading.report.kept = len(strips)
@@ -135,6 +142,8 @@ def _read_row(reading: _Reading, line: int, text: str) -> None:
         _read_header(reading, line, fields)
     elif code == 1302 and len(fields) > 2 and fields[1] == "icao_code":
         reading.icao = fields[2].upper()
+    elif code == 99 and len(fields) == 1:
+        reading.ended = True
     elif code in (100, 101, 102):
         reading.report.rows += 1
         reading.held.append((line, fields))
@@ -166,6 +175,7 @@ def _end_airport(reading: _Reading) -> None:
     if own:
         reading.known |= {own, code}
         reading.infos[code] = AirportInfo(reading.name, elevation_m=reading.elevation_m)
+    closed = reading.name.upper().startswith(_CLOSED)
     wanted = reading.selection.wants(own) or reading.selection.wants(code)
     for line, fields in held:
         if not wanted:
@@ -176,6 +186,10 @@ def _end_airport(reading: _Reading) -> None:
             )
         elif fields[0] == "102":
             reading.report.exclude("helipad", which=[f"{code} {fields[1]}" if len(fields) > 1 else code])
+        elif closed:
+            reading.report.exclude(
+                "closed", which=[f"{code} {fields[8]}/{fields[17]}" if len(fields) > 17 else code]
+            )
         else:
             _read_runway(reading, line, fields, code)
 

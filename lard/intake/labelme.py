@@ -75,7 +75,8 @@ def read_labelme(path: Path, other_labels: Sequence[str] = ()) -> Annotated:
     file = checked(_File, document, path)
     faults: list[str] = []
     width, height = file.imageWidth, file.imageHeight
-    runways = []
+    runways: list[tuple[str, Array]] = []
+    places: dict[tuple[str, bytes], int] = {}
     for number, shape in enumerate(file.shapes):
         where = f"{path}: shapes[{number}]"
         label = shape.label.strip()
@@ -88,8 +89,12 @@ def read_labelme(path: Path, other_labels: Sequence[str] = ()) -> Annotated:
             )
             continue
         points = _points(shape, where, width, height, faults)
-        if points is not None:
-            runways.append((ident, points))
+        if points is None:
+            continue
+        first = places.setdefault((ident, points.tobytes()), number)
+        if first != number:
+            faults.append(f"{where}: is shapes[{first}] again; keep one of them")
+        runways.append((ident, points))
     if faults:
         raise DataError("\n".join(faults))
     stated = file.imagePath.replace("\\", "/")

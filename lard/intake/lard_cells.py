@@ -8,10 +8,13 @@ from datetime import date
 RANGES = {
     "slant_distance": (0.0, 1e4), "along_track_distance": (-1e4, 1e4), "height_above_runway": (-1e5, 1e6),
     "lateral_path_angle": (-360.0, 360.0), "vertical_path_angle": (-360.0, 360.0),
-    "yaw": (-360.0, 360.0), "pitch": (-360.0, 360.0), "roll": (-360.0, 360.0), "watermark_height": (0.0, 1e5),
+    "pitch": (-360.0, 360.0), "watermark_height": (0.0, 1e5),
     "lat_cam": (-90.0, 90.0), "lon_cam": (-180.0, 360.0), "alt_cam": (-1e4, 1e6),
 }  # fmt: skip
-"""Of each column the numbers that mean anything: nautical miles, degrees, feet, pixels, metres."""
+"""Of each column the numbers that mean anything: nautical miles, degrees, feet, pixels, metres.
+
+Yaw and roll are not among them: Earth Studio counts on beyond a full turn.
+"""
 YES, NO = ("1", "1.0", "true", "yes", "night"), ("0", "0.0", "false", "no", "day")
 """What stands for night and for day; tables of LARD itself have 0 and 1, or nothing."""
 

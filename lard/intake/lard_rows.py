@@ -24,8 +24,7 @@ def far_out(corners_px: NDArray[np.float64], size_px: NDArray[np.int64]) -> NDAr
     """Whether a corner (n, 4, 2) lies more than ten sides outside of its picture of width, height (n, 2)."""
     room = FAR_SIDES * size_px[:, None, :]
     beyond = (corners_px < -room) | (corners_px > size_px[:, None, :] + room)
-    found: NDArray[np.bool_] = beyond.any(axis=(1, 2))
-    return found
+    return np.asarray(beyond.any(axis=(1, 2)), np.bool_)
 
 
 def told_rows(places: Sequence[Any], said: str, most: int = 5) -> list[str]:

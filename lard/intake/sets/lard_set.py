@@ -54,7 +54,7 @@ def read_lard_set(place: Path, version: str, split: str = "") -> Imported:
         raise DataError(
             f"{place}: no row of {len(files)} tables names a picture ({bare} rows are poses only)"
         )
-    notes = (f"{bare} rows name no picture and are left out",) if bare else ()
+    notes: tuple[str, ...] = (f"{bare} rows name no picture and are left out",) if bare else ()
     notes += tuple(told_rows(repeats, f"{len(repeats)} rows stand there twice and are taken once"))
     return _imported(pl.concat(parts, how="diagonal"), root, version, notes)
 

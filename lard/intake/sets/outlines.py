@@ -84,7 +84,7 @@ def _check_overhang(item: Outline, points: Array, allowed_px: Array) -> None:
     """ValueError for an outline of which some points leave its picture by more than is allowed in x and y."""
     size = (item.width_px, item.height_px)
     if (points < -allowed_px).any() or (points > size + allowed_px).any():
-        x0, y0, x1, y1 = (*item.points.min(axis=0), *item.points.max(axis=0))
+        x0, y0, x1, y1 = shapely.MultiPoint(item.points).bounds
         raise ValueError(
             f"an outline from {x0:g}, {y0:g} to {x1:g}, {y1:g} leaves the picture of {size[0]}x{size[1]} px; "
             "cut it to the picture"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lard.documents import read_text
+from lard.documents import number_of, read_text
 from lard.errors import DataError
 from lard.intake.lard_csv import FOOT_PER_M, LETTERS, NM_M, SIDES, open_lard_csv
 from lard.quality.exports.model import Exported, Fields
@@ -112,7 +112,7 @@ def read_yolo(folder: Path, where: str) -> Exported:
             continue
         for number, line in enumerate(read_text(lines).splitlines(), 1):
             try:
-                values = [float(word) for word in line.split()]
+                values = [number_of(word) for word in line.split()]
             except ValueError:
                 values = []
             if len(values) < 5 or values[0] != 0 or not np.isfinite(values).all():
