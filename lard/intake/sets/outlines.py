@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 REACH_PX = 1e6
 OVERHANG_PX, OVERHANG = 1.0, 1e-3  # px, or of a side, by which a box may lie outside: rounding
 CORNER_OVERHANG = 0.5  # of a side by which a corner that is said to be seen may lie outside
-LEAST_SIDE_PX = 1e-3
+LEAST_SIDE_PX = 1e-5  # six decimals of a fraction hold no less; a sliver at the edge may be so thin
 _NAMED = 5
 UNTOLD: dict[str, Any] = {
     "along_track_m": None, "lateral_deg": None, "vertical_deg": None, "yaw_offset_deg": None,
