@@ -62,7 +62,8 @@ def check_outline(item: Outline) -> Outline:
     size = np.array([item.width_px, item.height_px], np.float64)
     picture = shapely.box(0, 0, item.width_px, item.height_px)
     if item.corners:
-        if shapely.intersection(shapely.MultiPoint(item.points).convex_hull, picture).area == 0:
+        # far runways of whole pixels may be a line: that is seen, if hardly
+        if not shapely.MultiPoint(item.points).convex_hull.intersects(picture):
             raise ValueError("corners of which nothing lies in the picture; leave the runway out")
         _check_overhang(item, item.points[list(np.flatnonzero(item.seen))], CORNER_OVERHANG * size)
         return item
