@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 REACH_PX = 1e6
 OVERHANG_PX, OVERHANG = 1.0, 1e-3  # px, or of a side, by which a box may lie outside: rounding
 CORNER_OVERHANG = 0.5  # of a side by which a corner that is said to be seen may lie outside
-LEAST_SIDE_PX = 1e-3
+LEAST_SIDE_PX = 1e-5  # six decimals of a fraction hold no less; a sliver at the edge may be so thin
 _NAMED = 5
 UNTOLD: dict[str, Any] = {
     "along_track_m": None, "lateral_deg": None, "vertical_deg": None, "yaw_offset_deg": None,
@@ -62,7 +62,8 @@ def check_outline(item: Outline) -> Outline:
     size = np.array([item.width_px, item.height_px], np.float64)
     picture = shapely.box(0, 0, item.width_px, item.height_px)
     if item.corners:
-        if shapely.intersection(shapely.MultiPoint(item.points).convex_hull, picture).area == 0:
+        # far runways of whole pixels may be a line: that is seen, if hardly
+        if not shapely.MultiPoint(item.points).convex_hull.intersects(picture):
             raise ValueError("corners of which nothing lies in the picture; leave the runway out")
         _check_overhang(item, item.points[list(np.flatnonzero(item.seen))], CORNER_OVERHANG * size)
         return item
