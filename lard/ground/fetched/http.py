@@ -304,7 +304,7 @@ def _no_http(error: http.client.HTTPException) -> str:
     if isinstance(error, http.client.RemoteDisconnected):
         return "the server closed the connection without an answer"
     if isinstance(error, http.client.BadStatusLine):
-        return f"the answer begins with {error.line.strip()[:60]!r}, which is no HTTP status"
+        return f"the answer begins with {str(error.args[0]).strip()[:60]!r}, which is no HTTP status"
     if isinstance(error, http.client.LineTooLong):
         return "a header of the answer is longer than 65536 bytes"
     if "headers" in str(error):
