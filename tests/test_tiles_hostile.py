@@ -308,7 +308,7 @@ def test_a_server_whose_answers_drip_is_given_up() -> None:
     with (
         raw(b"HTTP/1.1 200 OK\r\n\r\n", pause_s=0.02, forever=b"x") as port,
         pytest.raises(
-            SourceError, match=r"^127\.0\.0\.1: 4 answers in a row came too slowly, .* drips"
+            SourceError, match=r"^127\.0\.0\.1: 8 answers in a row came too slowly, .* drips"
         ) as told,
     ):
         asked(port, stall_s=0.2, attempts=9, backoff_s=0.001).get(f"http://127.0.0.1:{port}/x", 1 << 20)

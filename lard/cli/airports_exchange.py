@@ -184,7 +184,6 @@ def export_command(
     from lard.airports.files import as_table, export_database, open_database, pick_airports
     from lard.errors import naming
 
-    _keep_others(out, fmt)
     database = open_database(runways)
     if corrections:
         with naming(corrections):
@@ -192,6 +191,7 @@ def export_command(
     wanted = codes_in(codes)
     if wanted is not None:
         database = pick_airports(database, wanted)
+    _keep_others(out, fmt)
     export_database(database, out, fmt, padded=not unpadded)
     click.echo(f"{out}: {len(database.airports)} airports")
 

@@ -24,8 +24,8 @@ from lard.ground.fetched.connection import GuardedAdapter, Session, Watch
 from lard.tables import stable_hash
 
 MAX_REDIRECTS = 5
-SLOW_IN_A_ROW = 4
-"""Answers that ran out of time, one after another, before a server is given up."""
+SLOW_ROUNDS = 2
+"""How often all threads may run out of time, one answer after another, before a server is given up."""
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CHUNK = 65536
 _FAULTS = (
@@ -186,7 +186,7 @@ class Http:
         with self._lock:
             self._slow_in_a_row += 1
             count = self._slow_in_a_row
-        if count < SLOW_IN_A_ROW:
+        if count < SLOW_ROUNDS * self.settings.threads:
             return TransientError(watch.fault)
         return SourceError(
             f"{self.redact(host_of(url))}: {count} answers in a row came too slowly, the last: {watch.fault};"
@@ -266,10 +266,9 @@ class Http:
         """This thread's session and what watches over its answers."""
         found: tuple[requests.Session, Watch] | None = getattr(self._local, "session", None)
         if found is None:
-            session, watch = (
-                Session(),
-                Watch(self.settings.deadline_s, self.settings.read_timeout_s, self.settings.stall_s),
-            )
+            limits = self.settings
+            first_s = limits.connect_timeout_s + limits.read_timeout_s
+            session, watch = Session(), Watch(limits.deadline_s, first_s, limits.stall_s)
             session.headers["User-Agent"] = self.settings.user_agent
             session.headers["Accept-Encoding"] = "identity"  # pictures do not shrink, and nothing may swell
             adapter = GuardedAdapter(self.settings.allow_hosts, watch)
@@ -304,8 +303,7 @@ def _no_http(error: http.client.HTTPException) -> str:
     if isinstance(error, http.client.RemoteDisconnected):
         return "the server closed the connection without an answer"
     if isinstance(error, http.client.BadStatusLine):
-        line = str(error.args[0] if error.args else "").strip()
-        return f"the answer begins with {line[:60]!r}, which is no HTTP status"
+        return f"the answer begins with {str(error.args[0]).strip()[:60]!r}, which is no HTTP status"
     if isinstance(error, http.client.LineTooLong):
         return "a header of the answer is longer than 65536 bytes"
     if "headers" in str(error):
