@@ -35,6 +35,7 @@ _FAULTS = (
     OSError,
     ValueError,
 )
+_LATE = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _NO_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 
 
@@ -170,7 +171,7 @@ class Http:
                 ):
                     target = response.headers.get("Location")
                     if watch.expired:  # headers that were cut look complete
-                        raise self._slow(url, watch)
+                        raise self._slow(url, watch.fault)
                     if response.status_code in (301, 302, 303, 307, 308) and target:
                         came_from, url = url, self._redirected(url, target)
                         continue
@@ -178,18 +179,21 @@ class Http:
                     self._slow_in_a_row = 0
                     return Reply(response.status_code, response.headers, body)
             except _FAULTS as error:
-                raise (self._slow(url, watch) if watch.expired else self._told(url, error)) from None
+                late = (
+                    watch.fault if watch.expired else self._cause(error) if isinstance(error, _LATE) else ""
+                )
+                raise (self._slow(url, late) if late else self._told(url, error)) from None
         raise RefusedError(f"more than {MAX_REDIRECTS} redirects")
 
-    def _slow(self, url: str, watch: Watch) -> Exception:
+    def _slow(self, url: str, fault: str) -> Exception:
         """What an answer that ran out of time means: after several in a row, that the server is of no use."""
         with self._lock:
             self._slow_in_a_row += 1
             count = self._slow_in_a_row
         if count < SLOW_ROUNDS * self.settings.threads:
-            return TransientError(watch.fault)
+            return TransientError(fault)
         return SourceError(
-            f"{self.redact(host_of(url))}: {count} answers in a row came too slowly, the last: {watch.fault};"
+            f"{self.redact(host_of(url))}: {count} answers in a row came too slowly, the last: {fault};"
             " what is there is kept, run again when the server is faster"
         )
 
@@ -240,7 +244,7 @@ class Http:
                 raise Stopped
             chunks.append(chunk)
         if watch.expired:
-            raise self._slow(response.url, watch)
+            raise self._slow(response.url, watch.fault)
         return b"".join(chunks)
 
     def _take_turn(self) -> None:
