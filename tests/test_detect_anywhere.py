@@ -124,7 +124,7 @@ def test_a_picture_has_the_boxes_it_has_in_a_dataset(checkpoint: str) -> None:
         (["M", "a.png", "--out", "o.json", "--draw", "o.json"], "--out o.json: drawings are to go there"),
         (["M", "a.png", "--out", "d", "--draw", "d/e"], "--out d: drawings are to go there"),
         (["M", "a.png", "--out", "d/a.png", "--draw", "d"], "--out d/a.png: drawings are to go there"),
-        (["M", "a.png", "--out", "a.png"], "--out a.png: is one of the files to look at"),
+        (["M", "a.png", "--out", "a.png"], "--out a.png is a.png, which is read"),
         (["M", "a.png", "--out", "empty"], "File 'empty' is a directory"),
         (["M", "a.png", "--draw", "."], "the originals lie there (a.png)"),
         (["M", "empty/x.txt"], "empty/x.txt: not a picture that can be read"),

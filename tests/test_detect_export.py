@@ -180,7 +180,7 @@ def test_command(files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.M
     assert shown.exit_code == 0 and "parameters" in shown.output and out.is_file(), shown.output
     wrong = CliRunner().invoke(main, ["export-model", str(checkpoint), "--size", "big", "--out", str(out)])
     assert wrong.exit_code == 2 and "expected WIDTHxHEIGHT" in wrong.output
-    missing = CliRunner().invoke(main, ["export-model", "none.pt", "--out", str(out)])
+    missing = CliRunner().invoke(main, ["export-model", "none.pt", *options])
     assert missing.exit_code == 2 and "no such checkpoint" in missing.output
 
 

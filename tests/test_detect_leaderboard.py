@@ -108,7 +108,7 @@ def test_sources_have_folders_of_their_own(tmp_path: Path) -> None:
     [
         ("p1", "0 0.5 0.5 0.1 0.2", "confidence is missing"),
         ("p1", "0 0.5 0.5", "3 numbers"),
-        ("p1", "0 0.5 0.5 a 0.2 0.3", "expected six numbers"),
+        ("p1", "0 0.5 0.5 a 0.2 0.3", "expected six finite numbers"),
         ("p1", "0 nan 0.5 0.1 0.2 0.3", "finite"),
         ("p1", "4 0.5 0.5 0.1 0.2 0.3", "class 4, expected 0"),
         ("p1", "0 0.5 0.5 0.1 0.2 1.3", "confidence 1.3"),

@@ -116,7 +116,7 @@ def test_entering_the_leaderboard(toy: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="another dataset"):
         add(results, card, truth, board)
     card.write_text("name: ../x\nauthors: someone\n")
-    with pytest.raises(DataError, match="name: String should match pattern"):
+    with pytest.raises(DataError, match="name: expected a text of pattern"):
         read_card(card)
     card.write_text("name: x\nauthor: someone\n")
     with pytest.raises(DataError, match="authors: Field required"):

@@ -86,7 +86,7 @@ def test_render_writes_a_dataset_and_keeps_what_is_there(ground: Path, tmp_path:
     ("arguments", "message"),
     [
         (("preview", "BIRK", "19", "--size", "big", "--out", "v.png"), "--size 'big'"),
-        (("preview", "BIRK", "19", "--out", "v.tiff"), "--out 'v.tiff'"),
+        (("preview", "BIRK", "19", "--out", "v.tiff"), "--out v.tiff: expected a name that ends in"),
         (("preview", "BIRK", "05", "--out", "v.png"), "has no runway '05'"),
         (("preview", "BIRK", "19", "--ground", "nowhere", "--out", "v.png"), "nowhere"),
         (("preview", "BIRK", "19", "--time", "25:00", "--out", "v.png"), "--time '25:00'"),

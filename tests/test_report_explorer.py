@@ -294,7 +294,7 @@ def test_refusals_are_one_line(toy: Path, tmp_path: Path, fault: str) -> None:
         (dataset / "dataset.json").write_text("true")
         expected = "dataset.json"
     elif fault == "itself":
-        out, expected = dataset, "is the dataset"
+        out, expected = dataset, "which is read"
     elif fault in ("ids", "list", "twice", "bare"):
         image = [{}] if fault == "list" else 777
         row = {"image_id": image, "category_id": 1, "bbox": [1, 1, 4, 3], "score": 0.5}
