@@ -37,7 +37,7 @@ def _sizes(context: click.Context, _: click.Parameter, text: str | None) -> tupl
     return found
 
 
-def _scores(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ...]:
+def scores_of(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ...]:
     """Scores written side by side with commas, in the order of the models; none of an empty text."""
     found = numbers_of(text) if text else ()
     if found is None or not all(0 < one < 1 for one in found):
@@ -85,7 +85,7 @@ def _scores(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ..
     help="Score file with the operating point; once for each model, MODEL first.",
 )  # fmt: skip
 @click.option(
-    "--score", "scores", default="", callback=_scores, metavar="0.6,0.4",
+    "--score", "scores", default="", callback=scores_of, metavar="0.6,0.4",
     help="The score from which detections count, for each model, instead of --point [default: a shipped"
     " model's own].",
 )  # fmt: skip

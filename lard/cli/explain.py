@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from lard.cli.attack import targets_of
+from lard.cli.attack import scores_of, targets_of
 from lard.cli.benchmark import DATA
-from lard.cli.options import SEED, numbers_of
+from lard.cli.options import SEED
 from lard.cli.printing import print_table
 
 METHODS = ("gradient", "smoothgrad", "integrated", "occlusion", "hsic", "radius")
@@ -23,14 +23,6 @@ def _methods(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...
     if odd or not names:
         raise click.BadParameter(f"{text!r}: expected some of {', '.join(METHODS)}, with commas")
     return names
-
-
-def _scores(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ...]:
-    """Scores written side by side with commas, in the order of the models; none of an empty text."""
-    found = numbers_of(text) if text else ()
-    if found is None or not all(0 < one < 1 for one in found):
-        raise click.BadParameter(f"{text!r}: expected a number between 0 and 1 for each model, with commas")
-    return found
 
 
 @click.command()
@@ -51,7 +43,7 @@ def _scores(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ..
     help="Score file with the operating point; once for each model, MODEL first.",
 )  # fmt: skip
 @click.option(
-    "--score", "scores", default="", callback=_scores, metavar="0.6,0.4",
+    "--score", "scores", default="", callback=scores_of, metavar="0.6,0.4",
     help="The score from which a runway fires, for each model, instead of --point [default: a shipped"
     " model's own].",
 )  # fmt: skip
