@@ -31,12 +31,10 @@ class Batch:
     targets: Targets
 
 
-@dataclass(frozen=True, slots=True)
-class Share(Dataset[Any]):
+class Visits(Dataset[Any]):
     """What one process cuts in each step: index k is the share of step first + k, known from it alone."""
 
     pictures: list[Picture]
-    spec: ModelSpec
     plan: TrainSpec
     rank: int
     first: int
@@ -45,7 +43,7 @@ class Share(Dataset[Any]):
         return max(0, self.plan.steps - self.first)
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...] | LardError:
-        """Crops (b, h, w, 3) of bytes, statistics (b, 4), objectness (b, n) and distances (b, n, 4).
+        """The tensors of one step's share.
 
         An error of the project comes back instead of being raised: a loader would wrap it in a traceback.
         """
@@ -55,20 +53,8 @@ class Share(Dataset[Any]):
             return error
 
     def cut(self, step: int) -> tuple[Tensor, ...]:
-        """This process's share of a step."""
-        side = self.plan.crop_px
-        crops = [
-            crop
-            for serial, picture in self._own(step)
-            for crop in crops_of(self.pictures[picture], serial, self.plan)
-        ]
-        wanted = [assign(crop.boxes, crop.ignored, side, side, self.spec) for crop in crops]
-        return (
-            torch.from_numpy(np.stack([crop.pixels for crop in crops])),
-            torch.from_numpy(np.stack([crop.frame for crop in crops])).float(),
-            torch.from_numpy(np.stack([objectness for objectness, _ in wanted])),
-            torch.from_numpy(np.stack([distances for _, distances in wanted])),
-        )
+        """This process's share of a step; the first tensor is of bytes."""
+        raise NotImplementedError
 
     def files(self, step: int) -> list[str]:
         """Names of the pictures of a whole step."""
@@ -79,15 +65,53 @@ class Share(Dataset[Any]):
         count = self.plan.batch // self.plan.crops_per_image
         return pictures_of_step(step, count, len(self.pictures), self.plan.seed)
 
-    def _own(self, step: int) -> list[tuple[int, int]]:
+    def own(self, step: int) -> list[tuple[int, int]]:
         """(serial, picture index) of this process's share of a step."""
         visits = self._visits(step)
         share = len(visits) // self.plan.processes
         return visits[self.rank * share : (self.rank + 1) * share]
 
 
+@dataclass(frozen=True, slots=True)
+class Share(Visits):
+    """The crops of a detector."""
+
+    pictures: list[Picture]
+    spec: ModelSpec
+    plan: TrainSpec
+    rank: int
+    first: int
+
+    def cut(self, step: int) -> tuple[Tensor, ...]:
+        """Crops (b, h, w, 3) of bytes, statistics (b, 4), objectness (b, n) and distances (b, n, 4)."""
+        side = self.plan.crop_px
+        crops = [
+            crop
+            for serial, picture in self.own(step)
+            for crop in crops_of(self.pictures[picture], serial, self.plan)
+        ]
+        wanted = [assign(crop.boxes, crop.ignored, side, side, self.spec) for crop in crops]
+        return (
+            torch.from_numpy(np.stack([crop.pixels for crop in crops])),
+            torch.from_numpy(np.stack([crop.frame for crop in crops])).float(),
+            torch.from_numpy(np.stack([objectness for objectness, _ in wanted])),
+            torch.from_numpy(np.stack([distances for _, distances in wanted])),
+        )
+
+
 def batches(share: Share, device: torch.device, loaders: int = 0) -> Iterator[Batch]:
     """One batch for each step from share.first on, in their order, whoever cuts them."""
+    for pixels, frames, objectness, distances in cuts(share, device, loaders):
+        yield Batch(as_images(pixels), frames, Targets(objectness, distances))
+
+
+def as_images(pixels: Tensor) -> Tensor:
+    """Bytes (b, h, w, 3) as (b, 3, h, w) in [0, 1]."""
+    return pixels.permute(0, 3, 1, 2).float() / 255
+
+
+def cuts(share: Visits, device: torch.device, loaders: int = 0) -> Iterator[tuple[Tensor, ...]]:
+    """What is cut for each step from share.first on, in their order, on the device."""
     if not len(share):
         return
     stream = DataLoader(
@@ -103,9 +127,7 @@ def batches(share: Share, device: torch.device, loaders: int = 0) -> Iterator[Ba
     for cut in stream:
         if isinstance(cut, LardError):
             raise cut
-        pixels, frames, objectness, distances = (part.to(device) for part in cut)
-        targets = Targets(objectness, distances)
-        yield Batch(pixels.permute(0, 3, 1, 2).float() / 255, frames, targets)
+        yield tuple(part.to(device) for part in cut)
 
 
 def _settle(_: int) -> None:

@@ -7,7 +7,7 @@ distances to the four sides of the box and, in the plain model only, a centernes
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,9 @@ PRIOR = 0.01
 REGRESSION_GAIN = 4.0
 LEAST_DEVIATION = 0.03
 """A frame of less contrast is not raised to more: the largest gain of the normaliser is its inverse."""
+
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 class Level(NamedTuple):
@@ -254,7 +257,7 @@ class LipschitzFcos(Detector):
         return pyramid
 
 
-def channels_last(net: Detector) -> Detector:
+def channels_last(net: Net) -> Net:
     """The same network with kernels stored channels last, in place; convolutions are quicker so."""
     for parameter in net.parameters():
         if parameter.ndim == 4:
