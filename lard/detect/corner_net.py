@@ -155,4 +155,4 @@ def corner_gain_px(net: CornerNet, input_px: int) -> float:
     sum (s_i d_i)^2 <= max(s_i |d_i|) * E|d| <= r / 4 * r / 2: at most t r / sqrt(8).
     """
     reach = input_px - net.spec.strides_px[0]  # between the centres of the outermost cells
-    return float(net.log_gain.exp()) * reach / math.sqrt(8)
+    return float(net.log_gain.detach().exp()) * reach / math.sqrt(8)

@@ -31,7 +31,7 @@ class CornerSpec(BaseModel):
 
     family: Literal["corners", "lip-corners"]
     widths: tuple[_Channels, _Channels, _Channels] = (24, 48, 64)
-    depths: tuple[_Depth, _Depth, _Depth] = (1, 1, 2)
+    depths: tuple[_Depth, _Depth, _Depth] = (0, 1, 2)
     merge: _Channels = 32
     input_px: int = Field(default=96, ge=32, le=512, multiple_of=8)
     margin: float = Field(default=0.25, ge=0, le=2)
