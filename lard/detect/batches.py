@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from lard.detect.config import ModelSpec, TrainSpec
 from lard.detect.crops import crops_of, pictures_of_step
 from lard.detect.data import Picture
+from lard.detect.fcos import as_images
 from lard.detect.loss import Targets, assign
 from lard.errors import LardError
 
@@ -103,11 +104,6 @@ def batches(share: Share, device: torch.device, loaders: int = 0) -> Iterator[Ba
     """One batch for each step from share.first on, in their order, whoever cuts them."""
     for pixels, frames, objectness, distances in cuts(share, device, loaders):
         yield Batch(as_images(pixels), frames, Targets(objectness, distances))
-
-
-def as_images(pixels: Tensor) -> Tensor:
-    """Bytes (b, h, w, 3) as (b, 3, h, w) in [0, 1]."""
-    return pixels.permute(0, 3, 1, 2).float() / 255
 
 
 def cuts(share: Visits, device: torch.device, loaders: int = 0) -> Iterator[tuple[Tensor, ...]]:

@@ -125,3 +125,12 @@ def appraised(name: str, scores: Sequence[Measured]) -> ModelCard:
     card = card.model_copy(update={"scores": (*kept, *scores)})
     write_json(card.model_dump(mode="json"), weights_of(name).with_suffix(".json"))
     return card
+
+
+def corners_appraised(name: str, scores: Sequence[CornersMeasured]) -> CornerCard:
+    """The same of a corner model: in place of those on the same pictures and of the same boxes."""
+    card, new = corner_card_of(name), {(one.on, one.boxes) for one in scores}
+    kept = [one for one in card.scores if (one.on, one.boxes) not in new]
+    card = card.model_copy(update={"scores": (*kept, *scores)})
+    write_json(card.model_dump(mode="json"), corner_weights_of(name).with_suffix(".json"))
+    return card

@@ -209,6 +209,8 @@ class Params(_Params):
         """Return one model's parameters, those of the file before a preset's; SpecError names the known."""
         if name in self.models:
             return self.models[name]
+        if self.corner_model(name) is not None:
+            raise SpecError(f"models.{name}: a corner model, no detector; lard train trains it by itself")
         if name not in PRESETS:
             own = sorted({*self.models, *self.corner_models})
             known = ", ".join([*own, *(n for n in (*PRESETS, *CORNER_PRESETS) if n not in own)])

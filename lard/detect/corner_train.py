@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lard.detect.batches import Visits, as_images, cuts
+from lard.detect.batches import Visits, cuts
 from lard.detect.config import TrainSpec, parse_plan
 from lard.detect.corner_crops import Cornered, jittered, read_cornered, samples_of
 from lard.detect.corner_files import save_corners
@@ -22,6 +22,7 @@ from lard.detect.corner_spec import CornerSpec
 from lard.detect.corners import find_corners
 from lard.detect.crew import Place, crew, joined, torchrun_place, total
 from lard.detect.data import Picture, load_image
+from lard.detect.fcos import as_images
 from lard.detect.learner import Learning, learning, move, schedule, share_gradients
 from lard.detect.log import Told, training_log
 from lard.detect.precision import arithmetic, computed_in

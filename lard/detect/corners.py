@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lard.detect.batches import as_images
 from lard.detect.corner_files import load_corner_checkpoint, resolve_corners
 from lard.detect.corner_net import CornerNet
 from lard.detect.corner_windows import Floats, cut_window, out_of_window, windows_of
+from lard.detect.fcos import as_images
 from lard.errors import naming
 
 _AT_ONCE = 32
