@@ -145,7 +145,7 @@ def _approaches(data: Dataset, most: float) -> list[Offence]:
 
 
 def _empty(name: str, numbers: Array, frames: pl.DataFrame, most: float) -> Iterator[Offence]:
-    """Stretches of a condition in which a set has no frame, though a share of the others' frames lie there."""
+    """Stretches of a condition in which a set has no frame, though the others have a share of theirs."""
     known = frames.select("split").with_columns(value=pl.Series(numbers)).filter(pl.col("value").is_finite())
     if "sequence" in frames.columns:  # frames of one approach share their weather
         known = known.unique(["split", "value"], maintain_order=True)

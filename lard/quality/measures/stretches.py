@@ -25,8 +25,8 @@ def widest_empty(sample: Array, others: Array) -> tuple[float, float, float, flo
     """The stretch free of a sample (n,) that holds most of the other values (m,), ends of the range included.
 
     Returns its ends, the share of the others within, and how likely any stretch of so many is by chance: were
-    both drawn alike, k values before the first of the sample, and by symmetry between any two neighbours, would
-    all be others with probability C(n + m - k, n) / C(n + m, n); there are n + 1 such places.
+    both drawn alike, k values before the first of the sample, and by symmetry between any two neighbours,
+    would all be others with probability C(n + m - k, n) / C(n + m, n); there are n + 1 such places.
     """
     mine, theirs = np.sort(sample), np.sort(others)
     n, m = len(mine), len(theirs)
