@@ -91,7 +91,7 @@ def most_alarms(margins: Margins, budget: float) -> int:
 def trades(margins: Margins, budget: float) -> tuple[Ints, Ints]:
     """Every number of found pixels hidden (k,) that a budget pays for, and the most made seen beside it."""
     spent = _prefixes(margins.found)
-    spent = spent[: int(np.searchsorted(spent, budget, side="right"))]
+    spent = spent[: max(1, int(np.searchsorted(spent, budget, side="right")))]
     return np.arange(len(spent)), _made(margins, budget - spent)
 
 

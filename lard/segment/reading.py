@@ -1,4 +1,4 @@
-"""What is stated of masks needs of a picture: its margins and reach, read with one pass and kept in a file."""
+"""What statements about masks need of a picture: its margins and reach, read in one pass and kept."""
 
 from __future__ import annotations
 
@@ -115,6 +115,7 @@ def load_seen(path: Path, key: str) -> Seen | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # half a file of another program, or none of ours: computed again
     silent_count, missed, alarms = map(int, held["counts"])
-    contrast = Contrast(float(held["contrast"][0]), int(held["contrast"][1])) if len(held["contrast"]) else None
-    reach = Reach(float(held["reach"][0]), contrast, float(held["reach"][1])) if len(held["reach"]) else None
+    seen, bounds = held["contrast"], held["reach"]
+    contrast = Contrast(float(seen[0]), int(seen[1])) if len(seen) else None
+    reach = Reach(float(bounds[0]), contrast, float(bounds[1])) if len(bounds) else None
     return Seen(Margins(held["found"], held["silent"], silent_count, missed, alarms), reach)
