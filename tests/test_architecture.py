@@ -18,12 +18,12 @@ MODULES = sorted((ROOT / "lard").rglob("*.py")) + sorted((ROOT / "pipelines").gl
 ROOMS = (
     "errors", "progress", "compiled", "distortion", "documents", "files", "pictures", "tables", "workers",
     "written", "geodesy", "camera", "airports", "approach", "odd", "scenario", "labels", "ground", "render",
-    "simulators", "intake", "quality", "calibrate", "export", "score", "detect", "robust", "assurance",
+    "simulators", "intake", "quality", "calibrate", "export", "score", "detect", "robust", "segment", "assurance",
     "report", "project", "cli", "pipelines",
 )  # fmt: skip
 RANKS = {room: rank for rank, room in enumerate(ROOMS)}
 OWNED = {
-    "torch": ("lard/detect", "lard/robust", "lard/assurance"),
+    "torch": ("lard/detect", "lard/robust", "lard/segment", "lard/assurance"),
     "rasterio": ("lard/ground", "lard/airports", "lard/intake"),
     "requests": ("lard/ground", "lard/simulators", "lard/airports"),
 }

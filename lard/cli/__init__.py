@@ -36,6 +36,7 @@ COMMANDS = {
     "score": ("score", "Score a COCO results file."),
     "attack": ("attack", "Attack a detector: how small a change of pixels makes it fail."),
     "certify": ("certify", "What no perturbation can hide from a Lipschitz detector."),
+    "segment": ("segment", "Masks of runways: predicted, scored, certified, attacked."),
     "conform": ("conform", "Boxes, pictures and scores that hold with a stated chance."),
     "privacy": ("privacy", "What training under differential privacy costs."),
     "explain": ("explain", "Where a detector looks, and what would turn its decision."),
@@ -51,7 +52,7 @@ SECTIONS = {
     "Pictures of others": ("footage", "annotated", "import", "calibrate"),
     "Datasets": ("label", "inspect", "explore", "view", "dqr", "export"),
     "Detectors": ("train", "predict", "score", "leaderboard", "export-model"),
-    "Robustness": ("attack", "certify", "conform"),
+    "Robustness": ("attack", "certify", "segment", "conform"),
     "Assurance": ("explain", "monitor", "privacy", "assurance"),
 }
 """The commands by what one wants, as --help shows them."""

@@ -43,6 +43,8 @@ def train(
           1-Lipschitz, accurate: focal loss on ten times the logit
       lip-fcos-s-robust, lip-fcos-m-robust, lip-fcos-l-robust
           1-Lipschitz, robust: focal loss on twenty times the logit beyond an offset of 0.15
+      seg-s, seg-m; lip-seg-s, lip-seg-m
+          masks instead of boxes, plain and 1-Lipschitz; for `lard segment`
 
     An interrupted run goes on from its last saved step when started again with the same parameters. Under
     torchrun its processes share each batch, in the place of train.processes. Every train.validate_every steps

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lard.detect.fcos import LEAST_DEVIATION, LipschitzFcos
+from lard.detect.fcos import LEAST_DEVIATION, LipschitzTrunk
 from lard.detect.ortho import HalfUpsample, MaxMin, OrthoConv2d
 from lard.detect.wiring import check_wiring
 from lard.errors import ModelError
@@ -102,13 +102,17 @@ def polyphase(kernel: Tensor, stride: int) -> Tensor:
     )
 
 
+_ISOMETRIC = (MaxMin, HalfUpsample, nn.PixelUnshuffle, nn.PixelShuffle, nn.ReLU, nn.Identity)
+"""Layers that no distance grows through: permutations, isometries and a projection."""
+
+
 def layer_bound(layer: nn.Module) -> float:
     """Lipschitz bound of one layer; raise ModelError for a kind that has none here."""
     if isinstance(layer, OrthoConv2d):
         return conv_bound(layer.to_plain())
     if isinstance(layer, nn.Conv2d):
         return conv_bound(layer)
-    if isinstance(layer, MaxMin | HalfUpsample | nn.PixelUnshuffle | nn.ReLU | nn.Identity):
+    if isinstance(layer, _ISOMETRIC):
         return 1.0
     if isinstance(layer, nn.MaxPool2d):
         if layer.kernel_size != layer.stride or layer.padding != 0 or layer.dilation != 1:
@@ -147,7 +151,7 @@ FREE = ("regression",)
 """Parts that no logit depends on."""
 
 
-def certified_layers(net: LipschitzFcos) -> list[tuple[str, nn.Module]]:
+def certified_layers(net: LipschitzTrunk) -> list[tuple[str, nn.Module]]:
     """Every layer between the pixels and the logits, by name; the regression branch is not among them."""
     strange = sorted(name for name, _ in net.named_children() if name not in (*CERTIFIED, *FREE))
     if strange:
@@ -160,7 +164,7 @@ def certified_layers(net: LipschitzFcos) -> list[tuple[str, nn.Module]]:
     ]
 
 
-def audit(net: LipschitzFcos, allowed: float = 1.001) -> LipschitzBound:
+def audit(net: LipschitzTrunk, allowed: float = 1.001) -> LipschitzBound:
     """Lipschitz constant of all logits of a detector in its pixels; ModelError when a layer spoils it.
 
     The product of the layers holds if each feature goes one way only, which is measured on the whole.

@@ -16,6 +16,7 @@ from lard.detect.config import ModelSpec, TrainSpec
 from lard.detect.crops import crops_of, pictures_of_step
 from lard.detect.data import Picture
 from lard.detect.loss import Targets, assign
+from lard.detect.masks import mask_of
 from lard.errors import LardError
 
 _AHEAD = 4  # steps that each loader prepares in advance
@@ -62,7 +63,11 @@ class Share(Dataset[Any]):
             for serial, picture in self._own(step)
             for crop in crops_of(self.pictures[picture], serial, self.plan)
         ]
-        wanted = [assign(crop.boxes, crop.ignored, side, side, self.spec) for crop in crops]
+        if self.spec.segments:
+            masks = [mask_of(crop.outlines, crop.taught, side, side).ravel() for crop in crops]
+            wanted = [(mask.astype(np.float32), np.empty((0, 4), np.float32)) for mask in masks]
+        else:
+            wanted = [assign(crop.boxes, crop.ignored, side, side, self.spec) for crop in crops]
         return (
             torch.from_numpy(np.stack([crop.pixels for crop in crops])),
             torch.from_numpy(np.stack([crop.frame for crop in crops])).float(),

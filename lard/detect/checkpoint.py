@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from lard.detect.audit import LipschitzBound, audit
 from lard.detect.config import ModelSpec
-from lard.detect.fcos import Detector, LipschitzFcos, build
+from lard.detect.fcos import Detector, LipschitzFcos, LipschitzTrunk
 from lard.detect.ortho import OrthoConv2d
+from lard.detect.segmenter import network_of
 from lard.documents import checked, parse_json
 from lard.errors import LardError, ModelError, naming
 from lard.tables import atomic_path
@@ -139,7 +140,7 @@ def save_detector(
     """
     meta = {"format": FORMAT, "name": name, "spec": spec.model_dump(mode="json"), **extra}
     meta["parameters"] = sum(parameter.numel() for parameter in net.parameters())
-    if isinstance(net, LipschitzFcos):
+    if isinstance(net, LipschitzTrunk):
         meta["lipschitz"] = audit(net).to_json()
     state = net.state_dict()
     if half:
@@ -153,7 +154,7 @@ def save_detector(
 
 def exported(net: Detector, spec: ModelSpec) -> Detector:
     """A copy for prediction: orthogonal layers become ordinary convolutions with exact kernels."""
-    plain = build(spec, exported=True)
+    plain = network_of(spec, exported=True)
     modules = dict(plain.named_modules())
     state: dict[str, Tensor] = {}
     for name, module in net.named_modules():
@@ -196,7 +197,7 @@ def multiplications(spec: ModelSpec, side_px: int = 1024) -> int:
         count += answer.numel() * layer.weight[0].numel()
 
     with torch.device("meta"):
-        net = build(spec, exported=True).eval()
+        net = network_of(spec, exported=True).eval()
         for layer in net.modules():
             if isinstance(layer, nn.Conv2d):
                 layer.register_forward_hook(add)
@@ -206,15 +207,31 @@ def multiplications(spec: ModelSpec, side_px: int = 1024) -> int:
 
 def load_detector(path: str | Path, name: str | None = None) -> Checkpoint:
     """Load a detector for prediction; a Lipschitz one is measured again and must match what it claims."""
+    return _loaded(path, name, segments=False)
+
+
+def load_segmenter(path: str | Path) -> Checkpoint:
+    """Load a model that answers with masks, as load_detector does one that answers with boxes."""
+    return _loaded(path, None, segments=True)
+
+
+def _loaded(path: str | Path, name: str | None, segments: bool) -> Checkpoint:
     tensors, meta = read_tensors(path)
     about = described(meta, path)
     if name is not None and about.name != name:
         raise ModelError(
             f"{path}: holds model {about.name!r}, expected {name!r}; give the matching checkpoint"
         )
+    if about.spec.segments != segments:
+        found = f"{path}: family {about.spec.family!r}:"
+        raise ModelError(
+            f"{found} a detector, which answers with boxes; give a seg or lip-seg model of lard train"
+            if segments
+            else f"{found} answers with masks, not with boxes; use lard segment, or give a detector"
+        )
     net = _network(about.spec, tensors, path)
     bound = None
-    if isinstance(net, LipschitzFcos):
+    if isinstance(net, LipschitzTrunk):
         with naming(path):
             bound = audit(net)
         claimed = about.lipschitz.L if about.lipschitz else 0.0
@@ -229,7 +246,7 @@ def load_detector(path: str | Path, name: str | None = None) -> Checkpoint:
 def _network(spec: ModelSpec, tensors: dict[str, Tensor], path: str | Path) -> Detector:
     """The network of a description with a checkpoint's tensors, which must fit it and be finite."""
     with torch.device("meta"):  # no memory before the sizes are known to fit
-        sizes = {name: _size(tensor) for name, tensor in build(spec, exported=True).state_dict().items()}
+        sizes = {name: _size(tensor) for name, tensor in network_of(spec, exported=True).state_dict().items()}
     found = {name: _size(tensor) for name, tensor in tensors.items()}
     if found != sizes:
         odd = sorted(name for name in {*found, *sizes} if found.get(name) != sizes.get(name))
@@ -243,7 +260,7 @@ def _network(spec: ModelSpec, tensors: dict[str, Tensor], path: str | Path) -> D
     )
     if broken:
         raise ModelError(f"{path}: tensor {broken[0]} holds no finite numbers; train the model again")
-    net = build(spec, exported=True)
+    net = network_of(spec, exported=True)
     net.load_state_dict(tensors)
     return net.eval()
 

@@ -55,7 +55,7 @@ class ModelSpec(_Params):
     `base` takes the parameters of a preset, which the others then change.
     """
 
-    family: Literal["fcos", "lip-fcos"]
+    family: Literal["fcos", "lip-fcos", "seg", "lip-seg"]
     widths: tuple[_Channels, ...] = Field(default=(16, 32, 64, 96), min_length=3, max_length=8)
     depths: tuple[_Depth, ...] = Field(default=(1, 1, 2, 2), min_length=3, max_length=8)
     pyramid: int = Field(default=32, ge=4, le=4096)
@@ -95,17 +95,29 @@ class ModelSpec(_Params):
             )
         if list(self.side_limits_px) != sorted(self.side_limits_px):
             raise ValueError("side_limits_px must increase")
-        if self.family == "lip-fcos" and any(width % 8 for width in (*self.widths, self.pyramid)):
+        if self.segments and (self.loss != "focal" or self.certified_boxes):
+            raise ValueError("seg and lip-seg models have neither boxes nor another loss than focal")
+        if self.lipschitz and any(width % 8 for width in (*self.widths, self.pyramid)):
             raise ValueError("widths and pyramid of a Lipschitz model must be multiples of 8")
         if self.rank is not None and self.loss != "ap":
             raise ValueError(f"rank belongs to loss: ap, found loss: {self.loss}")
         if self.loss == "ap" and self.offset:
             raise ValueError("loss: ap has the margins of rank instead of an offset; set offset: 0")
-        if self.family == "fcos" and self.certified_boxes:
+        if not self.lipschitz and self.certified_boxes:
             raise ValueError("certified_boxes belongs to lip-fcos models")
-        if self.family == "fcos" and (self.loss == "hinge" or self.temperature != 1.0 or self.offset):
-            raise ValueError("loss: hinge, temperature and offset belong to lip-fcos models")
+        if not self.lipschitz and (self.loss == "hinge" or self.temperature != 1.0 or self.offset):
+            raise ValueError("loss: hinge, temperature and offset belong to Lipschitz models")
         return self
+
+    @property
+    def lipschitz(self) -> bool:
+        """Whether its logits move by no more than its pixels."""
+        return self.family in ("lip-fcos", "lip-seg")
+
+    @property
+    def segments(self) -> bool:
+        """Whether it answers with a logit for each pixel instead of boxes."""
+        return self.family in ("seg", "lip-seg")
 
     @property
     def levels(self) -> int:

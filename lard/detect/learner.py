@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from lard.detect.batches import Batch
 from lard.detect.config import ModelSpec, TrainSpec
 from lard.detect.crew import total
-from lard.detect.fcos import Detector, Level, build, channels_last
-from lard.detect.loss import TERMS, detection_loss
+from lard.detect.fcos import Detector, Level, channels_last
+from lard.detect.loss import TERMS, detection_loss, mask_loss
 from lard.detect.ortho import retract_all
 from lard.detect.precision import computed_in
+from lard.detect.segmenter import network_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ def new_learner(spec: ModelSpec, plan: TrainSpec, device: torch.device) -> Learn
     torch.set_num_threads(1)  # processes scale better than threads here, and bytes depend on the threads
     cv2.setNumThreads(1)
     torch.manual_seed(plan.seed)
-    net = channels_last(build(spec).to(device))
-    average = channels_last(build(spec).to(device))
+    net = channels_last(network_of(spec).to(device))
+    average = channels_last(network_of(spec).to(device))
     average.load_state_dict(net.state_dict())
     kernels = [parameter for parameter in net.parameters() if parameter.ndim == 4]
     others = [parameter for parameter in net.parameters() if parameter.ndim != 4]
@@ -69,10 +70,11 @@ def backward(learner: Learner, batch: Batch) -> Tensor:
     """Compute the gradients of this process's crops; returns TERMS of the loss, summed over all: (3,)."""
     learner.net.train()
     learner.optimiser.zero_grad(set_to_none=True)
-    positives = total((batch.targets.objectness == 1).sum()[None].float())
-    terms = detection_loss(
-        learner.answers(batch.images, batch.frames), batch.targets, learner.spec, float(positives[0])
-    )
+    wanted, segments = batch.targets.objectness, learner.spec.segments
+    counted = total((wanted >= 0 if segments else wanted == 1).sum()[None].float())
+    loss = mask_loss if segments else detection_loss
+    answers = learner.answers(batch.images, batch.frames)
+    terms = loss(answers, batch.targets, learner.spec, float(counted[0]))
     torch.stack(list(terms.values())).sum().backward()
     none = torch.zeros((), device=learner.device)
     return total(torch.stack([terms.get(name, none).detach() for name in TERMS])).cpu()

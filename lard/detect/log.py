@@ -13,7 +13,7 @@ from torch import Tensor
 from lard.detect.config import TrainSpec
 from lard.detect.events import EventWriter, event_writer
 from lard.detect.loss import TERMS
-from lard.detect.validate import MEASURES
+from lard.detect.validate import MEASURES, OF_MASKS
 from lard.progress import Meter
 from lard.tables import write_text
 
@@ -50,9 +50,11 @@ class TrainingLog:
         """Write the rows as CSV."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        masks = any(OF_MASKS[0] in row for row in self.rows)
+        columns = (*COLUMNS[: -len(MEASURES)], *OF_MASKS) if masks else COLUMNS
+        writer.writerow(columns)
         for row in self.rows:
-            cells = (f"{row[key]:.6g}" if key in row else "" for key in COLUMNS[1:])
+            cells = (f"{row[key]:.6g}" if key in row else "" for key in columns[1:])
             writer.writerow([int(row["step"]), *cells])
         write_text(text.getvalue(), path)
 

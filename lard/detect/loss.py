@@ -24,7 +24,8 @@ TERMS = ("objectness", "box", "centre")
 class Targets:
     """Wanted answers at every location of a batch, levels concatenated finest first.
 
-    objectness (b, n): 1 runway, 0 background, -1 ignored; distances_px (b, n, 4), valid at runways.
+    objectness (b, n): 1 runway, 0 background, -1 ignored; distances_px (b, n, 4), valid at runways. Of models
+    that segment the locations are pixels, row by row, without distances: (b, 0, 4).
     """
 
     objectness: Tensor
@@ -116,6 +117,17 @@ def detection_loss(
             F.binary_cross_entropy_with_logits(centerness[positive], quality, reduction="sum") / norm
         )
     return terms
+
+
+def mask_loss(levels: list[Level], targets: Targets, spec: ModelSpec, known: float) -> dict[str, Tensor]:
+    """Cross-entropy of all known pixels, asked for beyond an offset, over `known`, those of the whole step.
+
+    Unweighted, so that zero is the logit of a pixel that is as likely runway as not.
+    """
+    logits, wanted = levels[0].logits.flatten(1), targets.objectness
+    beyond = (logits - spec.offset * (2 * wanted - 1)) * spec.temperature
+    entropy = F.binary_cross_entropy_with_logits(beyond, wanted.clamp(min=0), reduction="none")
+    return {"objectness": (entropy * (wanted >= 0)).sum() / max(known, 1.0)}
 
 
 def giou_loss(predicted: Tensor, wanted: Tensor) -> Tensor:

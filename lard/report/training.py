@@ -12,6 +12,7 @@ from lard.tables import write_text
 
 LOSSES = (("objectness", BLUE), ("box", ORANGE), ("centre", GREEN))
 MEASURED = (("val_ap50", "AP50", BLUE), ("val_ap", "AP50:95", GREY))
+OF_MASKS = (("val_iou", "IoU", BLUE),)
 SMOOTH = 0.9  # what each logged step keeps of the curve before it
 
 
@@ -27,12 +28,13 @@ def training_svg(log: Path, name: str) -> str:
     with log.open(newline="") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
-    needed = ("step", *(term for term, _ in LOSSES), *(key for key, _, _ in MEASURED))
+    curves = OF_MASKS if OF_MASKS[0][0] in (reader.fieldnames or ()) else MEASURED
+    needed = ("step", *(term for term, _ in LOSSES), *(key for key, _, _ in curves))
     if lacking := [name for name in needed if name not in (reader.fieldnames or ())]:
         raise DataError(f"{log}: no column {', '.join(lacking)}; train the model again")
     if not rows:
         raise DataError(f"{log}: no step in it; train the model first")
-    measured = [row for row in rows if row["val_ap50"]]
+    measured = [row for row in rows if row[curves[0][0]]]
     with figure(8.4, 2.8) as fig:
         panels = fig.subplots(1, 2 if measured else 1, squeeze=False)[0]
         left = panels[0]
@@ -46,7 +48,7 @@ def training_svg(log: Path, name: str) -> str:
         left.set_title("loss")
         left.legend(frameon=False)
         if measured:
-            _validation(panels[1], measured)
+            _validation(panels[1], measured, curves)
         for ax in panels:
             ax.set_xlabel("step")
             ax.set_xlim(0, int(rows[-1]["step"]) + 1)
@@ -54,8 +56,8 @@ def training_svg(log: Path, name: str) -> str:
         return to_svg(fig, f"Training of {name}")
 
 
-def _validation(ax: Any, measured: list[dict[str, str]]) -> None:
-    for key, label, colour in MEASURED:
+def _validation(ax: Any, measured: list[dict[str, str]], curves: tuple[tuple[str, str, str], ...]) -> None:
+    for key, label, colour in curves:
         points = [(int(row["step"]) + 1, float(row[key])) for row in measured]
         ax.plot(*zip(*points, strict=True), color=colour, lw=1.3, marker="o", ms=3, label=label)
     ax.set_ylim(0, 1.02)
