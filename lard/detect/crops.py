@@ -34,6 +34,8 @@ _AROUND_PX = 4.0
 class Crop:
     """A training sample: pixels (crop, crop, 3) uint8, boxes and ignored regions (n, 4) in crop pixels.
 
+    outlines are the polygons of the boxes, cut like them.
+
     frame (4,) are mean and deviation of the frame it is cut from, in [0, 1], under the same light.
     """
 
@@ -41,6 +43,7 @@ class Crop:
     boxes: NDArray[np.float64]
     ignored: NDArray[np.float64]
     frame: NDArray[np.float64]
+    outlines: tuple[NDArray[np.float64], ...] = ()
 
 
 def pictures_of_step(step: int, count: int, total: int, seed: int) -> list[tuple[int, int]]:
@@ -118,6 +121,7 @@ def _crop(
         pixels = cv2.resize(pixels, (spec.crop_px, spec.crop_px), interpolation=shrink).astype(np.uint8)
     boxes: list[NDArray[np.float64]] = []
     ignored: list[NDArray[np.float64]] = []
+    outlines: list[NDArray[np.float64]] = []
     for box, polygon, wanted in zip(picture.boxes, picture.polygons, teach, strict=True):
         if box[2] <= x or box[3] <= y or box[0] >= x + side or box[1] >= y + side:
             continue
@@ -131,6 +135,8 @@ def _crop(
         if seen > 0.999 and wanted:  # an untouched runway keeps its label, however small
             usable = True
         (boxes if usable else ignored).append(np.concatenate((low, high)))
+        if usable:
+            outlines.append(part)
     if spec.clutter and rng.random() < spec.clutter:
         pixels = clutter(
             pixels, [(polygon - (x, y)) * scale for polygon in picture.polygons], rng, spec.clutter_parts
@@ -140,9 +146,11 @@ def _crop(
     if rng.random() < 0.5:
         pixels = np.asarray(cv2.flip(pixels, 1), np.uint8)
         found, skipped = _mirror(found, spec.crop_px), _mirror(skipped, spec.crop_px)
+        outlines = [outline * (-1, 1) + (spec.crop_px, 0) for outline in outlines]
     table = _light(rng)
     frame = _seen_under(table, levels)
-    return Crop(_photometric(np.ascontiguousarray(pixels), table, rng), found, skipped, frame)
+    pixels = _photometric(np.ascontiguousarray(pixels), table, rng)
+    return Crop(pixels, found, skipped, frame, tuple(outlines))
 
 
 def _square(

@@ -65,13 +65,23 @@ def schedule(step: int, steps: int, warmup: float) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
 
-def backward(learner: Learner, batch: Batch) -> Tensor:
-    """Compute the gradients of this process's crops; returns TERMS of the loss, summed over all: (3,)."""
+def backward(learner: Learner, batch: Batch, progress: float = 1.0) -> Tensor:
+    """Compute the gradients of this process's crops; returns TERMS of the loss, summed over all: (3,).
+
+    progress: the share of the steps done, which margins that rise depend on.
+    """
     learner.net.train()
     learner.optimiser.zero_grad(set_to_none=True)
+    bags = batch.targets.bags
     positives = total((batch.targets.objectness == 1).sum()[None].float())
+    runways = total((bags.energies > 0).sum()[None].float()) if bags else positives
     terms = detection_loss(
-        learner.answers(batch.images, batch.frames), batch.targets, learner.spec, float(positives[0])
+        learner.answers(batch.images, batch.frames),
+        batch.targets,
+        learner.spec,
+        float(positives[0]),
+        float(runways[0]),
+        progress,
     )
     torch.stack(list(terms.values())).sum().backward()
     none = torch.zeros((), device=learner.device)
