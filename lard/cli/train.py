@@ -49,7 +49,7 @@ def train(
     An interrupted run goes on from its last saved step when started again with the same parameters. Under
     torchrun its processes share each batch, in the place of train.processes. Every train.validate_every steps
     the average precision on frames of the validation split is measured; it stands in the log and its curves.
-    With --start the weights of a plain model of the same layers are the first ones, the optimiser is new, and
+    With --start the weights of a model of the same layers are the first ones, the optimiser is new, and
     the airports that it learnt from count as those of the result.
 
     \b
@@ -57,6 +57,7 @@ def train(
       lard train fcos-s --data data/ortho
       lard train lip-fcos-s-robust --data data/ortho --config params.yaml --out models/robust
       lard train fcos-s --data data/own --start fcos-s --out models/tuned
+      lard train lip-fcos-m-robust --data data/own --start lip-fcos-m-robust --out models/more
       lard train fcos-m --data data/ortho --data data/flightgear --loaders 8 --tensorboard runs
       torchrun --no-python --nproc-per-node 4 lard train fcos-l --data data/ortho
     """

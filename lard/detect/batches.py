@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from lard.detect.bags import Bags, padded, ring_energy
 from lard.detect.config import ModelSpec, TrainSpec
 from lard.detect.crops import crops_of, pictures_of_step
 from lard.detect.data import Picture
-from lard.detect.loss import Targets, assign
+from lard.detect.loss import Targets, assign_owned
 from lard.detect.masks import mask_of
 from lard.errors import LardError
 
@@ -48,6 +49,8 @@ class Share(Dataset[Any]):
     def __getitem__(self, index: int) -> tuple[Tensor, ...] | LardError:
         """Crops (b, h, w, 3) of bytes, statistics (b, 4), objectness (b, n) and distances (b, n, 4).
 
+        For a loss of bags also owners (b, n) of the locations and erasure energies (b, k) of the runways.
+
         An error of the project comes back instead of being raised: a loader would wrap it in a traceback.
         """
         try:
@@ -63,17 +66,23 @@ class Share(Dataset[Any]):
             for serial, picture in self._own(step)
             for crop in crops_of(self.pictures[picture], serial, self.plan)
         ]
+        pixels = torch.from_numpy(np.stack([crop.pixels for crop in crops]))
+        frames = torch.from_numpy(np.stack([crop.frame for crop in crops])).float()
         if self.spec.segments:
             masks = [mask_of(crop.outlines, crop.taught, side, side).ravel() for crop in crops]
-            wanted = [(mask.astype(np.float32), np.empty((0, 4), np.float32)) for mask in masks]
-        else:
-            wanted = [assign(crop.boxes, crop.ignored, side, side, self.spec) for crop in crops]
-        return (
-            torch.from_numpy(np.stack([crop.pixels for crop in crops])),
-            torch.from_numpy(np.stack([crop.frame for crop in crops])).float(),
-            torch.from_numpy(np.stack([objectness for objectness, _ in wanted])),
-            torch.from_numpy(np.stack([distances for _, distances in wanted])),
+            none = torch.empty((len(crops), 0, 4))
+            return pixels, frames, torch.from_numpy(np.stack(masks).astype(np.float32)), none
+        wanted = [assign_owned(crop.boxes, crop.ignored, side, side, self.spec) for crop in crops]
+        objectness, distances, owners = (
+            torch.from_numpy(np.stack(part)) for part in zip(*wanted, strict=True)
         )
+        if self.spec.loss != "bag":
+            return pixels, frames, objectness, distances
+        energies = [
+            np.array([ring_energy(crop.pixels, crop.outlines[k]) for k in np.flatnonzero(crop.taught)])
+            for crop in crops
+        ]
+        return pixels, frames, objectness, distances, owners, torch.from_numpy(padded(energies))
 
     def files(self, step: int) -> list[str]:
         """Names of the pictures of a whole step."""
@@ -108,8 +117,8 @@ def batches(share: Share, device: torch.device, loaders: int = 0) -> Iterator[Ba
     for cut in stream:
         if isinstance(cut, LardError):
             raise cut
-        pixels, frames, objectness, distances = (part.to(device) for part in cut)
-        targets = Targets(objectness, distances)
+        pixels, frames, objectness, distances, *bags = (part.to(device) for part in cut)
+        targets = Targets(objectness, distances, Bags(*bags) if bags else None)
         yield Batch(pixels.permute(0, 3, 1, 2).float() / 255, frames, targets)
 
 

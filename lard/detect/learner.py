@@ -66,15 +66,24 @@ def schedule(step: int, steps: int, warmup: float) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
 
-def backward(learner: Learner, batch: Batch) -> Tensor:
-    """Compute the gradients of this process's crops; returns TERMS of the loss, summed over all: (3,)."""
+def backward(learner: Learner, batch: Batch, progress: float = 1.0) -> Tensor:
+    """Compute the gradients of this process's crops; returns TERMS of the loss, summed over all: (3,).
+
+    progress: the share of the steps done, which margins that rise depend on.
+    """
     learner.net.train()
     learner.optimiser.zero_grad(set_to_none=True)
-    wanted, segments = batch.targets.objectness, learner.spec.segments
-    counted = total((wanted >= 0 if segments else wanted == 1).sum()[None].float())
-    loss = mask_loss if segments else detection_loss
     answers = learner.answers(batch.images, batch.frames)
-    terms = loss(answers, batch.targets, learner.spec, float(counted[0]))
+    wanted, bags = batch.targets.objectness, batch.targets.bags
+    if learner.spec.segments:
+        counted = total((wanted >= 0).sum()[None].float())
+        terms = mask_loss(answers, batch.targets, learner.spec, float(counted[0]))
+    else:
+        positives = total((wanted == 1).sum()[None].float())
+        runways = total((bags.energies > 0).sum()[None].float()) if bags else positives
+        terms = detection_loss(
+            answers, batch.targets, learner.spec, float(positives[0]), float(runways[0]), progress
+        )
     torch.stack(list(terms.values())).sum().backward()
     none = torch.zeros((), device=learner.device)
     return total(torch.stack([terms.get(name, none).detach() for name in TERMS])).cpu()

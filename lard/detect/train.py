@@ -113,7 +113,7 @@ def _train(run: Run, place: Place) -> Path:
                 rate = run.spec.learning_rate * schedule(step, plan.steps, plan.warmup)
                 with told_what_fits(run.name, learner, step):
                     batch = next(ahead)
-                    losses = backward(learner, batch)
+                    losses = backward(learner, batch, step / plan.steps)
                     norm = share_gradients(learner)
                     _check_finite(run, step, losses, norm, share)
                     move(learner, step, rate)
