@@ -170,6 +170,7 @@ METHODS: dict[str, Method] = {
     "sobol": sobol,
     "radius": radius,
 }
+USUAL = tuple(name for name in METHODS if name != "sobol")  # which costs more than all others together
 CONTROL = "random"
 BY_GRADIENT = ("gradient", "smoothgrad", "integrated", "radius")
 

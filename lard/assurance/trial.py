@@ -170,6 +170,7 @@ def tables_of(document: Mapping[str, Any], radii: Sequence[float]) -> list[dict[
         },
         {
             "title": "Stopped at the alarm threshold",
+            "section": "refuses",
             "columns": head,
             "rows": [stops, *rows_of("stopped")],
             "note": f"Thresholds from validation airports, at a false-stop rate of {rate:g} there; the first"
@@ -189,6 +190,7 @@ def _certified_table(document: Mapping[str, Any], radii: Sequence[float]) -> dic
                 rows.append([name, alarm, f"{own['AUROC']:.3f}", *cells])
     return {
         "title": "Certified AUROC",
+        "section": "certified",
         "columns": ["outside of the domain", "alarm", "clean", *(f"eps {eps:g}" for eps in radii)],
         "rows": rows,
         "note": "The least AUROC when an attacker may change every picture, inside and outside, by an L2 norm"

@@ -36,7 +36,8 @@ def _methods(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...
 )  # fmt: skip
 @click.option(
     "--methods", callback=_methods, default=",".join(USUAL), show_default=True,
-    help="Maps to make, of these and sobol, which costs more than all others; radius is for Lipschitz models, and left out for a plain one beside them.",
+    help="Maps to make, of these and sobol, which costs more than all others; radius is for Lipschitz"
+    " models, and left out for a plain one beside them.",
 )  # fmt: skip
 @click.option("--also", multiple=True, help="Another model, on the same runways; may be given several times.")
 @click.option(
