@@ -19,7 +19,7 @@ ROOMS = (
     "errors", "progress", "compiled", "distortion", "documents", "files", "pictures", "tables", "workers",
     "written", "geodesy", "camera", "airports", "approach", "odd", "scenario", "labels", "ground", "render",
     "simulators", "intake", "quality", "calibrate", "export", "score", "detect", "robust", "assurance",
-    "report", "project", "cli", "pipelines",
+    "report", "project", "plan", "cli", "pipelines",
 )  # fmt: skip
 RANKS = {room: rank for rank, room in enumerate(ROOMS)}
 OWNED = {

@@ -12,6 +12,7 @@ from lard.errors import LardError, fault_line, one_line, told
 # command: (module, what it does); the texts stand here so that --help imports no module
 COMMANDS = {
     "init": ("init", "Start a project: airports, ground, domain and stages in a folder."),
+    "plan": ("plan", "State hours, storage and memory of a dataset of any size."),
     "airports": ("airports", "List, check, import, export and compare runway databases."),
     "odd": ("odd", "Check, show, preview and compare operational design domains."),
     "scenario": ("scenario", "Sample approaches from an ODD; convert scenario files."),
@@ -46,7 +47,7 @@ COMMANDS = {
 }
 
 SECTIONS = {
-    "Runways, domain and approaches": ("init", "airports", "odd", "scenario"),
+    "Runways, domain and approaches": ("init", "plan", "airports", "odd", "scenario"),
     "Ground and pictures": ("ground", "tiles", "terrain", "render", "preview", "sources"),
     "Pictures of others": ("footage", "annotated", "import", "calibrate"),
     "Datasets": ("label", "inspect", "explore", "view", "dqr", "export"),
