@@ -85,7 +85,7 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except LardError as error:
             click.echo(f"lard: {told(error)}", err=True)
-            sys.exit(2)
+            sys.exit(error.exit_code)
         except click.ClickException as error:
             text = "\n".join(one_line(line) for line in error.message.split("\n"))
             object.__setattr__(error, "message", text)  # declared as final
