@@ -14,7 +14,9 @@ _LONG_NAME = re.compile(r"(?<=(?<!\w)')[^']{160,}(?='(?!\w))|[^\s/'\"]{160,}")
 
 
 class LardError(Exception):
-    """Root of all errors a user can cause and mend; the CLI prints the message and exits with 2."""
+    """Root of all errors a user can cause and mend; the CLI prints the message and exits with exit_code."""
+
+    exit_code = 2
 
 
 class SpecError(LardError):
@@ -33,8 +35,18 @@ class SourceError(LardError):
     """An imagery source cannot deliver: ground tiles missing, simulator absent, server failing."""
 
 
+class StorageFull(SourceError):
+    """There is no room left to write results to; whatever else is tried ends there too."""
+
+
 class ModelError(LardError):
     """A checkpoint, model name or training run is unusable."""
+
+
+class Unfinished(LardError):
+    """Some of many tasks failed, each named; the others are finished and kept."""
+
+    exit_code = 1
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from lard.files import stable_hash as stable_hash
 from lard.files import staged as staged
 from lard.files import write_json as write_json
 from lard.files import write_text as write_text
+from lard.parts import is_table, read_parts
 
 Schema = Mapping[str, Any]
 
@@ -221,15 +222,15 @@ def stacked(tables: Sequence[pl.DataFrame], where: str) -> pl.DataFrame:
 def read_table(
     path: str | Path, schema: Schema, filled: Sequence[str] = (), finite: bool = True
 ) -> pl.DataFrame:
-    """Read a parquet table and check it against its declared schema; raise DataError when it does not fit.
+    """Read a parquet table, or a folder of parts of one, and check it; raise DataError when it does not fit.
 
     Columns `filled` hold no null; unless `finite` is off, all numbers are finite and in their range.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_table(path):
         raise DataError(f"{path}: no such table; run the stage or command that writes it first")
     try:
-        table = pl.read_parquet(path)
+        table = read_parts(path) if path.is_dir() else pl.read_parquet(path)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: not a readable parquet table ({reason}); write it again") from error

@@ -1,24 +1,29 @@
-"""Stage: what is measured of shipped models besides scores -> reports/assurance.html."""
+"""Stage: what is measured of shipped models besides scores -> reports/assurance.html, an account of each."""
 
 from pathlib import Path
 
 from lard.assurance.appraisal import AppraisalSpec, appraise
 from lard.documents import checked
 from lard.errors import SpecError
-from lard.report.assurance import write_assurance
+from lard.report.assurance import assurance_pages, write_pages
+from lard.report.monitors import drawn
 from pipelines.stage import PARAMS, params, run
 
-DATA = Path("data/ortho")
+DATA, OTHERS = Path("data/ortho"), {"flightgear": Path("data/flightgear")}
 FOLDER, PAGE = Path("reports/assurance"), Path("reports/assurance.html")
 LINKS = {"Leaderboard": "leaderboard.html", "ODD compliance": "compliance.html"}
 WHERE = f"{PARAMS}: assurance"
 
 
 def main() -> None:
-    """Explain and certify the models that params.yaml names on the test pictures, and write the page."""
+    """Measure the models that params.yaml names on the test pictures, and write index and accounts."""
     spec = checked(AppraisalSpec, params("assurance"), WHERE, error=SpecError, remedy="see docs/explain.md")
-    documents = appraise(spec, [DATA], str(params("predict").get("split", "test")), FOLDER, WHERE)
-    write_assurance(documents, PAGE, LINKS)
+    others = {name: place for name, place in OTHERS.items() if (place / "coco").is_dir()}
+    found = appraise(spec, DATA, str(params("predict").get("split", "test")), others, FOLDER, WHERE)
+    for kind in ("monitor", "failure"):
+        for path in found.documents.get(kind, ()):
+            drawn(path)
+    write_pages(assurance_pages(found.documents, PAGE, LINKS, found.absent))
     print(f"{PAGE}: {', '.join(spec.models)} on {spec.explained} runways")
 
 

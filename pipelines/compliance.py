@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from lard.detect.config import read_params
+from lard.report.assurance import accounts_below
 from lard.report.robustness_compliance import with_detectors
 from lard.tables import write_text
-from pipelines.stage import PARAMS, run
+from pipelines.stage import PARAMS, assured_models, run
 
 DATASET, ROBUSTNESS, REPORT = (
     Path("reports/dqr/compliance.html"),
@@ -18,7 +19,9 @@ def main() -> None:
     """Join them; a project without a benchmark has no detectors to speak of."""
     benchmark = read_params(PARAMS).benchmark
     protocols = () if benchmark is None else benchmark.protocols
-    write_text(with_detectors(DATASET.read_text(encoding="utf-8"), ROBUSTNESS, protocols), REPORT)
+    page = DATASET.read_text(encoding="utf-8")
+    accounts = accounts_below(REPORT.parent, assured_models())
+    write_text(with_detectors(page, ROBUSTNESS, protocols, accounts), REPORT)
     print(f"see {REPORT}")
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 from lard.detect.config import Params, read_params
 from lard.errors import DataError, SpecError
 from lard.report import Board, Evidence, read_entries, with_robustness, with_sequences, write_boards
+from lard.report.assurance import accounts_below
 from lard.score.truth import coco_paths, read_truth
 from lard.tables import read_json, sha256_file
 from pipelines.benchmark import datasets, model_folder, results_file
-from pipelines.stage import run
+from pipelines.stage import assured_models, run
 
 REPORTS = Path("reports")
 
@@ -19,7 +20,7 @@ def main() -> None:
     if params.benchmark is None:
         raise SpecError("params.yaml: benchmark is missing; see the shipped params.yaml")
     boards = [board(params, name, params.benchmark.models) for name in params.benchmark.protocols]
-    write_boards(boards, REPORTS)
+    write_boards(boards, REPORTS, accounts_below(REPORTS, assured_models()))
     for ranked in boards:
         for entry in ranked.entries:
             values = ", ".join(

@@ -23,6 +23,13 @@ def params(*path: str) -> Any:
     return value
 
 
+def assured_models() -> list[str]:
+    """The models of the assurance stage; none where params.yaml has no such stage."""
+    section = read_yaml(PARAMS, error=SpecError, absent="run the stages from the repository root")
+    own = section.get("assurance") if isinstance(section, dict) else None
+    return [str(name) for name in own.get("models") or ()] if isinstance(own, dict) else []
+
+
 def runway_database() -> RunwayDatabase:
     """The runway database that params.yaml names: `shipped`, or a folder or file."""
     return open_database(str(params("runways")))

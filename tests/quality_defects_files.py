@@ -13,6 +13,7 @@ import polars as pl
 from quality_defects import Change
 from quality_defects import alone as defect
 
+from lard.export.annotators import write_cvat, write_fiftyone, write_labelstudio
 from lard.export.coco import write_coco
 from lard.export.common import open_dataset
 from lard.export.huggingface import write_huggingface
@@ -445,3 +446,161 @@ def _(out: Path) -> None:
             new = next(rotated) if entry.name.endswith("json") else content
             entry.size = len(new)
             tar.addfile(entry, io.BytesIO(new))
+
+
+def _replaced(name: str, pairs: dict[str, str], place: str = "data.yaml", task: str = "pose") -> None:
+    """Register a description of a YOLO folder in which texts are replaced."""
+
+    @folder_fault(f"YOLO: {name}", _yolo(task))
+    def _(out: Path) -> None:
+        text = (out / place).read_text()
+        for old, new in pairs.items():
+            assert old in text, old
+            text = text.replace(old, new)
+        (out / place).write_text(text)
+
+
+_replaced("data.yaml trains on the test pictures", {"train: images/train": "train: images/test"})
+_replaced(
+    "data.yaml validates on the training pictures", {"val: images/val": "val: images/train"}, task="detect"
+)
+_replaced("data.yaml names a folder that is not there", {"images/val": "images/valid"}, task="segment")
+_replaced("data.yaml states a path elsewhere", {"train: ": "path: /datasets/runways\ntrain: "})
+_replaced("data.yaml without a test set", {"test: images/test\n": ""}, task="detect")
+_replaced("data.yaml mirrors corners into themselves", {"[1, 0, 3, 2]": "[0, 1, 2, 3]"})
+_replaced("data.yaml mirrors corners across the threshold", {"[1, 0, 3, 2]": "[3, 2, 1, 0]"})
+_replaced("data.yaml without the mirrored corners", {"flip_idx: [1, 0, 3, 2]\n": ""})
+_replaced("data.yaml of two numbers per corner", {"kpt_shape: [4, 3]": "kpt_shape: [4, 2]"})
+_replaced("data.yaml of five corners", {"kpt_shape: [4, 3]": "kpt_shape: [5, 3]"})
+_replaced("data.yaml of another class", {"0: runway": "0: taxiway"}, task="detect")
+_replaced("data.yaml of two classes, the runway second", {"0: runway": "0: sky\n  1: runway"}, task="detect")
+_replaced("data.yaml counts from one", {"0: runway": "1: runway"}, task="segment")
+_replaced("data.yaml says two classes", {"names:": "nc: 2\nnames:"}, task="detect")
+_replaced("data.yaml is no YAML", {"names:": "names: ["}, task="detect")
+
+
+@coco_fault("skeleton across the runway", ("train",))
+def _(document: Document) -> None:
+    document["categories"][0]["skeleton"] = [[1, 3], [2, 4]]
+
+
+@coco_fault("keypoints named in another order", ("val",))
+def _(document: Document) -> None:
+    document["categories"][0]["keypoints"].reverse()
+
+
+@coco_fault("info of another set", ("test",))
+def _(document: Document) -> None:
+    document["info"]["split"] = "train"
+
+
+@coco_fault("info of another runway database")
+def _(document: Document) -> None:
+    document["info"]["runway_db_version"] = "1999.1"
+
+
+@coco_fault("info of another camera", ("val",))
+def _(document: Document) -> None:
+    document["info"]["camera"] = {"width_px": 640, "height_px": 640, "fov_x_deg": 45.0}
+
+
+note_fault("number of corners all four", ("test",), num_keypoints=lambda n: 3)
+
+
+def _written_over(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text, old
+    path.unlink()
+    path.write_text(text.replace(old, new))
+
+
+@folder_fault("Hugging Face: README gives the test files as validation", _hf)
+def _(out: Path) -> None:
+    _written_over(out / "README.md", "path: data/validation/**", "path: data/test/**")
+
+
+@folder_fault("Hugging Face: README without the test set", _hf)
+def _(out: Path) -> None:
+    _written_over(out / "README.md", "  - split: test\n    path: data/test/**\n", "")
+
+
+@folder_fault("Hugging Face: README counts other frames", _hf)
+def _(out: Path) -> None:
+    _written_over(out / "README.md", "| train | ", "| train | 1")
+
+
+@folder_fault("Hugging Face: objects of the Croissant file moved", _hf)
+def _(out: Path) -> None:
+    path = out / "objects" / "test.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[0]["bbox"][0] += 1.0
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@folder_fault("Hugging Face: an object of the Croissant file lost", _hf)
+def _(out: Path) -> None:
+    _edit_lines(out / "objects" / "train.jsonl", lambda lines: lines[:-1])
+
+
+def _croissant(name: str, change: Callable[[Document], None]) -> None:
+    @folder_fault(f"Croissant: {name}", _hf)
+    def _(out: Path) -> None:
+        document = json.loads((out / "croissant.json").read_text())
+        change(document)
+        write_json(document, out / "croissant.json")
+
+
+def _set(of: Document, key: str, value: Any) -> None:
+    of[key] = value
+
+
+_croissant("hash of another file", lambda d: _set(d["distribution"][0], "sha256", "0" * 64))
+_croissant("a file that is not there", lambda d: _set(d["distribution"][0], "contentUrl", "data/x.jsonl"))
+_croissant("pictures of another set", lambda d: _set(d["distribution"][2], "includes", "data/test/*.jpg"))
+_croissant(
+    "a column that is not there",
+    lambda d: _set(d["recordSet"][0]["field"][8]["source"]["extract"], "column", "focal_px"),
+)
+_croissant(
+    "latitude read from longitude",
+    lambda d: _set(d["recordSet"][0]["field"][12]["source"]["extract"], "column", "lon_deg"),
+)
+_croissant("text where numbers are", lambda d: _set(d["recordSet"][0]["field"][12], "dataType", "sc:Text"))
+_croissant("records of the test set left out", lambda d: d["recordSet"].pop())
+
+
+def _cvat(data: Dataset, out: Path) -> None:
+    write_cvat(open_dataset(data.root), out)
+
+
+def _studio(data: Dataset, out: Path) -> None:
+    write_labelstudio(open_dataset(data.root), out)
+
+
+def _fiftyone(data: Dataset, out: Path) -> None:
+    write_fiftyone(open_dataset(data.root), out)
+
+
+@folder_fault("CVAT: another number of pictures stated", _cvat)
+def _(out: Path) -> None:
+    _written_over(out / "annotations.xml", "<size>", "<size>1")
+
+
+@folder_fault("CVAT: polygons of a label that the task does not know", _cvat)
+def _(out: Path) -> None:
+    _written_over(out / "annotations.xml", '<polygon label="runway"', '<polygon label="taxiway"')
+
+
+@folder_fault("CVAT: the task knows another label", _cvat)
+def _(out: Path) -> None:
+    _written_over(out / "annotations.xml", "<label><name>runway", "<label><name>taxiway")
+
+
+@folder_fault("Label Studio: the configuration knows another label", _studio)
+def _(out: Path) -> None:
+    _written_over(out / "config.xml", 'value="runway"', 'value="strip"')
+
+
+@folder_fault("FiftyOne: other classes stated", _fiftyone)
+def _(out: Path) -> None:
+    _written_over(out / "metadata.json", '"runway"', '"taxiway"')

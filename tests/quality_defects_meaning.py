@@ -291,3 +291,35 @@ def _(data: Dataset) -> None:
 @defect("T02", "frames of one airport drawn on an older runway database")
 def _(data: Dataset) -> None:
     edit_frames(data, GROUPS["one airport"], runway_db_version=pl.lit("2025.01"))
+
+
+def _respelt(name: str, of: str, table: str = "frames", **to: str) -> None:
+    """Register a word that all rows, or those of one airport, spell in another way."""
+    ((column, pattern),) = to.items()
+    for group, here in (("all", pl.lit(True)), ("one airport", pl.col("frame_id").str.starts_with("EGLL"))):
+
+        @defect("T02", f"{name}, {group}")
+        def _(data: Dataset, here: pl.Expr = here) -> None:
+            rows = getattr(data, table)
+            changed = pl.when(here & (pl.col(column) == of)).then(pl.lit(pattern)).otherwise(pl.col(column))
+            setattr(data, table, rows.with_columns(changed.alias(column)))
+
+
+_respelt("close written Close", "close", zone="Close")
+_respelt("far written FAR", "far", zone="FAR")
+_respelt("close called short final, which the spec does not know", "close", zone="short_final")
+_respelt("train written Train", "train", split="Train")
+_respelt("day written Day", "day", light="Day")
+_respelt("day called noon", "day", light="noon")
+_respelt("summer in another language", "summer", season="sommer")
+_respelt("wgs84 written WGS-84", "wgs84", earth_model="WGS-84")
+_respelt("datum called amsl", "msl", altitude_datum="amsl")
+_respelt("IN_ODD written in_odd", "IN_ODD", table="labels", verdict="in_odd")
+_respelt("ODD called inside", "IN_ODD", table="labels", verdict="INSIDE")
+
+
+@defect("T02", "the source written in capitals in the manifest")
+def _(data: Dataset) -> None:
+    assert data.manifest is not None
+    data.meta = {**data.meta, "source": "drawn"}
+    data.manifest = data.manifest.with_columns(source=pl.lit("Drawn"))

@@ -42,6 +42,52 @@ def _(data: Dataset) -> None:
     edit_frames(data, IN_TRAIN & (pl.col("visibility_m") < 22_000), visibility_m=pl.lit(40_000.0))
 
 
+@defect("S03", "test set without visibility below 20 km, which the others have")
+def _(data: Dataset) -> None:
+    _keep(data, ~IN_TEST | (pl.col("visibility_m") > 20_000))
+
+
+@defect("S03", "training set without visibility below 19 km, which the others have")
+def _(data: Dataset) -> None:
+    _keep(data, ~IN_TRAIN | (pl.col("visibility_m") > 19_000))
+
+
+@defect("S03", "validation set without the weeks around midsummer")
+def _(data: Dataset) -> None:
+    _keep(data, ~IN_VAL | ~pl.col("day_of_year").is_between(140, 175))
+
+
+@defect("S03", "test set never near the centreline in the close zone")
+def _(data: Dataset) -> None:
+    _keep(data, ~IN_TEST | (pl.col("zone") != "close") | (pl.col("lateral_deg").abs() > 0.7))
+
+
+@defect("S03", "test set of 40 frames without the close zone")
+def _(data: Dataset) -> None:
+    _keep(data, ~IN_TEST | (pl.col("zone") != "close"))
+    _keep(data, ~IN_TEST | (IN_TEST.cum_sum() % 4 == 0))
+
+
+@defect("S03", "test set without rain", ruled=True)
+def _(data: Dataset) -> None:
+    _keep(data, ~IN_TEST | (pl.col("rain_mm_h") == 0))
+
+
+@defect("S03", "test set without fog", ruled=True)
+def _(data: Dataset) -> None:
+    _keep(data, ~IN_TEST | (pl.col("fog_top_m") == 0))
+
+
+@defect("S03", "validation set without winter", ruled=True)
+def _(data: Dataset) -> None:
+    _keep(data, ~IN_VAL | (pl.col("season") != "winter"))
+
+
+@defect("S03", "test set never turned to the left faster than 1 degree per second", ruled=True)
+def _(data: Dataset) -> None:
+    _keep(data, ~IN_TEST | (pl.col("yaw_rate_deg_s") > -1.0))
+
+
 @defect("S03", "test set by noon only")
 def _(data: Dataset) -> None:
     _keep(data, ~IN_TEST | pl.col("local_time_h").is_between(12, 14))
@@ -64,6 +110,26 @@ def _(data: Dataset) -> None:
     turned = (pl.col("yaw_deg") - pl.col("first")).radians().cos() < 0
     lost = data.frames.join(first, on="airport").filter(IN_TEST & turned)["frame_id"].to_list()
     _keep(data, ~pl.col("frame_id").is_in(lost))
+
+
+def _first(data: Dataset, of: pl.Expr, n: int) -> None:
+    """Only so many frames of a set, spread over it."""
+    assert data.frames is not None
+    place = data.frames.filter(of)["frame_id"].to_list()
+    kept = [place[k] for k in np.linspace(0, len(place) - 1, n).round().astype(int)]
+    _keep(data, ~of | pl.col("frame_id").is_in(kept))
+
+
+for count in (1, 3, 9, 28):
+
+    @defect("S04", f"validation set of {count} frames")
+    def _(data: Dataset, count: int = count) -> None:
+        _first(data, IN_VAL, count)
+
+
+@defect("S04", "test set of 12 frames")
+def _(data: Dataset) -> None:
+    _first(data, IN_TEST, 12)
 
 
 @defect("S04", "training set of one airport")

@@ -11,6 +11,7 @@ import pytest
 from airports_support import HEADER, OURAIRPORTS, row, write_csv
 from hypothesis import given
 from hypothesis import strategies as st
+from tiles_support import raw
 
 from lard.airports import normalise_ident
 from lard.airports.aptdat import read_aptdat
@@ -298,6 +299,16 @@ def test_download_is_whole_or_not_at_all(site: "tuple[Path, str]", tmp_path: Pat
     assert out.read_bytes() == before and sorted(p.name for p in tmp_path.iterdir()) == ["runways.csv", "www"]
 
 
+def test_a_download_that_drips_ends_with_its_deadline(tmp_path: Path) -> None:
+    out = tmp_path / "runways.csv"
+    start = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+    with raw(start, pause_s=0.05, forever=b"x") as port, pytest.raises(SourceError, match=r"after 0\.3 s"):
+        download_ourairports(out, f"http://127.0.0.1:{port}/runways.csv", deadline_s=0.3)
+    with raw(start + b"id,", pause_s=0.0) as port, pytest.raises(SourceError, match="download failed"):
+        download_ourairports(out, f"http://127.0.0.1:{port}/runways.csv")
+    assert not list(tmp_path.iterdir())
+
+
 def test_names_from_both_layouts(tmp_path: Path) -> None:
     names = tmp_path / "names.csv"
     names.write_text("icao,name,country\nXAAA,Sample Field,FR\n", encoding="utf-8")
@@ -385,8 +396,8 @@ def test_aptdat_rows_plain_and_zipped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_aptdat_of_old_line_ends_and_encodings(tmp_path: Path, ends: str, encoding: str) -> None:
     path, text = tmp_path / "apt.dat", APT.replace("Sample Field", "Aéro Été").replace("\n", ends)
-    for raw in (text.encode(encoding), gzip.compress(text.encode(encoding))):
-        path.write_bytes(raw)
+    for packed in (text.encode(encoding), gzip.compress(text.encode(encoding))):
+        path.write_bytes(packed)
         database, report = read_aptdat(path)
         assert report.kept == 1 and database.airport("XAAA").name == "Aéro Été"
 

@@ -63,7 +63,12 @@ def done(place: Path) -> Path:
 def test_document_table_and_gallery_agree(done: Path) -> None:
     document: dict[str, Any] = json.loads((done / "explain.json").read_text())
     rows = list(csv.DictReader((done / "explain.csv").open()))
-    assert set(content(done)) == {"explain.json", "explain.csv", "gallery/lip.png", "gallery/random.png"}
+    drawn = {f"gallery/{name}/{rows[1]['image_id']}.png" for name in ("lip", "random")}
+    files = set(content(done))
+    assert files >= {"explain.json", "explain.csv"} and len(files) == 4
+    assert {Path(name).parts[:2] for name in files if "gallery" in name} == {
+        Path(one).parts[:2] for one in drawn
+    }
     assert document["models"]["lip"]["L"] == pytest.approx(1, abs=1e-3)
     assert document["models"]["random"]["L"] is None
     assert "radius" not in document["models"]["random"]["methods"], "a plain model has none"
@@ -174,12 +179,70 @@ def test_the_page_shows_what_is_there_and_says_what_is_not(done: Path, tmp_path:
                "--link", "Leaderboard=leaderboard.html", "--out", out)  # fmt: skip
     assert told.exit_code == 0, told.output
     page = out.read_text()
-    assert page.count("Not measured.") == 4
-    assert ">fog</td>" in page and "0.9312" in page and "<svg id='planted'>" in page
+    assert ">fog</td>" in page and "0.9312" in page and "<svg id='planted'>" in page, "it names no model"
     assert "of &lt;b&gt;two&lt;/b&gt; airports" in page, "notes are text"
-    assert 'href="leaderboard.html"' in page and page.count("data:image/jpeg;base64") == 2
+    assert 'href="leaderboard.html"' in page and 'href="page/lip.html#looks"' in page
     document = json.loads((done / "explain.json").read_text())
-    assert f"{document['models']['lip']['methods']['gradient']['inside']['value']:.4g}" in page
+    for model, other in (("lip", "random"), ("random", "lip")):
+        account = (tmp_path / "page" / f"{model}.html").read_text()
+        assert account.count("Not measured.") == 5, "no document but one speaks of it"
+        assert account.count("data:image/jpeg;base64") == 1
+        assert 'href="../leaderboard.html"' in account and 'href="../page.html"' in account
+        own, others = (document["models"][name]["methods"]["gradient"]["inside"] for name in (model, other))
+        assert f"{own['value']:.4g}" in account and f"{others['value']:.4g}" not in account
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "curve.svg",
+        "monitor.json",
+        "page",
+        "page.html",
+    ]
+
+
+def test_a_monitor_answers_two_questions_of_its_model(tmp_path: Path) -> None:
+    """Its rankings say what the model does not know, its stops what it refuses; each with its interval."""
+    row = {"AUROC": 0.75, "AUROC_interval": [0.6, 0.9], "stopped": 0.25, "stopped_interval": [0.1, 0.4]}
+    inside = {"false_stops": 0.125, "false_stops_interval": [0.0, 0.3]}
+    stops = {
+        "title": "Stops",
+        "section": "refuses",
+        "columns": ["a"],
+        "rows": [["stopped: planted"]],
+        "note": "",
+    }
+    document = {
+        **STATED, "model": "lip", "false_stop_rate": 0.05, "pictures": [],
+        "tables": [*STATED["tables"], stops],
+        "inside": {"alarms": {"energy": inside}}, "outside": {"fog": {"alarms": {"energy": row}}},
+    }  # fmt: skip
+    (tmp_path / "m.json").write_text(json.dumps(document))
+    told = run("assurance", "--monitor", tmp_path / "m.json", "--out", tmp_path / "page.html")
+    assert told.exit_code == 0, told.output
+    account = (tmp_path / "page/lip.html").read_text()
+    knows = account[account.index('<h2 id="knows"') : account.index('<h2 id="refuses"')]
+    refuses = account[account.index('<h2 id="refuses"') : account.index('<h2 id="certified"')]
+    assert "0.75 (0.6 to 0.9)" in knows and ">fog</td>" in knows and "planted" not in knows
+    assert "0.125 (0 to 0.3)" in refuses and "0.25 (0.1 to 0.4)" in refuses and "planted" in refuses
+    index = (tmp_path / "page.html").read_text()
+    assert "0.75 (0.6 to 0.9)" in index and 'href="page/lip.html#knows"' in index
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "x" * 101])
+def test_a_model_whose_name_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "curve.svg").write_text("<svg></svg>")
+    (tmp_path / "m.json").write_text(json.dumps({**STATED, "model": name}))
+    told = run("assurance", "--monitor", tmp_path / "m.json", "--out", tmp_path / "page.html")
+    assert told.exit_code == 2 and "cannot name a page" in told.stderr, told.output
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_an_account_of_others_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "curve.svg").write_text("<svg></svg>")
+    (tmp_path / "m.json").write_text(json.dumps({**STATED, "model": "lip"}))
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page/lip.html").write_text("mine")
+    told = run("assurance", "--monitor", tmp_path / "m.json", "--out", tmp_path / "page.html")
+    assert told.exit_code == 2 and "is not a page that lard wrote" in told.stderr, told.output
+    assert (tmp_path / "page/lip.html").read_text() == "mine" and not (tmp_path / "page.html").exists()
 
 
 @pytest.mark.parametrize(
@@ -188,6 +251,7 @@ def test_the_page_shows_what_is_there_and_says_what_is_not(done: Path, tmp_path:
         ({"format": "lard-explain-1"}, "format 'lard-explain-1'"),
         ({"tables": [{"title": "a", "columns": ["x"], "rows": [[1, 2]]}]}, "rows of other lengths"),
         ({"tables": [{"title": "a", "columns": ["x"], "rows": [[{}]]}]}, "cell {}"),
+        ({"tables": [{"title": "a", "columns": [], "rows": [], "section": "z"}]}, "section 'z'"),
         ({"tables": 3}, "not as lard monitor score writes it"),
         ({"pictures": [{"title": "a", "file": "../b.svg"}]}, "b.svg"),
     ],

@@ -21,6 +21,7 @@ from lard.assurance.ranks import (
 )
 from lard.assurance.selective import aupr_error, aurc, least_aurc, passed, risk_curve
 from lard.assurance.shrink import SCALE, averaging, shrunk
+from lard.assurance.thresholds import threshold_by
 from lard.errors import DataError
 
 RNG = np.random.default_rng(3)
@@ -68,6 +69,30 @@ def test_false_stops_of_new_pictures_keep_the_stated_rate() -> None:
     values = RNG.normal(size=(4000, 40))
     stops = [value[-1] > threshold_of(value[:-1], 0.1) for value in values]  # type: ignore[operator]
     assert np.mean(stops) == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_rule_of_airports_keeps_its_rate_at_new_airports_where_that_of_pictures_does_not() -> None:
+    """Airports that differ by more than their pictures do: 9 of 5 pictures each, then a tenth."""
+    names = np.repeat(np.arange(9), 5)
+    stops: dict[str, list[bool]] = {"pictures": [], "airports": []}
+    for _ in range(3000):
+        shift = RNG.normal(0, 3, 10)
+        values, new = shift[names] + RNG.normal(size=45), shift[9] + RNG.normal()
+        for rule, own in stops.items():
+            own.append(new > threshold_by(rule, values, names, 0.2))  # type: ignore[arg-type]
+    assert np.mean(stops["airports"]) <= 0.2 + 0.02
+    assert np.mean(stops["pictures"]) > np.mean(stops["airports"])
+
+
+def test_one_strange_airport_does_not_decide_the_median() -> None:
+    values = np.concatenate([np.arange(20.0), np.arange(20.0) + 1, np.arange(20.0) + 500])
+    names = np.repeat(["A", "B", "C"], 20)
+    assert threshold_by("median", values, names, 0.05) == pytest.approx(1 + 0.95 * 19)
+    assert threshold_by("pictures", values, names, 0.05) > 500
+    with pytest.raises(DataError, match=r"3 validation airports cannot set a false-stop rate of 0\.2; .* 4"):
+        threshold_by("airports", values, names, 0.2)
+    # weights 1 / 4 each: three quarters are reached at the last picture of the strange one
+    assert threshold_by("airports", values, names, 0.25) == 519
 
 
 def test_intervals_draw_airports_together_and_few_airports_have_none() -> None:

@@ -15,7 +15,7 @@ from lard.assurance.choice import balanced, runway_of
 from lard.assurance.deletion import SHARES, Curves, curves_of
 from lard.assurance.field import field_of
 from lard.assurance.intervals import mean_interval, paired_difference
-from lard.assurance.methods import METHODS, MapPlan, hsic_of, noise_map, slopes
+from lard.assurance.methods import METHODS, MapPlan, hsic_of, noise_map, slopes, total_indices
 from lard.assurance.pointing import alignment, likeness, pointed, pooled, relative_consistency
 from lard.assurance.reach import receptive_margins
 from lard.assurance.view import Sight, view_of
@@ -152,6 +152,36 @@ def test_hsic_is_that_of_its_definition() -> None:
     for column, value in enumerate(hsic_of(masks, scores)):
         same = (masks[:, column, None] == masks[None, :, column]).astype(float)
         assert value == pytest.approx(np.trace(centring @ same @ centring @ kernel) / 11**2)
+
+
+def test_total_indices_are_those_of_the_ishigami_function() -> None:
+    """sin x1 + 7 sin^2 x2 + 0.1 x3^4 sin x1 on [-pi, pi]^3: 0.5576, 0.4424 and 0.2437 (Saltelli et al.)."""
+
+    def ishigami(points: np.ndarray) -> np.ndarray:
+        one, two, three = np.moveaxis((2 * points - 1) * np.pi, -1, 0)
+        return np.sin(one) + 7 * np.sin(two) ** 2 + 0.1 * three**4 * np.sin(one)
+
+    draw = np.random.default_rng(0).random((20000, 2, 3))
+    mixed = np.repeat(draw[:, :1], 3, axis=1)
+    mixed[:, range(3), range(3)] = draw[:, 1]
+    found = total_indices(ishigami(draw[:, 0]), ishigami(mixed))
+    np.testing.assert_allclose(found, [0.5576, 0.4424, 0.2437], atol=0.02)
+    assert total_indices(np.ones(4), np.ones((4, 2))).max() == 0
+
+
+def test_sobol_gives_the_only_part_that_counts_all_of_the_variance(tmp_path: Path) -> None:
+    """A detector of one block of 4 px, on a grid whose parts hold it whole: its part has index about 1."""
+    net = Looking((0, 0), torch.full((3, BLOCK_PX, BLOCK_PX), 1.0), 3.0).eval()
+    view = view_at(net, picture_at(tmp_path))
+    maps = [
+        METHODS["sobol"](view, view.pixels, MapPlan(grid=3, designs=64), np.random.default_rng(seed)).values
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(maps[0], maps[1])
+    assert (maps[0] != maps[2]).any()
+    parts = np.sort(np.unique(maps[0]))
+    assert len(parts) == 2 and parts[0] < 1e-6, "all others change nothing"
+    assert parts[1] == pytest.approx(1, abs=0.25)
 
 
 def test_curves_of_a_linear_detector_rank_its_pixels(tmp_path: Path) -> None:

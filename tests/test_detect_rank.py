@@ -197,7 +197,7 @@ def test_starts_that_do_not_fit_are_refused(toy: Path, tmp_path: Path) -> None:
     assert set(LAYERS) < set(ModelSpec.model_fields) and not (tmp_path / "m").exists()
     command = ["train", "fcos-s", "--data", str(toy), "--out", str(tmp_path / "m"), "--start"]
     for model, told in (
-        ("lip-fcos-s", "--start: a Lipschitz checkpoint"),
+        ("lip-fcos-s", "--start: family is lip-fcos, the model to train has fcos"),
         (str(tmp_path / "none.pt"), "neither a file nor the name of a shipped model"),
         (str(toy / "coco" / "train.json"), "refused: not a checkpoint"),
     ):

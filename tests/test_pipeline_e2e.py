@@ -29,6 +29,8 @@ PRODUCTS = (
     "data/sequences/coco/test.json",
     "results/ortho/fcos-s.sequences.score.json",
     "reports/assurance.html",
+    "reports/assurance/fcos-s.html",
+    "reports/assurance/lip-fcos-s.html",
     "reports/compliance.html",
     "reports/robustness/ortho/certify/not_computed.json",
     "reports/robustness/ortho/attack/not_computed.json",
@@ -56,6 +58,7 @@ def _small(folder: Path) -> Path:
     )
     params["sequences"].update(airports=["BIRK"], frames_at_most=60)
     params["assurance"].update(explained=2, certified=2)
+    params["assurance"]["monitors"].update(train=2, val=3, test=3, steps=2)
     params["flightgear"]["enabled"] = False  # tests/test_flightgear_live.py runs it
     params["models"]["lip-fcos-s"].pop("steps")
     params["robustness"]["certify"]["pictures"] = 4

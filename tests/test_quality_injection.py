@@ -29,6 +29,7 @@ WHOLE_ODD = {
     "DQR-R03",
     "DQR-R06",
     "DQR-S03",
+    "DQR-S04",
     "DQR-I02",
     "DQR-N01",
 }

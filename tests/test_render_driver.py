@@ -17,7 +17,7 @@ from render_scene import make_airport, make_scene
 from lard.airports.model import RunwayDatabase
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera
-from lard.errors import DataError, LardError, SourceError
+from lard.errors import DataError, LardError, SourceError, Unfinished
 from lard.render.driver import RenderSettings, render_frames
 from lard.render.journal import journal_line
 from lard.tables import FRAMES, MANIFEST, read_table
@@ -127,7 +127,7 @@ def test_bad_input_is_named(tmp_path: Path, ground_root: Path) -> None:
         render_frames(pl.concat([frames, frames[:1]]), ground_root, out, 1, DB)
     with pytest.raises(DataError, match="pitch_deg of frame XTST_07_0000 is nan"):
         render_frames(frames.with_columns(pitch_deg=float("nan")), ground_root, out, 1, DB)
-    with pytest.raises(DataError, match=r"frame XTST_07_0000: the camera lies .* below the ground"):
+    with pytest.raises(Unfinished, match=r"frame XTST_07_0000: the camera lies .* below the ground"):
         render_frames(frames.with_columns(alt_m=-50.0), ground_root, out, 1, DB)
     with pytest.raises(DataError, match=r"render\.jpeg_qualty: unknown"):
         RenderSettings.of_params({"jpeg_qualty": 90})
@@ -245,7 +245,7 @@ def test_damaged_ground_is_named(tmp_path: Path) -> None:
     make_scene(tmp_path / "XTST", AIRPORT, size=(256, 256), gsd_m=8.0, levels=2)
     tile = tmp_path / "XTST" / "level0_000_000.tif"
     tile.write_bytes(tile.read_bytes()[:-9])
-    with pytest.raises(SourceError, match=r"level0_000_000.tif: damaged"):
+    with pytest.raises(Unfinished, match=r"frame XTST_07_0000: .*level0_000_000.tif: damaged"):
         render_frames(frames_table(1), tmp_path, tmp_path / "out", 1, DB)
     manifest = tmp_path / "XTST" / "manifest.json"
     broken = json.loads(manifest.read_text())

@@ -207,6 +207,8 @@ def test_the_compliance_report_says_what_is_certified_and_what_is_not(place: Pat
     assert page.index("certified box recall") < page.index("plain: not certified")
     assert "not certified</b></td><td" in page.replace("\n", ""), "boxes"
     assert with_detectors(PAGE, tmp_path / "nothing") == "<nav></nav><main></main>"
+    led = with_detectors(PAGE, tmp_path / "nothing", accounts={"fcos-s": "assurance/fcos-s.html"})
+    assert 'href="assurance/fcos-s.html"' in led and 'href="assurance.html"' in led
     with pytest.raises(DataError, match="no single place"):
         with_detectors("<main></main>", place / "reports/robustness")
     (place / "reports/dqr").mkdir(exist_ok=True)

@@ -20,7 +20,14 @@ FOUNDATIONS = {
     "lard/files.py",
     "lard/progress.py",
     "lard/tables.py",
-    "lard/workers.py",
+    "lard/workers/__init__.py",
+    "lard/workers/guard.py",
+    "lard/workers/named.py",
+    "lard/workers/profile.py",
+    "lard/workers/scheduler.py",
+    "lard/workers/shares.py",
+    "lard/workers/slurm.py",
+    "lard/workers/tasks.py",
     "pipelines/stage.py",
 }
 RUNS_ELSEWHERE = {

@@ -1,11 +1,7 @@
 """Servers and files that mean ill or are merely odd: one line each, bounded in time, nothing good lost."""
 
 import json
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +10,7 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 from render_scene import make_airport
-from tiles_support import Answer, png, quick_http, serving, slippy_tile
+from tiles_support import Answer, png, quick_http, raw, serving, slippy_tile
 
 from lard.airports.files import open_database
 from lard.errors import SourceError
@@ -31,38 +27,6 @@ from lard.ground.tiles import LevelGrid
 
 HALF = 20037508.342789244
 PNG = {"Content-Type": "image/png"}
-
-
-@contextmanager
-def raw(*parts: bytes, pause_s: float = 0.0, forever: bytes = b"") -> Iterator[int]:
-    """A socket that sends these bytes whatever is asked, then repeats `forever` until the reader leaves."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=talk, args=(connection,), daemon=True).start()
-
-    def talk(connection: socket.socket) -> None:
-        try:
-            connection.recv(65536)
-            for part in parts:
-                connection.sendall(part)
-            while forever:
-                connection.sendall(forever)
-                time.sleep(pause_s)
-            connection.close()
-        except OSError:
-            connection.close()
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.close()
 
 
 def asked(port: int, **changes: object) -> Http:

@@ -1,6 +1,7 @@
 """A real HTTP server of painted tiles that can misbehave, and a pattern that tells where its pixels lie."""
 
 import io
+import socket
 import threading
 import time
 from collections import Counter
@@ -177,3 +178,35 @@ def quick_http(server: Server | None, **changes: object) -> Http:
         "read_timeout_s": 5.0, **changes,
     }  # fmt: skip
     return Http(HttpSettings(**settings), Redactor())  # type: ignore[arg-type]
+
+
+@contextmanager
+def raw(*parts: bytes, pause_s: float = 0.0, forever: bytes = b"") -> Iterator[int]:
+    """A socket that sends these bytes whatever is asked, then repeats `forever` until the reader leaves."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=talk, args=(connection,), daemon=True).start()
+
+    def talk(connection: socket.socket) -> None:
+        try:
+            connection.recv(65536)
+            for part in parts:
+                connection.sendall(part)
+            while forever:
+                connection.sendall(forever)
+                time.sleep(pause_s)
+            connection.close()
+        except OSError:
+            connection.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.close()

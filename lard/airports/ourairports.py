@@ -1,6 +1,7 @@
 """OurAirports runways.csv (public domain): pavement ends in feet in, landing thresholds in metres out."""
 
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from lard.errors import SourceError
 from lard.tables import atomic_path, name_fault
 
 RUNWAYS_URL = "https://davidmegginson.github.io/ourairports-data/runways.csv"
+DEADLINE_S = 300.0
+"""For the whole file, however steadily it comes."""
+LIMIT_BYTES = 64 << 20
+"""Some fifteen times what the file holds."""
 
 _END_COLUMNS = ("ident", "latitude_deg", "longitude_deg", "elevation_ft", "displaced_threshold_ft")
 COLUMNS = (
@@ -22,19 +27,31 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def download_ourairports(path: str | Path, url: str = RUNWAYS_URL) -> str:
-    """Download runways.csv to a path, whole or not at all; returns the day the server states for it."""
-    import requests
+def download_ourairports(path: str | Path, url: str = RUNWAYS_URL, deadline_s: float = DEADLINE_S) -> str:
+    """Download runways.csv to a path, whole or not at all; returns the day the server states for it.
 
+    An answer that takes longer than `deadline_s` or is larger than LIMIT_BYTES is a SourceError.
+    """
+    import requests
+    import urllib3
+
+    until_s = time.monotonic() + deadline_s
     try:
         with atomic_path(path) as temporary, requests.get(url, stream=True, timeout=60) as reply:
             reply.raise_for_status()
             with temporary.open("wb") as stream:
-                for chunk in reply.iter_content(1 << 20):
+                while chunk := reply.raw.read1(1 << 16, decode_content=True):
                     stream.write(chunk)
+                    fault = ""
+                    if time.monotonic() > until_s:
+                        fault = f"not complete after {deadline_s:g} s"
+                    elif stream.tell() > LIMIT_BYTES:
+                        fault = f"larger than {LIMIT_BYTES >> 20} MiB"
+                    if fault:
+                        raise SourceError(f"{url}: download is {fault}; give a local runways.csv instead")
             Cells(temporary, COLUMNS)
             modified = reply.headers.get("Last-Modified", "")
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise SourceError(f"{url}: download failed ({error}); give a local runways.csv instead") from error
     return _day(modified)
 

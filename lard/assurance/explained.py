@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import itemgetter
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from lard.assurance.certified_masks import EPS
 from lard.assurance.choice import balanced, runway_of
@@ -21,12 +21,11 @@ from lard.assurance.explained_tables import NUMBERS, table
 from lard.assurance.intervals import METHOD, mean_interval, paired_difference
 from lard.assurance.methods import CONTROL
 from lard.assurance.pointing import likeness, relative_consistency
-from lard.assurance.saliency import Explained, ExplainPlan, Unit, explain, sight_of
+from lard.assurance.saliency import PANEL, Explained, ExplainPlan, Unit, explain, sight_of
 from lard.detect.data import Picture, read_pictures
 from lard.errors import ModelError
 from lard.files import atomic_path, below, sha256_file, staged, write_json, write_text
 from lard.progress import track
-from lard.robust.gallery import stacked
 from lard.robust.unit import Target, opened
 from lard.score.truth import Paths, coco_paths, read_truth, truth_sha256
 from lard.workers import run_tasks, workers_of
@@ -87,13 +86,11 @@ def campaign(
     with staged(out) as made:
         write_json(document, made / DOCUMENT)
         write_text(table(by_target), made / TABLE)
-        for target in targets:
-            panels = [
-                Image.open(unit.folder / "panel.png") for unit in work if unit.shows and unit.target == target
-            ]
-            if panels:
-                with atomic_path(made / GALLERY / f"{target.name}.png") as temporary:
-                    stacked(panels).save(temporary, "PNG")
+        for unit in work:
+            if unit.shows:
+                drawn = below(made, f"{GALLERY}/{unit.target.name}/{unit.picture.image_id}.png")
+                with atomic_path(drawn) as temporary:
+                    shutil.copyfile(unit.folder / PANEL, temporary)
     return document
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lard.assurance.failure import BEST, RIGHT_IOU, CrossFitted, Found, check_enough, cross_fit
 from lard.assurance.features import FLOOR
 from lard.assurance.ranks import interval, resampled
-from lard.assurance.selective import KEPT, aupr_error, aurc, least_aurc, passed
+from lard.assurance.selective import KEPT, aupr_error, aurc, least_aurc, passed, risk_curve
 from lard.errors import DataError
 from lard.robust.certify import SLACK
 from lard.score.inference import LEAST_AIRPORTS
@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 SCORE, CERTIFICATE, AGREEMENT, HEAD = (
     "raw score", "firing radius", "agreement (no certificate)", "predicted IoU"
 )  # fmt: skip
+TRUTH = "the truth"
 SAYS = {
     SCORE: "the score that the detector gives",
     CERTIFICATE: "no perturbation of a smaller L2 norm takes all cells that agree with the box below a score"
@@ -77,6 +78,7 @@ def compared(
         },
         "mean_absolute_error_of_IoU": _errors(test, validation, confidences[HEAD]),
         "test": rows,
+        "curves": risk_curves(test, confidences),
     }
     return document | {"tables": tables_of(document)}, fitted
 
@@ -89,6 +91,15 @@ def confidences_of(found: Found, predicted: Floats, constant: float | None) -> d
         else {CERTIFICATE: found.support / (constant * (1 + SLACK))}
     )
     return {SCORE: found.scores, **certificate, HEAD: predicted}
+
+
+def risk_curves(test: Found, confidences: Mapping[str, Floats]) -> dict[str, list[list[float]]]:
+    """Coverage and risk of each confidence and of the truth, as JSON keeps them."""
+    ideal = -test.wrong.astype(float) + test.scores / 2
+    return {
+        name: [[round(float(one), 5) for one in axis] for axis in risk_curve(values, test.wrong)]
+        for name, values in (*confidences.items(), (TRUTH, ideal))
+    }
 
 
 def _measured(found: Found, confidences: Mapping[str, Floats], seed: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from lard.assurance.view import View
 from lard.robust.gallery import amplification
 
 SIDE_PX, CAPTION_PX, GAP_PX = 232, 20, 6
+COLUMNS = 5  # of a panel: it is to be read on paper
 TOP = 0.995  # quantile of a map that is drawn in full
 _PAPER, _INK, _EDGE = (255, 255, 255), (28, 36, 48), (90, 220, 120)
 Pixels = NDArray[np.uint8]
@@ -70,9 +71,12 @@ def _rgb(values: NDArray[np.floating]) -> Pixels:
 
 
 def _beside(parts: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
-    sheet = Image.new("RGB", (len(parts) * (SIDE_PX + GAP_PX), SIDE_PX + CAPTION_PX + GAP_PX), _PAPER)
+    across, down = SIDE_PX + GAP_PX, SIDE_PX + CAPTION_PX + GAP_PX
+    rows = -(-len(parts) // COLUMNS)
+    sheet = Image.new("RGB", (min(len(parts), COLUMNS) * across, rows * down), _PAPER)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     for place, (part, caption) in enumerate(zip(parts, captions, strict=True)):
-        sheet.paste(part, (place * (SIDE_PX + GAP_PX), CAPTION_PX))
-        pen.text((place * (SIDE_PX + GAP_PX) + 2, 3), caption, fill=_INK, font=font)
+        y, x = down * (place // COLUMNS), across * (place % COLUMNS)
+        sheet.paste(part, (x, y + CAPTION_PX))
+        pen.text((x + 2, y + 3), caption, fill=_INK, font=font)
     return sheet

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lard.assurance.mahalanobis import Gaussian
 from lard.assurance.monitors import ALARMS, Monitor
 from lard.assurance.ocsdf import restored
+from lard.assurance.thresholds import PICTURES, Rule
 from lard.documents import checked, parse_json
 from lard.errors import ModelError
 from lard.files import atomic_path
@@ -45,6 +46,7 @@ class Description(BaseModel):
     thresholds: dict[str, _Finite]
     learnt_on: dict[str, int]
     set_on: dict[str, int]
+    rule: Rule = PICTURES
 
 
 def write_monitor(monitor: Monitor, path: Path) -> None:
@@ -61,6 +63,7 @@ def write_monitor(monitor: Monitor, path: Path) -> None:
         thresholds=dict(monitor.thresholds),
         learnt_on=dict(monitor.learnt_on),
         set_on=dict(monitor.set_on),
+        rule=monitor.rule,
     )
     arrays: dict[str, NDArray[Any]] = {
         "about": np.array(json.dumps(about.model_dump(mode="json"), sort_keys=True)),
@@ -102,7 +105,7 @@ def read_monitor(path: Path) -> Monitor:
     gaussian = Gaussian(arrays["mean"], arrays["whitening"], about.shrinkage)
     return Monitor(
         about.model, about.model_sha256, about.constant, gaussian, arrays["centres"], arrays["widths"],
-        distance, about.false_stops, about.thresholds, about.learnt_on, about.set_on,
+        distance, about.false_stops, about.thresholds, about.learnt_on, about.set_on, about.rule,
     )  # fmt: skip
 
 

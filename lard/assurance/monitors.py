@@ -18,7 +18,8 @@ from lard.assurance.domains import Shot
 from lard.assurance.features import Look, looks_of
 from lard.assurance.mahalanobis import Gaussian, fit_gaussian
 from lard.assurance.ocsdf import Distance, learn
-from lard.assurance.ranks import Alarms, threshold_of
+from lard.assurance.ranks import Alarms
+from lard.assurance.thresholds import PICTURES, Rule, threshold_by
 from lard.detect.checkpoint import Checkpoint
 from lard.errors import DataError, ModelError
 from lard.progress import track
@@ -54,6 +55,7 @@ class Monitor:
     thresholds: Mapping[str, float]
     learnt_on: Mapping[str, int]  # airport: pictures
     set_on: Mapping[str, int]
+    rule: Rule = PICTURES  # by which thresholds were set
 
     def alarms(self, looks: Sequence[Look], airports: Sequence[str]) -> dict[str, Alarms]:
         """The alarms of looked-at pictures, by name; ModelError for looks of a model of another shape."""
@@ -127,8 +129,10 @@ def fit(
     false_stops: float,
     steps: int,
     seed: int,
+    rule: Rule = PICTURES,
 ) -> Monitor:
-    """Fit the alarms to training pictures; validation ones set each threshold for a rate of false stops.
+    """Fit the alarms to training pictures; validation ones set each threshold for a rate of false stops, by a
+    rule of lard.assurance.thresholds.
 
     DataError for sets too small, for airports in both, and for a rate that the pictures cannot support.
     """
@@ -137,12 +141,8 @@ def fit(
             f"airport {shared[0]} is in both splits ({len(shared)} airports are); false stops must be counted"
             " on airports that nothing was fitted to"
         )
-    if threshold_of(np.zeros(len(validation.looks)), false_stops) is None:
-        least = int(np.ceil(1 / false_stops - 1e-9)) - 1
-        raise DataError(
-            f"{len(validation.looks)} validation pictures cannot set a false-stop rate of {false_stops:g};"
-            f" give at least {least}, or accept a larger rate"
-        )
+    # too few for the rate is told before anything is learnt
+    threshold_by(rule, np.zeros(len(validation.looks)), validation.airports, false_stops)
     pooled = np.stack([one.pooled for one in training.looks])
     gaussian = fit_gaussian(pooled)
     distance = learn(np.stack([one.small for one in training.looks]), steps, seed)
@@ -157,12 +157,10 @@ def fit(
         training.counts(), validation.counts(),
     )  # fmt: skip
     alarms = blank.alarms(validation.looks, validation.airports)
-    thresholds = {}
-    for name, alarm in alarms.items():
-        threshold = threshold_of(alarm.values, false_stops)
-        assert threshold is not None
-        thresholds[name] = threshold
+    thresholds = {
+        name: threshold_by(rule, alarm.values, alarm.airports, false_stops) for name, alarm in alarms.items()
+    }
     return Monitor(
         model, model_sha256, constant, gaussian, blank.centres, widths, distance, false_stops, thresholds,
-        blank.learnt_on, blank.set_on,
+        blank.learnt_on, blank.set_on, rule,
     )  # fmt: skip

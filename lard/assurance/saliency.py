@@ -28,6 +28,8 @@ from lard.detect.data import Picture
 from lard.files import atomic_path, frame_rng, write_json
 from lard.robust.unit import Target, kept_json, opened, whole
 
+PANEL = "panel.png"
+"""A unit's maps and counterfactual to look at, in its folder."""
 NOISE = 0.01
 """Deviation of the noise, pixels in [0, 1], under which a map is to stay what it is."""
 
@@ -80,7 +82,7 @@ def sight_of(target: Target, farthest_px: int | None) -> Sight:
 def explain(unit: Unit) -> Explained:
     """Numbers and maps of a unit, made or read."""
     torch.set_num_threads(1)  # the same sums however many processes run
-    done, kept, drawn = (unit.folder / name for name in ("done.json", "maps.npz", "panel.png"))
+    done, kept, drawn = (unit.folder / name for name in ("done.json", "maps.npz", PANEL))
     row, maps = kept_json(done, "image_id", "methods"), _read_maps(kept, unit.plan.methods)
     if row is None or maps is None or (unit.shows and not whole(drawn)):
         row, maps = _explained(unit, drawn)

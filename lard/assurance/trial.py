@@ -21,6 +21,7 @@ from lard.assurance.ranks import (
     resampled,
     share_interval,
 )
+from lard.assurance.thresholds import SAYS as SAYS_RULE
 from lard.errors import DataError
 from lard.score.inference import LEAST_AIRPORTS
 
@@ -72,6 +73,7 @@ def tried(
         "alarms": SAYS,
         "norm": "L2 over the whole picture, red, green and blue values in [0, 1]",
         "false_stop_rate": monitor.false_stops,
+        "threshold_rule": monitor.rule,
         "fitted_on": dict(monitor.learnt_on),
         "thresholds_set_on": dict(monitor.set_on),
         "interval": f"bootstrap over airports, 95 %; none below {LEAST_AIRPORTS} airports inside",
@@ -153,7 +155,7 @@ def tables_of(document: Mapping[str, Any], radii: Sequence[float]) -> list[dict[
     inside = document["inside"]
     stops = ["inside: false stops", inside["pictures"]]
     stops += [_cell(inside["alarms"][alarm], "false_stops") for alarm in ALARMS]
-    rate = document["false_stop_rate"]
+    rate, rule = document["false_stop_rate"], document["threshold_rule"]
     found = [
         {
             "title": "Out-of-domain monitors: AUROC",
@@ -170,10 +172,11 @@ def tables_of(document: Mapping[str, Any], radii: Sequence[float]) -> list[dict[
         },
         {
             "title": "Stopped at the alarm threshold",
+            "section": "refuses",
             "columns": head,
             "rows": [stops, *rows_of("stopped")],
-            "note": f"Thresholds from validation airports, at a false-stop rate of {rate:g} there; the first"
-            " row is what they cost on unseen airports.",
+            "note": f"Thresholds from validation airports, at a false-stop rate of {rate:g} there, by rule"
+            f" {rule} ({SAYS_RULE[rule]}); the first row is what they cost on unseen airports.",
         },
     ]
     return [*found, _certified_table(document, radii)]
@@ -189,6 +192,7 @@ def _certified_table(document: Mapping[str, Any], radii: Sequence[float]) -> dic
                 rows.append([name, alarm, f"{own['AUROC']:.3f}", *cells])
     return {
         "title": "Certified AUROC",
+        "section": "certified",
         "columns": ["outside of the domain", "alarm", "clean", *(f"eps {eps:g}" for eps in radii)],
         "rows": rows,
         "note": "The least AUROC when an attacker may change every picture, inside and outside, by an L2 norm"

@@ -12,6 +12,7 @@ from lard.errors import LardError, fault_line, one_line, told
 # command: (module, what it does); the texts stand here so that --help imports no module
 COMMANDS = {
     "init": ("init", "Start a project: airports, ground, domain and stages in a folder."),
+    "plan": ("plan", "State hours, storage and memory of a dataset of any size."),
     "airports": ("airports", "List, check, import, export and compare runway databases."),
     "odd": ("odd", "Check, show, preview and compare operational design domains."),
     "scenario": ("scenario", "Sample approaches from an ODD; convert scenario files."),
@@ -25,6 +26,7 @@ COMMANDS = {
     "annotated": ("annotated", "Import hand-annotated pictures of real approaches."),
     "import": ("imports", "Read LARD, COCO, YOLO and VOC datasets into dataset folders."),
     "label": ("label", "Label every runway in view of each frame."),
+    "partition": ("partition", "Put a dataset's tables into parts by airport, or join them."),
     "inspect": ("inspect", "Draw labels on images: contact sheets and single frames."),
     "explore": ("explore", "Write pages to walk through a dataset: frames, map, detections."),
     "view": ("view", "Show a dataset in 3-D and on a time line, in Rerun."),
@@ -36,6 +38,7 @@ COMMANDS = {
     "score": ("score", "Score a COCO results file."),
     "attack": ("attack", "Attack a detector: how small a change of pixels makes it fail."),
     "certify": ("certify", "What no perturbation can hide from a Lipschitz detector."),
+    "segment": ("segment", "Masks of runways: predicted, scored, certified, attacked."),
     "conform": ("conform", "Boxes, pictures and scores that hold with a stated chance."),
     "privacy": ("privacy", "What training under differential privacy costs."),
     "explain": ("explain", "Where a detector looks, and what would turn its decision."),
@@ -46,12 +49,12 @@ COMMANDS = {
 }
 
 SECTIONS = {
-    "Runways, domain and approaches": ("init", "airports", "odd", "scenario"),
+    "Runways, domain and approaches": ("init", "plan", "airports", "odd", "scenario"),
     "Ground and pictures": ("ground", "tiles", "terrain", "render", "preview", "sources"),
     "Pictures of others": ("footage", "annotated", "import", "calibrate"),
-    "Datasets": ("label", "inspect", "explore", "view", "dqr", "export"),
+    "Datasets": ("label", "partition", "inspect", "explore", "view", "dqr", "export"),
     "Detectors": ("train", "predict", "score", "leaderboard", "export-model"),
-    "Robustness": ("attack", "certify", "conform"),
+    "Robustness": ("attack", "certify", "segment", "conform"),
     "Assurance": ("explain", "monitor", "privacy", "assurance"),
 }
 """The commands by what one wants, as --help shows them."""
@@ -82,7 +85,7 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except LardError as error:
             click.echo(f"lard: {told(error)}", err=True)
-            sys.exit(2)
+            sys.exit(error.exit_code)
         except click.ClickException as error:
             text = "\n".join(one_line(line) for line in error.message.split("\n"))
             object.__setattr__(error, "message", text)  # declared as final

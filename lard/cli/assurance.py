@@ -1,4 +1,4 @@
-"""`lard assurance`: one page of what was measured of detectors besides their scores."""
+"""`lard assurance`: an account of what was measured of each detector besides its scores."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def _documents(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("reports/assurance.html"),
-    show_default=True, help="Page to write.",
+    show_default=True, help="Index to write.",
 )  # fmt: skip
 def assurance(links: tuple[str, ...], out: Path, **documents: tuple[Path, ...]) -> None:
-    """Write the assurance page from documents that other commands have written.
+    """Write an account of each model from documents that other commands have written, and an index of them.
 
-    It shows those that are given, with their numbers, intervals and pictures, and says of the others that
-    nothing was measured.
+    The index is --out, accounts lie in the folder of its name. They show the documents that are given, with
+    their numbers, intervals and pictures, and say of the others that nothing was measured.
 
     \b
     Examples:
       lard assurance --explain explain/ortho/explain.json --out reports/assurance.html
       lard assurance --explain e/explain.json --monitor m/monitor.json --link Scores=leaderboard.html
     """
-    from lard.report.assurance import write_assurance
+    from lard.report.assurance import assurance_pages, write_pages
     from lard.written import keep_text
 
     if not any(documents.values()):
@@ -57,6 +57,8 @@ def assurance(links: tuple[str, ...], out: Path, **documents: tuple[Path, ...]) 
     pairs = [one.partition("=") for one in links]
     if not all(name and equals and page for name, equals, page in pairs):
         raise click.BadParameter("expected NAME=PAGE", param_hint="--link")
-    keep_text(out, "a page that lard wrote", 'name="generator" content="lard ')
-    write_assurance(documents, out, {name: page for name, _, page in pairs})
-    click.echo(f"{out}: {sum(map(bool, documents.values()))} of {len(KINDS)} sections measured")
+    pages = assurance_pages(documents, out, {name: page for name, _, page in pairs})
+    for page in pages:
+        keep_text(page, "a page that lard wrote", 'name="generator" content="lard ')
+    write_pages(pages)
+    click.echo(f"{out}: {len(pages) - 1} models, {sum(map(bool, documents.values()))} of {len(KINDS)} kinds")

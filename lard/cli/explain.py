@@ -12,7 +12,8 @@ from lard.cli.benchmark import DATA
 from lard.cli.options import SEED
 from lard.cli.printing import print_table
 
-METHODS = ("gradient", "smoothgrad", "integrated", "occlusion", "hsic", "radius")
+METHODS = ("gradient", "smoothgrad", "integrated", "occlusion", "hsic", "sobol", "radius")
+USUAL = tuple(name for name in METHODS if name != "sobol")  # which costs more than all others together
 SHOWN = ("hit", "inside", "lift", "deletion", "insertion", "stability", "attack_likeness")
 
 
@@ -34,8 +35,9 @@ def _methods(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...
     help="Pictures, as many of each zone, spread over its airports; one runway of each.",
 )  # fmt: skip
 @click.option(
-    "--methods", callback=_methods, default=",".join(METHODS), show_default=True,
-    help="Maps to make; radius is for Lipschitz models, and left out for a plain one beside them.",
+    "--methods", callback=_methods, default=",".join(USUAL), show_default=True,
+    help="Maps to make, of these and sobol, which costs more than all others; radius is for Lipschitz"
+    " models, and left out for a plain one beside them.",
 )  # fmt: skip
 @click.option("--also", multiple=True, help="Another model, on the same runways; may be given several times.")
 @click.option(
@@ -55,8 +57,12 @@ def _methods(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...
 @click.option("--noisy", type=click.IntRange(1, 1000), default=6, show_default=True, help="Of SmoothGrad.")
 @click.option("--steps", type=click.IntRange(1, 1000), default=8, show_default=True, help="Of the integral.")
 @click.option("--grid", type=click.IntRange(2, 32), default=6, show_default=True,
-              help="Parts a side that occlusion and HSIC cover.")  # fmt: skip
+              help="Parts a side that occlusion, HSIC and Sobol indices cover.")  # fmt: skip
 @click.option("--masks", type=click.IntRange(4, 100_000), default=48, show_default=True, help="Of HSIC.")
+@click.option(
+    "--designs", type=click.IntRange(2, 4096), default=4, show_default=True,
+    help="Of Sobol indices; each costs a picture for every part of the grid, and one.",
+)  # fmt: skip
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--gallery", type=click.IntRange(0), default=9, show_default=True, help="Runways to draw.")
 @click.option(
@@ -79,6 +85,7 @@ def explain(
     steps: int,
     grid: int,
     masks: int,
+    designs: int,
     seed: int,
     gallery: int,
     processes: int,
@@ -113,7 +120,8 @@ def explain(
         raise ModelError(
             f"{plain[0]}: has no Lipschitz constant, which method radius needs; use a lip-fcos model"
         )
-    plan = ExplainPlan(methods, MapPlan(noisy=noisy, steps=steps, grid=grid, masks=masks), seed, farthest)
+    maps = MapPlan(noisy=noisy, steps=steps, grid=grid, masks=masks, designs=designs)
+    plan = ExplainPlan(methods, maps, seed, farthest)
     subject = subject_of(datasets, split, most, seed)
     with folder_lock(out):
         document = campaign(plan, targets, subject, out, gallery, processes)

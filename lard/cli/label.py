@@ -113,6 +113,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     """
     from lard.errors import DataError, naming
     from lard.export.conventions import find_footage
+    from lard.parts import is_parted
     from lard.scenario.formats import read_scenario, scenario_of_frames
     from lard.scenario.losses import TABLE_TRAJECTORY, assumed
     from lard.tables import FRAMES, read_table
@@ -121,7 +122,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
         raise DataError(
             f"{scenario}: no such file or folder; give a dataset folder, frames table (.parquet) or scenario"
         )
-    if scenario.is_dir():
+    if scenario.is_dir() and not is_parted(scenario):
         out = out or scenario / "labels.parquet"
         scenario = scenario / "frames.parquet"
     if out is None:
@@ -311,10 +312,11 @@ def _by_convention(
 def _type_beside(scenario: Path, layout: str) -> str:
     """LARD's word for the pictures of a scenario: of the manifest beside it, else Earth Studio's, said so."""
     from lard.export.lard_folder import type_of_sources
+    from lard.parts import is_table
     from lard.tables import MANIFEST, read_table
 
     manifest = scenario.parent / "manifest.parquet"
-    if manifest.is_file():
+    if is_table(manifest):
         return type_of_sources(read_table(manifest, MANIFEST)["source"].to_list(), str(scenario.parent))
     if layout not in ("esp", "ges"):
         click.echo("note: nothing says where the pictures are from; type is earth_studio (--type)", err=True)

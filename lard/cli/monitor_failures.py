@@ -50,11 +50,10 @@ def failures_command(
     from lard.assurance.failure_trial import compared, confidences_of, detections_table
     from lard.assurance.features import constant_of, open_model, refuse_learnt
     from lard.assurance.monitors import look_at
-    from lard.assurance.selective import risk_curve
     from lard.detect.cards import card_of, shipped
     from lard.detect.models import resolve
     from lard.files import keep_others, sha256_file, staged, write_json, write_text
-    from lard.report.monitors import risk_svg
+    from lard.report.monitors import draw, pictures_of
 
     keep_others(out, (FAILURES, TABLE, RISK), FAILURES)
     path = resolve(model)
@@ -70,12 +69,10 @@ def failures_command(
     ]
     document, fitted = compared(found[0], found[1], constant_of(checkpoint), point, seed)
     document |= {"model": checkpoint.name, "model_sha256": weights}
-    document["pictures"] = [{"title": "Risk against coverage", "file": RISK, "note": ""}]
+    document["pictures"] = pictures_of(document)
     confidences = confidences_of(found[1], fitted.head.predict(found[1]), constant_of(checkpoint))
-    curves = {name: risk_curve(values, found[1].wrong) for name, values in confidences.items()}
-    best = risk_curve(-found[1].wrong.astype(float) + found[1].scores / 2, found[1].wrong)
     with staged(out) as made:
         write_json(document, made / FAILURES)
         write_text(detections_table(found[1], confidences).write_csv(float_precision=5), made / TABLE)
-        write_text(risk_svg(curves, checkpoint.name, best), made / RISK)
+        draw(document, made)
     print_tables(document["tables"])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lard.cli.monitor import DATASET, KEEP, SEED_OPTION, per_airport_option
+
+if TYPE_CHECKING:
+    from lard.assurance.thresholds import Rule
 
 
 @click.command("fit")
@@ -22,6 +26,14 @@ from lard.cli.monitor import DATASET, KEEP, SEED_OPTION, per_airport_option
     help="Rate of false stops on validation airports at which each alarm's threshold is set.",
 )
 @click.option(
+    "--rule",
+    type=click.Choice(["pictures", "airports", "median"]),
+    default="pictures",
+    show_default=True,
+    help="What thresholds rest on: pictures as if exchangeable; airports (K allow no rate below 1 / (K + 1));"
+    " or the median of the airports' own, without a guarantee.",
+)
+@click.option(
     "--steps", type=click.IntRange(1, 100_000), default=150, show_default=True, help="Of the learnt distance."
 )
 @SEED_OPTION
@@ -35,6 +47,7 @@ def fit_command(
     per_airport: int,
     val_per_airport: int,
     false_stops: float,
+    rule: Rule,
     steps: int,
     seed: int,
     keep: Path | None,
@@ -74,7 +87,7 @@ def fit_command(
         for name, shots in (("train", training), ("val", validation))
     ]
     fitted = fit_monitor(
-        checkpoint.name, weights, constant_of(checkpoint), seen[0], seen[1], false_stops, steps, seed
+        checkpoint.name, weights, constant_of(checkpoint), seen[0], seen[1], false_stops, steps, seed, rule
     )
     write_monitor(fitted, out)
     counts = f"{len(training)} pictures of {len(fitted.learnt_on)} airports"

@@ -78,8 +78,8 @@ def score_command(
     from lard.assurance.monitors import look_at
     from lard.assurance.trial import Group, tried
     from lard.detect.models import resolve
-    from lard.files import keep_others, sha256_file, staged, write_json, write_text
-    from lard.report.monitors import distributions_svg, roc_svg
+    from lard.files import keep_others, sha256_file, staged, write_json
+    from lard.report.monitors import draw, pictures_of
 
     radii = _radii(eps)
     places = _places(domains)
@@ -103,14 +103,10 @@ def score_command(
     ]
     document = tried(loaded, own, beyond, radii, seed)
     document["left_out"] = few  # too few to say anything, by group
-    document["pictures"] = [
-        {"title": "Alarms inside and outside of the domain", "file": DISTRIBUTIONS, "note": ""},
-        {"title": "Stops outside against false stops inside", "file": ROC, "note": ""},
-    ]
+    document["pictures"] = pictures_of(document)
     with staged(out) as made:
         write_json(document, made / DOCUMENT)
-        write_text(distributions_svg(document), made / DISTRIBUTIONS)
-        write_text(roc_svg(document), made / ROC)
+        draw(document, made)
     print_tables(document["tables"])
 
 

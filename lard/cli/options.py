@@ -92,7 +92,9 @@ def numbers_of(text: str) -> tuple[float, ...] | None:
 
 def frames_at(dataset: str) -> pl.DataFrame:
     """The frames table at a path, or in a data set's folder."""
+    from lard.parts import is_parted
     from lard.tables import FRAMES, read_table
 
     path = Path(dataset)
-    return read_table(path / "frames.parquet" if path.is_dir() else path, FRAMES)
+    inside = path.is_dir() and not is_parted(path)
+    return read_table(path / "frames.parquet" if inside else path, FRAMES)

@@ -45,11 +45,13 @@ def train(
           1-Lipschitz, robust: focal loss on twenty times the logit beyond an offset of 0.15
       corners-s, lip-corners-s
           corners of a detector's boxes (lard predict --corners), plain and 1-Lipschitz
+      seg-s, seg-m; lip-seg-s, lip-seg-m
+          masks instead of boxes, plain and 1-Lipschitz; for `lard segment`
 
     An interrupted run goes on from its last saved step when started again with the same parameters. Under
     torchrun its processes share each batch, in the place of train.processes. Every train.validate_every steps
     the average precision on frames of the validation split is measured; it stands in the log and its curves.
-    With --start the weights of a plain model of the same layers are the first ones, the optimiser is new, and
+    With --start the weights of a model of the same layers are the first ones, the optimiser is new, and
     the airports that it learnt from count as those of the result.
 
     \b
@@ -58,6 +60,7 @@ def train(
       lard train lip-fcos-s-robust --data data/ortho --config params.yaml --out models/robust
       lard train fcos-s --data data/own --start fcos-s --out models/tuned
       lard train corners-s --data data/ortho
+      lard train lip-fcos-m-robust --data data/own --start lip-fcos-m-robust --out models/more
       lard train fcos-m --data data/ortho --data data/flightgear --loaders 8 --tensorboard runs
       torchrun --no-python --nproc-per-node 4 lard train fcos-l --data data/ortho
     """

@@ -102,13 +102,17 @@ def polyphase(kernel: Tensor, stride: int) -> Tensor:
     )
 
 
+_ISOMETRIC = (MaxMin, HalfUpsample, nn.PixelUnshuffle, nn.PixelShuffle, nn.ReLU, nn.Identity)
+"""Layers that no distance grows through: permutations, isometries and a projection."""
+
+
 def layer_bound(layer: nn.Module) -> float:
     """Lipschitz bound of one layer; raise ModelError for a kind that has none here."""
     if isinstance(layer, OrthoConv2d):
         return conv_bound(layer.to_plain())
     if isinstance(layer, nn.Conv2d):
         return conv_bound(layer)
-    if isinstance(layer, MaxMin | HalfUpsample | nn.PixelUnshuffle | nn.ReLU | nn.Identity):
+    if isinstance(layer, _ISOMETRIC):
         return 1.0
     if isinstance(layer, nn.MaxPool2d):
         if layer.kernel_size != layer.stride or layer.padding != 0 or layer.dilation != 1:

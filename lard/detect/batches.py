@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from lard.detect.bags import Bags, padded, ring_energy
 from lard.detect.config import ModelSpec, TrainSpec
 from lard.detect.crops import crops_of, pictures_of_step
 from lard.detect.data import Picture
-from lard.detect.fcos import as_images
-from lard.detect.loss import Targets, assign
+from lard.detect.decode import as_images
+from lard.detect.loss import Targets, assign_owned
+from lard.detect.masks import mask_of
 from lard.errors import LardError
 
 _AHEAD = 4  # steps that each loader prepares in advance
@@ -84,26 +86,40 @@ class Share(Visits):
     first: int
 
     def cut(self, step: int) -> tuple[Tensor, ...]:
-        """Crops (b, h, w, 3) of bytes, statistics (b, 4), objectness (b, n) and distances (b, n, 4)."""
+        """Crops (b, h, w, 3) of bytes, statistics (b, 4), objectness (b, n) and distances (b, n, 4).
+
+        For a loss of bags also owners (b, n) of the locations and erasure energies (b, k) of the runways.
+        """
         side = self.plan.crop_px
         crops = [
             crop
             for serial, picture in self.own(step)
             for crop in crops_of(self.pictures[picture], serial, self.plan)
         ]
-        wanted = [assign(crop.boxes, crop.ignored, side, side, self.spec) for crop in crops]
-        return (
-            torch.from_numpy(np.stack([crop.pixels for crop in crops])),
-            torch.from_numpy(np.stack([crop.frame for crop in crops])).float(),
-            torch.from_numpy(np.stack([objectness for objectness, _ in wanted])),
-            torch.from_numpy(np.stack([distances for _, distances in wanted])),
+        pixels = torch.from_numpy(np.stack([crop.pixels for crop in crops]))
+        frames = torch.from_numpy(np.stack([crop.frame for crop in crops])).float()
+        if self.spec.segments:
+            masks = [mask_of(crop.outlines, crop.taught, side, side).ravel() for crop in crops]
+            none = torch.empty((len(crops), 0, 4))
+            return pixels, frames, torch.from_numpy(np.stack(masks).astype(np.float32)), none
+        wanted = [assign_owned(crop.boxes, crop.ignored, side, side, self.spec) for crop in crops]
+        objectness, distances, owners = (
+            torch.from_numpy(np.stack(part)) for part in zip(*wanted, strict=True)
         )
+        if self.spec.loss != "bag":
+            return pixels, frames, objectness, distances
+        energies = [
+            np.array([ring_energy(crop.pixels, crop.outlines[k]) for k in np.flatnonzero(crop.taught)])
+            for crop in crops
+        ]
+        return pixels, frames, objectness, distances, owners, torch.from_numpy(padded(energies))
 
 
 def batches(share: Share, device: torch.device, loaders: int = 0) -> Iterator[Batch]:
     """One batch for each step from share.first on, in their order, whoever cuts them."""
-    for pixels, frames, objectness, distances in cuts(share, device, loaders):
-        yield Batch(as_images(pixels), frames, Targets(objectness, distances))
+    for pixels, frames, objectness, distances, *bags in cuts(share, device, loaders):
+        targets = Targets(objectness, distances, Bags(*bags) if bags else None)
+        yield Batch(as_images(pixels), frames, targets)
 
 
 def cuts(share: Visits, device: torch.device, loaders: int = 0) -> Iterator[tuple[Tensor, ...]]:

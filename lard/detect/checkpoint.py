@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from lard.detect.audit import LipschitzBound, audit
 from lard.detect.config import ModelSpec
-from lard.detect.fcos import Detector, LipschitzFcos, Net, build
+from lard.detect.fcos import Detector, LipschitzFcos, LipschitzTrunk, Net
 from lard.detect.ortho import OrthoConv2d
+from lard.detect.segmenter import network_of
 from lard.detect.wiring import Certified
 from lard.documents import checked, parse_json
 from lard.errors import LardError, ModelError, naming
@@ -145,7 +146,7 @@ def save_detector(
     """
     meta = {"format": FORMAT, "name": name, "spec": spec.model_dump(mode="json"), **extra}
     meta["parameters"] = sum(parameter.numel() for parameter in net.parameters())
-    if isinstance(net, LipschitzFcos):
+    if isinstance(net, LipschitzTrunk):
         meta["lipschitz"] = audit(net).to_json()
     state = net.state_dict()
     if half:
@@ -159,7 +160,7 @@ def save_detector(
 
 def exported(net: Detector, spec: ModelSpec) -> Detector:
     """A copy for prediction: orthogonal layers become ordinary convolutions with exact kernels."""
-    return in_plain_layers(net, build(spec, exported=True))
+    return in_plain_layers(net, network_of(spec, exported=True))
 
 
 def in_plain_layers(net: nn.Module, plain: Net) -> Net:
@@ -206,7 +207,7 @@ def multiplications(spec: ModelSpec, side_px: int = 1024) -> int:
         count += answer.numel() * layer.weight[0].numel()
 
     with torch.device("meta"):
-        net = build(spec, exported=True).eval()
+        net = network_of(spec, exported=True).eval()
         for layer in net.modules():
             if isinstance(layer, nn.Conv2d):
                 layer.register_forward_hook(add)
@@ -216,14 +217,30 @@ def multiplications(spec: ModelSpec, side_px: int = 1024) -> int:
 
 def load_detector(path: str | Path, name: str | None = None) -> Checkpoint:
     """Load a detector for prediction; a Lipschitz one is measured again and must match what it claims."""
+    return _loaded(path, name, segments=False)
+
+
+def load_segmenter(path: str | Path) -> Checkpoint:
+    """Load a model that answers with masks, as load_detector does one that answers with boxes."""
+    return _loaded(path, None, segments=True)
+
+
+def _loaded(path: str | Path, name: str | None, segments: bool) -> Checkpoint:
     tensors, meta = read_tensors(path)
     about = described(meta, path)
     if name is not None and about.name != name:
         raise ModelError(
             f"{path}: holds model {about.name!r}, expected {name!r}; give the matching checkpoint"
         )
-    net = network_of(lambda: build(about.spec, exported=True), tensors, path)
-    bound = bound_as_claimed(net, about.lipschitz, path) if isinstance(net, LipschitzFcos) else None
+    if about.spec.segments != segments:
+        found = f"{path}: family {about.spec.family!r}:"
+        raise ModelError(
+            f"{found} a detector, which answers with boxes; give a seg or lip-seg model of lard train"
+            if segments
+            else f"{found} answers with masks, not with boxes; use lard segment, or give a detector"
+        )
+    net = filled(lambda: network_of(about.spec, exported=True), tensors, path)
+    bound = bound_as_claimed(net, about.lipschitz, path) if isinstance(net, LipschitzTrunk) else None
     return Checkpoint(net, about.name, meta, bound)
 
 
@@ -240,7 +257,7 @@ def bound_as_claimed(net: Certified, claim: Constant | None, path: str | Path) -
     return bound
 
 
-def network_of(make: Callable[[], Net], tensors: dict[str, Tensor], path: str | Path) -> Net:
+def filled(make: Callable[[], Net], tensors: dict[str, Tensor], path: str | Path) -> Net:
     """The network of a description with a checkpoint's tensors, which must fit it and be finite."""
     with torch.device("meta"):  # no memory before the sizes are known to fit
         sizes = {name: _size(tensor) for name, tensor in make().state_dict().items()}

@@ -50,20 +50,40 @@ class RankSpec(_Params):
         return self
 
 
+class BagSpec(_Params):
+    """Numbers of `loss: bag`, about logits, which are norms of pixels for a 1-Lipschitz network.
+
+    A runway's locations are to stand above zero by the norm min(`margin`, `share` of its erasure energy), the
+    background below zero by `background`; margins rise from a tenth over the first `ramp` of the steps.
+    """
+
+    shape: Literal["hinge", "emma"] = "hinge"
+    margin: float = Field(default=1.0, gt=0, le=1e3)
+    share: float = Field(default=0.4, gt=0, le=0.5)  # half is what a threshold half-way leaves
+    background: float = Field(default=0.1, gt=0, le=1e3)
+    ramp: float = Field(default=0.0, ge=0, le=1)
+    sharpness: float = Field(default=20.0, gt=0, le=1e3)  # of shape: emma, by which its logits are raised
+    weight: float = Field(default=10.0, gt=0, le=1e4)  # against the loss of the boxes
+
+
 class ModelSpec(_Params):
     """Architecture and loss of one detector; widths are channels at strides 2, 4, 8, 16 and so on.
 
     `base` takes the parameters of a preset, which the others then change.
     """
 
-    family: Literal["fcos", "lip-fcos"]
+    family: Literal["fcos", "lip-fcos", "seg", "lip-seg"]
     widths: tuple[_Channels, ...] = Field(default=(16, 32, 64, 96), min_length=3, max_length=8)
     depths: tuple[_Depth, ...] = Field(default=(1, 1, 2, 2), min_length=3, max_length=8)
     pyramid: int = Field(default=32, ge=4, le=4096)
     towers: int = Field(default=2, ge=0, le=64)
     side_limits_px: tuple[float, ...] = (32.0, 96.0)
-    loss: Literal["focal", "hinge", "ap"] = "focal"
+    centre_radius: float = Field(
+        default=1.5, gt=0, le=16
+    )  # in strides: locations of a runway about its centre
+    loss: Literal["focal", "hinge", "ap", "bag"] = "focal"
     rank: RankSpec | None = None  # of loss: ap; None: its defaults
+    bag: BagSpec | None = None  # of loss: bag; None: its defaults
     temperature: float = Field(default=1.0, gt=0)
     margin: float = Field(default=0.5, gt=0)
     offset: float = Field(
@@ -96,17 +116,33 @@ class ModelSpec(_Params):
             )
         if list(self.side_limits_px) != sorted(self.side_limits_px):
             raise ValueError("side_limits_px must increase")
-        if self.family == "lip-fcos" and any(width % 8 for width in (*self.widths, self.pyramid)):
+        if self.segments and (self.loss != "focal" or self.certified_boxes):
+            raise ValueError("seg and lip-seg models have neither boxes nor another loss than focal")
+        if self.lipschitz and any(width % 8 for width in (*self.widths, self.pyramid)):
             raise ValueError("widths and pyramid of a Lipschitz model must be multiples of 8")
         if self.rank is not None and self.loss != "ap":
             raise ValueError(f"rank belongs to loss: ap, found loss: {self.loss}")
+        if self.bag is not None and self.loss != "bag":
+            raise ValueError(f"bag belongs to loss: bag, found loss: {self.loss}; set loss: bag")
+        if self.loss == "bag" and self.offset:
+            raise ValueError("loss: bag has the margins of bag instead of an offset; set offset: 0")
         if self.loss == "ap" and self.offset:
             raise ValueError("loss: ap has the margins of rank instead of an offset; set offset: 0")
-        if self.family == "fcos" and self.certified_boxes:
+        if not self.lipschitz and self.certified_boxes:
             raise ValueError("certified_boxes belongs to lip-fcos models")
-        if self.family == "fcos" and (self.loss == "hinge" or self.temperature != 1.0 or self.offset):
-            raise ValueError("loss: hinge, temperature and offset belong to lip-fcos models")
+        if not self.lipschitz and (self.loss in ("hinge", "bag") or self.temperature != 1.0 or self.offset):
+            raise ValueError("loss: hinge and bag, temperature and offset belong to Lipschitz models")
         return self
+
+    @property
+    def lipschitz(self) -> bool:
+        """Whether its logits move by no more than its pixels."""
+        return self.family in ("lip-fcos", "lip-seg")
+
+    @property
+    def segments(self) -> bool:
+        """Whether it answers with a logit for each pixel instead of boxes."""
+        return self.family in ("seg", "lip-seg")
 
     @property
     def levels(self) -> int:

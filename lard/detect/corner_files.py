@@ -16,8 +16,8 @@ from lard.detect.checkpoint import (
     Airports,
     Constant,
     bound_as_claimed,
+    filled,
     in_plain_layers,
-    network_of,
     read_tensors,
     write_tensors,
 )
@@ -79,7 +79,7 @@ def load_corner_checkpoint(path: str | Path) -> CornerCheckpoint:
     if meta.get("format") != CORNER_FORMAT:
         raise ModelError(f"{path}: format {meta.get('format')!r}, expected {CORNER_FORMAT!r}; {_REMEDY}")
     about = checked(CornerDescription, meta, path, error=ModelError, remedy=_REMEDY)
-    net = network_of(lambda: build_corners(about.spec, exported=True), tensors, path)
+    net = filled(lambda: build_corners(about.spec, exported=True), tensors, path)
     bound = None
     if isinstance(net, LipschitzCorners):
         bound = bound_as_claimed(net, about.lipschitz, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -34,13 +34,16 @@ _AROUND_PX = 4.0
 class Crop:
     """A training sample: pixels (crop, crop, 3) uint8, boxes and ignored regions (n, 4) in crop pixels.
 
-    frame (4,) are mean and deviation of the frame it is cut from, in [0, 1], under the same light.
+    frame (4,) are mean and deviation of the frame it is cut from, in [0, 1], under the same light. outlines
+    are all polygons (k, 2) in crop pixels, with whether each is a positive, a runway whose box is.
     """
 
     pixels: NDArray[np.uint8]
     boxes: NDArray[np.float64]
     ignored: NDArray[np.float64]
     frame: NDArray[np.float64]
+    outlines: tuple[NDArray[np.float64], ...] = ()
+    taught: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
 
 def pictures_of_step(step: int, count: int, total: int, seed: int) -> list[tuple[int, int]]:
@@ -118,6 +121,8 @@ def _crop(
         pixels = cv2.resize(pixels, (spec.crop_px, spec.crop_px), interpolation=shrink).astype(np.uint8)
     boxes: list[NDArray[np.float64]] = []
     ignored: list[NDArray[np.float64]] = []
+    outlines: list[NDArray[np.float64]] = []
+    positive: list[bool] = []
     for box, polygon, wanted in zip(picture.boxes, picture.polygons, teach, strict=True):
         if box[2] <= x or box[3] <= y or box[0] >= x + side or box[1] >= y + side:
             continue
@@ -131,6 +136,8 @@ def _crop(
         if seen > 0.999 and wanted:  # an untouched runway keeps its label, however small
             usable = True
         (boxes if usable else ignored).append(np.concatenate((low, high)))
+        outlines.append(whole)
+        positive.append(bool(usable))
     if spec.clutter and rng.random() < spec.clutter:
         pixels = clutter(
             pixels, [(polygon - (x, y)) * scale for polygon in picture.polygons], rng, spec.clutter_parts
@@ -140,9 +147,11 @@ def _crop(
     if rng.random() < 0.5:
         pixels = np.asarray(cv2.flip(pixels, 1), np.uint8)
         found, skipped = _mirror(found, spec.crop_px), _mirror(skipped, spec.crop_px)
+        outlines = [one * (-1, 1) + (spec.crop_px, 0) for one in outlines]
     table = light(rng)
     frame = _seen_under(table, levels)
-    return Crop(photometric(np.ascontiguousarray(pixels), table, rng), found, skipped, frame)
+    lit = photometric(np.ascontiguousarray(pixels), table, rng)
+    return Crop(lit, found, skipped, frame, tuple(outlines), np.array(positive, dtype=bool))
 
 
 def _square(

@@ -33,11 +33,6 @@ class Level(NamedTuple):
     centerness: Tensor | None
 
 
-def as_images(pixels: Tensor) -> Tensor:
-    """Bytes (b, h, w, 3) as (b, 3, h, w) in [0, 1]."""
-    return pixels.permute(0, 3, 1, 2).float() / 255
-
-
 def frame_statistics(images: Tensor) -> Tensor:
     """Mean of each channel and the deviation of all pixels from these means: (b, 3, h, w) -> (b, 4)."""
     mean = images.mean(dim=(2, 3))
@@ -134,20 +129,27 @@ class Tower(nn.Module):
         return x
 
 
+def plain_trunk(spec: ModelSpec) -> tuple[nn.Sequential, nn.ModuleList]:
+    """Stem and stages of the plain models."""
+    widths = spec.widths
+    stem = nn.Sequential(nn.PixelUnshuffle(2), conv_unit(12, widths[0]))
+    stem.extend(Residual(widths[0]) for _ in range(spec.depths[0] - 1))
+    stages = nn.ModuleList()
+    for inputs, outputs, depth in zip(widths, widths[1:], spec.depths[1:], strict=False):
+        blocks = [conv_unit(inputs, outputs, 2), *(Residual(outputs) for _ in range(depth))]
+        stages.append(nn.Sequential(*blocks))
+    return stem, stages
+
+
 class PlainFcos(Detector):
     """Convolutions with batch normalisation and residual blocks, a summing pyramid, decoupled heads."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        widths, strides = spec.widths, spec.strides_px
-        self.stem = nn.Sequential(nn.PixelUnshuffle(2), conv_unit(12, widths[0]))
-        self.stem.extend(Residual(widths[0]) for _ in range(spec.depths[0] - 1))
-        self.stages = nn.ModuleList()
-        for inputs, outputs, depth in zip(widths, widths[1:], spec.depths[1:], strict=False):
-            blocks = [conv_unit(inputs, outputs, 2), *(Residual(outputs) for _ in range(depth))]
-            self.stages.append(nn.Sequential(*blocks))
-        self.laterals = nn.ModuleList(nn.Conv2d(width, spec.pyramid, 1) for width in widths[1:])
+        strides = spec.strides_px
+        self.stem, self.stages = plain_trunk(spec)
+        self.laterals = nn.ModuleList(nn.Conv2d(width, spec.pyramid, 1) for width in spec.widths[1:])
         self.smooth = nn.ModuleList(conv_unit(spec.pyramid, spec.pyramid) for _ in strides)
         self.tower = Tower(spec.pyramid, spec.towers, len(strides))
         self.objectness = nn.Conv2d(spec.pyramid, 1, 3, 1, 1)
@@ -175,43 +177,68 @@ class PlainFcos(Detector):
         return answers
 
 
-class LipschitzFcos(Detector):
-    """Orthogonal convolutions and MaxMin from the pixels to the logits, without residuals or averages.
+class LipschitzTrunk(Detector):
+    """Orthogonal convolutions and MaxMin from the pixels to the stages, without residuals or averages.
 
-    Every feature goes one way only: half of a stage's channels to its pyramid level, half to the next stage;
-    half of a merged level to its head, half down to the finer one. The map from pixels to *all* logits is
-    therefore 1-Lipschitz as a whole, and not only level by level.
+    Every feature goes one way only: half of a stage's channels to its pyramid level, half to the next stage.
+    The map from pixels to all that leaves the trunk is therefore 1-Lipschitz as a whole.
     """
 
     def __init__(self, spec: ModelSpec, exported: bool = False) -> None:
         super().__init__()
-        self.spec = spec
-        widths, strides, pyramid = spec.widths, spec.strides_px, spec.pyramid
-
-        def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:
-            if exported:
-                padding = (kernel - 1) // 2 if stride == 1 else 0
-                return nn.Conv2d(inputs, outputs, kernel, stride, padding)
-            return OrthoConv2d(inputs, outputs, kernel, stride)
-
-        def units(channels: int, depth: int) -> list[nn.Module]:
-            return [layer for _ in range(depth) for layer in (conv(channels, channels), MaxMin())]
-
-        self.stem = nn.Sequential(nn.PixelUnshuffle(2), conv(12, widths[0]), MaxMin())
-        self.stem.extend(units(widths[0], spec.depths[0] - 1))
+        self.spec, self.exported = spec, exported
+        widths = spec.widths
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2), self.conv(12, widths[0]), MaxMin())
+        self.stem.extend(self.units(widths[0], spec.depths[0] - 1))
         self.stages = nn.ModuleList()
         for index, (outputs, depth) in enumerate(zip(widths[1:], spec.depths[1:], strict=True)):
             inputs = widths[0] if index == 0 else widths[index] // 2
-            self.stages.append(nn.Sequential(conv(inputs, outputs, 2, 2), MaxMin(), *units(outputs, depth)))
+            down = (self.conv(inputs, outputs, 2, 2), MaxMin())
+            self.stages.append(nn.Sequential(*down, *self.units(outputs, depth)))
+
+    def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:
+        """An orthogonal convolution, or the ordinary one that an exported network has in its place."""
+        if self.exported:
+            padding = (kernel - 1) // 2 if stride == 1 else 0
+            return nn.Conv2d(inputs, outputs, kernel, stride, padding)
+        return OrthoConv2d(inputs, outputs, kernel, stride)
+
+    def units(self, channels: int, depth: int) -> list[nn.Module]:
+        """So many 3x3 convolutions, each followed by MaxMin."""
+        return [layer for _ in range(depth) for layer in (self.conv(channels, channels), MaxMin())]
+
+    def joint(self, images: Tensor, frames: Tensor | None = None) -> list[Tensor]:
+        """All certified answers, (b, c, h, w) each; together 1-Lipschitz in the centred pixels."""
+        raise NotImplementedError
+
+    def parted(self, images: Tensor, frames: Tensor | None) -> tuple[list[Tensor], Tensor]:
+        """Laterals of all stages but the last, finest first, and all of the last one."""
+        x = self.stem(self.centred(images, frames))
+        laterals = []
+        for stage in self.stages[:-1]:
+            lateral, x = stage(x).chunk(2, dim=1)
+            laterals.append(lateral)
+        return laterals, self.stages[-1](x)
+
+
+class LipschitzFcos(LipschitzTrunk):
+    """A trunk whose merged levels go on by halves: one to the level's head, one down to the finer level.
+
+    The map from pixels to *all* logits is 1-Lipschitz as a whole, and not only level by level.
+    """
+
+    def __init__(self, spec: ModelSpec, exported: bool = False) -> None:
+        super().__init__(spec, exported)
+        widths, strides, pyramid = spec.widths, spec.strides_px, spec.pyramid
         merges = []
         for index, width in enumerate(widths[1:]):
             coarsest, finest = index == len(strides) - 1, index == 0
             inputs = width if coarsest else width // 2 + pyramid
-            merges.append(nn.Sequential(conv(inputs, pyramid if finest else 2 * pyramid), MaxMin()))
+            merges.append(nn.Sequential(self.conv(inputs, pyramid if finest else 2 * pyramid), MaxMin()))
         self.merges = nn.ModuleList(merges)
         self.up = HalfUpsample()
         outputs = 5 if spec.certified_boxes else 1  # a logit, and a unit for each side of the box
-        self.tower = nn.Sequential(*units(pyramid, spec.towers), conv(pyramid, outputs, 1))
+        self.tower = nn.Sequential(*self.units(pyramid, spec.towers), self.conv(pyramid, outputs, 1))
         self.prior = nn.Parameter(torch.full((len(strides),), -math.log(1 / PRIOR - 1) / spec.temperature))
         if spec.certified_boxes:
             self.sides = nn.Parameter(torch.zeros(len(strides)))
@@ -245,12 +272,8 @@ class LipschitzFcos(Detector):
 
     def features(self, images: Tensor, frames: Tensor | None = None) -> list[Tensor]:
         """Pyramid features, finest first; jointly 1-Lipschitz in the centred pixels."""
-        x = self.stem(self.centred(images, frames))
-        laterals = []
-        for stage in self.stages[:-1]:
-            lateral, x = stage(x).chunk(2, dim=1)
-            laterals.append(lateral)
-        keep, down = self.merges[-1](self.stages[-1](x)).chunk(2, dim=1)
+        laterals, last = self.parted(images, frames)
+        keep, down = self.merges[-1](last).chunk(2, dim=1)
         pyramid = [keep]
         for index in range(len(laterals) - 1, -1, -1):
             merged = self.merges[index](torch.cat((laterals[index], self.up(down)), dim=1))

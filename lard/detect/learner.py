@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from lard.detect.batches import Batch
 from lard.detect.config import ModelSpec, TrainSpec
 from lard.detect.crew import total
-from lard.detect.fcos import Detector, Level, build, channels_last
-from lard.detect.loss import TERMS, detection_loss
+from lard.detect.fcos import Detector, Level, channels_last
+from lard.detect.loss import TERMS, detection_loss, mask_loss
 from lard.detect.ortho import retract_all
 from lard.detect.precision import computed_in
+from lard.detect.segmenter import network_of
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -52,7 +53,7 @@ class Learner(Learning[Detector]):
 
 def new_learner(spec: ModelSpec, plan: TrainSpec, device: torch.device) -> Learner:
     """The same untrained detector, known from the seed, on every process."""
-    begun = learning(lambda: build(spec), spec.learning_rate, plan, device)
+    begun = learning(lambda: network_of(spec), spec.learning_rate, plan, device)
     return Learner(
         begun.plan, begun.device, begun.net, begun.average, begun.optimiser, begun.parameters, spec
     )
@@ -83,14 +84,24 @@ def schedule(step: int, steps: int, warmup: float) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
 
-def backward(learner: Learner, batch: Batch) -> Tensor:
-    """Compute the gradients of this process's crops; returns TERMS of the loss, summed over all: (3,)."""
+def backward(learner: Learner, batch: Batch, progress: float = 1.0) -> Tensor:
+    """Compute the gradients of this process's crops; returns TERMS of the loss, summed over all: (3,).
+
+    progress: the share of the steps done, which margins that rise depend on.
+    """
     learner.net.train()
     learner.optimiser.zero_grad(set_to_none=True)
-    positives = total((batch.targets.objectness == 1).sum()[None].float())
-    terms = detection_loss(
-        learner.answers(batch.images, batch.frames), batch.targets, learner.spec, float(positives[0])
-    )
+    answers = learner.answers(batch.images, batch.frames)
+    wanted, bags = batch.targets.objectness, batch.targets.bags
+    if learner.spec.segments:
+        counted = total((wanted >= 0).sum()[None].float())
+        terms = mask_loss(answers, batch.targets, learner.spec, float(counted[0]))
+    else:
+        positives = total((wanted == 1).sum()[None].float())
+        runways = total((bags.energies > 0).sum()[None].float()) if bags else positives
+        terms = detection_loss(
+            answers, batch.targets, learner.spec, float(positives[0]), float(runways[0]), progress
+        )
     torch.stack(list(terms.values())).sum().backward()
     none = torch.zeros((), device=learner.device)
     return total(torch.stack([terms.get(name, none).detach() for name in TERMS])).cpu()

@@ -14,7 +14,7 @@ from torch import Tensor
 from lard.detect.config import TrainSpec
 from lard.detect.events import EventWriter, event_writer
 from lard.detect.loss import TERMS
-from lard.detect.validate import MEASURES
+from lard.detect.validate import MEASURES, OF_MASKS
 from lard.progress import Meter
 from lard.tables import write_text
 
@@ -72,7 +72,8 @@ class TrainingLog:
         """Write the rows as CSV."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        columns = self.told.columns
+        masks = any(OF_MASKS[0] in row for row in self.rows)
+        columns = (Told(self.told.terms, OF_MASKS) if masks else self.told).columns
         writer.writerow(columns)
         for row in self.rows:
             cells = (f"{row[key]:.6g}" if key in row else "" for key in columns[1:])

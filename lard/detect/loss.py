@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lard.detect.config import ModelSpec, RankSpec
+from lard.detect.bags import Bags, bag_loss
+from lard.detect.config import BagSpec, ModelSpec, RankSpec
 from lard.detect.fcos import Level
 from lard.detect.rank import rank_loss
 
-CENTRE_RADIUS = 1.5
 ALPHA, GAMMA = 0.25, 2.0
 TERMS = ("objectness", "box", "centre")
 """Parts of the loss; only the plain family has the last."""
@@ -24,11 +24,14 @@ TERMS = ("objectness", "box", "centre")
 class Targets:
     """Wanted answers at every location of a batch, levels concatenated finest first.
 
-    objectness (b, n): 1 runway, 0 background, -1 ignored; distances_px (b, n, 4), valid at runways.
+    objectness (b, n): 1 runway, 0 background, -1 ignored; distances_px (b, n, 4), valid at runways; the
+    locations of each runway for a loss that takes them together. Of models that segment the locations are
+    pixels, row by row, without distances: (b, 0, 4).
     """
 
     objectness: Tensor
     distances_px: Tensor
+    bags: Bags | None = None
 
 
 def locations_px(height_px: int, width_px: int, stride_px: int) -> NDArray[np.float32]:
@@ -40,39 +43,56 @@ def locations_px(height_px: int, width_px: int, stride_px: int) -> NDArray[np.fl
 def assign(
     boxes: NDArray[np.float64], ignored: NDArray[np.float64], height_px: int, width_px: int, spec: ModelSpec
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Objectness (n,) and distances (n, 4) wanted in one image; boxes (k, 4) and ignored (m, 4) corner pairs.
+    """Objectness (n,) and distances (n, 4) wanted in one image, as assign_owned tells."""
+    return assign_owned(boxes, ignored, height_px, width_px, spec)[:2]
 
-    A box belongs to the level of its longer side and to the cells within 1.5 strides of its centre; where
-    boxes compete the smaller one wins, and a box that covers no cell centre gets the nearest cell.
+
+def assign_owned(
+    boxes: NDArray[np.float64], ignored: NDArray[np.float64], height_px: int, width_px: int, spec: ModelSpec
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    """Objectness (n,), distances (n, 4), owners (n,) in one image; boxes (k, 4), ignored (m, 4) corner pairs.
+
+    A box belongs to the level of its longer side and to the cells within `centre_radius` strides of its
+    centre; where boxes compete the smaller one wins, and a box that covers no cell centre gets the nearest
+    cell. owners: the box of each runway cell, -1 elsewhere. For a loss of bags the other cells of that
+    level whose centre lies in the box or within a stride of it are ignored: certificates count them neither
+    for the runway nor as false alarms.
     """
     limits = (0.0, *spec.side_limits_px, np.inf)
-    objectness, distances = [], []
+    objectness, distances, owners = [], [], []
     for level, stride in enumerate(spec.strides_px):
         points = locations_px(height_px, width_px, stride)
         wanted = np.zeros(len(points), dtype=np.float32)
         sides = np.zeros((len(points), 4), dtype=np.float32)
+        owned = np.full(len(points), -1, dtype=np.int64)
         if len(ignored):
             wanted[_inside(points, ignored).any(axis=1)] = -1.0
         longest = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) if len(boxes) else np.empty(0)
-        here = boxes[(longest >= limits[level]) & (longest < limits[level + 1])]
+        serials = np.flatnonzero((longest >= limits[level]) & (longest < limits[level + 1]))
+        here = boxes[serials]
         if len(here):
-            here = here[np.argsort((here[:, 2:] - here[:, :2]).prod(axis=1), kind="stable")]
+            smallest = np.argsort((here[:, 2:] - here[:, :2]).prod(axis=1), kind="stable")
+            serials, here = serials[smallest], here[smallest]
             centres = (here[:, :2] + here[:, 2:]) / 2
             offset = np.abs(points[:, None, :] - centres[None, :, :]).max(axis=2)
-            match = _inside(points, here) & (offset <= CENTRE_RADIUS * stride)
+            match = _inside(points, here) & (offset <= spec.centre_radius * stride)
             nearest = offset.argmin(axis=0)
             alone = ~match.any(axis=0)
             match[nearest[alone], np.flatnonzero(alone)] = True
             owner = match.argmax(axis=1)
             positive = match.any(axis=1)
             box = here[owner[positive]]
+            if spec.loss == "bag":
+                wanted[_inside(points, here + stride * np.array([-1, -1, 1, 1])).any(axis=1)] = -1.0
             wanted[positive] = 1.0
+            owned[positive] = serials[owner[positive]]
             sides[positive] = np.concatenate(
                 (points[positive] - box[:, :2], box[:, 2:] - points[positive]), axis=1
             ).clip(min=0.1)
         objectness.append(wanted)
         distances.append(sides)
-    return np.concatenate(objectness), np.concatenate(distances)
+        owners.append(owned)
+    return np.concatenate(objectness), np.concatenate(distances), np.concatenate(owners)
 
 
 def _inside(points: NDArray[np.float32], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -91,9 +111,17 @@ def flatten(levels: list[Level]) -> tuple[Tensor, Tensor, Tensor | None]:
 
 
 def detection_loss(
-    levels: list[Level], targets: Targets, spec: ModelSpec, positives: float
+    levels: list[Level],
+    targets: Targets,
+    spec: ModelSpec,
+    positives: float,
+    runways: float = 0.0,
+    progress: float = 1.0,
 ) -> dict[str, Tensor]:
-    """Loss terms summed over the batch and divided by `positives`, those of the whole step."""
+    """Loss terms summed over the batch and divided by `positives`, the runway locations of the whole step.
+
+    A loss of bags is divided by `runways`, those of the whole step; `progress`: the share of steps done.
+    """
     logits, distances, centerness = flatten(levels)
     known = targets.objectness >= 0
     positive = targets.objectness == 1
@@ -103,6 +131,11 @@ def detection_loss(
     elif spec.loss == "ap":
         scores = torch.sigmoid(logits * spec.temperature)
         objectness = rank_loss(scores, targets.objectness, spec.rank or RankSpec())
+    elif spec.loss == "bag":
+        if targets.bags is None:
+            raise ValueError("loss: bag needs the bags of the targets")
+        bagged = bag_loss(logits, targets.objectness, targets.bags, spec.bag or BagSpec(), progress)
+        objectness = bagged * norm / max(runways, 1.0)
     else:
         wanted_logits = positive.to(logits.dtype)
         beyond = logits - spec.offset * (2 * wanted_logits - 1)
@@ -116,6 +149,17 @@ def detection_loss(
             F.binary_cross_entropy_with_logits(centerness[positive], quality, reduction="sum") / norm
         )
     return terms
+
+
+def mask_loss(levels: list[Level], targets: Targets, spec: ModelSpec, known: float) -> dict[str, Tensor]:
+    """Cross-entropy of all known pixels, asked for beyond an offset, over `known`, those of the whole step.
+
+    Unweighted, so that zero is the logit of a pixel that is as likely runway as not.
+    """
+    logits, wanted = levels[0].logits.flatten(1), targets.objectness
+    beyond = (logits - spec.offset * (2 * wanted - 1)) * spec.temperature
+    entropy = F.binary_cross_entropy_with_logits(beyond, wanted.clamp(min=0), reduction="none")
+    return {"objectness": (entropy * (wanted >= 0)).sum() / max(known, 1.0)}
 
 
 def giou_loss(predicted: Tensor, wanted: Tensor) -> Tensor:

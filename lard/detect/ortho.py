@@ -81,6 +81,31 @@ class OrthoConv2d(nn.Module):
         return plain
 
 
+@torch.no_grad()
+def factors(layer: OrthoConv2d, kernel: Tensor) -> tuple[Tensor, Tensor]:
+    """Raw matrices `mix` and `planes`, in float64, of an orthogonal layer with this kernel (out, in, k, k).
+
+    Undoes the composition from its last two-tap filter on: P x on one tap and (x - P x) on the next, so that
+    the first and last taps of the kernel lie in the ranges of P and of its complement. Where the kernel
+    leaves directions open any choice gives the same kernel; a kernel of no such layer gives another one.
+    """
+    rest = kernel.double()
+    if layer.stride > 1:
+        rest = rest.reshape(layer.out_channels, -1, 1, 1)
+    if layer.out_channels < layer.in_channels * layer.stride * layer.stride:
+        rest = rest.transpose(0, 1)
+    planes = torch.empty_like(layer.planes, dtype=torch.float64)
+    for index in reversed(range(len(planes))):
+        axis = 2 if index % 2 == 0 else 3
+        taps = rest.shape[axis]
+        first, last = rest.select(axis, 0).flatten(1), rest.select(axis, taps - 1).flatten(1)
+        plane = torch.linalg.eigh(first @ first.mT - last @ last.mT).eigenvectors[:, -planes.shape[2] :]
+        onto = (plane @ (plane.mT @ rest.flatten(1))).view_as(rest)
+        rest = onto.narrow(axis, 0, taps - 1) + (rest - onto).narrow(axis, 1, taps - 1)
+        planes[index] = plane
+    return orthonormal(rest[:, :, 0, 0]), planes
+
+
 def newton_schulz(raw: Tensor) -> Tensor:
     """1.5 W - 0.5 W Wᵀ W on the last two axes: pulls singular values in (0, sqrt 3) towards 1."""
     return 1.5 * raw - 0.5 * raw @ (raw.mT @ raw)

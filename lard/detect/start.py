@@ -10,12 +10,17 @@ from torch import Tensor
 
 from lard.detect.checkpoint import load_detector
 from lard.detect.config import ModelSpec
+from lard.detect.fcos import Detector, build
 from lard.detect.learner import Learner
+from lard.detect.ortho import OrthoConv2d, factors
 from lard.errors import ModelError
 from lard.tables import sha256_file
 
-LAYERS = ("family", "widths", "depths", "pyramid", "towers", "side_limits_px", "normalise")
+LAYERS = ("family", "widths", "depths", "pyramid", "towers", "side_limits_px", "normalise", "certified_boxes")
 """What two models must share for the weights of one to mean the same in the other."""
+
+SAME_KERNEL = 1e-5
+"""Largest difference of a kernel's weights to those that its recovered factors compose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +34,11 @@ class Start:
 
 
 def read_start(path: str | Path, spec: ModelSpec) -> Start:
-    """Read the checkpoint of a plain model with the layers of `spec`; ModelError says what does not fit."""
+    """Read a checkpoint with the layers of `spec`; ModelError says what does not fit.
+
+    A Lipschitz checkpoint holds finished kernels; the orthogonal factors that are trained are found again.
+    """
     loaded = load_detector(path)
-    if loaded.bound is not None:
-        raise ModelError(
-            f"{path}: --start: a Lipschitz checkpoint holds kernels, not the orthogonal factors that are"
-            " trained; start from a plain fcos model or train from step 0"
-        )
     odd = [name for name in LAYERS if getattr(loaded.net.spec, name) != getattr(spec, name)]
     if odd:
         found, wanted = getattr(loaded.net.spec, odd[0]), getattr(spec, odd[0])
@@ -46,7 +49,27 @@ def read_start(path: str | Path, spec: ModelSpec) -> Start:
     said: dict[str, Any] = loaded.meta.get("airports") or {}
     airports = {part: list(said.get(part, ())) for part in ("train", "validation")}
     known = airports if airports["train"] else None
-    return Start(loaded.name, sha256_file(path), loaded.net.state_dict(), known)
+    return Start(loaded.name, sha256_file(path), _trainable(loaded.net, path), known)
+
+
+def _trainable(finished: Detector, path: str | Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint's network as training holds them."""
+    state = finished.state_dict()
+    raw = build(finished.spec)
+    for name, layer in raw.named_modules():
+        if not isinstance(layer, OrthoConv2d):
+            continue
+        kernel = state.pop(f"{name}.weight")
+        mix, planes = factors(layer, kernel)
+        state |= {f"{name}.mix": mix.float(), f"{name}.planes": planes.float()}
+        layer.load_state_dict({"mix": mix, "planes": planes, "bias": state[f"{name}.bias"]})
+        error = float((layer.weight().detach() - kernel).abs().max())
+        if not error <= SAME_KERNEL:
+            raise ModelError(
+                f"{path}: --start: {name} is no composition of the orthogonal factors that are trained"
+                f" (its kernel differs by {error:.2g}); start from a checkpoint that lard train wrote"
+            )
+    return state
 
 
 def set_off(learner: Learner, start: Start) -> None:

@@ -24,6 +24,7 @@ from lard.detect.crew import Place, all_alike, crew, joined, torchrun_place
 from lard.detect.data import read_pictures
 from lard.detect.learner import Learning, backward, move, new_learner, schedule, share_gradients
 from lard.detect.log import training_log
+from lard.detect.masks import check_outlines
 from lard.detect.memory import told_what_fits
 from lard.detect.precision import arithmetic
 from lard.detect.start import Start, learnt_before, read_start, set_off
@@ -31,7 +32,7 @@ from lard.detect.state import Fingerprint, Resumed, fingerprint, kept, load_stat
 from lard.detect.validate import validation
 from lard.errors import ModelError
 from lard.score.provenance import airports_in
-from lard.score.truth import Paths, coco_paths, several, truth_sha256
+from lard.score.truth import Paths, coco_paths, read_truth, several, truth_sha256
 from lard.tables import folder_lock, staged
 
 
@@ -95,6 +96,10 @@ def _train(run: Run, place: Place) -> Path:
     device = place.device(plan.device)
     with folder_lock(run.state.parent) if first else contextlib.nullcontext():
         pictures = read_pictures(run.datasets, "train")
+        if run.spec.segments:
+            every = [path for split in ("train", "val") for path in coco_paths(run.datasets, split)]
+            for path in filter(Path.is_file, every):
+                check_outlines(read_truth(path), str(path))
         truth = truth_sha256(coco_paths(run.datasets, "train"))
         learner = new_learner(run.spec, plan, device)
         if run.start is not None:
@@ -110,7 +115,7 @@ def _train(run: Run, place: Place) -> Path:
                 rate = run.spec.learning_rate * schedule(step, plan.steps, plan.warmup)
                 with told_what_fits(run.name, learner, step):
                     batch = next(ahead)
-                    losses = backward(learner, batch)
+                    losses = backward(learner, batch, step / plan.steps)
                     norm = share_gradients(learner)
                     check_finite(run.name, run.state, step, losses, norm, share.files(step))
                     move(learner, step, rate)

@@ -14,10 +14,14 @@ from lard.detect.crew import Place
 from lard.detect.data import Picture, load_image, read_pictures
 from lard.detect.decode import detect
 from lard.detect.fcos import Detector
+from lard.detect.masks import IGNORED, RUNWAY, mask_of
+from lard.detect.segmenter import segment
 from lard.score.evaluation import Evaluation
 from lard.score.truth import coco_paths, holds_images, read_truth
 
 MEASURES = ("val_ap50", "val_ap")
+OF_MASKS = ("val_iou",)
+"""Of models that segment, in place of those."""
 
 
 class Validation:
@@ -39,6 +43,10 @@ class Validation:
         """MEASURES of a network; the processes share the frames and all get the same answer."""
         learning = net.training
         net.eval()
+        if net.spec.segments:
+            counts = self._mask_counts(net, place)
+            net.train(learning)
+            return dict(zip(OF_MASKS, (counts[0] / max(1, counts[1]),), strict=True))
         own = [row for picture in self.pictures[place.rank :: place.world] for row in _found(net, picture)]
         net.train(learning)
         shares: list[list[dict[str, Any]]] = [own]
@@ -48,6 +56,20 @@ class Validation:
         rows = sorted((row for share in shares for row in share), key=lambda row: int(row["image_id"]))
         metrics = Evaluation(self.truth, rows).metrics()
         return dict(zip(MEASURES, (float(metrics["AP50"] or 0), float(metrics["AP"] or 0)), strict=True))
+
+    def _mask_counts(self, net: Detector, place: Place) -> list[int]:
+        """Pixels of all frames that are runway and found, and those that are either."""
+        own = [0, 0]
+        for picture in self.pictures[place.rank :: place.world]:
+            truth = mask_of(picture.polygons, ~picture.ignored, picture.height_px, picture.width_px)
+            found = (segment(net, load_image(picture)) > 0) & (truth != IGNORED)
+            own[0] += int((found & (truth == RUNWAY)).sum())
+            own[1] += int((found | (truth == RUNWAY)).sum())
+        shares: list[list[int]] = [own]
+        if dist.is_initialized():
+            shares = [[] for _ in range(place.world)]
+            dist.all_gather_object(shares, own)
+        return [sum(column) for column in zip(*shares, strict=True)]
 
 
 def validation(datasets: Sequence[Path], most: int) -> Validation | None:

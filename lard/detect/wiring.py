@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from lard.detect.corner_net import LipschitzCorners
-from lard.detect.fcos import LEAST_DEVIATION, LipschitzFcos, frame_statistics
+from lard.detect.fcos import LEAST_DEVIATION, LipschitzTrunk, frame_statistics
 from lard.detect.ortho import OrthoConv2d
 from lard.errors import ModelError
 
-Certified = LipschitzFcos | LipschitzCorners
+Certified = LipschitzTrunk | LipschitzCorners
 """Networks whose `joint` answers have a constant."""
 
 PROBES = 64

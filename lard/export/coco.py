@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import polars as pl
 from lard.errors import DataError
 from lard.labels.masks import polygon_rle
 from lard.labels.table import CORNERS
-from lard.tables import write_json
+from lard.tables import atomic_path, json_text
 
 SPLITS = ("train", "val", "test")
 REQUIRED = ("IN_ODD", "UNKNOWN")
@@ -31,6 +31,7 @@ _DISTORTION = ("k1", "k2", "k3")
 _CIRCUMSTANCES = ("light", "weather", "sequence", "time_s", "time_to_landing_s")
 """Columns of the frames table that an image carries where they are known."""
 _DECIMALS = 6
+_ROWS_AT_ONCE = 4096
 
 
 def coco_dataset(
@@ -47,22 +48,13 @@ def coco_dataset(
     is neither rewarded nor punished, by plain pycocotools. `segmentation` is "polygon" or "rle".
     Image ids follow the order of frame_id.
     """
-    frames = frames.sort("frame_id")
-    image_id = {name: first_image_id + k for k, name in enumerate(frames["frame_id"])}
-    size = {name: (w, h) for name, w, h in frames.select("frame_id", "width_px", "height_px").iter_rows()}
-    seen = labels.filter((pl.col("visible_fraction") > 0) & pl.col("frame_id").is_in(list(image_id)))
-    annotations = [
-        _annotation(row, image_id[row["frame_id"]], size[row["frame_id"]], segmentation)
-        for row in seen.sort("frame_id", "airport", "runway").iter_rows(named=True)
-    ]
-    for number, annotation in enumerate(annotations, start=1):
-        annotation["id"] = number
-    file_name = dict(labels.select("frame_id", "image").iter_rows())
-    images = [
-        _image(row, image_id[row["frame_id"]], file_name.get(row["frame_id"]))
-        for row in frames.iter_rows(named=True)
-    ]
-    return {"info": dict(info), "images": images, "annotations": annotations, "categories": [CATEGORY]}
+    frames, seen, files = _in_order(frames, labels)
+    return {
+        "info": dict(info),
+        "images": list(_images(frames, files, first_image_id)),
+        "annotations": list(_annotations(frames, seen, first_image_id, segmentation)),
+        "categories": [CATEGORY],
+    }
 
 
 def write_coco(
@@ -76,6 +68,7 @@ def write_coco(
     """Write train.json, val.json and test.json; return the number of images of each.
 
     Image ids are unique over the three files. Splits come from the frames table, where they are by airport.
+    The files are written as their entries are made: memory is that of the tables.
     """
     unknown = sorted(map(str, set(frames["split"].unique()) - set(SPLITS)))
     if unknown:
@@ -83,13 +76,73 @@ def write_coco(
     counts, first = {}, 1
     for split in SPLITS:
         part = frames.filter(pl.col("split") == split)
-        dataset = coco_dataset(
-            part, labels, {**info, "split": split}, segmentation=segmentation, first_image_id=first
-        )
-        write_json(dataset, Path(folder) / f"{split}.json")
+        ordered, seen, files = _in_order(part, labels)
+        entries = {
+            "annotations": _annotations(ordered, seen, first, segmentation),
+            "categories": [CATEGORY],
+            "images": _images(ordered, files, first),
+            "info": {**info, "split": split},
+        }
+        with atomic_path(Path(folder) / f"{split}.json") as temporary, temporary.open("w") as stream:
+            stream.writelines(_json_parts(entries))
         counts[split] = len(part)
         first += len(part)
     return counts
+
+
+def _in_order(frames: pl.DataFrame, labels: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Frames in the order of their ids, their visible runways in theirs, and images that labels name."""
+    frames = frames.sort("frame_id")
+    own = labels.join(frames.select("frame_id"), on="frame_id", how="semi")
+    seen = own.filter(pl.col("visible_fraction") > 0).sort("frame_id", "airport", "runway")
+    return frames, seen, own.select("frame_id", "image").unique("frame_id", keep="last")
+
+
+def _annotations(
+    frames: pl.DataFrame, seen: pl.DataFrame, first_image_id: int, segmentation: str
+) -> Iterator[dict[str, Any]]:
+    """Annotations of visible runways, in their order; both tables are sorted by frame_id."""
+    places = frames.select(
+        "frame_id", "width_px", "height_px", _image=pl.int_range(first_image_id, first_image_id + pl.len())
+    )
+    number = 0
+    for rows in seen.iter_slices(_ROWS_AT_ONCE):
+        for row in rows.join(places, on="frame_id", maintain_order="left").iter_rows(named=True):
+            number += 1
+            size = row["width_px"], row["height_px"]
+            yield {**_annotation(row, row["_image"], size, segmentation), "id": number}
+
+
+def _images(frames: pl.DataFrame, files: pl.DataFrame, first_image_id: int) -> Iterator[dict[str, Any]]:
+    """Images in the order of frames, by the file names that labels give."""
+    image_id = first_image_id
+    files = files.rename({"image": "_file"})
+    for rows in frames.iter_slices(_ROWS_AT_ONCE):
+        for row in rows.join(files, on="frame_id", how="left", maintain_order="left").iter_rows(named=True):
+            yield _image(row, image_id, row["_file"])
+            image_id += 1
+
+
+def _json_parts(entries: Mapping[str, Any]) -> Iterator[str]:
+    """The text of json_text(entries), piece by piece; lists may be iterators."""
+    lead = "{"
+    for name in sorted(entries):
+        yield f'{lead}\n "{name}": '
+        lead = ","
+        if isinstance(entries[name], Mapping):
+            yield _inner(entries[name], 1)
+            continue
+        before = "["
+        for item in entries[name]:
+            yield f"{before}\n  {_inner(item, 2)}"
+            before = ","
+        yield "[]" if before == "[" else "\n ]"
+    yield "\n}\n"
+
+
+def _inner(value: Any, depth: int) -> str:
+    """The text of a value so deep in a document; strings hold no plain line breaks."""
+    return json_text(value).rstrip("\n").replace("\n", "\n" + " " * depth)
 
 
 def _image(row: dict[str, Any], image_id: int, file_name: str | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import polars as pl
 from lard.errors import DataError
 from lard.files import affixes, meant, staging
 from lard.labels.dataset import read_dataset
+from lard.parts import is_table
 from lard.tables import MANIFEST, folders_for, read_table
 
 SPLITS = ("train", "val", "test")
@@ -65,7 +66,7 @@ def open_dataset(folder: str | Path, *, images: bool = True) -> LabelledFolder:
     if faults:
         raise DataError("\n".join(faults))
     path = folder / "manifest.parquet"
-    manifest = read_table(path, MANIFEST) if path.is_file() else None
+    manifest = read_table(path, MANIFEST) if is_table(path) else None
     dataset = LabelledFolder(folder, frames, labels, info, manifest)
     absent = [name for name in frames["frame_id"] if images and not dataset.image_path(name).is_file()]
     if absent:

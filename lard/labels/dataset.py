@@ -17,10 +17,22 @@ from lard.documents import checked
 from lard.errors import DataError
 from lard.labels.judging import named
 from lard.labels.occlusion import Terrain
+from lard.labels.parted import write_label_parts
 from lard.labels.reach import reach_stated
 from lard.labels.table import label_frames
 from lard.odd import OddSpec
-from lard.tables import FRAMES, LABELS, read_json, read_table, staged, write_json, write_table
+from lard.parts import is_parted, is_table, replaced
+from lard.tables import (
+    FRAMES,
+    LABELS,
+    atomic_path,
+    json_text,
+    read_json,
+    read_table,
+    staged,
+    write_json,
+    write_table,
+)
 
 _BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
 
@@ -69,17 +81,48 @@ def write_labels(
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Label the frames of a dataset folder: write labels.parquet and dataset.json, and return both.
 
-    `stated` is what else the labels rest on: values assumed of the environment, the terrain.
+    `stated` is what else the labels rest on: values assumed of the environment, the terrain. Where
+    frames.parquet is a folder of parts, so is labels.parquet, and of labels only a few columns are returned.
     """
-    labels = label_frames(frames, db, spec, terrain)
-    if terrain is not None:
-        check_land_known(frames, labels)
-    info = describe(folder.resolve().name, frames, db, spec, spec_path) | dict(stated or {})
-    info["reach"] = reach_stated(frames, labels)
+
+    def label(rows: pl.DataFrame) -> pl.DataFrame:
+        labels = label_frames(rows, db, spec, terrain)
+        if terrain is not None:
+            check_land_known(rows, labels)
+        return labels
+
+    parted = is_parted(folder / "frames.parquet")
+    if parted or is_parted(folder / "labels.parquet"):
+        with atomic_path(folder / "dataset.json") as told, replaced(folder / "labels.parquet") as made:
+            if parted:
+                labels = write_label_parts(frames, made, label)
+            else:
+                labels = label(frames)
+                write_table(labels, made, LABELS)
+            info = _stated(folder, frames, labels, db, spec, spec_path, stated)
+            told.write_text(json_text(info), encoding="utf-8")
+        return labels, info
+    labels = label(frames)
+    info = _stated(folder, frames, labels, db, spec, spec_path, stated)
     with staged(folder) as made:
         write_table(labels, made / "labels.parquet", LABELS)
         write_json(info, made / "dataset.json")
     return labels, info
+
+
+def _stated(
+    folder: Path,
+    frames: pl.DataFrame,
+    labels: pl.DataFrame,
+    db: RunwayDatabase,
+    spec: OddSpec,
+    spec_path: str,
+    stated: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Contents of dataset.json of labelled frames."""
+    info = describe(folder.resolve().name, frames, db, spec, spec_path) | dict(stated or {})
+    info["reach"] = reach_stated(frames, labels)
+    return info
 
 
 def check_land_known(frames: pl.DataFrame, labels: pl.DataFrame) -> None:
@@ -104,7 +147,7 @@ def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[s
             f"{folder}: no such dataset folder; expected frames.parquet, labels.parquet and images/"
         )
     parts = ("frames.parquet", "labels.parquet", "dataset.json")
-    missing = [name for name in parts if not (folder / name).is_file()]
+    missing = [name for name in parts if not is_table(folder / name)]
     if missing:
         raise DataError(
             f"{folder}: {', '.join(missing)} missing; run the render and label stages, or `lard label`"

@@ -13,10 +13,11 @@ from xml.sax.saxutils import escape, quoteattr
 import polars as pl
 
 from lard import __version__
+from lard.parts import digest, is_table
 from lard.quality.catalogue import all_checks
 from lard.quality.model import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, WAIVED, Offence
 from lard.quality.runner import Result, Run
-from lard.tables import FINDINGS, atomic_paths, check_schema, json_text, sha256_file, write_parquet
+from lard.tables import FINDINGS, atomic_paths, check_schema, json_text, write_parquet
 
 SHOWN = 20
 
@@ -124,8 +125,8 @@ def provenance(run: Run) -> dict[str, Any]:
     data = run.dataset
     found: dict[str, Any] = {"files": {}}
     for name in ("frames.parquet", "labels.parquet", "manifest.parquet", "dataset.json"):
-        if (data.root / name).is_file():
-            found["files"][name] = sha256_file(data.root / name)
+        if is_table(data.root / name):
+            found["files"][name] = digest(data.root / name)
     columns = (
         "source",
         "source_version",

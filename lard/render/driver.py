@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from lard.ground.resolution import REFUSE_RATIO, check_resolution
 from lard.ground.terrain.dem import load_dem
 from lard.ground.terrain.surface import FAR_REACH_M
 from lard.progress import Meter
-from lard.render.beyond import beyond_shares
+from lard.render.beyond import FLAT_SHARE, PAINTED_SHARE, beyond_shares
 from lard.render.conditions import COLUMNS, check_conditions
 from lard.render.journal import (
     JOURNAL,
@@ -31,6 +32,7 @@ from lard.render.journal import (
     image_name,
     journal_line,
     kept_pictures,
+    part_of,
     picture_path,
     remove_stale,
     unique_frames,
@@ -38,16 +40,15 @@ from lard.render.journal import (
     write_tables,
 )  # fmt: skip
 from lard.render.renderer import RENDERER_VERSION
-from lard.render.task import RenderSettings, Task, render_task
+from lard.render.task import RenderSettings, Task, render_task, single_frames, task_name
 from lard.tables import (
     MANIFEST,
     below,
     folder_lock,
     folders_for,
     sha256_file,
-    stable_hash,
 )  # fmt: skip
-from lard.workers import run_tasks, workers_of
+from lard.workers import Failures, Shares, Workers, arrived, run_tasks, workers_of
 
 _FRAMES_PER_TASK = 4
 _INPUT_COLUMNS = [
@@ -88,27 +89,29 @@ def render_frames(
     """Write images/<frame_id>.jpg of every frame, frames.parquet and manifest.parquet; return the manifest.
 
     dem is a terrain model's path (lard.ground.terrain.dem); coarse lets ground imagery be much too
-    coarse for its frames, which is an error otherwise. With shard (i, n) only an n-th part of the frames is
-    rendered and no table is written; a last call without one checks all pictures, makes what is missing and
-    writes the tables.
+    coarse for its frames, which is an error otherwise. With shard (i, n) only an n-th part of the frames, by
+    airport, is checked and rendered and no table is written; a last call without one checks all pictures,
+    makes what is missing and writes the tables. Frames that fail are told at the end (Unfinished), when all
+    others are there.
     """
     settings, out_dir, ground_root = settings or RenderSettings(), Path(out_dir), Path(ground_root)
-    frames = _checked(frames)
+    frames = _checked(part_of(unique_frames(frames), shard))
+    if len(frames) == 0:  # more shards than frames
+        return pl.DataFrame(schema={**MANIFEST, FLAT_SHARE: pl.Float64, PAINTED_SHARE: pl.Float64})
     grounds = _ground_manifests(frames, ground_root, db)
     check_resolution(frames, grounds, db, refuse_ratio=None if coarse else REFUSE_RATIO)
     check_folder(out_dir, frames["frame_id"].to_list())
     run = _Run(ground_root, out_dir, workers, db, settings, str(dem or ""))
     keys = _keys(frames, grounds, run)
     if shard[1] > 1:
-        part = [stable_hash(name) % shard[1] == shard[0] for name in frames["frame_id"]]
         journal = out_dir / f"{JOURNAL}_{shard[0]}_{shard[1]}.jsonl"
         with folders_for(out_dir / "images"):
-            done = _render_missing(frames.filter(part), keys, journal, run, resume)
-        return _manifest(frames.filter(part), done, grounds, run)
+            done = _render_missing(frames, keys, grounds, journal, run, resume)
+        return _manifest(frames, done, grounds, run)
     with folder_lock(out_dir):
         journal = out_dir / f"{JOURNAL}.jsonl"
         with folders_for(out_dir / "images"):
-            done = _render_missing(frames, keys, journal, run, resume)
+            done = _render_missing(frames, keys, grounds, journal, run, resume)
         remove_stale(out_dir, done)
         manifest = _manifest(frames, done, grounds, run)
         lines = [journal_line(name, keys[name], done[name]) for name in sorted(done)]
@@ -123,7 +126,6 @@ def render_frames(
 
 
 def _checked(frames: pl.DataFrame) -> pl.DataFrame:
-    frames = unique_frames(frames)
     faults = [
         f"frames: {name} of frame {row[0]} is {row[1]}; expected a finite number"
         for name in _INPUT_COLUMNS
@@ -185,44 +187,55 @@ def _given(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _render_missing(
-    frames: pl.DataFrame, keys: dict[str, str], journal: Path, run: _Run, resume: bool
-) -> dict[str, str]:
+    frames: pl.DataFrame, keys: dict[str, str], grounds: dict[str, dict[str, Any]], journal: Path,
+    run: _Run, resume: bool,
+) -> dict[str, str]:  # fmt: skip
     """SHA-256 of every frame's picture, after rendering those that are missing, damaged or out of date."""
     done = kept_pictures({name: keys[name] for name in frames["frame_id"]}, run.out_dir) if resume else {}
     todo = frames.filter(~pl.col("frame_id").is_in(list(done)))
     if len(todo) == 0:
         return done
-    workers = workers_of(run.workers)
+    airports = todo["airport"].unique().sort()
+    manifests = tuple(run.ground_root / run.db.airport(icao).icao / "manifest.json" for icao in airports)
+    workers = workers_of(run.workers, Shares(run.out_dir, manifests))
+    failures = Failures(task_name, single_frames)
     with Journal(journal) as entries, Meter("render", len(todo), "frames") as meter:
         kept = len(done)
-        for results in run_tasks(workers, render_task, _tasks(todo, run)):
-            _check_arrived(results, run.out_dir, workers.where)
+        for results in run_tasks(workers, render_task, _tasks(todo, grounds, run), failures):
+            _check_arrived(results, run.out_dir, workers)
             entries.add([journal_line(frame_id, keys[frame_id], digest) for frame_id, digest in results])
             done.update(results)
             meter.advance(len(results), f"{kept} kept" if kept else "")
+    failures.check()
     return done
 
 
-def _check_arrived(results: list[tuple[str, str]], out_dir: Path, where: str) -> None:
+def _check_arrived(results: list[tuple[str, str]], out_dir: Path, workers: Workers) -> None:
     """SourceError unless the pictures that a worker says it wrote are here, as it wrote them."""
     for frame_id, digest in results:
         path = picture_path(out_dir, frame_id)
-        if not path.is_file() or sha256_file(path) != digest:
+        is_whole = partial(_is_whole, path, digest)
+        if not (arrived(is_whole) if workers.remote else is_whole()):
             raise SourceError(
-                f"{path}: rendered by a worker ({where}) and not here; give an --out that all workers and "
-                "this process share, and run again"
+                f"{path}: rendered by a worker ({workers.where}) and not here; give an --out that all "
+                "workers and this process share, and run again"
             )
 
 
-def _tasks(frames: pl.DataFrame, run: _Run) -> Iterator[Task]:
+def _is_whole(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256_file(path) == digest
+
+
+def _tasks(frames: pl.DataFrame, grounds: dict[str, dict[str, Any]], run: _Run) -> Iterator[Task]:
     columns = _columns(frames)
     for (icao,), group in frames.group_by("airport", maintain_order=True):
         airport = run.db.airport(str(icao))
         for start in range(0, len(group), _FRAMES_PER_TASK):
             rows = [_given(row) for row in group[start : start + _FRAMES_PER_TASK].select(columns).to_dicts()]
             yield Task(
-                (run.ground_root / airport.icao).absolute(), airport, run.out_dir.absolute(), run.settings,
-                rows, str(Path(run.dem).absolute()) if run.dem else "", run.db.altitude_datum,
+                (run.ground_root / airport.icao).absolute(), grounds[str(icao)]["digest"], airport,
+                run.out_dir.absolute(), run.settings, rows,
+                str(Path(run.dem).absolute()) if run.dem else "", run.db.altitude_datum,
             )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ import polars as pl
 from numpy.typing import NDArray
 from PIL import Image
 
-from lard.errors import DataError, SourceError
+from lard.errors import DataError, SourceError, StorageFull
+from lard.progress import Meter
 from lard.tables import (
     FRAMES,
     MANIFEST,
@@ -31,6 +33,7 @@ from lard.tables import (
 )
 
 JOURNAL = "render_journal"
+_THREADS = min(32, 4 * (os.cpu_count() or 1))
 _HALF_WRITTEN = re.compile(r"\..+\.[a-z0-9_]+\.tmp\.jpg")
 
 Picture = NDArray[np.uint8]
@@ -48,6 +51,13 @@ def unique_frames(frames: pl.DataFrame) -> pl.DataFrame:
     return frames
 
 
+def part_of(frames: pl.DataFrame, shard: tuple[int, int]) -> pl.DataFrame:
+    """The frames of shard (i, n): of one airport after another, so that few airports are of two shards."""
+    place, count = shard
+    first, end = (len(frames) * number // count for number in (place, place + 1))
+    return frames.sort("airport", "frame_id")[first:end].sort("frame_id")
+
+
 def image_name(frame_id: str) -> str:
     """Path of a frame's picture relative to the dataset folder."""
     return f"images/{frame_id}.jpg"
@@ -61,11 +71,20 @@ def journal_line(frame_id: str, key: str, digest: str) -> str:
 def kept_pictures(keys: Mapping[str, str], out_dir: Path) -> dict[str, str]:
     """SHA-256 of the pictures already there, of the same inputs and undamaged."""
     found = {frame_id: digest for frame_id, key, digest in _entries(out_dir) if keys.get(frame_id) == key}
-    return {
-        frame_id: digest
-        for frame_id, digest in found.items()
-        if (path := picture_path(out_dir, frame_id)).is_file() and sha256_file(path) == digest
-    }
+
+    def undamaged(entry: tuple[str, str]) -> bool:
+        path = picture_path(out_dir, entry[0])
+        return path.is_file() and sha256_file(path) == entry[1]
+
+    # every byte is read: sizes and times do not tell of a picture changed in place. Reading and hashing
+    # release the interpreter lock, and on a network file system most of it is waiting
+    with ThreadPoolExecutor(_THREADS) as pool, Meter("kept", len(found), "pictures") as meter:
+        kept = {}
+        for entry, whole in zip(found.items(), pool.map(undamaged, found.items()), strict=True):
+            meter.advance()
+            if whole:
+                kept[entry[0]] = entry[1]
+    return kept
 
 
 def _entries(out_dir: Path) -> Iterator[tuple[str, str, str]]:
@@ -143,10 +162,9 @@ def write_tables(
 
 def unwritable(path: Path, error: OSError) -> SourceError:
     """What to tell of a file that could not be written."""
-    reason = (
-        "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else os.strerror(error.errno or 0)
-    )
-    return SourceError(
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    reason = "the disk is full" if full else os.strerror(error.errno or 0)
+    return (StorageFull if full else SourceError)(
         f"{path}: cannot be written ({reason}); finished pictures are kept and nothing half-written counts, "
         "make room and run again"
     )

@@ -1,7 +1,7 @@
 """What a worker does: renders a few frames of one airport and writes their pictures."""
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from lard.airports.model import Airport
 from lard.camera import Poses, camera_of_row
-from lard.errors import DataError, LardError
+from lard.errors import DataError, LardError, SourceError
 from lard.ground.terrain.dem import load_dem
 from lard.render.conditions import Conditions
 from lard.render.journal import picture_path, write_jpeg
@@ -45,15 +45,30 @@ class RenderSettings:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A few frames of one airport, as sent to a worker; dem is a terrain model's path or empty."""
+    """A few frames of one airport, as sent to a worker; dem is a terrain model's path or empty.
+
+    digest is that of the ground's manifest, by which the frames' keys were made.
+    """
 
     ground: Path
+    digest: str
     airport: Airport
     out_dir: Path
     settings: RenderSettings
     frames: list[dict[str, Any]]
     dem: str = ""
     altitude_datum: str = "msl"
+
+
+def single_frames(task: Task) -> list[Task]:
+    """The task as one of each of its frames."""
+    return [replace(task, frames=[row]) for row in task.frames]
+
+
+def task_name(task: Task) -> str:
+    """What a task is called in messages: the frames it makes."""
+    names = [row["frame_id"] for row in task.frames]
+    return f"frame {names[0]}" if len(names) == 1 else f"frames {', '.join(names)}"
 
 
 def render_task(task: Task) -> list[tuple[str, str]]:
@@ -86,7 +101,13 @@ _scene: dict[tuple[str, str, str, str], Scene] = {}
 
 
 def _scene_of(task: Task, earth: str) -> Scene:
-    key = (str(task.ground), sha256_file(task.ground / "manifest.json"), earth, task.dem)
+    digest = sha256_file(task.ground / "manifest.json")
+    if digest != task.digest:
+        raise SourceError(
+            f"{task.ground}: is another ground here than where the run was started, or has changed since; "
+            "finish it and run again"
+        )
+    key = (str(task.ground), digest, earth, task.dem)
     if key not in _scene:
         _scene.clear()
         dem = load_dem(task.dem, task.altitude_datum) if task.dem else None

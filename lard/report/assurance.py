@@ -1,105 +1,39 @@
-"""One page of assurance: where detectors look, what they do not know, what they refuse, what is certified.
+"""Assurance pages: an account of each model, and an index that sets them side by side.
 
-It is built from the JSON documents of the commands that measure it, whichever there are; a section without
-its document says which command would make it.
+An account says where a model looks, what it does not know, what it refuses and what is certified, each with
+its number, its interval and the pictures. It is built from the JSON documents of the commands that measure
+these, whichever there are; a section without a document says which command would make it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from lard import __version__
-from lard.documents import read_json
 from lard.errors import DataError
-from lard.files import write_text
-from lard.report.assurance_attacks import attack_tables, certificate_tables, conform_tables
-from lard.report.assurance_explain import explain_pictures, explain_tables
-from lard.report.assurance_tables import Shown, Table, stated_pictures, stated_tables
+from lard.files import atomic_paths
+from lard.report.assurance_answers import Answer
+from lard.report.assurance_kinds import KINDS, QUESTIONS, Question, Told, models_of, read_document, told_of
+from lard.report.assurance_tables import Shown, Table
 from lard.report.page import render_page
 
-Tables = Callable[[Mapping[str, Any]], list[Table]]
-Pictures = Callable[[Mapping[str, Any], Path], list[Shown]]
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of document: how it is told, what it answers, and what makes it."""
-
-    title: str
-    asks: str
-    command: str
-    marks: tuple[str, ...]  # keys that such a document has
-    tables: Tables
-    pictures: Pictures = lambda document, folder: []
-    formats: tuple[str, ...] = ()  # of its key "format"; none: it has no such key
-
-
-KINDS: dict[str, Kind] = {
-    "explain": Kind(
-        "Where it looks",
-        "Does the score of a runway rest on the runway, and what would turn the decision?",
-        "lard explain",
-        ("models", "pairs", "by_zone"),
-        explain_tables,
-        explain_pictures,
-        ("lard-explain-1",),
-    ),
-    "failure": Kind(
-        "What it does not know",
-        "Does a detection's confidence tell whether it is right?",
-        "lard monitor failures",
-        ("tables",),
-        stated_tables,
-        stated_pictures,
-        ("lard-failure",),
-    ),
-    "monitor": Kind(
-        "What it refuses",
-        "Is a picture from outside of the domain noticed, and at what cost inside?",
-        "lard monitor score",
-        ("tables",),
-        stated_tables,
-        stated_pictures,
-        ("lard-monitor",),
-    ),
-    "certificates": Kind(
-        "What is certified",
-        "What can no change of the pixels of a stated norm do?",
-        "lard certify",
-        ("by_eps", "clean", "threshold"),
-        certificate_tables,
-    ),
-    "attack": Kind(
-        "What attacks reach",
-        "How small a change of the pixels is enough to make it fail?",
-        "lard attack",
-        ("models", "norm", "split"),
-        attack_tables,
-        formats=("lard-attack-1",),
-    ),
-    "conform": Kind(
-        "What holds with a stated chance",
-        "How far must boxes be grown to hold the runway as often as stated?",
-        "lard conform",
-        ("alpha", "says", "coverage"),
-        conform_tables,
-    ),
-}
+Documents = Mapping[str, Sequence[Path]]
+_NAME = re.compile(r"[\w][\w.+-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section of the page: what its documents say, or that there is none."""
+    """One section of an account: what its documents say, or that there is none."""
 
     id: str
-    title: str
-    asks: str
-    command: str
-    tables: Sequence[Table]
-    pictures: Sequence[Shown]
+    question: Question
+    answers: list[Answer] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    pictures: list[Shown] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)  # why something could not be measured
 
     @property
     def missing(self) -> bool:
@@ -107,51 +41,83 @@ class Section:
         return not self.tables and not self.pictures
 
 
-def section_of(name: str, paths: Sequence[Path]) -> Section:
-    """The section of a kind of document from its files; DataError names one that is something else."""
-    kind = KINDS[name]
-    tables: list[Table] = []
-    pictures: list[Shown] = []
-    for path in paths:
-        document = _read(path, kind)
-        try:
-            tables += kind.tables(document)
-            pictures += kind.pictures(document, path.parent)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as fault:
-            raise DataError(
-                f"{path}: not as {kind.command} writes it ({type(fault).__name__}: {str(fault)[:80]});"
-                f" run {kind.command} again"
-            ) from fault
-    return Section(name, kind.title, kind.asks, kind.command, tables, pictures)
+def sections_of(told: Sequence[Told]) -> list[Section]:
+    """What several documents say, by question; tables and answers may name another than their document's."""
+    found = {name: Section(name, question) for name, question in QUESTIONS.items()}
+    for one in told:
+        for table in one.tables:
+            found[table.section or one.section].tables.append(table)
+        for answer in one.answers:
+            found[answer.section or one.section].answers.append(answer)
+        found[one.section].pictures.extend(one.pictures)
+    return list(found.values())
 
 
-def _read(path: Path, kind: Kind) -> Mapping[str, Any]:
-    document = read_json(path, absent=f"run {kind.command} first")
-    wanted = kind.formats or ("none",)
-    own = isinstance(document, dict) and all(key in document for key in kind.marks)
-    if not own or (kind.formats and document.get("format") not in kind.formats):
-        found = document.get("format", "none") if isinstance(document, dict) else "no object"
+def assurance_pages(
+    documents: Documents,
+    out: str | Path,
+    links: Mapping[str, str] | None = None,
+    absent: Mapping[tuple[str, str], str] | None = None,
+) -> dict[Path, str]:
+    """The index, at `out`, and an account of each model in the folder of its name: texts by path.
+
+    `links` lead to other pages, as seen from the index; `absent` says why a model has no document of a kind.
+    DataError names a document that is something else.
+    """
+    out = Path(out)
+    accounts: dict[str, list[Told]] = {}
+    others: list[Told] = []
+    for name in KINDS:
+        for path in documents.get(name, ()):
+            document = read_document(name, path)
+            models = models_of(document)
+            for model in models:
+                accounts.setdefault(_named(model, path), []).append(told_of(name, document, path, model))
+            if not models:
+                others.append(told_of(name, document, path, None))
+    links = dict(links or {})
+    above = {"All models": f"../{out.name}"} | {
+        name: target if "://" in target else f"../{target}" for name, target in links.items()
+    }
+    found = {model: sections_of(told) for model, told in accounts.items()}
+    for (model, name), reason in (absent or {}).items():
+        for section in found.get(model, ()):
+            if section.id == KINDS[name].section:
+                section.reasons.append(f"{KINDS[name].command}: {reason}")
+    pages = {
+        out.with_suffix("") / f"{model}.html": _account(model, sections, above)
+        for model, sections in found.items()
+    }
+    rest = [one for one in sections_of(others) if not one.missing]
+    index = render_page(
+        "assurance.html.j2", title="Assurance", version=__version__, links=links, questions=QUESTIONS,
+        accounts=found, folder=out.stem, rest=rest,
+    )  # fmt: skip
+    return {out: index, **pages}
+
+
+def _named(model: str, path: Path) -> str:
+    if not _NAME.fullmatch(model):
         raise DataError(
-            f"{path}: format {found!r:.40} with other keys than {kind.command} writes (format"
-            f" {' or '.join(wanted)}, keys {', '.join(kind.marks)}); give its document"
+            f"{path}: model {model!r:.80} cannot name a page; use letters, digits, '.', '_' and '-'"
         )
-    return dict(document)
+    return model
 
 
-def assurance_html(documents: Mapping[str, Sequence[Path]], links: Mapping[str, str] | None = None) -> str:
-    """The page of documents by kind; `links` to other pages by their names."""
-    sections = [section_of(name, documents.get(name, ())) for name in KINDS]
+def _account(model: str, sections: Sequence[Section], links: Mapping[str, str]) -> str:
     return render_page(
-        "assurance.html.j2",
-        title="Assurance",
-        version=__version__,
-        sections=sections,
-        links=dict(links or {}),
-    )
+        "assurance_model.html.j2", title=f"Assurance of {model}", model=model, version=__version__,
+        sections=sections, links=links,
+    )  # fmt: skip
 
 
-def write_assurance(
-    documents: Mapping[str, Sequence[Path]], out: str | Path, links: Mapping[str, str] | None = None
-) -> None:
-    """Write the page, or nothing when a document is not what it should be."""
-    write_text(assurance_html(documents, links), out)
+def write_pages(pages: Mapping[Path, str]) -> None:
+    """Write all pages, or none."""
+    with atomic_paths(list(pages)) as files:
+        for file, text in zip(files, pages.values(), strict=True):
+            file.write_text(text, encoding="utf-8")
+
+
+def accounts_below(reports: Path, models: Sequence[str], name: str = "assurance") -> dict[str, str]:
+    """Links from a page in `reports` to the accounts of models that lie there: model, path."""
+    return {model: f"{name}/{model}.html" for model in models if (reports / name / f"{model}.html").is_file()}

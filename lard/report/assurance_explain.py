@@ -18,6 +18,11 @@ MEASURES = {
     "attack_likeness": "like the attack",
 }
 
+NOTE = (
+    "The runway outlined, each map over it (the brighter the more), the picture that turns the"
+    " decision and its change, amplified"
+)
+
 
 def explain_tables(document: Mapping[str, Any]) -> list[Table]:
     """Methods, counterfactuals, certified masks, and pairs of models."""
@@ -34,16 +39,12 @@ def explain_tables(document: Mapping[str, Any]) -> list[Table]:
 
 
 def explain_pictures(document: Mapping[str, Any], folder: Path) -> list[Shown]:
-    """The galleries that were drawn beside the document."""
-    found = []
-    for name in document["models"]:
-        path = folder / "gallery" / f"{name}.png"
-        if path.is_file():
-            note = (
-                "Each row a runway: the picture, its maps, and the change that turns the decision, amplified."
-            )
-            found.append(shown_of(path, f"{name}: heat maps and counterfactuals", note))
-    return found
+    """The panels that were drawn beside the document, one of each runway."""
+    return [
+        shown_of(path, f"{name}, picture {path.stem}", NOTE)
+        for name in document["models"]
+        for path in sorted((folder / "gallery" / name).glob("*.png"))
+    ]
 
 
 def _methods(document: Mapping[str, Any], of: str) -> Table:
@@ -109,20 +110,37 @@ def _counterfactuals(document: Mapping[str, Any]) -> Table:
 
 
 def _masks(document: Mapping[str, Any]) -> Table:
+    sizes = list(
+        dict.fromkeys(
+            eps
+            for model in document["models"].values()
+            for found in model["methods"].values()
+            for by_eps in found["masks"].values()
+            for eps in by_eps
+        )
+    )
     rows = [
-        [name, method, kind, eps, told(one["certified"]), told(one["share"])]
+        [name, method, kind, *(_mask(by_eps.get(eps)) for eps in sizes)]
         for name, model in document["models"].items()
         for method, found in model["methods"].items()
         for kind, by_eps in found["masks"].items()
-        for eps, one in by_eps.items()
     ]
-    columns = ["model", "method", "mask", "eps", "runways that have one", "least share of the field"]
+    columns = ["model", "method", "mask", *(f"eps {eps}" for eps in sizes)]
     note = (
-        "Sufficient: the method's best pixels alone, the rest of the field flat, fire under any change of L2"
+        "Share of runways that have one, then the mean of the least share of the field that does."
+        " Sufficient: the method's best pixels alone, the rest of the field flat, fire under any change of L2"
         " norm eps. Necessary: with them covered nothing fires under any. eps 0 is measured, the others are"
         " certified by the Lipschitz constant."
     )
     return Table("Masks", columns, rows, note)
+
+
+def _mask(one: Mapping[str, Any] | None) -> str:
+    """The share of runways with a mask, and how much of the field it takes."""
+    if one is None:
+        return "–"
+    share = one["share"]
+    return told(one["certified"]) + ("" if share["value"] is None else f"; {told({**share, 'unknown': 0})}")
 
 
 def _pairs(document: Mapping[str, Any]) -> list[Table]:

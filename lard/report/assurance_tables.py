@@ -1,8 +1,9 @@
 """Tables and pictures of the assurance page, and those that a document states itself.
 
 Documents of other rooms join the page by a layout of their own: `tables` is a list of objects with `title`,
-`columns` (texts), `rows` (lists of texts, numbers or null, one for each column) and `note`; `pictures` a list
-with `title`, `file` (below the document's folder) and `note`.
+`columns` (texts), `rows` (lists of texts, numbers or null, one for each column), `note` and, for a section
+other than the document's, `section`; `pictures` a list with `title`, `file` (below the document's folder) and
+`note`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from lard.pictures import upright_rgb
 from lard.report.page import figures_text
 
 QUALITY = 82  # of embedded JPEGs
+SECTIONS = ("", "looks", "knows", "refuses", "certified", "attacked", "stated")
+"""Sections of an account that a table may name."""
 Cell = str | int | float | None
 
 
@@ -33,6 +36,7 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
+    section: str = ""  # none: its document's
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,10 @@ def stated_tables(document: Mapping[str, Any]) -> list[Table]:
         odd = [cell for row in rows for cell in row if not isinstance(cell, str | int | float | None)]
         if odd:
             raise ValueError(f"table {table['title']!r:.60}: cell {odd[0]!r:.40}")
-        found.append(Table(str(table["title"]), columns, rows, str(table.get("note") or "")))
+        section = str(table.get("section") or "")
+        if section not in SECTIONS:
+            raise ValueError(f"table {table['title']!r:.60}: section {section!r:.40}")
+        found.append(Table(str(table["title"]), columns, rows, str(table.get("note") or ""), section))
     return found
 
 

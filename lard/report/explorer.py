@@ -20,6 +20,7 @@ from lard.airports.files import SHIPPED
 from lard.errors import DataError
 from lard.files import forget_staged
 from lard.labels.dataset import read_dataset
+from lard.parts import is_table
 from lard.progress import track
 from lard.report.explorer_columns import facets, ranges, target_boxes
 from lard.report.explorer_frames import frame_rows, label_columns, plain, shown_columns
@@ -187,7 +188,7 @@ def as_script(head: str, value: Any, tail: str = ";") -> str:
 
 def _manifest(folder: Path) -> pl.DataFrame | None:
     path = folder / "manifest.parquet"
-    return read_table(path, MANIFEST) if path.is_file() else None
+    return read_table(path, MANIFEST) if is_table(path) else None
 
 
 def _way(out: Path, folder: Path) -> str:

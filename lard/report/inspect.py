@@ -14,6 +14,7 @@ from lard.intake.lard_csv import read_lard_csv
 from lard.intake.lard_tables import labels_of_lard
 from lard.labels.dataset import read_dataset
 from lard.labels.draw import contact_sheet, draw_labels, open_image, select_frames
+from lard.parts import is_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def open_for_inspection(folder: str | Path, csv_path: str | Path | None = None) 
         folder, csv_path = folder.parent, folder
     if not folder.is_dir():
         raise DataError(f"{folder}: no such dataset folder")
-    if csv_path is None and (folder / "labels.parquet").is_file():
+    if csv_path is None and is_table(folder / "labels.parquet"):
         frames, labels, _ = read_dataset(folder)
         return Inspection(folder, frames.select("frame_id", "airport", "zone"), labels)
     tables = [Path(csv_path)] if csv_path else sorted(folder.glob("*.csv"))

@@ -87,7 +87,9 @@ def _pages(boards: Sequence[Board]) -> list[dict[str, Any]]:
     return [_page(board, f"b{place}-" if place else "") for place, board in enumerate(boards)]
 
 
-def _html(boards: Sequence[Board], pages: Sequence[Mapping[str, Any]]) -> str:
+def _html(
+    boards: Sequence[Board], pages: Sequence[Mapping[str, Any]], accounts: Mapping[str, str] | None = None
+) -> str:
     models = list(dict.fromkeys(entry.model for board in boards for entry in board.entries))
     matrix = []
     for board in boards:
@@ -103,6 +105,7 @@ def _html(boards: Sequence[Board], pages: Sequence[Mapping[str, Any]]) -> str:
         facts=_facts(pages),
         matrix=matrix if len(boards) > 1 else [],
         shipped=shipped_rows(map(card_of, shipped())),
+        accounts=dict(accounts or {}),
         version=__version__,
     )
 
@@ -275,8 +278,13 @@ def write_leaderboard(entries: Sequence[Entry], folder: str | Path, evidence: Ev
     write_boards([Board(entries, evidence)], folder)
 
 
-def write_boards(boards: Sequence[Board], folder: str | Path) -> None:
-    """Write leaderboard.csv, .json and .html of several boards, one after the other on one page."""
+def write_boards(
+    boards: Sequence[Board], folder: str | Path, accounts: Mapping[str, str] | None = None
+) -> None:
+    """Write leaderboard.csv, .json and .html of several boards, one after the other on one page.
+
+    `accounts` are links to the assurance pages of shipped models by their names.
+    """
     if not any(board.entries for board in boards):
         raise DataError("no score files; run the score stage or `lard score` first")
     pages = _pages(boards)
@@ -284,7 +292,7 @@ def write_boards(boards: Sequence[Board], folder: str | Path) -> None:
     texts = {
         "leaderboard.csv": leaderboard_csv(boards),
         "leaderboard.json": json_text({"boards": table}),
-        "leaderboard.html": _html(boards, pages),
+        "leaderboard.html": _html(boards, pages, accounts),
     }
     with atomic_paths([Path(folder) / name for name in texts]) as files:
         for file, text in zip(files, texts.values(), strict=True):

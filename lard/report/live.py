@@ -22,6 +22,7 @@ from lard.errors import DataError, SpecError
 from lard.labels.dataset import read_dataset
 from lard.labels.judging import dataset_spec
 from lard.odd import load_spec
+from lard.parts import is_table
 from lard.progress import track
 from lard.quality import Odd
 from lard.report.explorer import image_names
@@ -127,7 +128,7 @@ def _material(
         raise DataError(f"{folder}: frames.parquet has no rows; sample and render frames first")
     order = [name for name in ("airport", "sequence", "time_s", "frame_id") if name in frames.columns]
     path = folder / "manifest.parquet"
-    manifest = read_table(path, MANIFEST) if path.is_file() else None
+    manifest = read_table(path, MANIFEST) if is_table(path) else None
     names = frames["frame_id"].to_list()
     judged = judge_results(folder, names, results, score)
     notes: list[str] = []

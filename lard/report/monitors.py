@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.documents import read_json
+from lard.files import write_json, write_text
 from lard.report.page import BLUE, COLOURS, GREY, INK, LINE, ORANGE, RED, apart, figure, to_svg
 
 Floats = NDArray[np.float64]
+TRUTH = "the truth"
+
+
+def pictures_of(document: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The figures of a document of `lard monitor`, as it states them: title and file beside it."""
+    return [{"title": title, "file": file, "note": ""} for title, file, _ in _FIGURES[document["format"]]]
+
+
+def draw(document: Mapping[str, Any], folder: Path) -> None:
+    """Draw the figures of a document into its folder."""
+    for _, file, make in _FIGURES[document["format"]]:
+        write_text(make(document), folder / file)
+
+
+def drawn(path: Path) -> None:
+    """Draw the figures of a document beside it, and state them in it."""
+    document = dict(read_json(path, absent="run the command that writes it first"))
+    draw(document, path.parent)
+    write_json(document | {"pictures": pictures_of(document)}, path)
 
 
 def distributions_svg(document: Mapping[str, Any]) -> str:
@@ -73,13 +95,15 @@ def roc(inside: Floats, outside: Floats) -> tuple[Floats, Floats]:
     return np.insert(shares[0], 0, 0.0), np.insert(shares[1], 0, 0.0)
 
 
-def risk_svg(curves: Mapping[str, tuple[Floats, Floats]], name: str, best: tuple[Floats, Floats]) -> str:
+def risk_svg(document: Mapping[str, Any]) -> str:
     """Coverage and risk of each confidence, and of the best that could be."""
+    name = document["model"]
+    curves = {key: axes for key, axes in document["curves"].items() if key != TRUTH}
     with figure(5.4, 3.2) as fig:
         ax = fig.subplots()
         for place, (label, (coverage, risk)) in enumerate(curves.items()):
             ax.plot(coverage, risk, color=COLOURS[place], lw=1.4, label=label)
-        ax.plot(*best, color=GREY, lw=1, ls=(0, (4, 3)), label="the truth")
+        ax.plot(*document["curves"][TRUTH], color=GREY, lw=1, ls=(0, (4, 3)), label=TRUTH)
         ax.set_xlim(0, 1)
         ax.set_ylim(0, None)
         ax.set_xlabel("share of detections accepted, the surest first")
@@ -89,3 +113,12 @@ def risk_svg(curves: Mapping[str, tuple[Floats, Floats]], name: str, best: tuple
         ax.tick_params(length=2)
         ax.legend(frameon=False, loc="upper left")
         return to_svg(fig, f"Risk against coverage of confidences of {name}")
+
+
+_FIGURES: dict[str, tuple[tuple[str, str, Callable[[Mapping[str, Any]], str]], ...]] = {
+    "lard-monitor": (
+        ("Alarms inside and outside of the domain", "distributions.svg", distributions_svg),
+        ("Stops outside against false stops inside", "roc.svg", roc_svg),
+    ),
+    "lard-failure": (("Risk against coverage", "risk.svg", risk_svg),),
+}

@@ -16,8 +16,15 @@ PLACE, LINK = "<!-- detectors -->", "<!-- link to detectors -->"
 """Where a compliance report has room for the part, and for the link to it."""
 
 
-def with_detectors(page: str, folder: Path | None, protocols: Sequence[str] | None = None) -> str:
+def with_detectors(
+    page: str,
+    folder: Path | None,
+    protocols: Sequence[str] | None = None,
+    accounts: Mapping[str, str] | None = None,
+) -> str:
     """A compliance report with what the stages say of detectors, one folder below `folder` per protocol.
+
+    `accounts` are links to the assurance pages of shipped models by their names.
 
     The page as it is where they say nothing, or no folder is given; DataError for a page that has no room,
     or a damaged document.
@@ -27,8 +34,11 @@ def with_detectors(page: str, folder: Path | None, protocols: Sequence[str] | No
             "compliance report: has no single place for detectors; run lard dqr or dvc repro again"
         )
     found = detectors(folder, protocols) if folder else []
-    text = render_page("robustness_compliance.html.j2", protocols=found) if found else ""
-    link = '<a href="#detectors">Detectors</a>' if found else ""
+    said = bool(found or accounts)
+    text = (
+        render_page("robustness_compliance.html.j2", protocols=found, accounts=accounts or {}) if said else ""
+    )
+    link = '<a href="#detectors">Detectors</a>' if said else ""
     return page.replace(PLACE, text).replace(LINK, link)
 
 

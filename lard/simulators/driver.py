@@ -25,6 +25,7 @@ from lard.render.journal import (
     image_name,
     journal_line,
     kept_pictures,
+    part_of,
     remove_stale,
     unique_frames,
     write_tables,
@@ -32,7 +33,7 @@ from lard.render.journal import (
 from lard.simulators.core import Source
 from lard.simulators.drawn import as_drawn, drawn_by
 from lard.simulators.instance import Instance, Result
-from lard.tables import MANIFEST, folder_lock, folders_for, stable_hash
+from lard.tables import MANIFEST, folder_lock, folders_for
 
 _BATCH = 16  # frames of one airport that an instance takes at once: jumps between airports cost seconds
 _POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
@@ -68,12 +69,11 @@ def render_source(
     not draw are refused (lard.simulators.drawn.as_drawn).
     """
     out_dir, instances = Path(out_dir), _instances(workers)
-    frames = _checked(as_drawn(frames, source.name), source.name)
+    frames = _checked(part_of(unique_frames(as_drawn(frames, source.name)), shard), source.name)
     check_folder(out_dir, frames["frame_id"].to_list())
     keys = _keys(frames, source, jpeg_quality)
     images = out_dir / "images"
     if shard[1] > 1:
-        frames = frames.filter([stable_hash(name) % shard[1] == shard[0] for name in frames["frame_id"]])
         journal = out_dir / f"{JOURNAL}_{shard[0]}_{shard[1]}.jsonl"
         with folders_for(images):
             done = _make_missing(frames, keys, journal, out_dir, instances, source, resume, jpeg_quality)
@@ -104,7 +104,6 @@ def _instances(workers: str | int) -> int:
 
 
 def _checked(frames: pl.DataFrame, source: str) -> pl.DataFrame:
-    frames = unique_frames(frames)
     numbers = [*_POSE, *_CAMERA, *(["visibility_m"] if "visibility_m" in drawn_by(source) else [])]
     bad = frames.filter(
         ~pl.all_horizontal(pl.col(name).cast(pl.Float64).is_finite().fill_null(False) for name in numbers)

@@ -8,17 +8,24 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy import stats
 
 from lard.odd.laws import Law
 from lard.odd.parameters import PARAMETERS as KNOWN
 from lard.quality.dataset import Dataset
 from lard.quality.frames import SETS, TESTING, TRAINING, zone_rows
+from lard.quality.measures.stretches import least_frames, widest_empty
 from lard.quality.model import Offence, Outcome
 from lard.quality.registry import check
 
+Array = NDArray[np.float64]
+
 CHANCE = 1e-4  # a lack that chance explains more often than this is none
+CHANCE_OF_NONE = 1e-3  # the same where a set holds nothing at all of a zone or condition
 BINS = 4
+FEW_VALUES = 8  # a column of so few numbers holds classes
+FOLLOWING = ("light", "season", "sun_elevation_deg", "sun_azimuth_deg")  # from time and place
 PLENTY = 3  # times the least number of a set's airports, that a dataset has before it is asked for
 ONE_WAY = 6  # frames of an airport that would show a second direction of landing, were there one
 FEW = 3  # airports of a set, below which none can be said to outweigh the others
@@ -30,7 +37,12 @@ FEW = 3  # airports of a set, below which none can be said to outweigh the other
     severity="error",
     rationale="A test set without the far zone or with good visibility only says nothing about the rest.",
     objective="representativeness",
-    thresholds={"min_relative_share": 0.2, "max_zone_gap": 0.5, "max_airport_share": 0.6},
+    thresholds={
+        "min_relative_share": 0.2,
+        "max_zone_gap": 0.5,
+        "max_airport_share": 0.6,
+        "max_empty_share": 0.1,
+    },
     needs=("frames", "split"),
 )
 def sets_whole(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
@@ -42,8 +54,14 @@ def sets_whole(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     offences: list[Offence] = []
     table: dict[str, Any] = {name: {"frames": len(part)} for name, part in parts.items()}
     offences += _zones(data, parts, float(limits["max_zone_gap"]), table)
-    for name, cells in _conditions(data, frames).items():
-        offences += _lacking(name, cells, frames, parts, float(limits["min_relative_share"]))
+    for name, (numbers, cells) in _conditions(data, frames).items():
+        lacks = list(_lacking(name, cells, frames, parts, float(limits["min_relative_share"])))
+        if numbers is not None:
+            named = {lack.subject.split("/")[0] for lack in lacks}
+            stretches = _empty(name, numbers, frames, float(limits["max_empty_share"]))
+            lacks += [lack for lack in stretches if lack.subject.split("/")[0] not in named]
+        offences += lacks
+    offences += _approaches(data, float(limits["max_empty_share"]))
     offences += _airports(parts, float(limits["max_airport_share"]))
     offences += _one_way(parts)
     if not parts:
@@ -69,40 +87,79 @@ def _zones(
             table[name][zone.name] = count[name]
             gap = abs(share - zone.share) / zone.share
             p = float(stats.binomtest(count[name], n, zone.share).pvalue)
-            if gap > limit and p < CHANCE:
+            none = not count[name] and (1 - zone.share) ** n < CHANCE_OF_NONE
+            if (gap > limit and p < CHANCE) or none:
                 what = "no frame" if not count[name] else f"{share:.1%} of the frames"
                 text = f"the {name} set has {what} of zone {zone.name}, the spec declares {zone.share:.1%}"
                 offences.append(Offence(f"{name}/{zone.name}", share, text))
     return offences
 
 
-def _conditions(data: Dataset, frames: pl.DataFrame) -> dict[str, list[str | None]]:
-    """Cell (n,) of each frame for each declared condition, or for those that the frames state."""
-    found: dict[str, list[str | None]] = {}
+def _conditions(data: Dataset, frames: pl.DataFrame) -> dict[str, tuple[Array | None, list[str | None]]]:
+    """Numbers (n,), None of words, and cell (n,) of each frame for each condition.
+
+    Asked is what the spec declares, and what frames state beside it but for that which follows from time and
+    place: airports differ in it.
+    """
+    found: dict[str, tuple[Array | None, list[str | None]]] = {}
     declared = dict(data.odd.environment) if data.odd is not None else {}
-    names = list(declared) or [n for n in frames.columns if n in KNOWN and KNOWN[n].group == "environment"]
+    stated = [n for n in frames.columns if n in KNOWN and KNOWN[n].group == "environment"]
+    names = [*declared, *(n for n in stated if n not in declared and not (declared and n in FOLLOWING))]
     for name in names:
         values, _ = data.environment_values(name, frames)
         law = declared.get(name)
         if values is None or (isinstance(law, Law) and law.lo == law.hi):
             continue
         if isinstance(law, tuple) or any(isinstance(v, str) for v in values):
-            found[name] = [None if v is None else str(v) for v in values]
+            found[name] = (None, [None if v is None else str(v) for v in values])
             continue
         numbers = np.array([np.nan if v is None else float(v) for v in values])
-        if len(np.unique(numbers[np.isfinite(numbers)])) < 2:
+        kinds = len(np.unique(numbers[np.isfinite(numbers)]))
+        if kinds < 2:
             continue
-        if isinstance(law, Law) and law.law == "discrete":
-            found[name] = [None if not np.isfinite(v) else f"{v:g}" for v in numbers]
+        if kinds <= FEW_VALUES or (isinstance(law, Law) and law.law == "discrete"):
+            found[name] = (None, [None if not np.isfinite(v) else f"{v:g}" for v in numbers])
             continue
         quantiles = np.linspace(0, 1, BINS + 1)
         edges = law.ppf(quantiles) if isinstance(law, Law) else np.nanquantile(numbers, quantiles)
         index = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, BINS - 1)
-        found[name] = [
+        cells = [
             None if not np.isfinite(v) else f"{edges[k]:.4g}..{edges[k + 1]:.4g}"
             for v, k in zip(numbers, index, strict=True)
         ]
+        found[name] = (numbers, cells)
     return found
+
+
+def _approaches(data: Dataset, most: float) -> list[Offence]:
+    """Stretches of an approach parameter, zone by zone, that one set lacks."""
+    if not {"approach", "odd"} <= data.parts:
+        return []
+    found = []
+    for zone, rows in zone_rows(data):
+        for name, (low, high) in zone.bounds.items():
+            if high > low:
+                values = rows[name].to_numpy().astype(np.float64)
+                found += list(_empty(f"{zone.name}/{name}", values, rows, most))
+    return found
+
+
+def _empty(name: str, numbers: Array, frames: pl.DataFrame, most: float) -> Iterator[Offence]:
+    """Stretches of a condition in which a set has no frame, though the others have a share of theirs."""
+    known = frames.select("split").with_columns(value=pl.Series(numbers)).filter(pl.col("value").is_finite())
+    if "sequence" in frames.columns:  # frames of one approach share their weather
+        known = known.unique(["split", "value"], maintain_order=True)
+    for part in SETS:
+        mine = known.filter(pl.col("split") == part)["value"].to_numpy()
+        others = known.filter(pl.col("split") != part)["value"].to_numpy()
+        if not len(mine) or not len(others):
+            continue
+        low, high, share, chance = widest_empty(mine, others)
+        if share > most and chance < CHANCE:
+            text = (
+                f"the {part} set has no frame with {name} {low:.4g}..{high:.4g}, the other sets {share:.1%}"
+            )
+            yield Offence(f"{part}/{name}", share, text)
 
 
 def _lacking(
@@ -121,7 +178,8 @@ def _lacking(
         n = sum(here.values())
         for cell, count in sorted(whole.items()):
             share = count / total
-            if n and here[cell] / n < floor * share and stats.binom.cdf(here[cell], n, share) < CHANCE:
+            rare = stats.binom.cdf(here[cell], n, share) < (CHANCE if here[cell] else CHANCE_OF_NONE)
+            if n and here[cell] / n < floor * share and rare:
                 what = f"no frame with {name} {cell}"
                 if here[cell]:
                     what = f"{here[cell] / n:.1%} of its frames with {name} {cell}"
@@ -177,7 +235,7 @@ def _one_way(parts: Mapping[str, pl.DataFrame]) -> list[Offence]:
     severity="warning",
     rationale="Without a validation set a detector is tuned on its training or test pictures.",
     objective="independence",
-    thresholds={"sets": "train/val/test", "min_airports": 2},
+    thresholds={"sets": "train/val/test", "min_airports": 2, "min_part_share": 0.1, "confidence": 0.95},
     needs=("frames", "split"),
 )
 def sets_there(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
@@ -194,6 +252,15 @@ def sets_there(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             text = f"{n} frames are in {shown}; expected {', '.join(wanted)}"
             offences.append(Offence(str(name), float(n), text))
     offences += _too_few_airports(data.frames, int(limits["min_airports"]))
+    part, sure = float(limits["min_part_share"]), float(limits["confidence"])
+    least = least_frames(part, sure)
+    for name in wanted:
+        if 0 < count[name] < least:
+            text = (
+                f"the {name} set has {count[name]} frames; {least} are needed to hold what {part:.0%} of all "
+                f"frames show, with a confidence of {sure:.0%}"
+            )
+            offences.append(Offence(f"{name}/frames", float(count[name]), text))
     message = ", ".join(f"{name}: {count[name]} frames" for name in wanted)
     return Outcome(not offences, message, float(len(offences)), 0.0, tuple(offences), sum(count.values()))
 

@@ -15,6 +15,7 @@ from lard.quality.labels import label_name
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 from lard.quality.spelling import misspelt
+from lard.quality.vocabulary import unknown_words
 from lard.tables import FRAMES
 
 NOTHING = {"", "n/a", "na", "nan", "none", "null", "nil", "unknown", "tbd", "todo", "tba", "xxx", "fixme"}
@@ -129,7 +130,7 @@ def tables_agree(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             offences += [
                 Offence(str(f), None, "frame without a label of its target") for f in sorted(known - targets)
             ]
-    offences += [*contradictions(data), *misspelt(data), *_spec_offences(data)]
+    offences += [*contradictions(data), *misspelt(data), *unknown_words(data), *_spec_offences(data)]
     total = (len(frames) if frames is not None else 0) + (len(labels) if labels is not None else 0)
     message = f"{len(offences)} faults in {total} rows of frames and labels"
     return Outcome(not offences, message, float(len(offences)), 0.0, tuple(offences), total)

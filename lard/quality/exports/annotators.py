@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from lard.documents import read_text
 from lard.errors import DataError
+from lard.quality.exports.descriptions import CLASSES
 from lard.quality.exports.model import Exported, Fields
 from lard.tables import read_json
 
@@ -29,6 +31,16 @@ def read_fiftyone(folder: Path, where: str) -> Exported:
         ]
         split = (sample.get("tags") or [""])[0]
         found.add(name, {"split": split, "width_px": size[0], "height_px": size[1]}, objects)
+        labels = {item.get("label") for item in (sample.get("ground_truth") or {}).get("detections", [])}
+        _classes(found, name, labels)
+    if (folder / "metadata.json").is_file():
+        try:
+            classes = read_json(folder / "metadata.json").get("default_classes")
+        except (DataError, AttributeError) as error:
+            found.fault("metadata.json", str(error))
+            return found
+        if classes != CLASSES:
+            found.fault("metadata.json", f"default_classes is {classes!r}, expected {CLASSES}")
     return found
 
 
@@ -47,6 +59,12 @@ def read_labelstudio(folder: Path, where: str) -> Exported:
             box = [value.get(key) for key in ("x", "y", "width", "height")]
             objects.append({**told, "bbox": _scaled(box, size, 100.0)})
         found.add(name, {"split": data.get("split")}, objects)
+        values = [item.get("value", {}) for item in (task.get("annotations") or [{}])[0].get("result", [])]
+        _classes(found, name, {word for value in values for word in value.get("rectanglelabels", [None])})
+    if (folder / "config.xml").is_file():
+        labels = re.findall(r'<Label\s[^>]*value="([^"]*)"', read_text(folder / "config.xml"))
+        if labels != CLASSES:
+            found.fault("config.xml", f"its labels are {labels}, expected {CLASSES}")
     return found
 
 
@@ -73,7 +91,20 @@ def read_cvat(folder: Path, where: str) -> Exported:
             objects.append({**told, "polygon": points, "bbox": box})
         size = {f"{side}_px": int(str(image.get(side))) for side in ("width", "height")}
         found.add(name, {"split": image.get("subset"), **size}, objects)
+        _classes(found, name, {item.get("label") for item in image.findall("polygon")})
+    size_stated = root.findtext("meta/task/size")
+    if size_stated is not None and size_stated != str(len(root.findall("image"))):
+        found.fault("annotations.xml", f"says {size_stated} pictures, it has {len(root.findall('image'))}")
+    labels = [label.findtext("name") for label in root.findall("meta/task/labels/label")]
+    if labels and labels != CLASSES:
+        found.fault("annotations.xml", f"its labels are {labels}, expected {CLASSES}")
     return found
+
+
+def _classes(found: Exported, name: str, given: set[Any]) -> None:
+    if given - set(CLASSES):
+        shown = ", ".join(sorted(map(repr, given - set(CLASSES))))
+        found.fault(name, f"an object is of {shown}; expected {CLASSES[0]}")
 
 
 def _listed(found: Exported, path: Path, key: str) -> list[dict[str, Any]]:

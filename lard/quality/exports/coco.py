@@ -8,10 +8,10 @@ from typing import Any
 
 from lard.errors import DataError
 from lard.intake.coco import read_coco
+from lard.quality.exports.descriptions import category_faults
 from lard.quality.exports.model import Exported, Fields
 
 SPLITS = ("train", "val", "test")
-_KEYPOINTS = ["top_left", "top_right", "bottom_right", "bottom_left"]
 _PLAIN = (
     "airport",
     "runway",
@@ -52,10 +52,10 @@ def read_coco_export(paths: Sequence[Path], where: str) -> Exported:
 def _read(document: Mapping[str, Any], split: str, found: Exported, ids: set[Any]) -> None:
     names = {image["id"]: image for image in document["images"] if isinstance(image, dict) and "id" in image}
     category = next((c for c in document["categories"] if isinstance(c, dict)), {})
-    if [c.get("name") for c in document["categories"] if isinstance(c, dict)] != ["runway"]:
-        found.fault(f"{split}.json", "the categories are not the runway alone")
-    if category.get("keypoints", _KEYPOINTS) != _KEYPOINTS:
-        found.fault(f"{split}.json", f"the keypoints are {category.get('keypoints')}, expected {_KEYPOINTS}")
+    for text in category_faults(document["categories"]):
+        found.fault(f"{split}.json", text)
+    if isinstance(document.get("info"), dict):
+        found.about[split] = document["info"]
     objects: dict[Any, list[Fields]] = {}
     numbers: set[Any] = set()
     for note in document["annotations"]:
@@ -101,4 +101,6 @@ def _object(note: Mapping[str, Any], image: Mapping[str, Any]) -> Fields:
         fields["polygon"] = []
     if "keypoints" in note:
         fields["keypoints"] = note["keypoints"]
+        if "num_keypoints" in note:
+            fields["num_keypoints"] = note["num_keypoints"]
     return fields

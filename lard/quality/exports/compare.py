@@ -16,6 +16,7 @@ from lard.intake.lard_csv import V1_LATERAL_APEX_M
 from lard.quality.dataset import BOX, CORNERS, Dataset
 from lard.quality.exports.folders import in_pixels
 from lard.quality.exports.model import Exported, Fields
+from lard.quality.frames import SETS
 from lard.quality.model import Offence
 from lard.tables import sha256_file
 
@@ -29,6 +30,7 @@ def compared(data: Dataset, found: Exported) -> Iterator[Offence]:
     """Everything in which an export differs from the dataset's tables; subjects begin with its place."""
     assert data.frames is not None and data.labels is not None
     yield from found.problems
+    yield from _about(data, found)
     frames = {str(row["frame_id"]): row for row in data.frames.iter_rows(named=True)}
     in_pixels(found, {name: (row["width_px"], row["height_px"]) for name, row in frames.items()})
     wanted = _wanted(data, found)
@@ -45,6 +47,18 @@ def compared(data: Dataset, found: Exported) -> Iterator[Offence]:
             yield from _differing(f"{found.where}:{name}", fields, frames[name], found)
     yield from _objects(found, wanted, set(frames))
     yield from _pictures(data, found)
+
+
+def _about(data: Dataset, found: Exported) -> Iterator[Offence]:
+    """What exported files say of themselves and the dataset of itself, but for the tools that wrote them."""
+    for split, stated in found.about.items():
+        place = f"{found.where}:{split}.json"
+        if split in SETS and stated.get("split", split) != split:
+            yield Offence(place, None, f"info.split is {stated['split']!r}")
+        for key in sorted((set(stated) & set(data.meta)) - {"tool_version", "drawn_on", "split"}):
+            if stated[key] != data.meta[key]:
+                told = f"info.{key} is {str(stated[key])[:80]}, dataset.json says {str(data.meta[key])[:80]}"
+                yield Offence(place, None, told)
 
 
 def _wanted(data: Dataset, found: Exported) -> pl.DataFrame:
@@ -171,6 +185,8 @@ def _differing(subject: str, fields: Fields, row: Row, found: Exported) -> Itera
             true = [math.nan if v is None else v for v in row["corners"]]
             cut = np.trunc(true) if found.whole_px == "trunc" else np.floor(true)
             fault = _fault(name, given, sorted(cut) if fields.get("sorted") else cut.tolist(), 0.0)
+        elif name == "num_keypoints":
+            fault = _fault(name, given, sum(map(bool, _keypoints(row, *fields["size"])[2::3])), 0.0)
         elif name in ("size", "sorted") or name not in row:
             continue
         else:

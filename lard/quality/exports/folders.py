@@ -14,9 +14,10 @@ import numpy as np
 from lard.documents import number_of, read_text
 from lard.errors import DataError
 from lard.intake.lard_csv import FOOT_PER_M, LETTERS, NM_M, SIDES, open_lard_csv
+from lard.quality.exports.descriptions import HF_NAMES, huggingface_faults, yolo_faults
 from lard.quality.exports.model import Exported, Fields
 
-_HF_SPLITS = {"train": "train", "validation": "val", "test": "test"}
+_HF_SPLITS = {hf: name for name, hf in HF_NAMES.items()}
 _POSE = {
     "lat_cam": "lat_deg", "lon_cam": "lon_deg", "alt_cam": "alt_m", "yaw": "yaw_deg", "pitch": "pitch_deg",
     "roll": "roll_deg",
@@ -47,6 +48,8 @@ def read_huggingface(folder: Path, where: str) -> Exported:
             found.pictures[str(record.get("frame_id"))] = path.parent / str(record.get("file_name"))
             if record.get("file_name") != f"{record.get('frame_id')}.jpg":
                 found.fault(str(record.get("frame_id")), f"its picture is named {record.get('file_name')}")
+    for place, text in huggingface_faults(folder, found):
+        found.fault(place, text)
     return found
 
 
@@ -103,6 +106,8 @@ def read_yolo(folder: Path, where: str) -> Exported:
     """labels/<set>/*.txt in fractions of pictures, whose size the comparison takes from the frames."""
     found = Exported(where, "yolo", named=False, tolerance_px=2e-3)
     pose = "kpt_shape" in read_text(folder / "data.yaml")
+    for text in yolo_faults(folder):
+        found.fault("data.yaml", text)
     for path in sorted(folder.glob("images/*/*")):
         found.pictures[path.stem] = path
         found.add(path.stem, {"split": path.parent.name})

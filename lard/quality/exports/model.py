@@ -27,6 +27,7 @@ class Exported:
     pictures: dict[str, Path] = field(default_factory=dict)
     pictures_in_tar: dict[str, str] = field(default_factory=dict)  # their hashes
     problems: list[Offence] = field(default_factory=list)
+    about: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # what a file says of itself, by set
     named: bool = True
     holds: str = "visible"
     every_frame: bool = True

@@ -1,0 +1,138 @@
+"""Tables in parts: a folder `frames.parquet/airport=LFPO/part-0.parquet` in the place of a file of that name.
+
+Many may write one, each its own airports; whoever reads a table reads either layout alike. A part holds all
+columns, `airport` too; labels lie by the airport of their frame, whatever runways it sees.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from lard.errors import DataError
+from lard.files import affixes, name_fault, sha256_file, staging
+
+KEY = "airport"
+NOWHERE = "__HIVE_DEFAULT_PARTITION__"
+"""The part of frames of no known airport, as others name it."""
+ORDER = ("frame_id", "airport", "runway")
+"""Columns that tables of one file are sorted by, as far as they have them."""
+
+
+def is_table(path: Path) -> bool:
+    """Whether a table lies there, as a file or as a folder of parts."""
+    return path.is_file() or is_parted(path)
+
+
+def is_parted(path: Path) -> bool:
+    """Whether a folder of parts lies there."""
+    return path.is_dir() and any(path.glob(f"{KEY}=*"))
+
+
+def part_files(path: Path) -> dict[str, list[Path]]:
+    """Files of each airport, both sorted; DataError where a folder holds anything else."""
+    found: dict[str, list[Path]] = {}
+    for folder in sorted(path.iterdir()):
+        if folder.name.startswith("."):  # what a living run stages
+            continue
+        name, _, value = folder.name.partition("=")
+        files = [
+            file for file in sorted(folder.glob("*")) if folder.is_dir() and not file.name.startswith(".")
+        ]
+        odd = [file for file in files if file.suffix != ".parquet" or not file.is_file()]
+        if name != KEY or not value or name_fault(value) or not files or odd:
+            raise DataError(
+                f"{odd[0] if odd else folder}: no part of a table; expected {KEY}=XXXX/part-0.parquet and "
+                "nothing else, move it away"
+            )
+        found[value] = files
+    return found
+
+
+def part_path(path: Path, airport: str) -> Path:
+    """Where the only part of an airport is written."""
+    airport = airport or NOWHERE
+    fault = name_fault(airport)
+    if fault:
+        raise DataError(f"{path}: airport {airport!r} {fault}; name the airport of every frame")
+    return path / f"{KEY}={airport}" / "part-0.parquet"
+
+
+def scan(path: Path) -> pl.LazyFrame:
+    """The rows of a table of either layout, not read yet and in no stated order.
+
+    A part that lacks a column others have leaves it empty.
+    """
+    if path.is_file():
+        return pl.scan_parquet(path, hive_partitioning=False)
+    files = [file for files in part_files(path).values() for file in files]
+    return pl.concat(
+        [pl.scan_parquet(file, hive_partitioning=False) for file in files], how="diagonal_relaxed"
+    )
+
+
+def read_parts(path: Path) -> pl.DataFrame:
+    """All rows of a table in parts, in the order of the table in one file."""
+    table = scan(path).collect()
+    return table.sort([name for name in ORDER if name in table.columns], maintain_order=True)
+
+
+def by_airport(table: pl.DataFrame, airports: pl.Series) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The rows of each airport, `airports` (n,) saying whose each row is; rows keep their order."""
+    marked = table.with_columns(airports.alias("_part"))
+    for (name,), rows in marked.sort("_part", maintain_order=True).group_by("_part", maintain_order=True):
+        yield str(name), rows.drop("_part")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder of parts that of its parts' names and digests."""
+    if path.is_file():
+        return sha256_file(path)
+    lines = [
+        f"{file.relative_to(path).as_posix()} {sha256_file(file)}\n"
+        for files in part_files(path).values()
+        for file in files
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def replaced(target: Path) -> Iterator[Path]:
+    """Yield a place to write a table to, a file or a folder, that takes the target's place on success.
+
+    A run killed between taking the old table away and putting the new one there leaves the old one beside,
+    as .NAME.before; the next look at the place by `restored` brings it back.
+    """
+    before = _before(target)
+    restored(target)
+    with staging(target.parent, affixes(target.name)) as made:
+        yield made / target.name
+        if os.path.lexists(target):
+            target.rename(before)
+        (made / target.name).rename(target)
+    _remove(before)
+
+
+def restored(target: Path) -> None:
+    """Bring back the table that a killed run took away before its new one was there."""
+    before = _before(target)
+    if os.path.lexists(before):
+        if os.path.lexists(target):
+            _remove(before)
+        else:
+            before.rename(target)
+
+
+def _before(target: Path) -> Path:
+    return target.with_name(f".{target.name}.before")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

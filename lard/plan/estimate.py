@@ -1,0 +1,106 @@
+"""Hours, storage and memory of each stage for a dataset of any size, from measured rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from lard.errors import DataError
+from lard.plan.rates import Rates
+from lard.plan.simulate import Cluster
+from lard.plan.stages import FRAMES_PER_TASK, STAGES, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What is planned; `tested` is the share of the frames that is predicted and certified."""
+
+    frames: int
+    airports: int
+    workers: int
+    tested: float = 1.0
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a stage takes; hours are by the clock, `process_mib` is the peak of one process."""
+
+    stage: str
+    units: int
+    unit: str
+    processes: int
+    hours: float
+    cpu_hours: float
+    bytes: float
+    files: float
+    process_mib: float
+
+
+def plan(rates: Rates, size: Size) -> list[Cost]:
+    """The cost of every stage that rates tell of.
+
+    A process pays a stage's fixed part once; those that share a stage pay it each. Processors are taken to be
+    free for it: hours are processor seconds, and what waits (a slow store, failures) is left to `simulate`.
+    """
+    faults = [
+        f"{name} is {value}; expected at least {least}"
+        for name, value, least in (
+            ("frames", size.frames, 1), ("airports", size.airports, 1), ("workers", size.workers, 1),
+            ("steps", size.steps, 0),
+        )
+        if value < least
+    ]  # fmt: skip
+    if not 0 <= size.tested <= 1:
+        faults.append(f"tested is {size.tested}; expected a share from 0 to 1")
+    if faults:
+        raise DataError("\n".join(faults))
+    return [_cost(rates, stage, size) for stage in STAGES if stage.name in rates.stages]
+
+
+def _cost(rates: Rates, stage: Stage, size: Size) -> Cost:
+    rate = rates.stages[stage.name]
+    units = {"airport": size.airports, "frame": size.frames, "step": size.steps}[stage.unit]
+    if stage.name in ("predict", "certify"):
+        units = ceil(size.frames * size.tested)
+    tasks = ceil(units / FRAMES_PER_TASK) if stage.unit == "frame" else units
+    processes = max(min(size.workers, tasks), 1) if stage.spread else 1
+    if units == 0:
+        return Cost(stage.name, 0, stage.unit, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    # a worker's memory does not grow with pictures it has finished with
+    memory = rate.most_mib if stage.pictures else max(rate.of("peak_mib", units), rate.most_mib)
+    return Cost(
+        stage.name, units, stage.unit, processes,
+        hours=rate.of("cpu_s", ceil(units / processes)) / 3600,
+        cpu_hours=rate.of("cpu_s", units, processes) / 3600,
+        bytes=rate.of("bytes", units), files=rate.of("files", units), process_mib=memory,
+    )  # fmt: skip
+
+
+def cluster_of(
+    rates: Rates,
+    cost: Cost,
+    mtbf_s: float,
+    restart_s: float,
+    scheduler_ms: float | None = None,
+    store_mb_s: float | None = None,
+    seed: int = 1,
+) -> Cluster:
+    """A cluster whose tasks are those of a stage; scheduler and store as measured where none is given.
+
+    The lag of a task is that of one picture; an airport's is taken to be the same.
+    """
+    rate = rates.stages[cost.stage]
+    per_task = FRAMES_PER_TASK if cost.unit == "frame" else 1
+    return Cluster(
+        tasks=ceil(cost.units / per_task),
+        task_s=rate.each.cpu_s * per_task,
+        start_s=rate.fixed.cpu_s,
+        log_sd=rates.frame_log_sd,
+        mtbf_s=mtbf_s,
+        restart_s=restart_s,
+        scheduler_s=(rates.scheduler_ms if scheduler_ms is None else scheduler_ms) / 1e3,
+        task_bytes=rate.each.bytes * per_task,
+        store_bytes_s=(rates.store_mb_s if store_mb_s is None else store_mb_s) * 1e6,
+        seed=seed,
+    )

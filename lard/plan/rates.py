@@ -1,0 +1,170 @@
+"""Rates of the stages: a fixed part and one per unit, fitted to runs of two sizes; the file of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lard import __version__
+from lard.documents import checked, read_json
+from lard.errors import DataError
+from lard.plan.stages import STAGES
+from lard.tables import write_json
+
+FORMAT = "lard plan rates 1"
+Quantity = Literal["cpu_s", "wall_s", "peak_mib", "bytes", "files"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+HOW = "measure here: lard plan --measure --out rates.json"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Spent(_Model):
+    """What a run or a unit of work takes: processor and clock seconds, peak MiB of a process, outputs."""
+
+    cpu_s: Amount
+    wall_s: Amount
+    peak_mib: Amount
+    bytes: Amount
+    files: Amount
+
+
+class Run(Spent):
+    """One timed run of `units` airports, frames or steps."""
+
+    units: Annotated[int, Field(ge=0)]
+
+
+class Rate(_Model):
+    """What a stage takes: `fixed` once per process, `each` per unit; and the runs both come from."""
+
+    unit: Literal["airport", "frame", "step"]
+    fixed: Spent
+    each: Spent
+    runs: Annotated[list[Run], Field(min_length=2)]
+
+    def of(self, quantity: Quantity, units: float, processes: int = 1) -> float:
+        """What `units` of work take in all when so many processes share them."""
+        return float(getattr(self.fixed, quantity) * processes + getattr(self.each, quantity) * units)
+
+    @property
+    def most_mib(self) -> float:
+        """Largest peak of the runs."""
+        return max(run.peak_mib for run in self.runs)
+
+
+class Machine(_Model):
+    """What rates depend on besides the code."""
+
+    processor: str
+    cores: Annotated[int, Field(ge=1)]
+    memory_gib: Annotated[int, Field(ge=0)]
+    system: str
+    python: str
+
+
+class Rates(_Model):
+    """A rates file."""
+
+    format: Literal["lard plan rates 1"] = FORMAT  # type: ignore[assignment]
+    lard_version: str
+    machine: Machine
+    airports: list[str]
+    models: dict[str, str]
+    stages: dict[str, Rate]
+    frame_log_sd: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)]
+    """Standard deviation of the logarithm of the time between one picture and the next."""
+    scheduler_ms: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+    """Time of the giving process per task of no work."""
+    scheduler: str
+    store_mb_s: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+    """Megabytes (10^6) per second written in files of a picture's size."""
+
+
+def fitted(unit: Literal["airport", "frame", "step"], runs: Sequence[Run]) -> Rate:
+    """A rate from runs of two sizes: the line through the medians of both, neither part below zero."""
+    sizes = sorted({run.units for run in runs})
+    if len(sizes) != 2:
+        raise DataError(f"runs of {len(sizes)} sizes; expected two, which part fixed from per {unit}")
+    few, many = sizes
+    fixed, each = {}, {}
+    for name in QUANTITIES:
+        low, high = (
+            statistics.median(getattr(run, name) for run in runs if run.units == size) for size in sizes
+        )
+        each[name] = max((high - low) / (many - few), 0.0)
+        fixed[name] = max(low - each[name] * few, 0.0)
+    return Rate(unit=unit, fixed=Spent(**fixed), each=Spent(**each), runs=list(runs))
+
+
+def this_machine() -> Machine:
+    """The machine this runs on."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in cpuinfo.read_text(errors="replace").splitlines()
+            if line.startswith("model name")
+        ]
+        processor = names[0] if names else processor
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Machine(
+        processor=processor,
+        cores=os.cpu_count() or 1,
+        memory_gib=round(memory / 2**30),
+        system=f"{platform.system()} {platform.machine()}",
+        python=".".join(platform.python_version_tuple()[:2]),
+    )
+
+
+def described(machine: Machine) -> str:
+    """A machine in words."""
+    return (
+        f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.system}, "
+        f"Python {machine.python}"
+    )
+
+
+def write_rates(rates: Rates, path: Path) -> None:
+    """Write a rates file."""
+    write_json(rates.model_dump(mode="json"), path)
+
+
+def is_rates(document: object) -> bool:
+    """Whether a JSON document is a rates file of any version."""
+    return isinstance(document, dict) and str(document.get("format", "")).startswith("lard plan rates")
+
+
+def read_rates(path: Path, foreign: bool = False) -> Rates:
+    """The rates of a file; DataError unless all stages are there, and version and machine are these.
+
+    `foreign` lets rates of another version of lard or another machine pass.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no rates here, and none ship, as each machine has its own; {HOW}")
+    rates = checked(Rates, read_json(path), path, remedy=HOW)
+    missing = [stage.name for stage in STAGES if stage.name not in rates.stages and not stage.optional]
+    if missing:
+        raise DataError(f"{path}: stages: {', '.join(missing)} missing; {HOW}")
+    for stage in STAGES:
+        rate = rates.stages.get(stage.name)
+        if rate and rate.unit != stage.unit:
+            raise DataError(f"{path}: stages.{stage.name}.unit is {rate.unit}, expected {stage.unit}; {HOW}")
+    here, faults = this_machine(), []
+    if rates.lard_version != __version__:
+        faults.append(f"{path}: lard_version is {rates.lard_version}, this is {__version__}")
+    if rates.machine != here:
+        faults.append(f"{path}: machine is {described(rates.machine)}, this is {described(here)}")
+    if faults and not foreign:
+        raise DataError("\n".join(f"{fault}; {HOW}, or say --foreign" for fault in faults))
+    return rates

@@ -1,0 +1,121 @@
+"""What statements about masks need of a picture: its margins and reach, read in one pass and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lard.detect.checkpoint import Checkpoint
+from lard.detect.data import Picture, load_image
+from lard.detect.decode import to_input
+from lard.detect.fcos import channels_last
+from lard.detect.masks import mask_of
+from lard.detect.segmenter import logits_in
+from lard.errors import naming
+from lard.robust.certify import Contrast, Reach, answered
+from lard.segment.knapsack import HELD, Margins, margins_of
+from lard.tables import atomic_path, sha256_file
+
+FORMAT = "lard-mask-margins-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A picture's margins, and how far perturbations move its logits: None of a model without a constant."""
+
+    margins: Margins
+    reach: Reach | None
+
+
+def truth_of(picture: Picture) -> NDArray[np.int8]:
+    """The mask (h, w) of a picture: required runways, everything else, and runways that do not count."""
+    return mask_of(picture.polygons, ~picture.ignored, picture.height_px, picture.width_px)
+
+
+@torch.inference_mode()
+def look(checkpoint: Checkpoint, picture: Picture, threshold: float) -> Seen:
+    """One pass over a clean picture, in float32."""
+    net = checkpoint.net
+    pixels = to_input(load_image(picture), net.spec.strides_px[-1])
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    reach = None
+    if checkpoint.bound is None:
+        levels = net(pixels)
+    else:
+        levels, reach = answered(net, pixels, checkpoint.bound)
+    with naming(picture.path):
+        logits = logits_in(levels, (picture.height_px, picture.width_px))
+    return Seen(margins_of(logits, truth_of(picture), threshold), reach)
+
+
+def read_all(
+    checkpoint: Checkpoint,
+    pictures: Iterable[Picture],
+    threshold: float,
+    weights_sha256: str,
+    folder: Path | None = None,
+) -> Iterator[Seen]:
+    """What is seen of pictures in turn: from the folder where it still holds, else computed and put there."""
+    torch.set_num_threads(1)  # the same sums on every machine with the same kernels
+    channels_last(checkpoint.net)
+    for picture in pictures:
+        path = folder / f"{picture.image_id}.npz" if folder else None
+        key = _key(picture, threshold, weights_sha256)
+        found = load_seen(path, key) if path else None
+        if found is None:
+            found = look(checkpoint, picture, threshold)
+            if path:
+                save_seen(found, key, path)
+        yield found
+
+
+def _key(picture: Picture, threshold: float, weights_sha256: str) -> str:
+    """Digest of everything that a picture's margins depend on."""
+    labels = [picture.ignored.tolist(), [ring.tolist() for ring in picture.polygons]]
+    told = [FORMAT, HELD, weights_sha256, sha256_file(picture.path), labels, threshold]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def save_seen(seen: Seen, key: str, path: Path) -> None:
+    """Write what was seen under a key, atomically and with the same bytes for the same."""
+    margins, reach = seen.margins, seen.reach
+    contrast = reach.contrast if reach else None
+    stream = io.BytesIO()
+    np.savez(
+        stream,
+        key=np.array(key),
+        found=margins.found,
+        silent=margins.silent,
+        counts=np.array([margins.silent_count, margins.missed, margins.alarms], np.int64),
+        reach=np.array([reach.constant, reach.rounding] if reach else []),
+        contrast=np.array([contrast.deviation, contrast.values] if contrast else []),
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(stream.getvalue())
+
+
+def load_seen(path: Path, key: str) -> Seen | None:
+    """What a file holds that was written under this key; None where there is none, or a damaged one."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if str(stored["key"]) != key:
+                return None
+            held = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # half a file of another program, or none of ours: computed again
+    silent_count, missed, alarms = map(int, held["counts"])
+    seen, bounds = held["contrast"], held["reach"]
+    contrast = Contrast(float(seen[0]), int(seen[1])) if len(seen) else None
+    reach = Reach(float(bounds[0]), contrast, float(bounds[1])) if len(bounds) else None
+    return Seen(Margins(held["found"], held["silent"], silent_count, missed, alarms), reach)

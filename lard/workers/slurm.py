@@ -1,0 +1,81 @@
+"""Slurm jobs as workers: a scheduler in this process, and jobs that a short profile describes.
+
+By dask-jobqueue, because lost workers, late ones and live width are then those of any Dask scheduler; a job
+per task, as submitit makes them, would be 250,000 jobs for a million frames.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lard.documents import checked, read_yaml
+from lard.errors import LardError, SourceError, SpecError
+from lard.workers.scheduler import Scheduler, dask_client
+from lard.workers.shares import Shares
+
+if TYPE_CHECKING:
+    from lard.workers.profile import SlurmProfile
+
+
+def read_profile(path: str | Path) -> SlurmProfile:
+    """A profile of Slurm jobs; SpecError with file, field and remedy."""
+    from lard.workers.profile import SlurmProfile
+
+    if not Path(path).is_file():
+        raise SpecError(f"{path}: no such Slurm profile; write one (docs/scale.md)")
+    return checked(
+        SlurmProfile, read_yaml(path, error=SpecError), path, error=SpecError, remedy="see docs/scale.md"
+    )
+
+
+def slurm_scheduler(path: str, shares: Shares, limit_s: float) -> Scheduler:
+    """The workers of a profile's jobs, which end with the work; LardError where Slurm or Dask is absent."""
+    profile = read_profile(path)
+    dask_client(f"workers 'slurm:{path}' are Dask's")
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError as error:
+        raise LardError(
+            f"workers 'slurm:{path}' need dask-jobqueue, which is not installed; pip install 'lard[slurm]'"
+        ) from error
+    if shutil.which("sbatch") is None:
+        raise LardError(
+            f"workers 'slurm:{path}': sbatch is not on this machine; run where Slurm's commands are, or name "
+            "a number of processes"
+        )
+
+    @contextlib.contextmanager
+    def connect(_: float) -> Iterator[Any]:
+        client_of = dask_client("slurm")
+        with (
+            tempfile.TemporaryDirectory(prefix="lard-slurm-") as spare,
+            SLURMCluster(**profile.settings(spare)) as cluster,
+        ):
+            _submit(cluster, profile, path)
+            with client_of(cluster, set_as_default=False) as client:
+                yield client
+
+    return Scheduler(f"slurm:{path}", shares, profile.task_limit_s or limit_s, connect)
+
+
+def _submit(cluster: Any, profile: SlurmProfile, path: str) -> None:
+    """Ask for jobs, and for others in the place of those that end early; SourceError when Slurm refuses."""
+    try:
+        cluster.sync(_first_job, cluster)
+    except RuntimeError as error:
+        told = [line.strip() for line in str(error).splitlines() if "sbatch: error" in line]
+        raise SourceError(
+            f"{path}: Slurm takes no such job ({'; '.join(told) or ' '.join(str(error).split())[:300]}); "
+            "mend the profile"
+        ) from error
+    cluster.adapt(minimum_jobs=profile.jobs, maximum_jobs=profile.jobs, interval="5s")
+
+
+async def _first_job(cluster: Any) -> None:
+    cluster.scale(jobs=1)
+    await cluster

@@ -1,0 +1,250 @@
+"""Plans follow from measured rates: sums with known answers, files of others refused, clusters simulated."""
+
+import json
+from dataclasses import replace
+from math import exp, inf
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lard.cli import main
+from lard.errors import DataError, LardError
+from lard.plan.estimate import Size, cluster_of, plan
+from lard.plan.measure import Bench, scheduler_ms, store_mb_s
+from lard.plan.rates import Rates, Run, fitted, read_rates, this_machine, write_rates
+from lard.plan.simulate import Cluster, knees, simulate
+from lard.plan.stages import STAGES
+
+
+def _run(units: int, fixed: float, each: float) -> Run:
+    """A run that takes exactly what a rate says."""
+    value = fixed + each * units
+    return Run(
+        units=units, cpu_s=value, wall_s=2 * value, peak_mib=100 + value, bytes=1e3 * value, files=units
+    )
+
+
+@pytest.fixture
+def rates() -> Rates:
+    """Every stage: 2 s and half a second per unit."""
+    return Rates(
+        lard_version=__import__("lard").__version__,
+        machine=this_machine(),
+        airports=["LFPO"],
+        models={},
+        stages={
+            stage.name: fitted(stage.unit, [_run(8, 2, 0.5), _run(40, 2, 0.5)])  # type: ignore[arg-type]
+            for stage in STAGES
+        },
+        frame_log_sd=0.3,
+        scheduler_ms=2.0,
+        scheduler="2 processes",
+        store_mb_s=100.0,
+    )
+
+
+def test_two_sizes_part_what_is_fixed_from_what_each_takes() -> None:
+    """And medians forgive one run of three that something else held up."""
+    rate = fitted("frame", [_run(8, 2, 0.5), _run(8, 50, 0.5), _run(8, 2, 0.5), *[_run(40, 2, 0.5)] * 3])
+    assert rate.fixed.cpu_s == pytest.approx(2) and rate.each.cpu_s == pytest.approx(0.5)
+    assert rate.each.files == pytest.approx(1) and rate.fixed.files == pytest.approx(0)
+    assert rate.of("cpu_s", 1000, processes=3) == pytest.approx(506)
+    # more work in less time: nothing per unit, not less than nothing
+    assert fitted("frame", [_run(8, 9, 0), _run(40, 3, 0)]).each.cpu_s == 0
+    with pytest.raises(DataError, match="runs of 1 sizes"):
+        fitted("frame", [_run(8, 2, 0.5), _run(8, 2, 0.5)])
+
+
+def test_a_plan_shares_what_workers_share_and_nothing_else(rates: Rates) -> None:
+    costs = {cost.stage: cost for cost in plan(rates, Size(1000, 6, 10, tested=0.1, steps=4))}
+    assert list(costs) == [stage.name for stage in STAGES]
+    assert costs["render"].processes == 10
+    assert costs["render"].hours * 3600 == pytest.approx(2 + 0.5 * 100)
+    assert costs["render"].cpu_hours * 3600 == pytest.approx(10 * 2 + 0.5 * 1000)
+    assert costs["ground"].processes == 6  # an airport is never shared
+    assert costs["label"].processes == 1 and costs["label"].hours * 3600 == pytest.approx(502)
+    assert costs["predict"].units == 100 and costs["train"].units == 4
+    assert costs["render"].bytes == pytest.approx(1e3 * 502) and costs["render"].files == pytest.approx(1000)
+    assert costs["label"].process_mib == pytest.approx(100 + 502)  # a table grows
+    assert costs["render"].process_mib == pytest.approx(100 + 22)  # pictures are let go of
+    assert {cost.units for cost in plan(rates, Size(9, 1, 1)) if cost.stage == "train"} == {0}
+
+
+@given(st.integers(1, 10**7), st.integers(1, 10**6), st.integers(1, 2000))
+def test_more_frames_never_cost_less_and_more_workers_never_take_longer(
+    frames: int, more: int, workers: int
+) -> None:
+    table = {"render": fitted("frame", [_run(8, 2, 0.5), _run(40, 2, 0.5)])}
+    some = Rates.model_construct(stages=table)
+    few, many = (plan(some, Size(n, 1, workers))[0] for n in (frames, frames + more))
+    assert few.cpu_hours <= many.cpu_hours and few.bytes <= many.bytes
+    assert few.process_mib <= many.process_mib
+    wide = plan(some, Size(frames, 1, workers + 1))[0]
+    assert wide.hours <= few.hours and wide.bytes == few.bytes
+
+
+@pytest.mark.parametrize("size", [Size(0, 1, 1), Size(1, 0, 1), Size(1, 1, 0), Size(1, 1, 1, float("nan"))])
+def test_no_plan_of_nothing(rates: Rates, size: Size) -> None:
+    with pytest.raises(DataError, match="expected"):
+        plan(rates, size)
+
+
+def _changed(rates: Rates, folder: Path, change: Any) -> Path:
+    document = rates.model_dump(mode="json")
+    change(document)
+    path = folder / "rates.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda d: d["stages"].pop("render"), "stages: render missing"),
+        (lambda d: d["stages"]["render"]["each"].update(cpu_s=float("nan")), "NaN"),
+        (lambda d: d["stages"]["render"]["each"].update(cpu_s=-1), "stages.render.each.cpu_s"),
+        (
+            lambda d: d["stages"]["ground"].update(unit="frame"),
+            "stages.ground.unit is frame, expected airport",
+        ),
+        (lambda d: d.update(format="lard plan rates 0"), "format"),
+        (lambda d: d.update(lard_version="9.9"), "lard_version is 9.9, this is"),
+        (lambda d: d["machine"].update(cores=4096), "machine is .*4096 cores"),
+    ],
+)
+def test_rates_of_elsewhere_are_refused_by_name(rates: Rates, tmp_path: Path, change: Any, told: str) -> None:
+    path = _changed(rates, tmp_path, change)
+    with pytest.raises(DataError, match=told) as fault:
+        read_rates(path)
+    assert str(path) in str(fault.value)
+
+
+def test_rates_are_read_back_and_foreign_ones_when_said(rates: Rates, tmp_path: Path) -> None:
+    write_rates(rates, tmp_path / "rates.json")
+    assert read_rates(tmp_path / "rates.json") == rates
+    path = _changed(rates, tmp_path, lambda d: d.update(lard_version="9.9"))
+    assert read_rates(path, foreign=True).lard_version == "9.9"
+
+
+def test_without_rates_the_command_says_how_to_measure(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["plan", "--frames", "10", "--rates", str(tmp_path / "none.json")])
+    assert done.exit_code == 2 and "lard plan --measure --out rates.json" in done.output
+    assert CliRunner().invoke(main, ["plan"]).exit_code == 2
+    assert CliRunner().invoke(main, ["plan", "--frames", "9", "--workers", "0"]).exit_code == 2
+
+
+def test_the_command_prints_and_writes_the_plan(rates: Rates, tmp_path: Path) -> None:
+    path, out = tmp_path / "rates.json", tmp_path / "plan.json"
+    write_rates(rates, path)
+    arguments = ["plan", "--frames", "2000", "--workers", "20", "--rates", str(path), "--simulate"]
+    done = CliRunner().invoke(main, [*arguments, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "render" in done.output and "assumed, not measured" in done.output
+    document = json.loads(out.read_text())
+    assert [row["workers"] for row in document["simulation"]["widths"]] == [
+        1,
+        2,
+        5,
+        10,
+        20,
+        50,
+        100,
+        200,
+        500,
+        1000,
+    ]
+    assert document["stages"] == json.loads(
+        CliRunner().invoke(main, [*arguments[:-1], "--json"]).output
+    )["stages"]  # fmt: skip
+    path.write_text("[]")
+    done = CliRunner().invoke(main, [*arguments, "--out", str(path)])
+    assert done.exit_code == 2 and path.read_text() == "[]"
+
+
+@pytest.mark.parametrize(("tasks", "workers"), [(100, 7), (5, 9), (1, 1), (64, 8)])
+def test_equal_tasks_take_as_many_rounds_as_there_are(tasks: int, workers: int) -> None:
+    found = simulate(Cluster(tasks, 3.0), workers)
+    assert found.makespan_s == pytest.approx(-(-tasks // workers) * 3.0)
+    assert found.efficiency == pytest.approx(tasks * 3.0 / (found.makespan_s * workers))
+    assert found.lost_tasks == 0 and found.limit == ("tasks" if workers >= tasks else "workers")
+
+
+def test_lost_work_costs_what_renewal_theory_says() -> None:
+    """A task of t on a worker of mean life M, back after R: (exp(t / M) - 1) (M + R) on average.
+
+    Ross, Introduction to Probability Models, patterns of renewal: condition on the first failure.
+    """
+    found = simulate(Cluster(20_000, 10.0, mtbf_s=30.0, restart_s=5.0), 1)
+    assert found.makespan_s / 20_000 == pytest.approx((exp(10 / 30) - 1) * 35, rel=0.03)
+    # retries per task: exp(t / M) - 1
+    assert found.lost_tasks / 20_000 == pytest.approx(exp(10 / 30) - 1, rel=0.05)
+    assert found.limit == "failures"
+
+
+def test_a_store_or_scheduler_that_is_full_bounds_the_time() -> None:
+    store = simulate(Cluster(2000, 1.0, task_bytes=1e6, store_bytes_s=1e7), 100)
+    assert store.makespan_s == pytest.approx(1.0 + 2000 * 0.1) and store.limit == "store"
+    scheduler = simulate(Cluster(2000, 1.0, scheduler_s=0.1), 100)
+    assert scheduler.makespan_s == pytest.approx(1.0 + 2000 * 0.1) and scheduler.limit == "scheduler"
+    known = knees(Cluster(10, 1.0, task_bytes=1e6, store_bytes_s=1e7, scheduler_s=0.05))
+    assert known == pytest.approx({"scheduler": 1.15 / 0.05, "store": 11.5})
+    assert knees(Cluster(10, 1.0)) == {"scheduler": inf, "store": inf}
+
+
+def test_lags_keep_the_mean_and_cost_at_the_end() -> None:
+    even, uneven = Cluster(5000, 2.0), Cluster(5000, 2.0, log_sd=1.0)
+    assert simulate(uneven, 1).makespan_s == pytest.approx(10_000, rel=0.05)
+    assert simulate(uneven, 500).makespan_s > 1.2 * simulate(even, 500).makespan_s
+    assert simulate(uneven, 50) == simulate(uneven, 50)
+    assert simulate(uneven, 50) != simulate(replace(uneven, seed=2), 50)
+
+
+@pytest.mark.parametrize(
+    ("change", "workers", "told"),
+    [
+        ({}, 0, "workers is 0"),
+        ({"task_s": float("nan")}, 1, "task_s is nan"),
+        ({"tasks": 0}, 1, "tasks is 0"),
+        ({"mtbf_s": 0.1}, 1, "hardly one would end"),
+        ({"store_bytes_s": 0.0}, 1, "store_bytes_s is 0"),
+        ({"log_sd": -1.0}, 1, "log_sd is -1"),
+    ],
+)
+def test_clusters_that_cannot_be_are_refused(change: dict[str, Any], workers: int, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        simulate(replace(Cluster(10, 1.0), **change), workers)
+
+
+def test_a_simulated_stage_is_the_planned_one(rates: Rates) -> None:
+    (cost,) = (cost for cost in plan(rates, Size(1001, 3, 5)) if cost.stage == "render")
+    cluster = cluster_of(rates, cost, 1e5, 60.0, store_mb_s=7.0)
+    assert cluster.tasks == 251 and cluster.task_s == pytest.approx(2.0)
+    assert cluster.task_bytes == pytest.approx(2000) and cluster.store_bytes_s == 7e6
+    assert cluster.scheduler_s == 0.002 and cluster.log_sd == 0.3
+    alone = simulate(replace(cluster, mtbf_s=inf, log_sd=0.0, scheduler_s=0.0, task_bytes=0.0), 1)
+    assert alone.makespan_s == pytest.approx(2 + 251 * 2.0)
+
+
+def test_commands_are_measured_as_the_system_counts_them(tmp_path: Path) -> None:
+    """A command that does nothing but print takes its time and memory, and what it made is weighed."""
+    told: list[str] = []
+    bench = Bench(tmp_path, ["LFPO"], told.append)
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made/one").write_bytes(b"x" * 1000)
+    bench.run(["--version"], "label", 3, "made")
+    (run,) = bench.runs["label"]
+    assert told == ["lard --version"] and run.units == 3
+    assert (run.bytes, run.files) == (1000, 1)
+    assert 0.01 < run.cpu_s < 60 and 5 < run.peak_mib < 2000
+    with pytest.raises(LardError, match=r"ended with 2 while measuring: .*no-such"):
+        bench.run(["no-such"], "label", 1)
+    assert len(bench.runs["label"]) == 1
+
+
+def test_the_giving_of_tasks_and_the_store_are_timed(tmp_path: Path) -> None:
+    assert 0 < scheduler_ms("1") < 50  # in this process: what giving itself takes
+    assert 0.1 < store_mb_s(tmp_path) < 1e5
