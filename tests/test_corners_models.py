@@ -79,8 +79,9 @@ def test_a_model_learns_corners_that_are_scored(data: Path, tmp_path: Path) -> N
         assert _run("score", f"{name}.json", "--data", data, "--score", "0.5").exit_code == 0
         report = read_json(f"{name}.score.json")["corners"]
         assert report["with_corners"] == report["required"] == 8
-        errors.append(report["error_px"]["median"])
-    assert errors[0] < 1.5 and errors[0] < 0.4 * errors[1], errors
+        errors.append(report["error_px"])
+    assert errors[0]["median"] < 1, errors
+    assert errors[0]["p95"] < 0.4 * errors[1]["p95"], "far corners lie inside their box"
 
 
 @pytest.mark.parametrize("spec", [LIP, PLAIN], ids=["lip", "plain"])
