@@ -65,7 +65,7 @@ def test_a_model_learns_corners_that_are_scored(data: Path, tmp_path: Path) -> N
 
     finder, rows, alone = load_corners("own/checkpoint.pt"), [], []
     for image in read_json(data / "coco" / "test.json")["images"]:
-        pixels = cv2.imread(str(data / image["file_name"]))
+        pixels = np.asarray(cv2.imread(str(data / image["file_name"])), np.uint8)
         found = Model("b", Path("b"), PredictSpec(), bright_boxes, None, finder).detect(pixels)
         assert found.corners_px is not None and found.corner_scores is not None
         x0, y0, x1, y1 = found.boxes_px[0]
@@ -104,6 +104,18 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
     loaded = load_corner_checkpoint(again)
     assert (loaded.bound is None) == (spec is PLAIN)
     assert loaded.meta["airports"] == {"train": ["TRAIN"], "validation": ["TEST"]}
+
+
+def test_two_processes_share_one_step(data: Path, tmp_path: Path) -> None:
+    """The Lipschitz family knows no batch statistics, so that both ways see the same loss."""
+    plan = PLAN.model_copy(update={"steps": 1})
+    rows = []
+    for count in (1, 2):
+        folder = tmp_path / str(count)
+        train_corners("m", LIP, plan.model_copy(update={"processes": count}), data, folder, tmp_path / "w")
+        rows.append((folder / "log.csv").read_text().splitlines()[1].split(","))
+    for one, two in zip(rows[0][2:6], rows[1][2:6], strict=True):
+        assert float(two) == pytest.approx(float(one), rel=1e-3)
 
 
 def test_every_module_of_a_step_is_in_the_fingerprint() -> None:
