@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from lard.detect.cards import Measured, appraised
+from lard.detect.cards import CornersMeasured, Measured, appraised, corners_appraised, shipped_corners
 from lard.errors import SpecError
 from lard.report.scorefile import read_score
 from pipelines.stage import run
@@ -12,10 +12,14 @@ USAGE = "expected a model's name, then WHAT=score.json for each set of pictures"
 
 
 def main(name: str, *given: str) -> None:
-    """Write the scores of the files named into the card lard/detect/zoo/NAME.json."""
+    """Write the scores of the files named into the card of a shipped detector or corner model."""
     pairs = [one.partition("=") for one in given]
     if not pairs or not all(what and equals and path for what, equals, path in pairs):
         raise SpecError(f"{USAGE}; found {' '.join(given) or 'none'}")
+    if name in shipped_corners():
+        for found in corners_appraised(name, [_corners(what, Path(path)) for what, _, path in pairs]).scores:
+            print(f"{name} on {found.on}, {found.boxes}: median {found.corner_px_median} px")
+        return
     for one in appraised(name, [_measured(what, Path(path)) for what, _, path in pairs]).scores:
         print(f"{name} on {one.on}: AP {one.AP}, AP50 {one.AP50}")
 
@@ -35,6 +39,30 @@ def _measured(what: str, path: Path) -> Measured:
             "score_threshold": told.get("score"),
             "recall": told.get("recall"),
             "false_alarms_per_image": told.get("false_alarms_per_image"),
+        }
+    )
+
+
+def _corners(what: str, path: Path) -> CornersMeasured:
+    report = read_score(path)
+    corners, point = report.get("corners") or {}, report.get("operating_point") or {}
+    pose = report.get("pose") or {}
+    errors = corners.get("error_px")
+    if errors is None:
+        raise SpecError(f"{path}: no corners in it; score results of lard predict --corners")
+    sizes = {key: value["median"] for key, value in (pose.get("errors") or {}).items()}
+    return CornersMeasured.model_validate(
+        {
+            "on": what,
+            "boxes": f"{report['model']}, from score {point['score']:g} on",
+            "pictures": report["overall"].get("images"),
+            "required": corners["required"],
+            "share": corners["share"],
+            "corner_px_median": errors["median"],
+            "corner_px_p95": errors["p95"],
+            "by_zone_px": {zone: one["median"] for zone, one in corners.get("by_zone", {}).items()},
+            "poses": pose.get("solved", 0),
+            "pose_median": sizes,
         }
     )
 

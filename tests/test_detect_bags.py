@@ -240,7 +240,7 @@ def test_the_loss_does_not_depend_on_how_a_step_is_shared() -> None:
     [
         ({"base": "lip-fcos-s", "bag": {}}, "set loss: bag"),
         ({"base": "lip-fcos-s", "loss": "bag", "offset": 0.1}, "set offset: 0"),
-        ({"base": "fcos-s", "loss": "bag"}, "belong to lip-fcos"),
+        ({"base": "fcos-s", "loss": "bag"}, "belong to Lipschitz"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"share": 0.6}}, "bag.share"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"margin": 0}}, "bag.margin"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"background": -0.1}}, "bag.background"),

@@ -23,7 +23,7 @@ PLAN = TrainSpec(steps=3, batch=4, crops_per_image=2, crop_px=64, processes=1, s
 WITHOUT_EFFECT = {
     "detect/checkpoint.py", "detect/audit.py",  # after the last step
     "detect/state.py", "detect/memory.py", "detect/events.py",  # about a run, not in it
-    "detect/presets.py", "score/protocols.py",  # resolved before a run begins
+    "detect/presets.py", "detect/corner_spec.py", "score/protocols.py",  # resolved before a run begins
     "errors.py", "progress.py", "tables.py", "__init__.py", "detect/__init__.py", "score/__init__.py",
     "intake/coco_model.py",  # refuses, decides nothing
     "intake/__init__.py", "compiled.py", "files.py",

@@ -49,6 +49,11 @@ def _scales(_: click.Context, __: click.Parameter, text: str | None) -> tuple[fl
     " with --data predict.score_floor of the parameter file].",
 )
 @click.option(
+    "--corners",
+    metavar="MODEL",
+    help="Corner model, by name or checkpoint: the four corners of each box, as keypoints.",
+)
+@click.option(
     "--scales",
     callback=_scales,
     metavar="1,2",
@@ -72,6 +77,7 @@ def predict(
     config: Path | None,
     out: Path | None,
     score: float | None,
+    corners: str | None,
     scales: tuple[float, ...] | None,
     draw: Path | None,
     every: int | None,
@@ -90,6 +96,7 @@ def predict(
       lard predict models/ortho/fcos-s/checkpoint.pt photos/ --score 0.5 --out found.json
       lard predict fcos-s.onnx approach.mp4 --every 10 --draw out
       lard predict fcos-m photos/ --scales 1,2 --draw out
+      lard predict fcos-m photos/ --corners corners-s --draw out
       lard predict models/ortho/fcos-s/checkpoint.pt --data data/ortho --out results/ortho/fcos-s.json
       lard predict models/ortho/fcos-s/checkpoint.pt --data data/ortho --split val --out val.json
     """
@@ -103,12 +110,13 @@ def predict(
     if scales is not None:
         plan = plan.model_copy(update={"scales": scales})
     if out is not None:
-        check_kept(out, Path(model), config)
+        check_kept(out, Path(model), None if corners is None else Path(corners), config)
     if inputs:
-        _predict_anywhere(model, inputs, plan, out, score, draw, every or 1)
+        _predict_anywhere(model, inputs, plan, out, score, draw, every or 1, corners)
         return
     if out is None:
         raise click.UsageError("Missing option '--out'.")
+    from lard.detect.corner_files import resolve_corners
     from lard.detect.models import resolve
     from lard.detect.predict import predict as run
     from lard.files import keep_unlike
@@ -118,7 +126,8 @@ def predict(
     plan = plan.model_copy(update={key: value for key, value in changes.items() if value is not None})
     check_kept(out, *coco_paths(datasets, plan.split))
     keep_unlike(out, "a COCO results file", lambda rows: isinstance(rows, list))
-    count = run(resolve(model), datasets, out, plan, processes=processes or 1)
+    finder = None if corners is None else resolve_corners(corners)
+    count = run(resolve(model), datasets, out, plan, processes=processes or 1, corners=finder)
     click.echo(f"{count} boxes in {out}")
 
 
@@ -130,6 +139,7 @@ def _predict_anywhere(
     score: float | None,
     draw: Path | None,
     every: int,
+    corners: str | None,
 ) -> None:
     """Write detections of pictures and videos; files that could not be read are one error at the end."""
     from contextlib import ExitStack
@@ -156,7 +166,7 @@ def _predict_anywhere(
         keep_unlike(out, "what lard predict wrote", is_detections)
     if draw is not None:
         keep_drawings_apart(draw, found)
-    loaded = load(model, score, plan)
+    loaded = load(model, score, plan, corners)
     with ExitStack() as stack:  # all or none, and no place that cannot be written after the work
         result = stack.enter_context(atomic_path(out)) if out is not None else None
         drawn = stack.enter_context(staged(draw)) if draw is not None else None

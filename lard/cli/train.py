@@ -45,6 +45,8 @@ def train(
           1-Lipschitz, robust: focal loss on twenty times the logit beyond an offset of 0.15
       seg-s, seg-m; lip-seg-s, lip-seg-m
           masks instead of boxes, plain and 1-Lipschitz; for `lard segment`
+      corners-s, lip-corners-s
+          corners of a detector's boxes (lard predict --corners), plain and 1-Lipschitz
 
     An interrupted run goes on from its last saved step when started again with the same parameters. Under
     torchrun its processes share each batch, in the place of train.processes. Every train.validate_every steps
@@ -58,26 +60,37 @@ def train(
       lard train lip-fcos-s-robust --data data/ortho --config params.yaml --out models/robust
       lard train fcos-s --data data/own --start fcos-s --out models/tuned
       lard train lip-fcos-m-robust --data data/own --start lip-fcos-m-robust --out models/more
+      lard train corners-s --data data/ortho
       lard train fcos-m --data data/ortho --data data/flightgear --loaders 8 --tensorboard runs
       torchrun --no-python --nproc-per-node 4 lard train fcos-l --data data/ortho
     """
+    from lard.detect.corner_train import train_corners
     from lard.detect.models import resolve
     from lard.detect.train import train as run
     from lard.report.training import write_curves
 
     params = parameters(config)
     folder = out or Path("models") / model
-    checkpoint = run(
-        model,
-        params.model(model),
-        params.train,
-        datasets,
-        folder,
-        folder.parent / ".resume" / folder.name,
-        loaders=loaders,
-        tensorboard=tensorboard,
-        start=None if start is None else resolve(start),
-    )
+    work = folder.parent / ".resume" / folder.name
+    corners = params.corner_model(model)
+    if corners is not None:
+        if start is not None:
+            raise click.UsageError(f"--start begins detectors; {model} is a corner model")
+        checkpoint = train_corners(
+            model, corners, params.train, datasets, folder, work, loaders=loaders, tensorboard=tensorboard
+        )
+    else:
+        checkpoint = run(
+            model,
+            params.model(model),
+            params.train,
+            datasets,
+            folder,
+            work,
+            loaders=loaders,
+            tensorboard=tensorboard,
+            start=None if start is None else resolve(start),
+        )
     if (folder / "log.csv").is_file():  # only the first process of torchrun's writes
         write_curves(folder, model)
     click.echo(checkpoint)

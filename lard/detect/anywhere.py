@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lard.detect.corners import with_keypoints
 from lard.detect.draw import draw_found
 from lard.detect.inputs import FORMAT, Input, Inputs, drawing_names
 from lard.detect.models import Found, Model
@@ -20,9 +21,10 @@ from lard.detect.video import Video, VideoWriter
 from lard.errors import DataError
 from lard.pictures import upright_rgb
 from lard.progress import Meter
+from lard.score.keypoints import NAMES
 from lard.tables import atomic_path
 
-CATEGORY = {"id": 1, "name": "runway"}
+CATEGORY: dict[str, Any] = {"id": 1, "name": "runway"}
 JPEG_QUALITY = 92
 
 
@@ -37,10 +39,14 @@ class _Results:
     def add(self, found: Found, about: dict[str, Any]) -> None:
         image_id = len(self.images) + 1
         self.images.append({"id": image_id, "width": found.width_px, "height": found.height_px, **about})
+        rows: list[dict[str, Any]] = []
         for (x0, y0, x1, y1), score in zip(found.boxes_px, found.scores, strict=True):
             bbox = [round(float(value), 2) for value in (x0, y0, x1 - x0, y1 - y0)]
             row = {"image_id": image_id, "category_id": CATEGORY["id"], "bbox": bbox}
-            self.detections.append({**row, "score": round(float(score), 5)})
+            rows.append({**row, "score": round(float(score), 5)})
+        if found.corners_px is not None and found.corner_scores is not None:
+            rows = with_keypoints(rows, (found.corners_px, found.corner_scores))
+        self.detections.extend(rows)
 
 
 def predict_anywhere(
@@ -65,10 +71,15 @@ def predict_anywhere(
                 results.failed.append({"file_name": entry.path.as_posix(), "error": str(error)})
             if not entry.is_video:
                 meter.advance(note=entry.path.name)
+    about = {"name": model.name, "file": model.file.name, "score": model.plan.score_floor}
+    category = CATEGORY
+    if model.corners is not None:
+        about["corners"] = {"name": model.corners.name, "file": model.corners.file.name}
+        category = {**CATEGORY, "keypoints": list(NAMES)}
     return {
         "format": FORMAT,
-        "model": {"name": model.name, "file": model.file.name, "score": model.plan.score_floor},
-        "categories": [CATEGORY],
+        "model": about,
+        "categories": [category],
         "images": results.images,
         "detections": results.detections,
         "failed": results.failed,

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lard.detect.fcos import LEAST_DEVIATION, LipschitzTrunk
+from lard.detect.fcos import LEAST_DEVIATION
 from lard.detect.ortho import HalfUpsample, MaxMin, OrthoConv2d
-from lard.detect.wiring import check_wiring
+from lard.detect.wiring import Certified, check_wiring
 from lard.errors import ModelError
 
 MAX_TAPS = 8
@@ -151,7 +151,7 @@ FREE = ("regression",)
 """Parts that no logit depends on."""
 
 
-def certified_layers(net: LipschitzTrunk) -> list[tuple[str, nn.Module]]:
+def certified_layers(net: Certified) -> list[tuple[str, nn.Module]]:
     """Every layer between the pixels and the logits, by name; the regression branch is not among them."""
     strange = sorted(name for name, _ in net.named_children() if name not in (*CERTIFIED, *FREE))
     if strange:
@@ -164,8 +164,8 @@ def certified_layers(net: LipschitzTrunk) -> list[tuple[str, nn.Module]]:
     ]
 
 
-def audit(net: LipschitzTrunk, allowed: float = 1.001) -> LipschitzBound:
-    """Lipschitz constant of all logits of a detector in its pixels; ModelError when a layer spoils it.
+def audit(net: Certified, allowed: float = 1.001) -> LipschitzBound:
+    """Lipschitz constant of all logits or heat maps in the pixels; ModelError when a layer spoils it.
 
     The product of the layers holds if each feature goes one way only, which is measured on the whole.
     """

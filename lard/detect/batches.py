@@ -16,6 +16,7 @@ from lard.detect.bags import Bags, padded, ring_energy
 from lard.detect.config import ModelSpec, TrainSpec
 from lard.detect.crops import crops_of, pictures_of_step
 from lard.detect.data import Picture
+from lard.detect.fcos import as_images
 from lard.detect.loss import Targets, assign_owned
 from lard.detect.masks import mask_of
 from lard.errors import LardError
@@ -33,12 +34,10 @@ class Batch:
     targets: Targets
 
 
-@dataclass(frozen=True, slots=True)
-class Share(Dataset[Any]):
+class Visits(Dataset[Any]):
     """What one process cuts in each step: index k is the share of step first + k, known from it alone."""
 
     pictures: list[Picture]
-    spec: ModelSpec
     plan: TrainSpec
     rank: int
     first: int
@@ -47,9 +46,7 @@ class Share(Dataset[Any]):
         return max(0, self.plan.steps - self.first)
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...] | LardError:
-        """Crops (b, h, w, 3) of bytes, statistics (b, 4), objectness (b, n) and distances (b, n, 4).
-
-        For a loss of bags also owners (b, n) of the locations and erasure energies (b, k) of the runways.
+        """The tensors of one step's share.
 
         An error of the project comes back instead of being raised: a loader would wrap it in a traceback.
         """
@@ -59,11 +56,44 @@ class Share(Dataset[Any]):
             return error
 
     def cut(self, step: int) -> tuple[Tensor, ...]:
-        """This process's share of a step."""
+        """This process's share of a step; the first tensor is of bytes."""
+        raise NotImplementedError
+
+    def files(self, step: int) -> list[str]:
+        """Names of the pictures of a whole step."""
+        return [self.pictures[index].path.name for _, index in self._visits(step)]
+
+    def _visits(self, step: int) -> list[tuple[int, int]]:
+        """(serial, picture index) of a whole step."""
+        count = self.plan.batch // self.plan.crops_per_image
+        return pictures_of_step(step, count, len(self.pictures), self.plan.seed)
+
+    def own(self, step: int) -> list[tuple[int, int]]:
+        """(serial, picture index) of this process's share of a step."""
+        visits = self._visits(step)
+        share = len(visits) // self.plan.processes
+        return visits[self.rank * share : (self.rank + 1) * share]
+
+
+@dataclass(frozen=True, slots=True)
+class Share(Visits):
+    """The crops of a detector."""
+
+    pictures: list[Picture]
+    spec: ModelSpec
+    plan: TrainSpec
+    rank: int
+    first: int
+
+    def cut(self, step: int) -> tuple[Tensor, ...]:
+        """Crops (b, h, w, 3) of bytes, statistics (b, 4), objectness (b, n) and distances (b, n, 4).
+
+        For a loss of bags also owners (b, n) of the locations and erasure energies (b, k) of the runways.
+        """
         side = self.plan.crop_px
         crops = [
             crop
-            for serial, picture in self._own(step)
+            for serial, picture in self.own(step)
             for crop in crops_of(self.pictures[picture], serial, self.plan)
         ]
         pixels = torch.from_numpy(np.stack([crop.pixels for crop in crops]))
@@ -84,24 +114,16 @@ class Share(Dataset[Any]):
         ]
         return pixels, frames, objectness, distances, owners, torch.from_numpy(padded(energies))
 
-    def files(self, step: int) -> list[str]:
-        """Names of the pictures of a whole step."""
-        return [self.pictures[index].path.name for _, index in self._visits(step)]
-
-    def _visits(self, step: int) -> list[tuple[int, int]]:
-        """(serial, picture index) of a whole step."""
-        count = self.plan.batch // self.plan.crops_per_image
-        return pictures_of_step(step, count, len(self.pictures), self.plan.seed)
-
-    def _own(self, step: int) -> list[tuple[int, int]]:
-        """(serial, picture index) of this process's share of a step."""
-        visits = self._visits(step)
-        share = len(visits) // self.plan.processes
-        return visits[self.rank * share : (self.rank + 1) * share]
-
 
 def batches(share: Share, device: torch.device, loaders: int = 0) -> Iterator[Batch]:
     """One batch for each step from share.first on, in their order, whoever cuts them."""
+    for pixels, frames, objectness, distances, *bags in cuts(share, device, loaders):
+        targets = Targets(objectness, distances, Bags(*bags) if bags else None)
+        yield Batch(as_images(pixels), frames, targets)
+
+
+def cuts(share: Visits, device: torch.device, loaders: int = 0) -> Iterator[tuple[Tensor, ...]]:
+    """What is cut for each step from share.first on, in their order, on the device."""
     if not len(share):
         return
     stream = DataLoader(
@@ -117,9 +139,7 @@ def batches(share: Share, device: torch.device, loaders: int = 0) -> Iterator[Ba
     for cut in stream:
         if isinstance(cut, LardError):
             raise cut
-        pixels, frames, objectness, distances, *bags = (part.to(device) for part in cut)
-        targets = Targets(objectness, distances, Bags(*bags) if bags else None)
-        yield Batch(pixels.permute(0, 3, 1, 2).float() / 255, frames, targets)
+        yield tuple(part.to(device) for part in cut)
 
 
 def _settle(_: int) -> None:

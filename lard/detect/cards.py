@@ -13,6 +13,8 @@ from lard.errors import ModelError
 from lard.tables import write_json
 
 ZOO = Path(__file__).parent / "zoo"
+CORNERS = "corners"
+"""Folder of corner models below that of detectors."""
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -31,9 +33,24 @@ class Measured(BaseModel):
     false_alarms_per_image: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
-class ModelCard(BaseModel):
-    """What a shipped model is, what it learnt from and how it does."""
+class CornersMeasured(BaseModel):
+    """Errors of corners and poses on one set of pictures, of the right detections above a threshold."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    on: str = Field(min_length=1, max_length=200)
+    boxes: str = Field(min_length=1, max_length=200)  # whose: of which detector, from which score on
+    pictures: int = Field(ge=1)
+    required: int = Field(ge=0)  # runways
+    share: _Share  # of these, found with corners
+    corner_px_median: float = Field(ge=0)
+    corner_px_p95: float = Field(ge=0)
+    by_zone_px: dict[str, float] = Field(default_factory=dict)  # median
+    poses: int = Field(default=0, ge=0)
+    pose_median: dict[str, float] = Field(default_factory=dict)  # size of the error, by name
+
+
+class _Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
@@ -45,6 +62,17 @@ class ModelCard(BaseModel):
     trained_airports: tuple[str, ...]
     validation_airports: tuple[str, ...]
     training: dict[str, Any]
+
+
+class CornerCard(_Card):
+    """What a shipped corner model is, what it learnt from and how it does."""
+
+    scores: tuple[CornersMeasured, ...] = ()
+
+
+class ModelCard(_Card):
+    """What a shipped detector is, what it learnt from and how it does."""
+
     scores: tuple[Measured, ...] = ()
 
     @property
@@ -56,6 +84,25 @@ class ModelCard(BaseModel):
 def shipped() -> list[str]:
     """Names of the models that come with the package."""
     return sorted(path.stem for path in ZOO.glob("*.pt"))
+
+
+def shipped_corners() -> list[str]:
+    """Names of the corner models that come with the package."""
+    return sorted(path.stem for path in (ZOO / CORNERS).glob("*.pt"))
+
+
+def corner_weights_of(name: str) -> Path:
+    """The checkpoint of a shipped corner model; ModelError lists what there is."""
+    if name not in shipped_corners():
+        known = ", ".join(shipped_corners()) or "none"
+        raise ModelError(f"no shipped corner model {name!r:.120}; there are: {known}")
+    return ZOO / CORNERS / f"{name}.pt"
+
+
+def corner_card_of(name: str) -> CornerCard:
+    """The card of a shipped corner model."""
+    path = corner_weights_of(name).with_suffix(".json")
+    return checked(CornerCard, read_json(path, error=ModelError), path, error=ModelError)
 
 
 def weights_of(name: str) -> Path:
@@ -77,4 +124,13 @@ def appraised(name: str, scores: Sequence[Measured]) -> ModelCard:
     kept = [one for one in card.scores if one.on not in {new.on for new in scores}]
     card = card.model_copy(update={"scores": (*kept, *scores)})
     write_json(card.model_dump(mode="json"), weights_of(name).with_suffix(".json"))
+    return card
+
+
+def corners_appraised(name: str, scores: Sequence[CornersMeasured]) -> CornerCard:
+    """The same of a corner model: in place of those on the same pictures and of the same boxes."""
+    card, new = corner_card_of(name), {(one.on, one.boxes) for one in scores}
+    kept = [one for one in card.scores if (one.on, one.boxes) not in new]
+    card = card.model_copy(update={"scores": (*kept, *scores)})
+    write_json(card.model_dump(mode="json"), corner_weights_of(name).with_suffix(".json"))
     return card

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,22 @@ from torch import Tensor, nn
 
 from lard.detect.audit import LipschitzBound, audit
 from lard.detect.config import ModelSpec
-from lard.detect.fcos import Detector, LipschitzFcos, LipschitzTrunk
+from lard.detect.fcos import Detector, LipschitzFcos, LipschitzTrunk, Net
 from lard.detect.ortho import OrthoConv2d
 from lard.detect.segmenter import network_of
+from lard.detect.wiring import Certified
 from lard.documents import checked, parse_json
 from lard.errors import LardError, ModelError, naming
 from lard.tables import atomic_path
 
-FORMAT = "lard-detector-1"
+FORMAT, CORNER_FORMAT = "lard-detector-1", "lard-corners-1"
 BOUND_TOLERANCE = 1e-5
 _REMEDY = "use a checkpoint that lard train wrote"
 
 
-class _Constant(BaseModel):
+class Constant(BaseModel):
+    """The Lipschitz constant that a checkpoint claims."""
+
     model_config = ConfigDict(extra="allow")
 
     L: float = Field(gt=0, allow_inf_nan=False)
@@ -52,7 +56,7 @@ class Description(BaseModel):
     name: str
     spec: ModelSpec
     parameters: int = Field(ge=0)
-    lipschitz: _Constant | None = None
+    lipschitz: Constant | None = None
     airports: Airports | None = None
 
 
@@ -125,6 +129,8 @@ def _holds_numbers(tensor: Tensor) -> bool:
 
 def described(meta: dict[str, Any], path: str | Path) -> Description:
     """A checkpoint's description as declared; ModelError names every field at fault."""
+    if meta.get("format") == CORNER_FORMAT:
+        raise ModelError(f"{path}: a corner model, no detector; give it with --corners beside a detector")
     if meta.get("format") != FORMAT:
         raise ModelError(f"{path}: format {meta.get('format')!r}, expected {FORMAT!r}; train the model again")
     return checked(Description, meta, path, error=ModelError, remedy=_REMEDY)
@@ -154,7 +160,11 @@ def save_detector(
 
 def exported(net: Detector, spec: ModelSpec) -> Detector:
     """A copy for prediction: orthogonal layers become ordinary convolutions with exact kernels."""
-    plain = network_of(spec, exported=True)
+    return in_plain_layers(net, network_of(spec, exported=True))
+
+
+def in_plain_layers(net: nn.Module, plain: Net) -> Net:
+    """The weights of a network in one of the same parts whose orthogonal layers are ordinary convolutions."""
     modules = dict(plain.named_modules())
     state: dict[str, Tensor] = {}
     for name, module in net.named_modules():
@@ -229,24 +239,28 @@ def _loaded(path: str | Path, name: str | None, segments: bool) -> Checkpoint:
             if segments
             else f"{found} answers with masks, not with boxes; use lard segment, or give a detector"
         )
-    net = _network(about.spec, tensors, path)
-    bound = None
-    if isinstance(net, LipschitzTrunk):
-        with naming(path):
-            bound = audit(net)
-        claimed = about.lipschitz.L if about.lipschitz else 0.0
-        if not abs(bound.constant - claimed) <= BOUND_TOLERANCE * bound.constant:
-            raise ModelError(
-                f"{path}: claims Lipschitz constant {claimed:.6f}, its layers measure {bound.constant:.6f};"
-                " the file was altered, train the model again"
-            )
+    net = filled(lambda: network_of(about.spec, exported=True), tensors, path)
+    bound = bound_as_claimed(net, about.lipschitz, path) if isinstance(net, LipschitzTrunk) else None
     return Checkpoint(net, about.name, meta, bound)
 
 
-def _network(spec: ModelSpec, tensors: dict[str, Tensor], path: str | Path) -> Detector:
+def bound_as_claimed(net: Certified, claim: Constant | None, path: str | Path) -> LipschitzBound:
+    """The constant of a network as it is measured, which must be what its file claims."""
+    with naming(path):
+        bound = audit(net)
+    claimed = claim.L if claim else 0.0
+    if not abs(bound.constant - claimed) <= BOUND_TOLERANCE * bound.constant:
+        raise ModelError(
+            f"{path}: claims Lipschitz constant {claimed:.6f}, its layers measure {bound.constant:.6f};"
+            " the file was altered, train the model again"
+        )
+    return bound
+
+
+def filled(make: Callable[[], Net], tensors: dict[str, Tensor], path: str | Path) -> Net:
     """The network of a description with a checkpoint's tensors, which must fit it and be finite."""
     with torch.device("meta"):  # no memory before the sizes are known to fit
-        sizes = {name: _size(tensor) for name, tensor in network_of(spec, exported=True).state_dict().items()}
+        sizes = {name: _size(tensor) for name, tensor in make().state_dict().items()}
     found = {name: _size(tensor) for name, tensor in tensors.items()}
     if found != sizes:
         odd = sorted(name for name in {*found, *sizes} if found.get(name) != sizes.get(name))
@@ -260,7 +274,7 @@ def _network(spec: ModelSpec, tensors: dict[str, Tensor], path: str | Path) -> D
     )
     if broken:
         raise ModelError(f"{path}: tensor {broken[0]} holds no finite numbers; train the model again")
-    net = network_of(spec, exported=True)
+    net = make()
     net.load_state_dict(tensors)
     return net.eval()
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lard.detect.clutter import PARTS, ClutterPart
+from lard.detect.corner_spec import CORNER_PRESETS, CornerSpec, speaks_of_corners
 from lard.detect.presets import PRESETS
 from lard.documents import checked, read_yaml
 from lard.errors import SpecError
@@ -216,10 +217,12 @@ class PredictSpec(_Params):
 class Params(_Params):
     """The sections of params.yaml that the detect stages read.
 
-    Entries `{shipped: NAME}` of the models section, which nothing trains, stand apart in `shipped_models`.
+    Entries `{shipped: NAME}` of the models section, which nothing trains, stand apart in `shipped_models`,
+    corner models in `corner_models`.
     """
 
     models: dict[str, ModelSpec] = Field(default_factory=dict)
+    corner_models: dict[str, CornerSpec] = Field(default_factory=dict)
     shipped_models: dict[str, ShippedModel] = Field(default_factory=dict)
     train: TrainSpec = TrainSpec()
     predict: PredictSpec = PredictSpec()
@@ -234,17 +237,29 @@ class Params(_Params):
         if not isinstance(models, Mapping):
             return given
         ready = {name: one for name, one in models.items() if isinstance(one, Mapping) and "shipped" in one}
-        rest = {name: one for name, one in models.items() if name not in ready}
-        return {**given, "models": rest, "shipped_models": ready}
+        corners = {name: one for name, one in models.items() if name not in ready and speaks_of_corners(one)}
+        rest = {name: one for name, one in models.items() if name not in {*ready, *corners}}
+        return {**given, "models": rest, "shipped_models": ready, "corner_models": corners}
 
     def model(self, name: str) -> ModelSpec:
         """Return one model's parameters, those of the file before a preset's; SpecError names the known."""
         if name in self.models:
             return self.models[name]
+        if self.corner_model(name) is not None:
+            raise SpecError(f"models.{name}: a corner model, no detector; lard train trains it by itself")
         if name not in PRESETS:
-            known = ", ".join([*sorted(self.models), *(n for n in PRESETS if n not in self.models)])
+            own = sorted({*self.models, *self.corner_models})
+            known = ", ".join([*own, *(n for n in (*PRESETS, *CORNER_PRESETS) if n not in own)])
             raise SpecError(f"models.{name}: no such model; the parameter file and the presets have {known}")
         return ModelSpec.model_validate(PRESETS[name])
+
+    def corner_model(self, name: str) -> CornerSpec | None:
+        """The parameters of a corner model, of the file before a preset's; None where it is none."""
+        if name in self.corner_models:
+            return self.corner_models[name]
+        if name in self.models or name not in CORNER_PRESETS:
+            return None
+        return CornerSpec.model_validate(CORNER_PRESETS[name])
 
     def protocol(self, name: str) -> Protocol:
         """Return one protocol; SpecError names the known ones."""
@@ -254,7 +269,7 @@ class Params(_Params):
         return self.protocols[name]
 
 
-SECTIONS = tuple(name for name in Params.model_fields if name != "shipped_models")
+SECTIONS = tuple(name for name in Params.model_fields if name not in ("shipped_models", "corner_models"))
 
 
 def read_params(path: str | Path = "params.yaml") -> Params:

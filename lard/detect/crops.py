@@ -148,9 +148,9 @@ def _crop(
         pixels = np.asarray(cv2.flip(pixels, 1), np.uint8)
         found, skipped = _mirror(found, spec.crop_px), _mirror(skipped, spec.crop_px)
         outlines = [one * (-1, 1) + (spec.crop_px, 0) for one in outlines]
-    table = _light(rng)
+    table = light(rng)
     frame = _seen_under(table, levels)
-    lit = _photometric(np.ascontiguousarray(pixels), table, rng)
+    lit = photometric(np.ascontiguousarray(pixels), table, rng)
     return Crop(lit, found, skipped, frame, tuple(outlines), np.array(positive, dtype=bool))
 
 
@@ -233,7 +233,7 @@ def _seen_under(table: NDArray[np.uint8], levels: NDArray[np.float64]) -> NDArra
     return np.array([*mean, spread])
 
 
-def _light(rng: np.random.Generator) -> NDArray[np.uint8]:
+def light(rng: np.random.Generator) -> NDArray[np.uint8]:
     """Random exposure, contrast, gamma and white balance as one table per channel: (256, 3)."""
     level = np.linspace(0, 1, 256)
     gamma, contrast, shift = (
@@ -245,7 +245,7 @@ def _light(rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.clip(curve[:, None] * rng.uniform(0.93, 1.07, 3) * 255, 0, 255).astype(np.uint8)
 
 
-def _photometric(
+def photometric(
     pixels: NDArray[np.uint8], table: NDArray[np.uint8], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Pixels under a light, sometimes with noise."""

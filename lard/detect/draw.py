@@ -1,4 +1,4 @@
-"""Detections drawn on pictures: a frame around each box and its score."""
+"""Detections drawn on pictures: a frame around each box, its score, and its sides where corners are known."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lard.detect.models import Found
 
-_COLOUR, _HALO, _PAPER = (255, 221, 0), (0, 0, 0), (18, 20, 24)
+_COLOUR, _HALO, _PAPER, _SIDES = (255, 221, 0), (0, 0, 0), (18, 20, 24), (0, 229, 255)
 
 
 def draw_found(pixels: NDArray[np.uint8], found: Found) -> Image.Image:
@@ -18,12 +18,23 @@ def draw_found(pixels: NDArray[np.uint8], found: Found) -> Image.Image:
     line = max(1, round(min(drawn.size) / 500))
     font = ImageFont.load_default(max(10, round(max(drawn.size) / 60)))
     # the best ones last: their captions are covered by no other's
-    for box, score in reversed(list(zip(found.boxes_px, found.scores, strict=True))):
+    for row in range(len(found) - 1, -1, -1):
+        box, score = found.boxes_px[row], found.scores[row]
         x0, y0, x1, y1 = (float(value) for value in box)
         for grow, width, colour in ((line + 2, line + 2, _HALO), (line + 1, line, _COLOUR)):
             pen.rectangle((x0 - grow, y0 - grow, x1 + grow - 1, y1 + grow - 1), outline=colour, width=width)
+        if found.corners_px is not None and found.corner_scores is not None:
+            _outline(pen, found.corners_px[row], found.corner_scores[row] > 0)
         _caption(pen, f"{score:.2f}", (x0 - line - 2, y0 - line - 4, y1 + line + 4), font, drawn.size)
     return drawn
+
+
+def _outline(pen: ImageDraw.ImageDraw, corners: NDArray[np.float64], given: NDArray[np.bool_]) -> None:
+    """Thin sides of a runway between corners (4, 2) that are given."""
+    places = [(float(x) - 0.5, float(y) - 0.5) for x, y in corners]  # Pillow counts from centres of pixels
+    for k in range(4):
+        if given[k] and given[(k + 1) % 4]:
+            pen.line((*places[k], *places[(k + 1) % 4]), fill=_SIDES, width=1)
 
 
 def _caption(

@@ -7,7 +7,7 @@ distances to the four sides of the box and, in the plain model only, a centernes
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +22,20 @@ LEAST_DEVIATION = 0.03
 """A frame of less contrast is not raised to more: the largest gain of the normaliser is its inverse."""
 
 
+Net = TypeVar("Net", bound=nn.Module)
+
+
 class Level(NamedTuple):
     """Answers of one pyramid level: logits (b, 1, h, w), distances in px (b, 4, h, w), centerness or None."""
 
     logits: Tensor
     distances_px: Tensor
     centerness: Tensor | None
+
+
+def as_images(pixels: Tensor) -> Tensor:
+    """Bytes (b, h, w, 3) as (b, 3, h, w) in [0, 1]."""
+    return pixels.permute(0, 3, 1, 2).float() / 255
 
 
 def frame_statistics(images: Tensor) -> Tensor:
@@ -282,7 +290,7 @@ class LipschitzFcos(LipschitzTrunk):
         return pyramid
 
 
-def channels_last(net: Detector) -> Detector:
+def channels_last(net: Net) -> Net:
     """The same network with kernels stored channels last, in place; convolutions are quicker so."""
     for parameter in net.parameters():
         if parameter.ndim == 4:

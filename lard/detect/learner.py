@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import cv2
 import torch
@@ -19,18 +21,26 @@ from lard.detect.ortho import retract_all
 from lard.detect.precision import computed_in
 from lard.detect.segmenter import network_of
 
+Net = TypeVar("Net", bound=nn.Module)
+
 
 @dataclass(frozen=True, slots=True)
-class Learner:
+class Learning(Generic[Net]):
     """A network, the running average of its weights, and the optimiser with the parameters it moves."""
 
-    spec: ModelSpec
     plan: TrainSpec
     device: torch.device
-    net: Detector
-    average: Detector
+    net: Net
+    average: Net
     optimiser: torch.optim.Optimizer
     parameters: list[nn.Parameter]
+
+
+@dataclass(frozen=True, slots=True)
+class Learner(Learning[Detector]):
+    """A detector that learns."""
+
+    spec: ModelSpec
 
     def answers(self, images: Tensor, frames: Tensor) -> list[Level]:
         """The network's answers in float32, computed in the precision of the plan."""
@@ -42,20 +52,28 @@ class Learner:
 
 
 def new_learner(spec: ModelSpec, plan: TrainSpec, device: torch.device) -> Learner:
+    """The same untrained detector, known from the seed, on every process."""
+    begun = learning(lambda: network_of(spec), spec.learning_rate, plan, device)
+    return Learner(
+        begun.plan, begun.device, begun.net, begun.average, begun.optimiser, begun.parameters, spec
+    )
+
+
+def learning(make: Callable[[], Net], rate: float, plan: TrainSpec, device: torch.device) -> Learning[Net]:
     """The same untrained network, known from the seed, on every process."""
     torch.set_num_threads(1)  # processes scale better than threads here, and bytes depend on the threads
     cv2.setNumThreads(1)
     torch.manual_seed(plan.seed)
-    net = channels_last(network_of(spec).to(device))
-    average = channels_last(network_of(spec).to(device))
+    net = channels_last(make().to(device))
+    average = channels_last(make().to(device))
     average.load_state_dict(net.state_dict())
     kernels = [parameter for parameter in net.parameters() if parameter.ndim == 4]
     others = [parameter for parameter in net.parameters() if parameter.ndim != 4]
     optimiser = torch.optim.AdamW(
         [{"params": kernels, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}],
-        lr=spec.learning_rate,
+        lr=rate,
     )
-    return Learner(spec, plan, device, net, average, optimiser, kernels + others)
+    return Learning(plan, device, net, average, optimiser, kernels + others)
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:
@@ -89,7 +107,7 @@ def backward(learner: Learner, batch: Batch, progress: float = 1.0) -> Tensor:
     return total(torch.stack([terms.get(name, none).detach() for name in TERMS])).cpu()
 
 
-def share_gradients(learner: Learner) -> float:
+def share_gradients(learner: Learning[Any]) -> float:
     """Sum the gradients of all processes in one message and clip them; returns their norm before."""
     if dist.is_initialized():
         for parameter in learner.parameters:
@@ -104,7 +122,7 @@ def share_gradients(learner: Learner) -> float:
     return float(nn.utils.clip_grad_norm_(learner.parameters, learner.plan.clip_norm))
 
 
-def move(learner: Learner, step: int, rate: float) -> None:
+def move(learner: Learning[Any], step: int, rate: float) -> None:
     """Move the weights along their gradients, orthogonal kernels back to orthogonal ones, and the average."""
     for group in learner.optimiser.param_groups:
         group["lr"] = rate
@@ -114,7 +132,7 @@ def move(learner: Learner, step: int, rate: float) -> None:
 
 
 @torch.no_grad()
-def _follow(learner: Learner, step: int) -> None:
+def _follow(learner: Learning[Any], step: int) -> None:
     """Exponential average of weights and statistics, quicker in the first steps."""
     decay = min(learner.plan.ema, (1 + step) / (10 + step))
     averaged, current = learner.average.state_dict(), learner.net.state_dict()

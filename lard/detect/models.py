@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.detect.cards import card_of, shipped, weights_of
+from lard.detect.cards import card_of, shipped, shipped_corners, weights_of
 from lard.detect.config import PredictSpec
+from lard.detect.corners import CornerFinder, load_corners
 from lard.detect.decode import Detections
 from lard.detect.predict import open_detector
 from lard.detect.tiling import search
@@ -26,12 +27,16 @@ class Found:
     """Runways of one picture, best first: corner pairs x_min, y_min, x_max, y_max and scores in [0, 1].
 
     Pixels are those of the upright picture, whose size stands beside them; (0, 0) is its top-left corner.
+    With a corner model: the corners of each, far left, far right, near right, near left as the landing pilot
+    sees them, and how surely each is in the picture; 0 where it is not found, and its place means nothing.
     """
 
     boxes_px: NDArray[np.float64]  # (n, 4)
     scores: NDArray[np.float64]  # (n,)
     width_px: int
     height_px: int
+    corners_px: NDArray[np.float64] | None = None  # (n, 4, 2)
+    corner_scores: NDArray[np.float64] | None = None  # (n, 4) in [0, 1]
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -46,6 +51,7 @@ class Model:
     plan: PredictSpec
     locate: Callable[[NDArray[np.uint8]], Detections]
     frame_px: tuple[int, int] | None  # the largest width and height it takes; None: any
+    corners: CornerFinder | None = None
 
     def detect(self, image: Source) -> Found:
         """Runways of a picture: a path, a Pillow image or an array (h, w, 3) of uint8, RGB.
@@ -56,7 +62,9 @@ class Model:
         pixels = upright_rgb(image).pixels
         height, width = pixels.shape[:2]
         boxes, scores = search(self.locate, pixels, self.frame_px, self.plan)
-        return Found(boxes, scores, width, height)
+        if self.corners is None:
+            return Found(boxes, scores, width, height)
+        return Found(boxes, scores, width, height, *self.corners.find(pixels, boxes))
 
 
 def resolve(model: str | Path) -> Path:
@@ -64,6 +72,8 @@ def resolve(model: str | Path) -> Path:
     names = shipped()
     if str(model) in names:
         return weights_of(str(model))
+    if str(model) in shipped_corners():
+        raise ModelError(f"{model}: a corner model, no detector; give it with --corners beside a detector")
     path = Path(model)
     if path.is_file():
         return path
@@ -76,10 +86,16 @@ def resolve(model: str | Path) -> Path:
     )
 
 
-def load(model: str | Path, score: float | None = None, plan: PredictSpec | None = None) -> Model:
+def load(
+    model: str | Path,
+    score: float | None = None,
+    plan: PredictSpec | None = None,
+    corners: str | Path | None = None,
+) -> Model:
     """Load a model by name or file; `score` is the least of a detection, `plan` the rest of the choice.
 
     Without a score that of a shipped model is the operating point of its card, that of another one SCORE.
+    `corners` is the name or checkpoint of a corner model, which finds the four corners of each detection.
     """
     path = resolve(model)
     if score is None:
@@ -89,4 +105,5 @@ def load(model: str | Path, score: float | None = None, plan: PredictSpec | None
         raise ModelError(f"score: found {score}; expected a number of at least 0 and below 1")
     plan = (plan or PredictSpec()).model_copy(update={"score_floor": score})
     opened = open_detector(path, plan)
-    return Model(opened.name, path, plan, opened.locate, opened.frame_px)
+    finder = None if corners is None else load_corners(corners)
+    return Model(opened.name, path, plan, opened.locate, opened.frame_px, finder)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lard.detect.checkpoint import load_detector
 from lard.detect.config import PredictSpec
+from lard.detect.corners import CornerFinder, load_corners, with_keypoints
 from lard.detect.data import Picture, load_image, read_pictures
 from lard.detect.decode import Detections, detect
 from lard.detect.deploy import open_onnx
@@ -36,19 +37,23 @@ def predict(
     plan: PredictSpec,
     name: str | None = None,
     processes: int = 1,
+    corners: str | Path | None = None,
 ) -> int:
     """Write the COCO results of a checkpoint or ONNX file on a split; return how many boxes.
 
-    The results do not depend on the number of processes.
+    `corners`, the checkpoint of a corner model, adds the corners of each box as keypoints. The results do not
+    depend on the number of processes.
     """
     open_detector(Path(checkpoint), plan, name)  # a bad file is reported once, before any process starts
+    finder = None if corners is None else load_corners(corners).file
     pictures = read_pictures(datasets, plan.split)
     place = os.path.realpath(out)
     if Path(place).exists() and any(os.path.realpath(picture.path) == place for picture in pictures):
         raise DataError(f"--out {out}: is one of the pictures; name another file")
     rows: list[dict[str, Any]] = []
     title = f"predict {Path(out).stem}"
-    for found in track(_results(Path(checkpoint), pictures, plan, processes), title, len(pictures), "images"):
+    results = _results(Path(checkpoint), finder, pictures, plan, processes)
+    for found in track(results, title, len(pictures), "images"):
         rows.extend(found)
     rows.sort(key=lambda row: (row["image_id"], -row["score"], row["bbox"]))
     write_json(rows, out)
@@ -56,35 +61,38 @@ def predict(
 
 
 def _results(
-    checkpoint: Path, pictures: list[Picture], plan: PredictSpec, processes: int
+    checkpoint: Path, corners: Path | None, pictures: list[Picture], plan: PredictSpec, processes: int
 ) -> Iterator[list[dict[str, Any]]]:
     """Rows of each picture, in any order."""
-    find = partial(_rows_of, checkpoint.absolute(), plan)
+    find = partial(_rows_of, checkpoint.absolute(), corners and corners.absolute(), plan)
     parts = [pictures[start : start + _AT_ONCE] for start in range(0, len(pictures), _AT_ONCE)]
     for found in run_tasks(workers_of(processes), find, parts):
         yield from found
 
 
 _AT_ONCE = 4  # pictures of a task
-_opened: dict[tuple[Any, ...], Callable[[NDArray[np.uint8]], Detections]] = {}
-"""The one detector this process holds."""
+_Locate = Callable[[NDArray[np.uint8]], Detections]
+_opened: dict[tuple[Any, ...], tuple[_Locate, CornerFinder | None]] = {}
+"""The one detector this process holds, and the corner model beside it."""
 
 
-def _rows_of(checkpoint: Path, plan: PredictSpec, pictures: list[Picture]) -> list[list[dict[str, Any]]]:
+def _rows_of(
+    checkpoint: Path, corners: Path | None, plan: PredictSpec, pictures: list[Picture]
+) -> list[list[dict[str, Any]]]:
     """COCO result rows of each picture."""
     torch.set_num_threads(1)  # one thread per process: the same sums however many processes run
     cv2.setNumThreads(1)
-    file = checkpoint.stat()
-    key = (checkpoint, file.st_mtime_ns, file.st_size, plan.model_dump_json())
+    stats = [(file, file.stat()) for file in (checkpoint, corners) if file is not None]
+    key = (*((file, found.st_mtime_ns, found.st_size) for file, found in stats), plan.model_dump_json())
     if key not in _opened:
         _opened.clear()
         opened = open_detector(checkpoint, plan)
         # frames of a dataset are seen as they are, of whatever size; at other scales as any picture is
-        apart = plan.scales != (1.0,)
-        _opened[key] = (
-            partial(search, opened.locate, frame_px=opened.frame_px, plan=plan) if apart else opened.locate
-        )
-    return [_rows(picture, _opened[key](load_image(picture))) for picture in pictures]
+        locate = opened.locate
+        if plan.scales != (1.0,):
+            locate = partial(search, opened.locate, frame_px=opened.frame_px, plan=plan)
+        _opened[key] = (locate, None if corners is None else load_corners(corners))
+    return [_rows(picture, *_opened[key]) for picture in pictures]
 
 
 class Opened(NamedTuple):
@@ -112,9 +120,10 @@ def open_detector(path: Path, plan: PredictSpec, name: str | None = None) -> Ope
     return Opened(checkpoint.name, locate, None)
 
 
-def _rows(picture: Picture, found: Detections) -> list[dict[str, Any]]:
-    boxes, scores = found
-    return [
+def _rows(picture: Picture, locate: _Locate, finder: CornerFinder | None) -> list[dict[str, Any]]:
+    image = load_image(picture)
+    boxes, scores = locate(image)
+    rows: list[dict[str, Any]] = [
         {
             "image_id": picture.image_id,
             "category_id": CATEGORY,
@@ -123,3 +132,4 @@ def _rows(picture: Picture, found: Detections) -> list[dict[str, Any]]:
         }
         for (x0, y0, x1, y1), score in zip(boxes, scores, strict=True)
     ]
+    return rows if finder is None else with_keypoints(rows, finder.find(image, boxes))

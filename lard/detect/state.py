@@ -11,12 +11,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 import lard
 from lard.detect.checkpoint import read_tensors, write_tensors
-from lard.detect.config import ModelSpec, TrainSpec
-from lard.detect.learner import Learner
+from lard.detect.config import TrainSpec
+from lard.detect.learner import Learning
 from lard.errors import ModelError
 from lard.tables import sha256_file
 
@@ -29,6 +30,12 @@ DECIDING = (
     "score/evaluation.py", "score/provenance.py", "score/truth.py",
 )  # fmt: skip
 """Modules that decide what a state holds; one of other code would mix two runs."""
+CORNERS_DECIDING = (
+    *DECIDING,
+    "detect/corner_crops.py", "detect/corner_loss.py", "detect/corner_net.py", "detect/corner_spec.py",
+    "detect/corner_train.py", "detect/corner_windows.py", "detect/corners.py", "score/keypoints.py",
+)  # fmt: skip
+"""The same of corner models."""
 SHOWN = 4
 
 Fingerprint = dict[str, dict[str, Any]]
@@ -45,7 +52,11 @@ class Resumed:
 
 
 def fingerprint(
-    spec: ModelSpec, plan: TrainSpec, datasets: Sequence[Path], start_sha256: str | None = None
+    spec: BaseModel,
+    plan: TrainSpec,
+    datasets: Sequence[Path],
+    start_sha256: str | None = None,
+    deciding: Sequence[str] = DECIDING,
 ) -> Fingerprint:
     """The parameters, data, code and versions of a run, and the file whose weights it starts from."""
     parameters = {f"models.*.{key}": value for key, value in spec.model_dump(mode="json").items()}
@@ -58,7 +69,7 @@ def fingerprint(
         if (dataset / name).is_file()
     }
     root = Path(lard.__file__).parent
-    code = {f"lard/{name}": sha256_file(root / name) for name in DECIDING}
+    code = {f"lard/{name}": sha256_file(root / name) for name in deciding}
     versions = {"torch": torch.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
     return {"parameters": parameters, "data": data, "code": code, "versions": versions}
 
@@ -79,7 +90,7 @@ def differences(saved: Any, wanted: Fingerprint) -> list[str]:
 
 
 def save_state(
-    path: Path, learner: Learner, step: int, rows: list[dict[str, float]], own: Fingerprint
+    path: Path, learner: Learning[Any], step: int, rows: list[dict[str, float]], own: Fingerprint
 ) -> None:
     """Write all that the next step depends on: both networks, the optimiser's moments, the log so far."""
     tensors = {f"net.{key}": value for key, value in learner.net.state_dict().items()}
@@ -89,7 +100,7 @@ def save_state(
     write_tensors(tensors, {"step": step, "rows": rows, "fingerprint": own}, path)
 
 
-def load_state(path: Path, learner: Learner, own: Fingerprint) -> Resumed:
+def load_state(path: Path, learner: Learning[Any], own: Fingerprint) -> Resumed:
     """Load what save_state wrote where it is of the same run; else begin at step 0 and say why."""
     if not path.is_file():
         return Resumed(0, [])
@@ -113,7 +124,7 @@ def load_state(path: Path, learner: Learner, own: Fingerprint) -> Resumed:
     return Resumed(int(meta["step"]), meta["rows"])
 
 
-def _fits(learner: Learner, tensors: dict[str, Tensor], moments: dict[int, dict[str, Tensor]]) -> bool:
+def _fits(learner: Learning[Any], tensors: dict[str, Tensor], moments: dict[int, dict[str, Tensor]]) -> bool:
     """Whether a state's tensors, of both networks and of the optimiser, have the sizes of this run's."""
     for prefix, net in (("net.", learner.net), ("average.", learner.average)):
         wanted = {key: value.shape for key, value in net.state_dict().items()}

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,8 +22,8 @@ from lard.detect.checkpoint import exported, save_detector
 from lard.detect.config import ModelSpec, TrainSpec, parse_plan
 from lard.detect.crew import Place, all_alike, crew, joined, torchrun_place
 from lard.detect.data import read_pictures
-from lard.detect.learner import Learner, backward, move, new_learner, schedule, share_gradients
-from lard.detect.log import training_log
+from lard.detect.learner import Learning, backward, move, new_learner, schedule, share_gradients
+from lard.detect.log import DETECTOR, SEGMENTER, training_log
 from lard.detect.masks import check_outlines
 from lard.detect.memory import told_what_fits
 from lard.detect.precision import arithmetic
@@ -103,19 +105,20 @@ def _train(run: Run, place: Place) -> Path:
         if run.start is not None:
             set_off(learner, run.start)
         own = fingerprint(run.spec, plan, run.datasets, run.start.sha256 if run.start else None)
-        resumed = _resumed(run, learner, own, first)
+        resumed = resumed_from(run.name, run.state, learner, own, first)
         watched = validation(run.datasets, plan.validate_frames) if plan.validate_every else None
         share = Share(pictures, run.spec, plan, place.rank, resumed.step)
         ahead = batches(share, device, run.loaders)
 
-        with training_log(run.name, plan, resumed.step, resumed.rows, run.events, first) as log:
+        told = SEGMENTER if run.spec.segments else DETECTOR
+        with training_log(run.name, plan, resumed.step, resumed.rows, run.events, first, told) as log:
             for step in range(resumed.step, plan.steps):
                 rate = run.spec.learning_rate * schedule(step, plan.steps, plan.warmup)
                 with told_what_fits(run.name, learner, step):
                     batch = next(ahead)
                     losses = backward(learner, batch, step / plan.steps)
                     norm = share_gradients(learner)
-                    _check_finite(run, step, losses, norm, share)
+                    check_finite(run.name, run.state, step, losses, norm, share.files(step))
                     move(learner, step, rate)
                 due = (step + 1) % max(plan.validate_every, 1) == 0 or step + 1 == plan.steps
                 measured = watched.measure(learner.average, place) if watched and due else {}
@@ -128,7 +131,7 @@ def _train(run: Run, place: Place) -> Path:
             extra = {
                 "train": plan.model_dump(mode="json"),
                 "coco_train_sha256": truth,
-                "airports": learnt_before(_airports(run.datasets), run.start),
+                "airports": learnt_before(airports_of(run.datasets), run.start),
             }
             if run.start is not None:
                 extra["start"] = {"name": run.start.name, "sha256": run.start.sha256}
@@ -140,7 +143,7 @@ def _train(run: Run, place: Place) -> Path:
         return checkpoint
 
 
-def _airports(datasets: list[Path]) -> dict[str, list[str]]:
+def airports_of(datasets: list[Path]) -> dict[str, list[str]]:
     """Airports that a model has learnt from, and those of the validation pictures, where there are any."""
     tuned = coco_paths(datasets, "val")
     return {
@@ -149,22 +152,24 @@ def _airports(datasets: list[Path]) -> dict[str, list[str]]:
     }
 
 
-def _resumed(run: Run, learner: Learner, own: Fingerprint, first: bool) -> Resumed:
+def resumed_from(name: str, state: Path, learner: Learning[Any], own: Fingerprint, first: bool) -> Resumed:
     """Go on from the state of an interrupted run of the same parameters, data and code, if there is one."""
-    resumed = load_state(run.state, learner, own)
+    resumed = load_state(state, learner, own)
     if not all_alike(float(resumed.step), learner.device):
-        raise ModelError(f"{run.state}: changed while training started; run again")
+        raise ModelError(f"{state}: changed while training started; run again")
     if first and resumed.refused:
-        print(why_anew(run.name, run.state, resumed.refused), file=sys.stderr)
+        print(why_anew(name, state, resumed.refused), file=sys.stderr)
     return resumed
 
 
-def _check_finite(run: Run, step: int, losses: Tensor, norm: float, share: Share) -> None:
+def check_finite(
+    name: str, state: Path, step: int, losses: Tensor, norm: float, files: Sequence[str]
+) -> None:
     """Refuse a step that would spoil the weights, and name its pictures."""
     if math.isfinite(norm) and bool(torch.isfinite(losses).all()):
         return
     raise ModelError(
-        f"{run.name}: loss or gradient is not finite at step {step}"
-        f" (loss {losses.tolist()}, gradient {norm}) on the batch {', '.join(share.files(step))};"
-        f" {kept(run.state)}, lower models.*.learning_rate or look at these images"
+        f"{name}: loss or gradient is not finite at step {step}"
+        f" (loss {losses.tolist()}, gradient {norm}) on the batch {', '.join(files)};"
+        f" {kept(state)}, lower models.*.learning_rate or look at these images"
     )

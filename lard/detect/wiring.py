@@ -14,9 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lard.detect.corner_net import LipschitzCorners
 from lard.detect.fcos import LEAST_DEVIATION, LipschitzTrunk, frame_statistics
 from lard.detect.ortho import OrthoConv2d
 from lard.errors import ModelError
+
+Certified = LipschitzTrunk | LipschitzCorners
+"""Networks whose `joint` answers have a constant."""
 
 PROBES = 64
 STEPS = 10
@@ -25,7 +29,7 @@ TOLERANCE = 1e-3
 SEED = 1
 
 
-def check_wiring(net: LipschitzTrunk, layers: Sequence[str], constant: float) -> None:
+def check_wiring(net: Certified, layers: Sequence[str], constant: float) -> None:
     """ModelError when the whole network amplifies by more than the constant of its layers, given by name."""
     with torch.inference_mode(False):
         probed = copy.deepcopy(net).eval()  # probes teach batch normalisation nothing, whoever calls
@@ -39,7 +43,7 @@ def check_wiring(net: LipschitzTrunk, layers: Sequence[str], constant: float) ->
             )
 
 
-def power_gain(net: LipschitzTrunk) -> float:
+def power_gain(net: Certified) -> float:
     """The largest gain at a picture of noise, from centred pixels to all logits, as power iteration finds it.
 
     A lower bound of the Lipschitz constant of the layers.
@@ -64,7 +68,7 @@ def power_gain(net: LipschitzTrunk) -> float:
 
 
 @torch.no_grad()
-def wiring_gain(net: LipschitzTrunk, layers: Sequence[nn.Module]) -> float:
+def wiring_gain(net: Certified, layers: Sequence[nn.Module]) -> float:
     """The gain of the wiring alone: convolutions hand on the norm of what they get, in one channel each.
 
     Each of many probes goes through channels of its own, so that nothing is lost on the way and whatever is
@@ -100,12 +104,12 @@ def _hands_on(draw: torch.Generator) -> Callable[[nn.Module, Any, Tensor], Tenso
     return hook
 
 
-def _logits(net: LipschitzTrunk, images: Tensor, frames: Tensor) -> Tensor:
+def _logits(net: Certified, images: Tensor, frames: Tensor) -> Tensor:
     """All logits, and box units where these are certified, of each picture: (b, n)."""
     return torch.cat([answer.flatten(1) for answer in net.joint(images, frames)], dim=1)
 
 
-def _noise(net: LipschitzTrunk, count: int) -> Tensor:
+def _noise(net: Certified, count: int) -> Tensor:
     """Room for square pictures of two cells a side at the coarsest level: (count, 3, s, s)."""
     side = 2 * net.spec.strides_px[-1]
     return torch.empty(count, 3, side, side)
