@@ -18,8 +18,8 @@ MODULES = sorted((ROOT / "lard").rglob("*.py")) + sorted((ROOT / "pipelines").gl
 ROOMS = (
     "errors", "progress", "compiled", "distortion", "documents", "files", "pictures", "tables", "workers",
     "written", "geodesy", "camera", "airports", "approach", "odd", "scenario", "labels", "ground", "render",
-    "simulators", "intake", "quality", "calibrate", "export", "score", "detect", "robust", "segment", "assurance",
-    "report", "project", "cli", "pipelines",
+    "simulators", "intake", "quality", "calibrate", "export", "score", "detect", "robust", "segment",
+    "assurance", "report", "project", "cli", "pipelines",
 )  # fmt: skip
 RANKS = {room: rank for rank, room in enumerate(ROOMS)}
 OWNED = {

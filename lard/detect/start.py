@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lard.detect.checkpoint import load_detector
+from lard.detect.checkpoint import load_detector, load_segmenter
 from lard.detect.config import ModelSpec
 from lard.detect.learner import Learner
 from lard.errors import ModelError
@@ -30,7 +30,7 @@ class Start:
 
 def read_start(path: str | Path, spec: ModelSpec) -> Start:
     """Read the checkpoint of a plain model with the layers of `spec`; ModelError says what does not fit."""
-    loaded = load_detector(path)
+    loaded = load_segmenter(path) if spec.segments else load_detector(path)
     if loaded.bound is not None:
         raise ModelError(
             f"{path}: --start: a Lipschitz checkpoint holds kernels, not the orthogonal factors that are"
