@@ -83,7 +83,7 @@ def test_certificates_of_a_tight_network_are_attained_and_a_smaller_constant_is_
         assert reach.constant == pytest.approx(1.0, abs=1e-4)
         for eps in (0.1, 0.3):
             reached, norm = iou_reached(scene, margins, eps)
-            assert norm == pytest.approx(eps, rel=0.02)  # the knapsack's last pixel leaves a little
+            assert norm == pytest.approx(eps, rel=0.05)  # the knapsack's last pixel leaves a little
             assert reached >= least_iou(margins, reach.budget(norm)) - 1e-12
             assert reached == pytest.approx(least_iou(margins, (norm * 0.99) ** 2), abs=0.02)
             bold = Reach(0.95 * reach.constant, rounding=reach.rounding)

@@ -90,7 +90,7 @@ def test_certificates_fall_with_eps_and_go_on_from_what_was_seen(
     assert (out / "certificates.json").read_bytes() == before
     assert kept == {path: path.stat().st_mtime_ns for path in (out / "seen").iterdir()}
     page = (out / "segmentation.html").read_text()
-    assert "tiny-lip-seg" in page and "160 x 160 px" in page and "<svg" in page
+    assert "tiny-lip-seg" in page and "160 x 160" in page and "<svg" in page
     lines = (out / "pictures.csv").read_text().splitlines()
     assert len(lines) == 5 and lines[0].endswith("iou,eps_to_iou,eps_to_hide")
 
