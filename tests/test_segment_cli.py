@@ -153,7 +153,8 @@ def test_bad_input_is_refused_in_a_line(tmp_path: Path, toy: Path, models: Path)
         assert "expected L2 norms" in refused("segment", "certify", models / "lip.pt", *data, f"--eps={eps}")
         assert "expected L2 norms" in refused("segment", "attack", models / "plain.pt", *data, f"--eps={eps}")
     assert run("segment", "certify", models / "lip.pt", *data, "--eps", "a").exit_code == 2
-    assert "score threshold" in refused("segment", "certify", models / "lip.pt", *data, "--score", "nan")
+    assert run("segment", "certify", models / "lip.pt", *data, "--score", "nan").exit_code == 2
+    assert "score threshold" in refused("segment", "certify", models / "lip.pt", *data, "--score", "2")
     boxes = write_plain(tmp_path / "plain")
     line = refused("segment", "score", models / "lip.pt", "--data", boxes, "--split", "train")
     assert "annotation 1: segmentation has none" in line

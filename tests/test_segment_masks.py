@@ -30,6 +30,7 @@ from lard.segment.knapsack import (
     most_missed,
     most_wrong,
 )
+from lard.segment.reading import Seen, best_score, scores_of
 
 
 def square(x0: float, y0: float, x1: float, y1: float) -> NDArray[np.float64]:
@@ -186,3 +187,22 @@ def test_pixels_that_are_not_held_count_for_the_attacker(monkeypatch: pytest.Mon
         assert least_iou(few, budget) <= least_iou(whole, budget)
     assert most_alarms(few, 30.0) == few.alarms + few.silent_count
     assert cost_of_iou(few, 0.01) <= cost_of_iou(whole, 0.01)
+
+
+def test_the_best_score_is_that_of_the_largest_iou() -> None:
+    rng = np.random.default_rng(5)
+    seen, logits, truths = [], [], []
+    for _ in range(3):
+        truth = rng.choice([RUNWAY, ELSE, ELSE, IGNORED], (30, 30)).astype(np.int8)
+        drawn = (rng.normal(0, 1, truth.shape) + 1.2 * (truth == RUNWAY) - 1).astype(np.float32)
+        seen.append(Seen(margins_of(drawn, truth, 0.0), None, scores_of(drawn, truth)))
+        logits.append(drawn)
+        truths.append(truth)
+    z, truth = np.array(logits, np.float64), np.array(truths)
+    ious = {}
+    for score in np.arange(1, 100) / 100:
+        found = (z > np.log(score / (1 - score))) & (truth != IGNORED)
+        union = (found | (truth == RUNWAY)).sum()
+        ious[float(score)] = (found & (truth == RUNWAY)).sum() / union
+    score, iou = best_score(seen)
+    assert iou == pytest.approx(max(ious.values())) and ious[score] == pytest.approx(iou)

@@ -89,6 +89,9 @@ def score(
 ) -> None:
     """Score the masks of MODEL on a split: IoU of all runway pixels and by picture, accuracy, pixels missed.
 
+    `best` is the score from which the IoU would be largest: take it from the validation split, and give it to
+    the other commands with --score.
+
     \b
     Examples:
       lard segment score models/seg-s/checkpoint.pt --data data/ortho
