@@ -28,7 +28,7 @@ from lard.detect.start import read_start
 from lard.detect.train import train
 from lard.errors import ModelError, SpecError
 
-SPEC = BagSpec(margin=1.0, share=0.4, background=0.1, weight=1.0)
+SPEC = BagSpec(margin=1.0, share=0.4, background=0.1, weight=1.0, background_weight=1.0)
 LIP = ModelSpec(
     family="lip-fcos",
     widths=(8, 16, 16),
@@ -145,6 +145,18 @@ def test_gradients_are_those_of_finite_differences() -> None:
     owners = torch.from_numpy(rng.integers(-1, 2, (2, 12)))
     bags = Bags(owners, torch.full((2, 2), 9.0, dtype=torch.float64))
     assert torch.autograd.gradcheck(lambda z: loss_of(z, bags), (logits,), eps=1e-7)
+
+
+@pytest.mark.parametrize("shape", ["hinge", "emma"])
+def test_raising_all_logits_alike_does_not_pay(shape: str) -> None:
+    """A norm of 25 locations grows 5 times as fast as they do: the background has to outweigh that."""
+    bags = bags_of([[0] * 25 + [-1] * 75], [[9.0]])
+    for level in (0.01, 0.1, 0.15):
+        logits = torch.full((1, 100), level, dtype=torch.float64, requires_grad=True)
+        for spec, sign in ((BagSpec(shape=shape), 1), (BagSpec(shape=shape, background_weight=1.0), -1)):
+            (push,) = torch.autograd.grad(loss_of(logits, bags, spec), logits)
+            if shape == "hinge" or sign > 0:
+                assert sign * float(push.sum()) > 0
 
 
 def test_descent_sets_runways_and_background_apart_at_zero() -> None:

@@ -5,7 +5,8 @@ divided by the network's constant, and never more than the runway's erasure ener
 that paints it over. So the norm is what is trained, not each logit, and up to a share of E only: a margin
 beyond what the pixels allow pulls for ever, and draws all logits down with it. The background is held below
 zero by the log-sum-exp of each picture (an upper bound of its largest logit, as in the LseHKR loss of
-deel-torchlip), so that the threshold is zero by construction. `shape: emma` (Hu et al., "A recipe for
+deel-torchlip), so that the threshold is zero by construction: raising all logits alike gains a runway of k
+locations sqrt(k), which a picture's background must outweigh. `shape: emma` (Hu et al., "A recipe for
 improved certifiable robustness", ICLR 2024) asks for what can be reached already: logits are lowered by the
 radius that the runway has, up to its margin, and a logistic loss is taken there.
 """
@@ -60,7 +61,8 @@ def bag_loss(logits: Tensor, objectness: Tensor, bags: Bags, spec: BagSpec, prog
     else:
         short = F.relu(margins - norms)
         loud = F.relu(above + spec.background / 2)
-    return spec.weight * (short[held].sum() + loud[torch.isfinite(above)].sum())
+    quiet = spec.background_weight * loud[torch.isfinite(above)].sum()
+    return spec.weight * (short[held].sum() + quiet)
 
 
 def bag_norms(logits: Tensor, bags: Bags) -> tuple[Tensor, Tensor]:

@@ -64,6 +64,7 @@ class BagSpec(_Params):
     ramp: float = Field(default=0.0, ge=0, le=1)
     sharpness: float = Field(default=20.0, gt=0, le=1e3)  # of shape: emma, by which its logits are raised
     weight: float = Field(default=10.0, gt=0, le=1e4)  # against the loss of the boxes
+    background_weight: float = Field(default=6.0, gt=0, le=1e4)  # of a picture against one runway
 
 
 class ModelSpec(_Params):
