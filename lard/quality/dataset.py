@@ -81,7 +81,7 @@ class Dataset:
     terrain: tuple[Path, ...] = ()
     problems: tuple[Offence, ...] = ()
     exports: tuple[Path, ...] = ()
-    workers: int = 2
+    workers: int | str = 2  # threads, or workers of other machines that measure the pictures
     cache: Path | None = None
 
     @cached_property
