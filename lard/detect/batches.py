@@ -16,7 +16,7 @@ from lard.detect.bags import Bags, padded, ring_energy
 from lard.detect.config import ModelSpec, TrainSpec
 from lard.detect.crops import crops_of, pictures_of_step
 from lard.detect.data import Picture
-from lard.detect.fcos import as_images
+from lard.detect.decode import as_images
 from lard.detect.loss import Targets, assign_owned
 from lard.detect.masks import mask_of
 from lard.errors import LardError

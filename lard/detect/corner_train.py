@@ -22,7 +22,7 @@ from lard.detect.corner_spec import CornerSpec
 from lard.detect.corners import find_corners
 from lard.detect.crew import Place, crew, joined, torchrun_place, total
 from lard.detect.data import Picture, load_image
-from lard.detect.fcos import as_images
+from lard.detect.decode import as_images
 from lard.detect.learner import Learning, learning, move, schedule, share_gradients
 from lard.detect.log import Told, training_log
 from lard.detect.precision import arithmetic, computed_in

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lard.detect.corner_files import load_corner_checkpoint, resolve_corners
 from lard.detect.corner_net import CornerNet
 from lard.detect.corner_windows import Floats, cut_window, out_of_window, windows_of
-from lard.detect.fcos import as_images
+from lard.detect.decode import as_images
 from lard.errors import naming
 
 _AT_ONCE = 32

@@ -60,6 +60,11 @@ def to_input(image: NDArray[np.uint8], multiple: int) -> Tensor:
     return torch.nn.functional.pad(pixels, pad, value=0.5) if any(pad) else pixels
 
 
+def as_images(pixels: Tensor) -> Tensor:
+    """Bytes (b, h, w, 3) as (b, 3, h, w) in [0, 1]."""
+    return pixels.permute(0, 3, 1, 2).float() / 255
+
+
 def select(
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],

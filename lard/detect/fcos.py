@@ -33,11 +33,6 @@ class Level(NamedTuple):
     centerness: Tensor | None
 
 
-def as_images(pixels: Tensor) -> Tensor:
-    """Bytes (b, h, w, 3) as (b, 3, h, w) in [0, 1]."""
-    return pixels.permute(0, 3, 1, 2).float() / 255
-
-
 def frame_statistics(images: Tensor) -> Tensor:
     """Mean of each channel and the deviation of all pixels from these means: (b, 3, h, w) -> (b, 4)."""
     mean = images.mean(dim=(2, 3))
