@@ -103,9 +103,7 @@ def measure_all(root: Path, images: list[str], workers: int | str, cache: Path |
 def _measure_elsewhere(root: Path, blocks: list[list[str]], workers: str, cache: Path | None) -> None:
     """Let workers measure the blocks that the cache lacks, and put them there."""
     if cache is None:
-        raise DataError(
-            f"workers {workers!r}: measuring pictures elsewhere takes a folder to keep them"
-        )
+        raise DataError(f"workers {workers!r}: measuring pictures elsewhere takes a folder to keep them")
     parts = {f"{_block_key(root, block)}.parquet": block for block in blocks}
     missing = [(name, block) for name, block in parts.items() if _cached(cache / name) is None]
     seen = [path for block in blocks[:1] for name in block[:1] if (path := root / name).is_file()]
