@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from worker_tasks import killed_once, standing
+from worker_tasks import job_cancelled_once, standing
 
 from lard.errors import SourceError
 from lard.workers import Failures, Shares, run_tasks, workers_of
@@ -126,10 +126,13 @@ def test_jobs_do_the_work_and_end_with_it(slurm: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_job_that_is_killed_is_made_up_for(slurm: Path, tmp_path: Path) -> None:
+def test_another_takes_the_place_of_a_job_that_is_cancelled(slurm: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one.yaml"
+    one.write_text(slurm.read_text().replace("jobs: 2", "jobs: 1"))
     tasks = [(str(tmp_path / "killed"), number) for number in range(12)]
     failures = Failures(str)
-    found = run_tasks(workers_of(f"slurm:{slurm}", Shares(tmp_path)), killed_once, tasks, failures)
+    workers = workers_of(f"slurm:{one}", Shares(tmp_path))
+    found = run_tasks(workers, job_cancelled_once, tasks, failures)
     assert sorted(found) == list(range(12))
     assert (tmp_path / "killed").exists()
     failures.check()
