@@ -29,9 +29,7 @@ STAGES = (
     Stage("predict", "frame", False, "lard predict --data"),
     Stage("certify", "frame", False, "lard certify"),
 )
-NAMES = tuple(stage.name for stage in STAGES)
 
 
-def stage_named(name: str) -> Stage:
-    """The stage of a name."""
-    return STAGES[NAMES.index(name)]
+TABLES_OF = {"check": "check tables"}
+"""Stages whose memory has two parts: pictures at hand, and tables measured by runs of this name."""
