@@ -112,7 +112,7 @@ def test_a_corner_moves_no_more_than_its_gain_says() -> None:
     maps = torch.randn(64, 4, 24, 24)
     maps[0], maps[0, :, 12, 0], maps[0, :, 12, 23] = -9.0, 0.0, 0.0
     maps.requires_grad_()
-    found = net.read(maps).corners_px
+    found = net.read(maps, LIP.sharpness).corners_px
     steepest = torch.autograd.grad(found[:, 0, 0].sum(), maps)[0].flatten(1).norm(dim=1)
     assert (steepest <= bound * (1 + 1e-5)).all() and steepest[0] > 0.99 * bound
 

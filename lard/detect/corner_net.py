@@ -48,11 +48,11 @@ class CornerNet(nn.Module):
         """(b, 3, s, s) in [0, 1], s a multiple of 8 -> heat maps (b, 4, s / 2, s / 2) before the gain."""
         raise NotImplementedError
 
-    def read(self, maps: Tensor) -> Reading:
+    def read(self, maps: Tensor, sharpness: float = 1.0) -> Reading:
         """Corners and presence from heat maps (b, 4, rows, columns).
 
         Presence is the log-sum-exp of a map, which is as Lipschitz as the map: a corner that is not there
-        leaves all of it low.
+        leaves all of it low. A sharpness above 1 weakens the pull of faint places far from the peak.
         """
         flat = maps.float().flatten(2) * self.log_gain.exp()
         rows, columns = maps.shape[2:]
@@ -61,7 +61,7 @@ class CornerNet(nn.Module):
         x = (torch.arange(columns, device=flat.device, dtype=flat.dtype) + 0.5) * stride
         level = torch.logsumexp(flat, dim=2)
         log_shares = flat - level[..., None]
-        shares = log_shares.exp().view(*maps.shape)
+        shares = torch.softmax(flat * sharpness, dim=2).view(*maps.shape)
         corners = torch.stack(((shares.sum(2) * x).sum(2), (shares.sum(3) * y).sum(2)), dim=2)
         return Reading(corners, level - math.log(rows * columns) + self.prior, log_shares)
 
@@ -150,9 +150,10 @@ class LipschitzCorners(CornerNet):
 def corner_gain_px(net: CornerNet, input_px: int) -> float:
     """How far a coordinate of a corner moves at most, in px of the window, per unit of L2 of the heat maps.
 
-    The mean place m = sum s_i x_i under a softmax s of gain t has dm/dz_i = t s_i (x_i - m). With d = x - m,
+    The mean place m = sum s_i x_i under a softmax s of gain t, the trained one times the sharpness, has
+    dm/dz_i = t s_i (x_i - m). With d = x - m,
     the parts above and below the mean weigh E|d| / 2 each, and E|d| <= r / 2 for places within a range r, so
     sum (s_i d_i)^2 <= max(s_i |d_i|) * E|d| <= r / 4 * r / 2: at most t r / sqrt(8).
     """
     reach = input_px - net.spec.strides_px[0]  # between the centres of the outermost cells
-    return float(net.log_gain.detach().exp()) * reach / math.sqrt(8)
+    return float(net.log_gain.detach().exp()) * net.spec.sharpness * reach / math.sqrt(8)

@@ -37,7 +37,8 @@ class CornerSpec(BaseModel):
     margin: float = Field(default=0.25, ge=0, le=2)
     pad_px: float = Field(default=3.0, ge=0.5, le=64)
     least_aspect: float = Field(default=0.25, gt=0, le=1)  # of a window's shorter side to its longer one
-    passes: int = Field(default=2, ge=1, le=4)  # at work: windows about the corners of the pass before
+    passes: int = Field(default=1, ge=1, le=4)  # at work: windows about the corners of the pass before
+    sharpness: float = Field(default=2.0, gt=0, le=100)  # at work: of the softmax, times the trained gain
     least_presence: float = Field(default=0.5, gt=0, lt=1)  # corners less surely in the picture are not given
     jitter: float = Field(default=0.03, ge=0, le=0.5)
     jitter_px: float = Field(default=0.6, ge=0, le=16)

@@ -69,7 +69,8 @@ def _pass(net: CornerNet, image: NDArray[np.uint8], boxes: Floats) -> Corners:
     for start in range(0, len(boxes), _AT_ONCE):
         part = windows[start : start + _AT_ONCE]
         pixels = np.stack([cut_window(image, window, side) for window in part])
-        found = net.read(net(as_images(torch.from_numpy(pixels)).to(of.device)))
+        maps = net(as_images(torch.from_numpy(pixels)).to(of.device))
+        found = net.read(maps, net.spec.sharpness)
         places = found.corners_px.double().cpu().numpy()
         rows = range(start, start + len(part))
         for row, window, place in zip(rows, part, places, strict=True):
