@@ -159,6 +159,25 @@ def test_raising_all_logits_alike_does_not_pay(shape: str) -> None:
                 assert sign * float(push.sum()) > 0
 
 
+@pytest.mark.parametrize("shape", ["hinge", "emma"])
+def test_margins_over_the_background_do_not_see_what_raises_all(shape: str) -> None:
+    """Only the background's own term changes then: by as much as all were raised, once a picture."""
+    rng = np.random.default_rng(8)
+    spec = SPEC.model_copy(update={"shape": shape, "over": "background", "background_weight": 1e-9})
+    logits = torch.from_numpy(rng.normal(0.3, 0.2, (2, 40)))
+    owners = torch.from_numpy(rng.integers(-1, 2, (2, 40)))
+    bags = Bags(owners, torch.full((2, 2), 9.0, dtype=torch.float64))
+    before, after = float(loss_of(logits, bags, spec)), float(loss_of(logits + 0.7, bags, spec))
+    assert after == pytest.approx(before, abs=1e-6)
+    alone = bags_of([[0] * 40], [[9.0]])  # no background to be above: zero counts
+    assert float(loss_of(torch.zeros(1, 40, dtype=torch.float64), alone, SPEC)) == pytest.approx(1.0)
+    over = SPEC.model_copy(update={"over": "background"})
+    assert float(loss_of(torch.zeros(1, 40, dtype=torch.float64), alone, over)) == pytest.approx(1.0)
+    known = bags_of([[0, 0, -1], [-1, -1, -1]], [[9.0], [0.0]])
+    two = torch.tensor([[0.3, 0.4, -0.9], [-9.0, -9.0, -0.2]], dtype=torch.float64)
+    assert float(loss_of(two, known, over)) == pytest.approx(1 - math.hypot(0.5, 0.6), abs=1e-6)
+
+
 def test_descent_sets_runways_and_background_apart_at_zero() -> None:
     """From all alike: after it the threshold zero parts them, and no runway stands above its share."""
     logits = torch.full((1, 30), -0.2, dtype=torch.float64, requires_grad=True)
@@ -255,6 +274,7 @@ def test_the_loss_does_not_depend_on_how_a_step_is_shared() -> None:
         ({"base": "fcos-s", "loss": "bag"}, "belong to Lipschitz"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"share": 0.6}}, "bag.share"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"margin": 0}}, "bag.margin"),
+        ({"base": "lip-fcos-s", "loss": "bag", "bag": {"over": "all"}}, "bag.over"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"background": -0.1}}, "bag.background"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"ramp": 1.5}}, "bag.ramp"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"shape": "square"}}, "bag.shape"),

@@ -58,6 +58,7 @@ class BagSpec(_Params):
     """
 
     shape: Literal["hinge", "emma"] = "hinge"
+    over: Literal["zero", "background"] = "zero"  # what a runway's margin is counted from
     margin: float = Field(default=1.0, gt=0, le=1e3)
     share: float = Field(default=0.4, gt=0, le=0.5)  # half is what a threshold half-way leaves
     background: float = Field(default=0.1, gt=0, le=1e3)
