@@ -17,9 +17,9 @@ MODULES = sorted((ROOT / "lard").rglob("*.py")) + sorted((ROOT / "pipelines").gl
 # a room may import only from itself and from rooms that stand before it
 ROOMS = (
     "errors", "progress", "compiled", "distortion", "documents", "files", "pictures", "parts", "tables",
-    "workers", "written", "geodesy", "camera", "airports", "approach", "odd", "scenario", "labels", "ground", "render",
-    "simulators", "intake", "quality", "calibrate", "export", "score", "detect", "robust", "assurance",
-    "report", "project", "plan", "cli", "pipelines",
+    "workers", "written", "geodesy", "camera", "airports", "approach", "odd", "scenario", "labels", "ground",
+    "render", "simulators", "intake", "quality", "calibrate", "export", "score", "detect", "robust",
+    "assurance", "report", "project", "plan", "cli", "pipelines",
 )  # fmt: skip
 RANKS = {room: rank for rank, room in enumerate(ROOMS)}
 OWNED = {
