@@ -26,8 +26,8 @@ STAGES = (
     Stage("check", "frame", False, "lard dqr run"),
     Stage("export", "frame", False, "lard export coco", pictures=False),
     Stage("train", "step", False, "lard train", optional=True),
-    Stage("predict", "frame", False, "lard predict --data"),
-    Stage("certify", "frame", False, "lard certify"),
+    Stage("predict", "frame", True, "lard predict --data"),
+    Stage("certify", "frame", True, "lard certify"),
 )
 
 
