@@ -14,7 +14,13 @@ FAMILIES = ("corners", "lip-corners")
 
 CORNER_PRESETS: dict[str, dict[str, Any]] = {
     "corners-s": {"family": "corners", "widths": (24, 48, 64), "merge": 32, "learning_rate": 3e-3},
-    "lip-corners-s": {"family": "lip-corners", "widths": (32, 64, 64), "merge": 32, "learning_rate": 3e-3},
+    "lip-corners-s": {
+        "family": "lip-corners",
+        "widths": (32, 64, 64),
+        "merge": 32,
+        "sharpness": 3.0,
+        "learning_rate": 3e-3,
+    },
 }
 """Parameters of each named corner model, as they stand in the models section of params.yaml."""
 
