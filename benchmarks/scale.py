@@ -23,7 +23,7 @@ _COMMAND = "import sys; from lard.cli import main; sys.argv[0] = 'lard'; main()"
 
 
 def stages(airports: str, n: int, parts: bool) -> dict[str, list[str]]:
-    """The commands by stage, in their order; with `parts` the frames lie by airport before they are labelled."""
+    """The commands by stage, in their order; with `parts` frames lie by airport before they are labelled."""
     sample = ["scenario", "sample", "--odd", SPEC, "--airports", airports, "--n", str(n), "--seed", "1"]
     return {
         "sample": [*sample, "--split", "test=0.3", "--split", "val=0.1", "--out", "data/frames.parquet"],
@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--frames", type=int, nargs="+", default=[25_000, 100_000])
     parser.add_argument("--only", nargs="+", help="stages; those before them must be there (--keep)")
-    parser.add_argument("--partition", action="store_true", help="frames and labels in a part for each airport")
+    parser.add_argument("--partition", action="store_true", help="tables in a part for each airport")
     parser.add_argument("--keep", type=Path, help="folder for the data, one of each size")
     parser.add_argument("--out", type=Path, help="JSON to add to")
     options = parser.parse_args()
