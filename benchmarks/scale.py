@@ -22,12 +22,13 @@ SPEC = "lard_v2"
 _COMMAND = "import sys; from lard.cli import main; sys.argv[0] = 'lard'; main()"
 
 
-def stages(airports: str, n: int, partition: list[str]) -> dict[str, list[str]]:
-    """The commands by stage, in their order."""
+def stages(airports: str, n: int, parts: bool) -> dict[str, list[str]]:
+    """The commands by stage, in their order; with `parts` frames lie by airport before they are labelled."""
     sample = ["scenario", "sample", "--odd", SPEC, "--airports", airports, "--n", str(n), "--seed", "1"]
     return {
         "sample": [*sample, "--split", "test=0.3", "--split", "val=0.1", "--out", "data/frames.parquet"],
-        "label": ["label", "data", *partition],
+        **({"partition": ["partition", "data"]} if parts else {}),
+        "label": ["label", "data"],
         "coverage": ["odd", "coverage", "data", "--odd", SPEC],
         "check": ["dqr", "run", "data", "--odd", SPEC, "--out", "dqr"],
         "coco": ["export", "coco", "data", "--out", "coco"],
@@ -57,18 +58,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--frames", type=int, nargs="+", default=[25_000, 100_000])
     parser.add_argument("--only", nargs="+", help="stages; those before them must be there (--keep)")
-    parser.add_argument("--partition", action="store_true", help="labels in a part for each airport")
+    parser.add_argument("--partition", action="store_true", help="tables in a part for each airport")
     parser.add_argument("--keep", type=Path, help="folder for the data, one of each size")
     parser.add_argument("--out", type=Path, help="JSON to add to")
     options = parser.parse_args()
     airports = ",".join(sorted(load_shipped().airports))
-    partition = ["--partition", "airport"] if options.partition else []
     found: dict[str, dict[int, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as name:
         for n in sorted(options.frames):
             folder = (options.keep or Path(name)).absolute() / str(n)
             (folder / "data").mkdir(parents=True, exist_ok=True)
-            for stage, arguments in stages(airports, n, partition).items():
+            for stage, arguments in stages(airports, n, options.partition).items():
                 if options.only and stage not in options.only:
                     continue
                 found.setdefault(stage, {})[n] = took = spent(arguments, folder)

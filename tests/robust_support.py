@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lard.detect.checkpoint import exported
 from lard.detect.config import ModelSpec
-from lard.detect.fcos import LipschitzFcos, build
+from lard.detect.fcos import LipschitzFcos, LipschitzTrunk, build
 from lard.detect.loss import flatten
 from lard.detect.ortho import MaxMin
 
@@ -43,6 +43,13 @@ def tight_net(seed: int) -> LipschitzFcos:
     middle = merge.weight.shape[2] // 2
     for channel in range(merge.weight.shape[0]):
         merge.weight[channel, channel, middle, middle] = 1.0
+    keep_apart(net)
+    return net
+
+
+@torch.no_grad()
+def keep_apart(net: LipschitzTrunk) -> None:
+    """Biases that keep every pair of MaxMin apart about a grey picture, so that it never sorts."""
     before_sorting = {
         id(first)
         for part in net.modules()
@@ -62,11 +69,10 @@ def tight_net(seed: int) -> LipschitzFcos:
         conv.bias += change
         return answer + change[None, :, None, None]
 
-    parts = (net.stem, net.stages, net.merges, net.tower)
+    parts = (net.get_submodule(name) for name in ("stem", "stages", "merges", "tower"))
     convs = [layer for part in parts for layer in part.modules() if isinstance(layer, nn.Conv2d)]
     handles = {conv: conv.register_forward_hook(hook) for conv in convs}
     net(torch.full((1, 3, SIDE_PX, SIDE_PX), 0.5))
-    return net
 
 
 def pictures(count: int, seed: int, side: int = SIDE_PX) -> Tensor:

@@ -28,7 +28,7 @@ from lard.detect.start import read_start
 from lard.detect.train import train
 from lard.errors import ModelError, SpecError
 
-SPEC = BagSpec(margin=1.0, share=0.4, background=0.1, weight=1.0)
+SPEC = BagSpec(margin=1.0, share=0.4, background=0.1, weight=1.0, background_weight=1.0)
 LIP = ModelSpec(
     family="lip-fcos",
     widths=(8, 16, 16),
@@ -147,6 +147,39 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda z: loss_of(z, bags), (logits,), eps=1e-7)
 
 
+@pytest.mark.parametrize("shape", ["hinge", "emma"])
+def test_raising_all_logits_alike_does_not_pay(shape: str) -> None:
+    """A norm of 25 locations grows 5 times as fast as they do: the background has to outweigh that."""
+    bags = bags_of([[0] * 25 + [-1] * 75], [[9.0]])
+    usual = BagSpec.model_validate({"shape": shape})
+    weaker = usual.model_copy(update={"background_weight": 1.0})
+    for level in (0.01, 0.1, 0.15):
+        logits = torch.full((1, 100), level, dtype=torch.float64, requires_grad=True)
+        for spec, sign in ((usual, 1), (weaker, -1)):
+            (push,) = torch.autograd.grad(loss_of(logits, bags, spec), logits)
+            if shape == "hinge" or sign > 0:
+                assert sign * float(push.sum()) > 0
+
+
+@pytest.mark.parametrize("shape", ["hinge", "emma"])
+def test_margins_over_the_background_do_not_see_what_raises_all(shape: str) -> None:
+    """Only the background's own term changes then: by as much as all were raised, once a picture."""
+    rng = np.random.default_rng(8)
+    spec = SPEC.model_copy(update={"shape": shape, "over": "background", "background_weight": 1e-9})
+    logits = torch.from_numpy(rng.normal(0.3, 0.2, (2, 40)))
+    owners = torch.from_numpy(rng.integers(-1, 2, (2, 40)))
+    bags = Bags(owners, torch.full((2, 2), 9.0, dtype=torch.float64))
+    before, after = float(loss_of(logits, bags, spec)), float(loss_of(logits + 0.7, bags, spec))
+    assert after == pytest.approx(before, abs=1e-6)
+    alone = bags_of([[0] * 40], [[9.0]])  # no background to be above: zero counts
+    assert float(loss_of(torch.zeros(1, 40, dtype=torch.float64), alone, SPEC)) == pytest.approx(1.0)
+    over = SPEC.model_copy(update={"over": "background"})
+    assert float(loss_of(torch.zeros(1, 40, dtype=torch.float64), alone, over)) == pytest.approx(1.0)
+    known = bags_of([[0, 0, -1], [-1, -1, -1]], [[9.0], [0.0]])
+    two = torch.tensor([[0.3, 0.4, -0.9], [-9.0, -9.0, -0.2]], dtype=torch.float64)
+    assert float(loss_of(two, known, over)) == pytest.approx(1 - math.hypot(0.5, 0.6), abs=1e-6)
+
+
 def test_descent_sets_runways_and_background_apart_at_zero() -> None:
     """From all alike: after it the threshold zero parts them, and no runway stands above its share."""
     logits = torch.full((1, 30), -0.2, dtype=torch.float64, requires_grad=True)
@@ -168,11 +201,13 @@ def test_energy_of_a_runway_by_its_rim() -> None:
     pixels = ground.copy()
     pixels[24:40, 20:36] = 151
     assert ring_energy(pixels, square) == pytest.approx(0.2 * math.sqrt(3 * 16 * 16), rel=1e-5)
-    assert ring_energy(pixels + np.uint8(50), square) == pytest.approx(ring_energy(pixels, square), rel=1e-4)
-    assert ring_energy(ground, square) == pytest.approx(0, abs=1e-3)
-    assert ring_energy(cv2.flip(pixels, 1), square * (-1, 1) + (64, 0)) == pytest.approx(
-        ring_energy(pixels, square), rel=0.15
+    assert ring_energy(np.asarray(pixels + 50, np.uint8), square) == pytest.approx(
+        ring_energy(pixels, square), rel=1e-4
     )
+    assert ring_energy(ground, square) == pytest.approx(0, abs=1e-3)
+    assert ring_energy(
+        np.asarray(cv2.flip(pixels, 1), np.uint8), square * (-1, 1) + (64, 0)
+    ) == pytest.approx(ring_energy(pixels, square), rel=0.15)
     assert ring_energy(pixels, square + 500) == 0
     assert ring_energy(pixels, np.array([[-9.0, -9], [99, -9], [99, 99], [-9, 99]])) == math.inf
     table = padded([np.array([1.0, math.inf]), np.array([]), np.array([2.0])])
@@ -240,9 +275,10 @@ def test_the_loss_does_not_depend_on_how_a_step_is_shared() -> None:
     [
         ({"base": "lip-fcos-s", "bag": {}}, "set loss: bag"),
         ({"base": "lip-fcos-s", "loss": "bag", "offset": 0.1}, "set offset: 0"),
-        ({"base": "fcos-s", "loss": "bag"}, "belong to lip-fcos"),
+        ({"base": "fcos-s", "loss": "bag"}, "belong to Lipschitz"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"share": 0.6}}, "bag.share"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"margin": 0}}, "bag.margin"),
+        ({"base": "lip-fcos-s", "loss": "bag", "bag": {"over": "all"}}, "bag.over"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"background": -0.1}}, "bag.background"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"ramp": 1.5}}, "bag.ramp"),
         ({"base": "lip-fcos-s", "loss": "bag", "bag": {"shape": "square"}}, "bag.shape"),

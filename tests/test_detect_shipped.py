@@ -14,7 +14,8 @@ from lard.detect.checkpoint import description_of, read_tensors, trained_airport
 from lard.detect.config import parse_params
 from lard.detect.shipped import adopt, ship
 from lard.errors import ModelError, SpecError
-from lard.report.leaderboard import leaderboard_html
+from lard.report.entries import Board, Entry
+from lard.report.leaderboard import leaderboard_html, write_boards
 from lard.tables import read_json, write_json
 
 
@@ -81,6 +82,16 @@ def test_the_leaderboard_shows_what_cards_state(zoo: Path) -> None:
     appraised("random", [Measured(on="cockpit video", pictures=77, AP=0.3125, AP50=0.625)])
     page = leaderboard_html([])
     assert "cockpit video" in page and "0.625" in page and "not computed here" in page
+    assert "assurance" not in page, "no account, no link"
+
+
+def test_the_leaderboard_leads_to_accounts_of_shipped_models(zoo: Path, tmp_path: Path) -> None:
+    appraised("random", [Measured(on="cockpit video", pictures=77, AP=0.3125, AP50=0.625)])
+    entries = [Entry("random", {"AP": 0.5}, {}), Entry("other", {"AP": 0.4}, {})]
+    write_boards([Board(entries)], tmp_path, {"random": "assurance/random.html"})
+    page = (tmp_path / "leaderboard.html").read_text()
+    assert page.count('href="assurance/random.html"') == 2, "of its row, and of the shipped weights"
+    assert 'href="assurance.html"' in page and "assurance/other.html" not in page
 
 
 def test_every_shipped_model_loads_and_has_its_card() -> None:

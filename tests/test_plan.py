@@ -39,7 +39,8 @@ def rates() -> Rates:
         stages={
             stage.name: fitted(stage.unit, [_run(8, 2, 0.5), _run(40, 2, 0.5)])  # type: ignore[arg-type]
             for stage in STAGES
-        },
+        }
+        | {"check tables": fitted("frame", [_run(1000, 3, 0.01), _run(20_000, 3, 0.01)])},
         frame_log_sd=0.3,
         scheduler_ms=2.0,
         scheduler="2 processes",
@@ -71,6 +72,8 @@ def test_a_plan_shares_what_workers_share_and_nothing_else(rates: Rates) -> None
     assert costs["render"].bytes == pytest.approx(1e3 * 502) and costs["render"].files == pytest.approx(1000)
     assert costs["label"].process_mib == pytest.approx(100 + 502)  # a table grows
     assert costs["render"].process_mib == pytest.approx(100 + 22)  # pictures are let go of
+    many = {cost.stage: cost for cost in plan(rates, Size(10**6, 6, 10))}
+    assert many["check"].process_mib == pytest.approx(100 + 3 + 0.01 * 10**6)  # pictures go, tables stay
     assert {cost.units for cost in plan(rates, Size(9, 1, 1)) if cost.stage == "train"} == {0}
 
 
@@ -105,6 +108,7 @@ def _changed(rates: Rates, folder: Path, change: Any) -> Path:
     ("change", "told"),
     [
         (lambda d: d["stages"].pop("render"), "stages: render missing"),
+        (lambda d: d["stages"].pop("check tables"), "stages: check tables missing"),
         (lambda d: d["stages"]["render"]["each"].update(cpu_s=float("nan")), "NaN"),
         (lambda d: d["stages"]["render"]["each"].update(cpu_s=-1), "stages.render.each.cpu_s"),
         (

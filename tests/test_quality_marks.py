@@ -14,11 +14,12 @@ from quality_support import odd, write_clean
 
 from lard.airports import load_shipped
 from lard.quality import Dataset, load_dataset, run_checks
+from lard.quality.checks import tears
 from lard.quality.checks.integrity import declared_bands, labels_in_bands
 from lard.quality.measures.overlay import still_parts
 from lard.quality.measures.pictures import _measure_pixels
 from lard.quality.measures.tearing import FIELDS, row_jumps, unpacked
-from lard.quality.model import FAIL, NOT_APPLICABLE, PASS
+from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, Offence
 
 SHAPE = (240, 320)
 
@@ -57,6 +58,27 @@ def test_a_level_horizon_jumps_with_one_sign() -> None:
     best = max(jumps, key=lambda j: j["share"])
     assert best["sign"] < -0.9
     assert best["above"] < 0.5
+
+
+@pytest.mark.parametrize("at", [60.0, 120.3, 120.5, 180.8])
+def test_a_level_edge_between_two_fields_is_no_tear(at: float) -> None:
+    upper, lower = scene(4), scene(5)
+    fine = [cv2.resize(part, None, fx=1, fy=10, interpolation=cv2.INTER_LINEAR) for part in (upper, lower)]
+    row = round(10 * at)
+    tall = cv2.GaussianBlur(np.concatenate([fine[0][:row], fine[1][row:]]), (0, 0), 5.0)  # half a pixel
+    seen = cv2.resize(tall, SHAPE[::-1], interpolation=cv2.INTER_AREA)
+    torn = np.concatenate([upper[: round(at)], lower[round(at) :]])
+
+    def judged(picture: np.ndarray) -> list[Offence]:
+        table = pl.DataFrame(
+            {"image": ["a.jpg"], "height_px": [SHAPE[0]], "row_jumps": [row_jumps(jpeg(picture))]}
+        )
+        limits = {"max_jump_share": 0.5, "max_jump_ratio": 1.5}
+        return tears.torn(Dataset(Path(), "lard", "x"), table, {}, limits)
+
+    assert judged(seen) == []
+    assert [f"row {round(at)}:" in o.message for o in judged(torn)] == [True]
+    assert max(j["share"] for j in unpacked(row_jumps(jpeg(seen)))) > 0.4  # it does jump
 
 
 @pytest.mark.parametrize("shape", [(8, 300), (300, 8), (16, 16), (17, 33)])

@@ -251,6 +251,9 @@ def test_interrupted_pictures_go_on(tmp_path: Path) -> None:
     (cache / "half-written.parquet").write_bytes(b"PAR1")
     assert measure_all(tmp_path / "d", names, 1, cache).equals(whole)
     assert not cache.exists()
+    assert measure_all(tmp_path / "d", names, "1", cache).equals(whole), "by workers instead of threads"
+    with pytest.raises(DataError, match="takes a folder to keep them"):
+        measure_all(tmp_path / "d", names, "tcp://host:1", None)
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "text"])

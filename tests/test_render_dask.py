@@ -3,12 +3,14 @@
 import hashlib
 import importlib.util
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ from lard.approach import Approaches, pose_of
 from lard.camera import Camera, intrinsics
 from lard.errors import LardError
 from lard.render.driver import render_frames
+from lard.render.journal import part_of
+from lard.tables import sha256_file
 
 AIRPORT = make_airport()
 DB = RunwayDatabase("test", "1", "wgs84", "ellipsoidal", {"XTST": AIRPORT})
@@ -155,6 +159,73 @@ def wait_until_open(address: str) -> None:
         else:
             return
     pytest.fail(f"no scheduler at {address} within 30 s")
+
+
+AIRPORTS = {code: replace(AIRPORT, icao=code) for code in ("XONE", "XTST", "XTWO")}
+THREE = RunwayDatabase("test", "1", "wgs84", "ellipsoidal", AIRPORTS)
+
+
+def frames_of_three() -> pl.DataFrame:
+    """Frames of three airports whose ids do not sort as the airports do."""
+    parts = [
+        frames_table()[: 4 + place].with_columns(
+            airport=pl.lit(code), frame_id=f"F{2 - place}" + pl.col("frame_id").str.slice(7)
+        )
+        for place, code in enumerate(AIRPORTS)
+    ]
+    return pl.concat(parts)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 40])
+def test_shards_take_each_frame_once_and_airports_together(count: int) -> None:
+    frames = frames_of_three().sample(fraction=1.0, shuffle=True, seed=count)
+    parts = [part_of(frames, (place, count)) for place in range(count)]
+    taken = pl.concat(parts)["frame_id"]
+    assert sorted(taken) == sorted(frames["frame_id"]), "each once"
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1, "alike in size"
+    visits = sum(part["airport"].n_unique() for part in parts)
+    assert visits <= min(len(frames), len(AIRPORTS) + count - 1), "as few airports a shard as can be"
+
+
+def test_any_number_of_shards_in_any_order_gives_the_same_bytes(
+    ground_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for code in AIRPORTS:
+        shutil.copytree(ground_root / "XTST", tmp_path / "ground" / code)
+    frames, found = frames_of_three(), []
+    rng = np.random.default_rng(5)
+    for count in (1, 2, 3, 20):  # there are 15 frames
+        out = tmp_path / f"of_{count}"
+        for place in rng.permutation(count) if count > 1 else ():
+            shuffled = frames.sample(fraction=1.0, shuffle=True, seed=int(place))
+            render_frames(shuffled, tmp_path / "ground", out, 1, THREE, shard=(int(place), count))
+        render_frames(frames, tmp_path / "ground", out, 1, THREE)
+        found.append(hashes(out))
+    assert len(found[0]) == 15 + 3
+    assert all(one == found[0] for one in found[1:])
+    # a shard reads its own pictures and grounds, and no others
+    read: list[str] = []
+    digest = sha256_file
+    monkeypatch.setattr(
+        "lard.render.journal.sha256_file", lambda path: read.append(path.stem) or digest(path)
+    )
+    shutil.rmtree(tmp_path / "ground" / "XTWO")
+    part = render_frames(frames, tmp_path / "ground", tmp_path / "of_1", 1, THREE, shard=(0, 3))
+    assert len(part) == 5
+    assert sorted(read) == sorted(part["frame_id"])
+
+
+def test_a_picture_changed_in_place_is_found_whatever_its_size_and_time_say(
+    ground_root: Path, tmp_path: Path
+) -> None:
+    manifest = render_frames(frames_table(), ground_root, tmp_path, 1, DB)
+    path = tmp_path / "images" / "XTST_07_0004.jpg"
+    before, told = path.read_bytes(), path.stat()
+    path.write_bytes(before[:-100] + bytes(98) + before[-2:])
+    os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
+    assert path.stat().st_size == told.st_size
+    assert render_frames(frames_table(), ground_root, tmp_path, 1, DB).equals(manifest)
+    assert path.read_bytes() == before
 
 
 def test_shards_give_the_same_bytes(by_processes: dict[str, str], ground_root: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ FOUNDATIONS = {
     "lard/documents/yaml.py",
     "lard/errors.py",
     "lard/files.py",
+    "lard/parts.py",
     "lard/progress.py",
     "lard/tables.py",
     "lard/workers/__init__.py",

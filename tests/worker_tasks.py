@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def killed_once(task: tuple[str, int]) -> int:
     if number == 2 and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def job_cancelled_once(task: tuple[str, int]) -> int:
+    """The number of a task; the Slurm job of whoever is first to take number 2 is cancelled."""
+    mark, number = Path(task[0]), task[1]
+    if number == 2 and not mark.exists():
+        mark.touch()
+        subprocess.run(["scancel", os.environ["SLURM_JOB_ID"]], check=True, timeout=60)
+        time.sleep(60)
     return number
 
 

@@ -7,7 +7,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,11 @@ from lard.assurance.pointing import likeness, relative_consistency
 from lard.assurance.saliency import PANEL, Explained, ExplainPlan, Unit, explain, sight_of
 from lard.detect.data import Picture, read_pictures
 from lard.errors import ModelError
-from lard.files import atomic_path, below, sha256_file, staged, write_json, write_text
+from lard.files import atomic_path, below, folders_for, sha256_file, staged, write_json, write_text
 from lard.progress import track
 from lard.robust.unit import Target, opened
 from lard.score.truth import Paths, coco_paths, read_truth, truth_sha256
-from lard.workers import run_tasks, workers_of
+from lard.workers import Shares, run_tasks, workers_of
 
 FORMAT = "lard-explain-1"
 DOCUMENT, TABLE, GALLERY, JOURNAL = "explain.json", "explain.csv", "gallery", ".journal"
@@ -63,7 +63,7 @@ def campaign(
     subject: Subject,
     out: Path,
     shown: int,
-    processes: int = 1,
+    processes: str | int = 1,
 ) -> dict[str, Any]:
     """Explain every runway before every detector, write document, table and gallery, and return the document.
 
@@ -76,8 +76,10 @@ def campaign(
         for target in targets
         for place in range(len(subject.pictures))
     ]
-    done = run_tasks(workers_of(processes), _numbered, list(enumerate(work)))
-    found = [one for _, one in sorted(track(done, "explain", len(work), "runways"), key=itemgetter(0))]
+    shares = Shares(journal, (*(one.file for one in targets), *(one.path for one in subject.pictures[:1])))
+    with folders_for(journal):
+        done = run_tasks(workers_of(processes, shares), _numbered, list(enumerate(map(_placed, work))))
+        found = [one for _, one in sorted(track(done, "explain", len(work), "runways"), key=itemgetter(0))]
     count = len(subject.pictures)
     by_target = {
         target.name: found[place * count : (place + 1) * count] for place, target in enumerate(targets)
@@ -92,6 +94,16 @@ def campaign(
                 with atomic_path(drawn) as temporary:
                     shutil.copyfile(unit.folder / PANEL, temporary)
     return document
+
+
+def _placed(unit: Unit) -> Unit:
+    """The unit for a worker, which may stand in another folder."""
+    return replace(
+        unit,
+        target=replace(unit.target, file=unit.target.file.absolute()),
+        picture=replace(unit.picture, path=unit.picture.path.absolute()),
+        folder=unit.folder.absolute(),
+    )
 
 
 def _asked(plan: ExplainPlan, target: Target) -> ExplainPlan:

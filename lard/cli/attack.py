@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lard.cli.benchmark import DATA
-from lard.cli.options import SEED, numbers_of
+from lard.cli.options import SEED, numbers_of, workers_option
 from lard.cli.printing import print_table
 
 if TYPE_CHECKING:
@@ -100,9 +100,7 @@ def scores_of(_: click.Context, __: click.Parameter, text: str) -> tuple[float, 
     help="Of the search without gradients, one of the checks.",
 )  # fmt: skip
 @click.option("--gallery", type=click.IntRange(0), default=4, show_default=True, help="Pictures to show.")
-@click.option(
-    "--processes", type=click.IntRange(1), default=1, show_default=True, help="Never changes the result."
-)
+@workers_option("1", "--processes")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write."
 )
@@ -125,7 +123,7 @@ def attack(
     checks: int,
     queries: int,
     gallery: int,
-    processes: int,
+    workers: str | None,
     out: Path,
 ) -> None:
     """Attack MODEL, a checkpoint or the name of a shipped model, on pictures of a dataset.
@@ -157,7 +155,7 @@ def attack(
     click.echo(f"attack: {expected_cost(plan, targets, wanted, subject)}", err=True)
     with folder_lock(out):
         extras = Extras(checks, gallery, source)
-        report = campaign(plan, targets, wanted, subject, out, extras, processes, draw=attack_curves_svg)
+        report = campaign(plan, targets, wanted, subject, out, extras, workers or 1, draw=attack_curves_svg)
     _tell(report)
 
 

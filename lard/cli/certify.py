@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lard.cli.benchmark import BUDGET, CONFIG, DATA, VALIDATION, parameters
-from lard.cli.options import numbers_of
+from lard.cli.options import numbers_of, workers_option
 
 if TYPE_CHECKING:
     from lard.detect.config import PredictSpec
@@ -47,6 +47,7 @@ CELLS, DOCUMENT, TABLE, FIGURES = "cells", "certificates.json", "runways.csv", "
     " --data: erasure energies are exact then.",
 )
 @CONFIG
+@workers_option("1; others need --out")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -65,6 +66,7 @@ def certify(
     limit: int | None,
     without: tuple[Path, ...],
     config: Path | None,
+    workers: str | None,
     out: Path | None,
 ) -> None:
     """Certificates of a Lipschitz MODEL: what no perturbation of a norm can hide or invent.
@@ -89,6 +91,8 @@ def certify(
     from lard.robust.certified import certified
 
     wanted = _radii(eps)
+    if workers not in (None, "1") and out is None:
+        raise click.UsageError("--workers needs --out, the folder where workers put what they read")
     if out:
         keep_others(out, (DOCUMENT, TABLE, FIGURES, CELLS), DOCUMENT, CELLS, keys=("curves",))
     plan = parameters(config).predict
@@ -104,6 +108,7 @@ def certify(
         without=without or None,
         cells=below(out, f"{CELLS}/1.npz").parent if out else None,
         watch=lambda pictures: track(pictures, "certify", unit="images"),
+        workers=workers or 1,
     )
     if out:
         from lard.report.certificates import write_certified

@@ -29,6 +29,15 @@ def dqr() -> None:
     """
 
 
+def _workers(_: click.Context, __: click.Parameter, text: str) -> int | str:
+    """A number of threads, or what names workers elsewhere."""
+    if "://" in text or text.startswith("slurm:"):
+        return text
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 10_000):
+        raise click.BadParameter(f"{text!r}: expected a positive number, tcp://... or slurm:PROFILE.yaml")
+    return int(text)
+
+
 @dqr.command()
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.option(
@@ -59,7 +68,14 @@ def dqr() -> None:
     multiple=True,
     help="A file or folder exported from DATASET, to compare with it (T03); repeatable.",
 )
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads for pictures.")
+@click.option(
+    "--workers",
+    default="2",
+    show_default=True,
+    metavar="N|ADDRESS|slurm:FILE",
+    callback=_workers,
+    help="Threads for pictures, a Dask scheduler's address or a profile of Slurm jobs (docs/scale.md).",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning"]),
@@ -77,7 +93,7 @@ def run(
     reference: Path | None,
     terrain: tuple[Path, ...],
     exports: tuple[Path, ...],
-    workers: int,
+    workers: int | str,
     fail_on: str,
 ) -> None:
     """Judge DATASET: a dataset folder, a LARD V1 or V2 folder, or COCO annotations.

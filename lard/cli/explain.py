@@ -9,7 +9,7 @@ import click
 
 from lard.cli.attack import scores_of, targets_of
 from lard.cli.benchmark import DATA
-from lard.cli.options import SEED
+from lard.cli.options import SEED, workers_option
 from lard.cli.printing import print_table
 
 METHODS = ("gradient", "smoothgrad", "integrated", "occlusion", "hsic", "sobol", "radius")
@@ -65,9 +65,7 @@ def _methods(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...
 )  # fmt: skip
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--gallery", type=click.IntRange(0), default=9, show_default=True, help="Runways to draw.")
-@click.option(
-    "--processes", type=click.IntRange(1), default=1, show_default=True, help="Never changes the result."
-)
+@workers_option("1", "--processes")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write."
 )
@@ -88,7 +86,7 @@ def explain(
     designs: int,
     seed: int,
     gallery: int,
-    processes: int,
+    workers: str | None,
     out: Path,
 ) -> None:
     """Explain MODEL, a checkpoint or the name of a shipped model, on runways of a dataset.
@@ -124,7 +122,7 @@ def explain(
     plan = ExplainPlan(methods, maps, seed, farthest)
     subject = subject_of(datasets, split, most, seed)
     with folder_lock(out):
-        document = campaign(plan, targets, subject, out, gallery, processes)
+        document = campaign(plan, targets, subject, out, gallery, workers or 1)
     _tell(document)
 
 

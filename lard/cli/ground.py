@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lard.cli.options import SEED, runways_option
+from lard.cli.options import ALL_WORKERS, SEED, runways_option, workers_option
 
 
 @click.command()
@@ -25,9 +25,7 @@ from lard.cli.options import SEED, runways_option
     is_flag=True,
     help="The same ground with no runway painted, for `lard certify --without` (docs/robustness.md).",
 )
-@click.option(
-    "--workers", help="Processes, or a Dask scheduler's address.  [default: LARD_WORKERS, else all]"
-)
+@workers_option(ALL_WORKERS)
 def ground(
     airports: tuple[str, ...],
     runways: str,
@@ -46,6 +44,7 @@ def ground(
     Examples:
       lard ground LFPO KATL
       lard ground LSGG --runways my_airports --out my_ground --gsd 0.3
+      lard ground LFPO KATL --workers slurm:site.yaml
       lard ground BIRK --season winter --out data/ground_winter
       lard ground LFPO KATL --no-runways --out data/ground_without
     """

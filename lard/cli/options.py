@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -66,6 +67,19 @@ def runways_of(path: str | Path, frames: pl.DataFrame, runways: str, done: str) 
     return database
 
 
+def workers_option(default: str, *names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option --workers, by other names too; its text goes to lard.workers.workers_of as it is."""
+    return click.option(
+        "--workers",
+        *names,
+        "workers",
+        metavar="N|ADDRESS|slurm:FILE",
+        help="Processes of this machine, a Dask scheduler's address (tcp://...) or a profile of Slurm jobs "
+        f"(docs/scale.md); never changes the result.  [default: {default}]",
+    )
+
+
+ALL_WORKERS = "LARD_WORKERS, else all"
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 airports_option = click.option("--airports", required=True, help="ICAO codes, separated by commas.")
 

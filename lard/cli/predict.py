@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lard.cli.benchmark import CONFIG, parameters
-from lard.cli.options import check_kept, numbers_of
+from lard.cli.options import check_kept, numbers_of, workers_option
 from lard.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -67,9 +67,7 @@ def _scales(_: click.Context, __: click.Parameter, text: str | None) -> tuple[fl
 )
 @click.option("--every", type=click.IntRange(1), help="Of a video only every n-th frame [default: 1].")
 @click.option("--split", help="With --data: split [default: predict.split of the parameter file].")
-@click.option(
-    "--processes", type=click.IntRange(1), help="With --data: never changes the result [default: 1]."
-)
+@workers_option("1; with --data only", "--processes")
 def predict(
     model: str,
     inputs: tuple[Path, ...],
@@ -82,7 +80,7 @@ def predict(
     draw: Path | None,
     every: int | None,
     split: str | None,
-    processes: int | None,
+    workers: str | None,
 ) -> None:
     """Detect runways with MODEL in pictures, folders of them and videos, or on a split of a dataset.
 
@@ -102,7 +100,7 @@ def predict(
     """
     if bool(inputs) == bool(datasets):
         raise click.UsageError("give pictures, folders or videos as INPUTS, or a dataset with --data")
-    foreign = {"--draw": draw, "--every": every} if datasets else {"--split": split, "--processes": processes}
+    foreign = {"--draw": draw, "--every": every} if datasets else {"--split": split, "--workers": workers}
     for option, given in foreign.items():
         if given is not None:
             raise click.UsageError(f"{option} goes with {'INPUTS' if datasets else '--data'} only")
@@ -127,7 +125,7 @@ def predict(
     check_kept(out, *coco_paths(datasets, plan.split))
     keep_unlike(out, "a COCO results file", lambda rows: isinstance(rows, list))
     finder = None if corners is None else resolve_corners(corners)
-    count = run(resolve(model), datasets, out, plan, processes=processes or 1, corners=finder)
+    count = run(resolve(model), datasets, out, plan, processes=workers or 1, corners=finder)
     click.echo(f"{count} boxes in {out}")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lard.cli.options import runways_of, runways_option
+from lard.cli.options import ALL_WORKERS, runways_of, runways_option, workers_option
 from lard.cli.simulators import SOURCES, check_options, render_elsewhere, simulator_options
 
 
@@ -21,11 +21,9 @@ from lard.cli.simulators import SOURCES, check_options, render_elsewhere, simula
 )
 @click.option("--ground", default="data/ground", show_default=True, help="Folder with a folder per airport.")
 @click.option("--out", required=True, help="Dataset folder to write: images, frames and manifest.")
-@click.option(
-    "--workers", help="Processes, or a Dask scheduler's address.  [default: LARD_WORKERS, else all]"
-)
+@workers_option(ALL_WORKERS)
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Keep finished pictures.")
-@click.option("--shard", default="0/1", show_default=True, help="i/n renders only the i-th of n parts.")
+@click.option("--shard", default="0/1", show_default=True, help="i/n renders the i-th of n parts, from 0.")
 @click.option("--jpeg-quality", default=92, show_default=True, type=int)
 @click.option(
     "--supersample", default=2, show_default=True, type=int, help="Samples per side of a fine pixel."
@@ -60,6 +58,7 @@ def render(
     Examples:
       lard render frames.parquet --ground data/ground --out data/ortho --workers 4
       lard render frames.parquet --out data/ortho --workers tcp://scheduler:8786
+      lard render frames.parquet --out data/ortho --workers slurm:site.yaml
       lard render frames.parquet --out data/ortho --shard 3/8    # and at last once without --shard
       lard render frames.parquet --out data/ortho --dem data/srtm
       lard render frames.parquet --source flightgear --runways data/runways_flightgear --out data/flightgear

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from lard.cli.attack import scores_of
 from lard.cli.benchmark import DATA
 from lard.cli.options import SEED, numbers_of
 
@@ -88,6 +89,9 @@ def score(
     model: Path, datasets: tuple[Path, ...], split: str, score: float, limit: int | None, out: Path | None
 ) -> None:
     """Score the masks of MODEL on a split: IoU of all runway pixels and by picture, accuracy, pixels missed.
+
+    `best` is the score from which the IoU would be largest: take it from the validation split, and give it to
+    the other commands with --score.
 
     \b
     Examples:
@@ -172,7 +176,10 @@ def certify(
 @click.argument("model", type=click.Path(dir_okay=False, path_type=Path))
 @DATA
 @SPLIT
-@SCORE
+@click.option(
+    "--score", "scores", default="0.5", show_default=True, callback=scores_of, metavar="0.5,0.3",
+    help="From which a pixel counts as runway: one for all models, or one for each, MODEL first.",
+)  # fmt: skip
 @click.option(
     "--also", multiple=True, type=click.Path(dir_okay=False, path_type=Path),
     help="Another model, on the same plot; may be given several times.",
@@ -196,7 +203,7 @@ def attack(
     model: Path,
     datasets: tuple[Path, ...],
     split: str,
-    score: float,
+    scores: tuple[float, ...],
     also: tuple[Path, ...],
     eps: tuple[float, ...],
     steps: int,
@@ -214,7 +221,7 @@ def attack(
     Examples:
       lard segment attack models/seg-s/checkpoint.pt --data data/ortho --out attacks/seg-s
       lard segment attack models/lip-seg-s/checkpoint.pt --also models/seg-s/checkpoint.pt \\
-        --data data/ortho --eps 0.25,0.5,1 --limit 20 --out attacks/masks
+        --data data/ortho --score 0.2,0.5 --eps 0.25,0.5,1 --limit 20 --out attacks/masks
     """
     from lard.files import folder_lock, keep_others
     from lard.report.segmentation import segmentation_html, segmentation_svg
@@ -223,7 +230,14 @@ def attack(
     from lard.tables import staged, write_json, write_text
 
     keep_others(out, (ATTACK, FIGURE, PAGE, JOURNAL), JOURNAL, ATTACK)
-    every = [studied(one, datasets, split, score, limit) for one in (model, *also)]
+    files = (model, *also)
+    if len(scores) not in (1, len(files)):
+        raise click.BadParameter(
+            f"{len(scores)} scores for {len(files)} models; give one for all or one for each",
+            param_hint="--score",
+        )
+    each = scores * len(files) if len(scores) == 1 else scores
+    every = [studied(one, datasets, split, score, limit) for one, score in zip(files, each, strict=True)]
     with folder_lock(out):
         report = attacked(every, Plan(eps, steps, restarts, seed), out)
     with staged(out) as made:

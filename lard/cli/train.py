@@ -43,10 +43,10 @@ def train(
           1-Lipschitz, accurate: focal loss on ten times the logit
       lip-fcos-s-robust, lip-fcos-m-robust, lip-fcos-l-robust
           1-Lipschitz, robust: focal loss on twenty times the logit beyond an offset of 0.15
-      corners-s, lip-corners-s
-          corners of a detector's boxes (lard predict --corners), plain and 1-Lipschitz
       seg-s, seg-m; lip-seg-s, lip-seg-m
           masks instead of boxes, plain and 1-Lipschitz; for `lard segment`
+      corners-s, lip-corners-s
+          corners of a detector's boxes (lard predict --corners), plain and 1-Lipschitz
 
     An interrupted run goes on from its last saved step when started again with the same parameters. Under
     torchrun its processes share each batch, in the place of train.processes. Every train.validate_every steps
@@ -59,8 +59,8 @@ def train(
       lard train fcos-s --data data/ortho
       lard train lip-fcos-s-robust --data data/ortho --config params.yaml --out models/robust
       lard train fcos-s --data data/own --start fcos-s --out models/tuned
-      lard train corners-s --data data/ortho
       lard train lip-fcos-m-robust --data data/own --start lip-fcos-m-robust --out models/more
+      lard train corners-s --data data/ortho
       lard train fcos-m --data data/ortho --data data/flightgear --loaders 8 --tensorboard runs
       torchrun --no-python --nproc-per-node 4 lard train fcos-l --data data/ortho
     """

@@ -5,9 +5,11 @@ divided by the network's constant, and never more than the runway's erasure ener
 that paints it over. So the norm is what is trained, not each logit, and up to a share of E only: a margin
 beyond what the pixels allow pulls for ever, and draws all logits down with it. The background is held below
 zero by the log-sum-exp of each picture (an upper bound of its largest logit, as in the LseHKR loss of
-deel-torchlip), so that the threshold is zero by construction. `shape: emma` (Hu et al., "A recipe for
-improved certifiable robustness", ICLR 2024) asks for what can be reached already: logits are lowered by the
-radius that the runway has, up to its margin, and a logistic loss is taken there.
+deel-torchlip), so that the threshold is zero by construction: raising all logits alike gains a runway of k
+locations sqrt(k), which a picture's background must outweigh; margins `over: background` are counted from the
+hardest background of the batch instead, and do not see what raises all. `shape: emma` (Hu et al., "A recipe
+for improved certifiable robustness", ICLR 2024) asks for what can be reached already: logits are lowered by
+the radius that the runway has, up to its margin, and a logistic loss is taken there.
 """
 
 from __future__ import annotations
@@ -48,9 +50,11 @@ def bag_loss(logits: Tensor, objectness: Tensor, bags: Bags, spec: BagSpec, prog
     logits, objectness (b, n) as in Targets; progress in [0, 1]: the share of the steps that are done.
     """
     rising = 1.0 if not spec.ramp else min(1.0, FIRST_SHARE + (1 - FIRST_SHARE) * progress / spec.ramp)
-    norms, held = bag_norms(logits, bags)
-    margins = torch.clamp(spec.share * bags.energies, max=spec.margin * rising).to(logits.dtype)
     above = worst_background(logits, objectness == 0, spec.background)
+    some = torch.isfinite(above)
+    level = above[some].amax() if spec.over == "background" and bool(some.any()) else 0.0
+    norms, held = bag_norms(logits - level, bags)
+    margins = torch.clamp(spec.share * bags.energies, max=spec.margin * rising).to(logits.dtype)
     if spec.shape == "emma":
         shift = torch.minimum(norms.detach().clamp(min=0), margins)
         shift = torch.maximum(shift, LEAST_SHIFT * margins)
@@ -60,7 +64,8 @@ def bag_loss(logits: Tensor, objectness: Tensor, bags: Bags, spec: BagSpec, prog
     else:
         short = F.relu(margins - norms)
         loud = F.relu(above + spec.background / 2)
-    return spec.weight * (short[held].sum() + loud[torch.isfinite(above)].sum())
+    quiet = spec.background_weight * loud[some].sum()
+    return spec.weight * (short[held].sum() + quiet)
 
 
 def bag_norms(logits: Tensor, bags: Bags) -> tuple[Tensor, Tensor]:

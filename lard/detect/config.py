@@ -58,12 +58,14 @@ class BagSpec(_Params):
     """
 
     shape: Literal["hinge", "emma"] = "hinge"
+    over: Literal["zero", "background"] = "zero"  # what a runway's margin is counted from
     margin: float = Field(default=1.0, gt=0, le=1e3)
     share: float = Field(default=0.4, gt=0, le=0.5)  # half is what a threshold half-way leaves
     background: float = Field(default=0.1, gt=0, le=1e3)
     ramp: float = Field(default=0.0, ge=0, le=1)
     sharpness: float = Field(default=20.0, gt=0, le=1e3)  # of shape: emma, by which its logits are raised
     weight: float = Field(default=10.0, gt=0, le=1e4)  # against the loss of the boxes
+    background_weight: float = Field(default=6.0, gt=0, le=1e4)  # of a picture against one runway
 
 
 class ModelSpec(_Params):

@@ -37,6 +37,7 @@ class Told:
 
 
 DETECTOR = Told(TERMS, MEASURES)
+SEGMENTER = Told(TERMS, OF_MASKS)
 
 
 class TrainingLog:
@@ -72,8 +73,7 @@ class TrainingLog:
         """Write the rows as CSV."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        masks = any(OF_MASKS[0] in row for row in self.rows)
-        columns = (Told(self.told.terms, OF_MASKS) if masks else self.told).columns
+        columns = self.told.columns
         writer.writerow(columns)
         for row in self.rows:
             cells = (f"{row[key]:.6g}" if key in row else "" for key in columns[1:])

@@ -27,7 +27,9 @@ def inside(polygon: NDArray[np.float64], height_px: int, width_px: int) -> NDArr
         return mask
     x, y = np.arange(x0, x1) + 0.5, np.arange(y0, y1) + 0.5
     found = np.zeros((len(y), len(x)), dtype=bool)
-    for (ax, ay), (bx, by) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+    for one, other in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        # from above to below, so that both polygons at a shared edge round it alike
+        (ax, ay), (bx, by) = (one, other) if one[1] <= other[1] else (other, one)
         rows = np.flatnonzero((ay <= y) != (by <= y))  # those that the edge crosses
         if len(rows):
             crossing = ax + (y[rows] - ay) / (by - ay) * (bx - ax)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from lard.errors import DataError, ModelError, naming
 from lard.progress import track
 from lard.score.truth import Paths
 from lard.tables import write_json
-from lard.workers import run_tasks, workers_of
+from lard.workers import Shares, run_tasks, workers_of
 
 CATEGORY = 1
 
@@ -36,13 +37,13 @@ def predict(
     out: str | Path,
     plan: PredictSpec,
     name: str | None = None,
-    processes: int = 1,
+    processes: str | int = 1,
     corners: str | Path | None = None,
 ) -> int:
     """Write the COCO results of a checkpoint or ONNX file on a split; return how many boxes.
 
     `corners`, the checkpoint of a corner model, adds the corners of each box as keypoints. The results do not
-    depend on the number of processes.
+    depend on the processes, which may be any workers (lard.workers.workers_of).
     """
     open_detector(Path(checkpoint), plan, name)  # a bad file is reported once, before any process starts
     finder = None if corners is None else load_corners(corners).file
@@ -61,12 +62,15 @@ def predict(
 
 
 def _results(
-    checkpoint: Path, corners: Path | None, pictures: list[Picture], plan: PredictSpec, processes: int
+    checkpoint: Path, corners: Path | None, pictures: list[Picture], plan: PredictSpec, processes: str | int
 ) -> Iterator[list[dict[str, Any]]]:
     """Rows of each picture, in any order."""
     find = partial(_rows_of, checkpoint.absolute(), corners and corners.absolute(), plan)
+    # a worker may stand in another folder
+    pictures = [replace(picture, path=picture.path.absolute()) for picture in pictures]
+    shares = Shares(reads=(checkpoint, *([corners] if corners else ()), *(one.path for one in pictures[:1])))
     parts = [pictures[start : start + _AT_ONCE] for start in range(0, len(pictures), _AT_ONCE)]
-    for found in run_tasks(workers_of(processes), find, parts):
+    for found in run_tasks(workers_of(processes, shares), find, parts):
         yield from found
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
-from lard.detect.checkpoint import load_detector
+from lard.detect.checkpoint import load_detector, load_segmenter
 from lard.detect.config import ModelSpec
-from lard.detect.fcos import Detector, build
+from lard.detect.fcos import Detector
 from lard.detect.learner import Learner
 from lard.detect.ortho import OrthoConv2d, factors
+from lard.detect.segmenter import network_of
 from lard.errors import ModelError
 from lard.tables import sha256_file
 
@@ -38,7 +39,7 @@ def read_start(path: str | Path, spec: ModelSpec) -> Start:
 
     A Lipschitz checkpoint holds finished kernels; the orthogonal factors that are trained are found again.
     """
-    loaded = load_detector(path)
+    loaded = load_segmenter(path) if spec.segments else load_detector(path)
     odd = [name for name in LAYERS if getattr(loaded.net.spec, name) != getattr(spec, name)]
     if odd:
         found, wanted = getattr(loaded.net.spec, odd[0]), getattr(spec, odd[0])
@@ -55,7 +56,7 @@ def read_start(path: str | Path, spec: ModelSpec) -> Start:
 def _trainable(finished: Detector, path: str | Path) -> dict[str, Tensor]:
     """The weights of a checkpoint's network as training holds them."""
     state = finished.state_dict()
-    raw = build(finished.spec)
+    raw = network_of(finished.spec)
     for name, layer in raw.named_modules():
         if not isinstance(layer, OrthoConv2d):
             continue

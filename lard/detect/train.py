@@ -23,7 +23,7 @@ from lard.detect.config import ModelSpec, TrainSpec, parse_plan
 from lard.detect.crew import Place, all_alike, crew, joined, torchrun_place
 from lard.detect.data import read_pictures
 from lard.detect.learner import Learning, backward, move, new_learner, schedule, share_gradients
-from lard.detect.log import training_log
+from lard.detect.log import DETECTOR, SEGMENTER, training_log
 from lard.detect.masks import check_outlines
 from lard.detect.memory import told_what_fits
 from lard.detect.precision import arithmetic
@@ -110,7 +110,8 @@ def _train(run: Run, place: Place) -> Path:
         share = Share(pictures, run.spec, plan, place.rank, resumed.step)
         ahead = batches(share, device, run.loaders)
 
-        with training_log(run.name, plan, resumed.step, resumed.rows, run.events, first) as log:
+        told = SEGMENTER if run.spec.segments else DETECTOR
+        with training_log(run.name, plan, resumed.step, resumed.rows, run.events, first, told) as log:
             for step in range(resumed.step, plan.steps):
                 rate = run.spec.learning_rate * schedule(step, plan.steps, plan.warmup)
                 with told_what_fits(run.name, learner, step):

@@ -8,7 +8,7 @@ from math import ceil
 from lard.errors import DataError
 from lard.plan.rates import Rates
 from lard.plan.simulate import Cluster
-from lard.plan.stages import FRAMES_PER_TASK, STAGES, Stage
+from lard.plan.stages import FRAMES_PER_TASK, STAGES, TABLES_OF, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,9 @@ def _cost(rates: Rates, stage: Stage, size: Size) -> Cost:
     processes = max(min(size.workers, tasks), 1) if stage.spread else 1
     if units == 0:
         return Cost(stage.name, 0, stage.unit, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    # a worker's memory does not grow with pictures it has finished with
-    memory = rate.most_mib if stage.pictures else max(rate.of("peak_mib", units), rate.most_mib)
+    # memory does not grow with pictures that are finished with, but with the rows of a table
+    tables = rates.stages.get(TABLES_OF.get(stage.name, ""), None if stage.pictures else rate)
+    memory = max(rate.most_mib, tables.of("peak_mib", units) if tables else 0.0)
     return Cost(
         stage.name, units, stage.unit, processes,
         hours=rate.of("cpu_s", ceil(units / processes)) / 3600,

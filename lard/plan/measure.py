@@ -17,10 +17,10 @@ from pathlib import Path
 import lard
 from lard.errors import LardError
 from lard.plan.rates import Machine, Rates, Run, fitted, this_machine
-from lard.plan.stages import STAGES, stage_named
+from lard.plan.stages import STAGES, TABLES_OF
 from lard.workers import run_tasks, workers_of
 
-PICTURES, ROWS, STEPS = (8, 40), (500, 4000), (4, 20)
+PICTURES, ROWS, STEPS = (8, 40), (1000, 20_000), (4, 20)
 """Frames of runs with pictures, of runs with tables alone, and steps of training."""
 _COMMAND = "import sys; from lard.cli import main; sys.argv[0] = 'lard'; main()"
 _TAIL_CHARACTERS = 300
@@ -106,6 +106,10 @@ class Bench:
         name = f"rows{n}"
         self.sample(n, f"{name}/frames.parquet", timed=True)
         self.run(["label", name], "label", n, f"{name}/labels.parquet", f"{name}/dataset.json")
+        out = self._new("dqr")
+        self.run(
+            ["dqr", "run", name, "--workers", "1", "--out", out], TABLES_OF["check"], n, out, codes=(0, 1)
+        )
         out = self._new("coco")
         self.run(["export", "coco", name, "--out", out], "export", n, out)
 
@@ -176,14 +180,15 @@ def measure(
             bench.train(train, steps)
         tell("tasks of no work, and files of a picture's size")
         store = store_mb_s(Path(name))
-    stages = {name: fitted(stage_named(name).unit, runs) for name, runs in bench.runs.items()}  # type: ignore[arg-type]
+    units = {stage.name: stage.unit for stage in STAGES} | dict.fromkeys(TABLES_OF.values(), "frame")
+    stages = {name: fitted(units[name], runs) for name, runs in bench.runs.items()}  # type: ignore[arg-type]
     machine: Machine = this_machine()
     return Rates(
         lard_version=lard.__version__,
         machine=machine,
         airports=list(airports),
         models={**_MODELS, **({"train": train} if train else {})},
-        stages={stage.name: stages[stage.name] for stage in STAGES if stage.name in stages},
+        stages=stages,
         frame_log_sd=statistics.stdev(bench.logs),
         scheduler_ms=scheduler_ms("2"),
         scheduler="2 processes of this machine",

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lard import __version__
 from lard.documents import checked, read_json
 from lard.errors import DataError
-from lard.plan.stages import STAGES
+from lard.plan.stages import STAGES, TABLES_OF
 from lard.tables import write_json
 
 FORMAT = "lard plan rates 1"
@@ -153,7 +153,8 @@ def read_rates(path: Path, foreign: bool = False) -> Rates:
     if not path.is_file():
         raise DataError(f"{path}: no rates here, and none ship, as each machine has its own; {HOW}")
     rates = checked(Rates, read_json(path), path, remedy=HOW)
-    missing = [stage.name for stage in STAGES if stage.name not in rates.stages and not stage.optional]
+    needed = [*(stage.name for stage in STAGES if not stage.optional), *TABLES_OF.values()]
+    missing = [name for name in needed if name not in rates.stages]
     if missing:
         raise DataError(f"{path}: stages: {', '.join(missing)} missing; {HOW}")
     for stage in STAGES:

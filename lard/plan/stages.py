@@ -26,12 +26,10 @@ STAGES = (
     Stage("check", "frame", False, "lard dqr run"),
     Stage("export", "frame", False, "lard export coco", pictures=False),
     Stage("train", "step", False, "lard train", optional=True),
-    Stage("predict", "frame", False, "lard predict --data"),
-    Stage("certify", "frame", False, "lard certify"),
+    Stage("predict", "frame", True, "lard predict --data"),
+    Stage("certify", "frame", True, "lard certify"),
 )
-NAMES = tuple(stage.name for stage in STAGES)
 
 
-def stage_named(name: str) -> Stage:
-    """The stage of a name."""
-    return STAGES[NAMES.index(name)]
+TABLES_OF = {"check": "check tables"}
+"""Stages whose memory has two parts: pictures at hand, and tables measured by runs of this name."""

@@ -16,7 +16,7 @@ from lard.airports import RunwayDatabase
 from lard.camera import DISTORTION
 from lard.errors import AirportError
 from lard.labels.verdict import assume
-from lard.quality.domain import Domain, domains, frame_faults, row_context, runway_values
+from lard.quality.domain import Domain, domains, frame_faults, row_context, runway_values, words_of
 from lard.quality.measures.pictures import measure_all
 from lard.quality.measures.sun import solar_clock, sun_elevation_deg
 from lard.quality.model import Offence
@@ -81,7 +81,7 @@ class Dataset:
     terrain: tuple[Path, ...] = ()
     problems: tuple[Offence, ...] = ()
     exports: tuple[Path, ...] = ()
-    workers: int = 2
+    workers: int | str = 2  # threads, or workers of other machines that measure the pictures
     cache: Path | None = None
 
     @cached_property
@@ -229,17 +229,19 @@ class Dataset:
             with_distortion(self.frames).select(keys).unique("frame_id", keep="first", maintain_order=True)
         )
         labels = self.labels.select("frame_id", "airport", "runway").with_row_index("row")
+        known = self.runway_corners
+        ends = known.select("airport", "runway").with_row_index("_end")
         joined = labels.join(frames, on="frame_id", how="inner").join(
-            self.runway_corners, on=["airport", "runway"], how="inner"
+            ends, on=["airport", "runway"], how="inner"
         )
         joined = joined.filter(posed()).sort("row")
-        corners = np.array(joined["corners"].to_list(), np.float64).reshape(-1, 4, 3)
+        corners = np.array(known["corners"].to_list(), np.float64).reshape(-1, 4, 3)
         return LabelGeometry(
             rows=joined["row"].to_numpy().astype(np.int64),
-            corners=corners,
+            corners=corners[joined["_end"].to_numpy()],
             pose={name: joined[name].to_numpy() for name in POSE},
             camera={name: joined[name].to_numpy().astype(np.float64) for name in (*CAMERA, *DISTORTION)},
-            earth=np.array(joined["earth_model"].to_list(), dtype=object),
+            earth=words_of(joined["earth_model"]),
         )
 
     @cached_property

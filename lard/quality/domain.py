@@ -171,7 +171,16 @@ def row_context(frames: pl.DataFrame, runways: pl.DataFrame, table: pl.DataFrame
     )
     rows = rows.join(runways, on=["airport", "runway"], how="left", maintain_order="left")
     known = [name for name in (*names, *RUNWAY_VALUES) if rows[name].null_count() < len(rows)]
-    return {name: rows[name].to_numpy() for name in known}
+    return {name: words_of(rows[name]) for name in known}
+
+
+def words_of(column: pl.Series) -> NDArray[Any]:
+    """The values (n,) of a column; of texts each word is one object, whatever number of rows hold it."""
+    if column.dtype != pl.String:
+        return column.to_numpy()
+    words = column.drop_nulls().unique().sort()
+    codes = column.cast(pl.Enum(words)).to_physical().cast(pl.Int64).fill_null(len(words))
+    return np.array([*words.to_list(), None], object)[codes.to_numpy()]
 
 
 def runway_values(

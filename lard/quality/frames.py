@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -111,5 +112,6 @@ def grey_of(data: Dataset, frame_id: str) -> NDArray[np.float32] | None:
 
 def parallel(data: Dataset, items: Sequence[int], work: Callable[[int], Found], what: str) -> list[Found]:
     """Results of work on each item, in their order, in the dataset's number of threads."""
-    with ThreadPoolExecutor(max(1, data.workers)) as pool:
+    threads = data.workers if isinstance(data.workers, int) else os.cpu_count() or 1
+    with ThreadPoolExecutor(max(1, threads)) as pool:
         return list(track(pool.map(work, items), what, total=len(items), unit="img"))

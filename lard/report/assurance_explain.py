@@ -16,6 +16,7 @@ MEASURES = {
     "insertion": "insertion",
     "stability": "stability",
     "attack_likeness": "like the attack",
+    "attack_cosine": "cosine with the attack",
 }
 
 NOTE = (
@@ -147,12 +148,20 @@ def _pairs(document: Mapping[str, Any]) -> list[Table]:
     if not document["pairs"]:
         return []
     alike = [
-        [f"{pair['second']} - {pair['first']}", method, told(found["likeness"]), found["reco"],
+        [f"{pair['second']} - {pair['first']}", method, told(found["likeness"]),
+         told(found["likeness_where_alike"]), found["reco"],
          *(told(found["differences"].get(key)) for key in MEASURES)]
         for pair in document["pairs"]
         for method, found in pair["methods"].items()
     ]  # fmt: skip
-    columns = ["models", "method", "likeness of maps", "ReCo", *MEASURES.values()]
+    columns = [
+        "models",
+        "method",
+        "likeness of maps",
+        "where both decide alike (MeGe)",
+        "ReCo",
+        *MEASURES.values(),
+    ]
     note = (
         "On the same runways: rank correlation of the two models' maps, how well it tells agreement from"
         " disagreement (ReCo), and second less first of each number; an interval without 0 is a difference."

@@ -29,7 +29,7 @@ DETECTOR = _Kind(
     (("objectness", BLUE), ("box", ORANGE), ("centre", GREEN)),
     (("val_ap50", "AP50", BLUE), ("val_ap", "AP50:95", GREY)),
 )
-MASKS = _Kind(DETECTOR.losses, (("val_iou", "IoU", BLUE),))
+SEGMENTER = _Kind(DETECTOR.losses, (("val_iou", "IoU", BLUE),))
 CORNERS = _Kind(
     (("position", BLUE), ("heat", ORANGE), ("presence", GREEN)),
     (
@@ -53,9 +53,9 @@ def training_svg(log: Path, name: str) -> str:
     with log.open(newline="") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
-    known = reader.fieldnames or ()
-    kind = CORNERS if "position" in known else MASKS if "val_iou" in known else DETECTOR
-    if lacking := [name for name in kind.columns if name not in known]:
+    named = reader.fieldnames or ()
+    kind = CORNERS if "position" in named else SEGMENTER if "val_iou" in named else DETECTOR
+    if lacking := [name for name in kind.columns if name not in (reader.fieldnames or ())]:
         raise DataError(f"{log}: no column {', '.join(lacking)}; train the model again")
     if not rows:
         raise DataError(f"{log}: no step in it; train the model first")

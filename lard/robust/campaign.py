@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from lard.files import below, sha256_file, staged, write_json, write_text
+from lard.files import below, folders_for, sha256_file, staged, write_json, write_text
 from lard.progress import track
 from lard.robust.balls import NAMES
 from lard.robust.descent import BISECTIONS, felt
@@ -22,7 +22,7 @@ from lard.robust.gallery import stacked
 from lard.robust.tally import Subject, goal_report, table
 from lard.robust.unit import AttackPlan, Target, Unit, opened, run, staged_scene
 from lard.tables import atomic_path
-from lard.workers import run_tasks, workers_of
+from lard.workers import Shares, run_tasks, workers_of
 
 FORMAT = "lard-attack-1"
 DOCUMENT, PICTURES, CURVES = "attack.json", "pictures.csv", "curves.svg"
@@ -77,7 +77,7 @@ def campaign(
     subject: Subject,
     out: Path,
     extras: Extras,
-    processes: int = 1,
+    processes: str | int = 1,
     *,
     draw: Callable[[dict[str, Any]], str],
     journal: Path | None = None,
@@ -89,8 +89,10 @@ def campaign(
     """
     journal = below(out, f"{JOURNAL}/x").parent if journal is None else journal
     work = units(plan, targets, goals, subject, journal, extras)
-    done = run_tasks(workers_of(processes), _numbered, list(enumerate(work)))
-    found = [rows for _, rows in sorted(track(done, "attack", len(work), "pictures"), key=itemgetter(0))]
+    shares = Shares(journal, (*(one.file for one in targets), *(one.path for one in subject.pictures[:1])))
+    with folders_for(journal):
+        done = run_tasks(workers_of(processes, shares), _numbered, list(enumerate(map(_placed, work))))
+        found = [rows for _, rows in sorted(track(done, "attack", len(work), "pictures"), key=itemgetter(0))]
     with staged(out) as made:
         report = _written(plan, targets, goals, subject, work, found, extras, made)
         write_text(draw(report), made / CURVES)
@@ -100,6 +102,18 @@ def campaign(
             if path.relative_to(out) not in kept:
                 path.unlink()
     return report
+
+
+def _placed(unit: Unit) -> Unit:
+    """The unit for a worker, which may stand in another folder."""
+    source = unit.transfer and replace(unit.transfer, file=unit.transfer.file.absolute())
+    return replace(
+        unit,
+        target=replace(unit.target, file=unit.target.file.absolute()),
+        picture=replace(unit.picture, path=unit.picture.path.absolute()),
+        folder=unit.folder.absolute(),
+        transfer=source,
+    )
 
 
 def _written(

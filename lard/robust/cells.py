@@ -9,8 +9,10 @@ import hashlib
 import io
 import json
 import zipfile
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lard.detect.checkpoint import Checkpoint
+from lard.detect.checkpoint import Checkpoint, load_detector
 from lard.detect.config import PredictSpec
 from lard.detect.data import Picture, load_image
 from lard.detect.decode import Detections, boxes_of, cells_of, select, to_input
@@ -29,7 +31,8 @@ from lard.robust.box_field import BoxField, box_field
 from lard.robust.certify import Contrast, Floats, Reach, answered, bound_of_model, owners_of
 from lard.robust.erasure import erasure_energies
 from lard.robust.exact_erasure import exact_energies
-from lard.tables import atomic_path, sha256_file
+from lard.tables import atomic_path, folders_for, sha256_file
+from lard.workers import Shares, run_tasks, workers_of
 
 FORMAT = "lard-certificate-cells-3"
 HELD = 4096
@@ -155,6 +158,45 @@ def read_cells(
             if path:
                 save_cells(found, key, path)
         yield found
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a worker needs to read cells of pictures into a folder."""
+
+    checkpoint: Path
+    weights_sha256: str
+    plan: PredictSpec
+    folder: Path
+
+    def put(self, task: tuple[Picture, Path | None]) -> int:
+        """Called on a worker: put a picture's cells into the folder, unless they are there; its id."""
+        picture, bare = task
+        without = None if bare is None else {picture.image_id: bare}
+        loaded = _opened(self.checkpoint, self.weights_sha256)
+        deque(read_cells(loaded, [picture], self.plan, self.weights_sha256, self.folder, without), maxlen=0)
+        return picture.image_id
+
+
+@lru_cache(maxsize=1)
+def _opened(checkpoint: Path, _: str) -> Checkpoint:
+    return load_detector(checkpoint)
+
+
+def put_cells(
+    checkpoint: Path, pictures: Sequence[Picture], plan: PredictSpec, weights_sha256: str, folder: Path,
+    without: Mapping[int, Path], workers: str | int,
+) -> Iterator[int]:  # fmt: skip
+    """Let workers put cells of pictures into a folder, where read_cells finds them; ids as they finish."""
+    reading = Reading(checkpoint.absolute(), weights_sha256, plan, folder.absolute())
+    tasks = []
+    for picture in pictures:
+        bare = without.get(picture.image_id)
+        placed = replace(picture, path=picture.path.absolute())  # a worker may stand in another folder
+        tasks.append((placed, bare and bare.absolute()))
+    shares = Shares(folder, (checkpoint, *(picture.path for picture in pictures[:1])))
+    with folders_for(folder):
+        yield from run_tasks(workers_of(workers, shares), reading.put, tasks)
 
 
 def _key(picture: Picture, plan: PredictSpec, weights_sha256: str, bare: Path | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from lard.detect.checkpoint import load_detector
 from lard.detect.config import PredictSpec
 from lard.detect.data import Picture, read_pictures
-from lard.robust.cells import read_cells
+from lard.progress import track
+from lard.robust.cells import put_cells, read_cells
 from lard.robust.certificates import checked_radii, document_of
 from lard.robust.certify import bound_of_model, logit_threshold
 from lard.robust.exact_erasure import bare_pictures
@@ -43,10 +45,12 @@ def certified(
     cells: Path | None = None,
     without: Paths | None = None,
     watch: Watch = list,
+    workers: str | int = 1,
 ) -> Certificates:
     """Certify a Lipschitz checkpoint on at most `limit` pictures of a split, evenly drawn.
 
-    The folder `cells` keeps what is read of each picture. `without`: datasets of the same frames without
+    The folder `cells` keeps what is read of each picture, where other `workers` than this process put it.
+    `without`: datasets of the same frames without
     runways, from which erasure energies are exact. ModelError for a model without a constant, DataError for
     radii that no perturbation has.
     """
@@ -61,6 +65,10 @@ def certified(
     radii = checked_radii(radii, sizes_of(pictures))
     weights = sha256_file(file)
     bare = {} if without is None else bare_pictures(datasets, without, pictures)
+    if cells is not None and str(workers) != "1":
+        put = put_cells(file, pictures, plan, weights, cells, bare, workers)
+        deque(track(put, "certify", len(pictures), "images"), maxlen=0)
+        watch = list  # they are all there
     found = list(read_cells(checkpoint, watch(pictures), plan, weights, cells, bare))
     subject = Subject(found, pictures, truth, temperature, plan)
     about = {

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +18,16 @@ from lard.detect.checkpoint import Checkpoint
 from lard.detect.data import Picture, load_image
 from lard.detect.decode import to_input
 from lard.detect.fcos import channels_last
-from lard.detect.masks import mask_of
+from lard.detect.masks import ELSE, RUNWAY, mask_of
 from lard.detect.segmenter import logits_in
 from lard.errors import naming
 from lard.robust.certify import Contrast, Reach, answered
-from lard.segment.knapsack import HELD, Margins, margins_of
+from lard.segment.knapsack import HELD, Ints, Margins, margins_of
 from lard.tables import atomic_path, sha256_file
 
-FORMAT = "lard-mask-margins-1"
+FORMAT = "lard-mask-margins-2"
+BINS = 100
+"""Of scores from 0 to 1, in which pixels are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Seen:
 
     margins: Margins
     reach: Reach | None
+    scores: Ints  # (2, BINS): pixels of runways, and others, by the bin of their score
 
 
 def truth_of(picture: Picture) -> NDArray[np.int8]:
@@ -54,7 +57,25 @@ def look(checkpoint: Checkpoint, picture: Picture, threshold: float) -> Seen:
         levels, reach = answered(net, pixels, checkpoint.bound)
     with naming(picture.path):
         logits = logits_in(levels, (picture.height_px, picture.width_px))
-    return Seen(margins_of(logits, truth_of(picture), threshold), reach)
+    truth = truth_of(picture)
+    return Seen(margins_of(logits, truth, threshold), reach, scores_of(logits * net.spec.temperature, truth))
+
+
+def scores_of(logits: NDArray[np.float32], truth: NDArray[np.int8]) -> Ints:
+    """Pixels of runways, and others, by the bin of their score, of logits (h, w) after the temperature."""
+    cuts = np.arange(1, BINS) / BINS
+    limits = np.log(cuts / (1 - cuts))
+    kinds = [np.searchsorted(limits, logits[truth == kind], side="left") for kind in (RUNWAY, ELSE)]
+    return np.stack([np.bincount(kind, minlength=BINS) for kind in kinds]).astype(np.int64)
+
+
+def best_score(every: Sequence[Seen]) -> tuple[float, float]:
+    """The score, a multiple of 1 / BINS, from which the IoU of all pixels is largest, and that IoU."""
+    runway, other = np.sum([one.scores for one in every], axis=0)
+    found, alarms = (np.cumsum(counts[::-1])[::-1][1:] for counts in (runway, other))
+    shares = found / np.maximum(runway.sum() + alarms, 1)
+    place = int(shares.argmax())
+    return (place + 1) / BINS, float(shares[place])
 
 
 def read_all(
@@ -98,6 +119,7 @@ def save_seen(seen: Seen, key: str, path: Path) -> None:
         counts=np.array([margins.silent_count, margins.missed, margins.alarms], np.int64),
         reach=np.array([reach.constant, reach.rounding] if reach else []),
         contrast=np.array([contrast.deviation, contrast.values] if contrast else []),
+        scores=seen.scores,
     )
     with atomic_path(path) as temporary:
         temporary.write_bytes(stream.getvalue())
@@ -118,4 +140,5 @@ def load_seen(path: Path, key: str) -> Seen | None:
     seen, bounds = held["contrast"], held["reach"]
     contrast = Contrast(float(seen[0]), int(seen[1])) if len(seen) else None
     reach = Reach(float(bounds[0]), contrast, float(bounds[1])) if len(bounds) else None
-    return Seen(Margins(held["found"], held["silent"], silent_count, missed, alarms), reach)
+    margins = Margins(held["found"], held["silent"], silent_count, missed, alarms)
+    return Seen(margins, reach, held["scores"])

@@ -29,14 +29,12 @@ from lard.segment.knapsack import (
     most_missed,
     most_wrong,
 )
-from lard.segment.reading import Seen, read_all
+from lard.segment.reading import Seen, best_score, read_all
 from lard.tables import sha256_file
 
 FORMAT = "lard-segmentation-1"
 TARGET_IOU, TARGET_SHARE = 0.5, 0.1
 """Degradations whose eps is stated: IoU of a picture down to the first, this share of found pixels hidden."""
-SCORE = 0.5
-"""From which a pixel counts as runway: as likely as not, by the loss that models are trained with."""
 CLAIMS = {
     "certified_pixel_accuracy": "mean over pictures of the share of known pixels that stay right",
     "certified_iou": "IoU of all runway pixels of all pictures, each picture attacked with its own eps, is no"
@@ -102,7 +100,12 @@ def scored(of: Studied, seen: Sequence[Seen]) -> dict[str, Any]:
     for picture, one in zip(of.pictures, seen, strict=True):
         zones.setdefault(zone_of(picture), []).append(one.margins)
     by_zone = {zone: measured([(m, CLEAN) for m in every]) for zone, every in sorted(zones.items())}
-    return {"clean": measured([(one.margins, CLEAN) for one in seen]), "by_zone": by_zone}
+    score, iou = best_score(seen)
+    return {
+        "clean": measured([(one.margins, CLEAN) for one in seen]),
+        "by_zone": by_zone,
+        "best": {"score": score, "iou": _rounded(iou)},
+    }
 
 
 def certified(of: Studied, seen: Sequence[Seen], radii: Sequence[float]) -> dict[str, Any]:

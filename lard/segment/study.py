@@ -53,7 +53,7 @@ def attacked(every: Sequence[Studied], plan: Plan, out: Path) -> dict[str, Any]:
         rows = [_picture(of, place, plan, journal) for place in work]
         models[_free(of.checkpoint.name, models)] = _model(of, seen, rows, plan)
     first = every[0].about
-    shared = ("split", "pictures", "picture_sizes_px", "truth_sha256", "norm", "score")
+    shared = ("split", "pictures", "picture_sizes_px", "truth_sha256", "norm")
     return {
         "format": FORMAT,
         **{key: first[key] for key in shared},

@@ -61,6 +61,6 @@ class SlurmProfile(BaseModel):
             "log_directory": self.logs or spare,
             "local_directory": self.scratch or "${TMPDIR:-/tmp}",
             "worker_extra_args": [*lifetime, "--lifetime-stagger", "20s", "--no-dashboard"],
-            "scheduler_options": {"dashboard_address": None},
+            "scheduler_options": {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             **({"python": self.python} if self.python else {}),
         }

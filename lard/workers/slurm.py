@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,26 +57,20 @@ def slurm_scheduler(path: str, shares: Shares, limit_s: float) -> Scheduler:
             tempfile.TemporaryDirectory(prefix="lard-slurm-") as spare,
             SLURMCluster(**profile.settings(spare)) as cluster,
         ):
-            _submit(cluster, profile, path)
+            _try_job(cluster.job_script(), path)
+            # as many at all times: others take the place of those that end early
+            cluster.adapt(minimum_jobs=profile.jobs, maximum_jobs=profile.jobs, interval="5s")
             with client_of(cluster, set_as_default=False) as client:
                 yield client
 
     return Scheduler(f"slurm:{path}", shares, profile.task_limit_s or limit_s, connect)
 
 
-def _submit(cluster: Any, profile: SlurmProfile, path: str) -> None:
-    """Ask for jobs, and for others in the place of those that end early; SourceError when Slurm refuses."""
-    try:
-        cluster.sync(_first_job, cluster)
-    except RuntimeError as error:
-        told = [line.strip() for line in str(error).splitlines() if "sbatch: error" in line]
-        raise SourceError(
-            f"{path}: Slurm takes no such job ({'; '.join(told) or ' '.join(str(error).split())[:300]}); "
-            "mend the profile"
-        ) from error
-    cluster.adapt(minimum_jobs=profile.jobs, maximum_jobs=profile.jobs, interval="5s")
-
-
-async def _first_job(cluster: Any) -> None:
-    cluster.scale(jobs=1)
-    await cluster
+def _try_job(script: str, path: str) -> None:
+    """SourceError when Slurm says that it would not take the profile's jobs."""
+    tried = subprocess.run(
+        ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False, timeout=120
+    )
+    if tried.returncode:
+        told = "; ".join(line.strip() for line in tried.stderr.splitlines() if line.strip())
+        raise SourceError(f"{path}: Slurm takes no such job ({told[:300]}); mend the profile")

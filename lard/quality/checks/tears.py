@@ -22,6 +22,9 @@ CLEAR_JUMP, NEARLY = 2.0, 0.92  # a jump so many times as clear may be a little 
 COMMON_ROW = 0.5  # share of a source's pictures with a jump at the same row: a band, not a tear
 # what is left of a jump further up or down, where edges of scenes leave 0.4 and more, and the rows that jump
 MISFIT, LAG_SHARE = 0.1, 0.2
+BLURRED = (
+    0.15  # of a jump in the rows beside it: an edge of the world; of tears hardly one in twenty has 0.05
+)
 ROW_MISFIT = 0.4  # of the fine structure of rows, where scenes leave more
 
 
@@ -34,7 +37,8 @@ def torn(
     rows = pictures.select("image", "height_px", "row_jumps").drop_nulls()
     for image, height, jumps in rows.iter_rows():
         others[image] = unpacked(jumps)
-        wide = (jump for jump in others[image] if _is_wide(jump, limits) or _lags(jump, ROW_MISFIT))
+        sharp = (jump for jump in others[image] if jump["blur"] < BLURRED)
+        wide = (jump for jump in sharp if _is_wide(jump, limits) or _lags(jump, ROW_MISFIT))
         found += [(image, height, jump) for jump in wide]
     common = Counter(int(jump["row"]) for _, _, jump in found)
     lines = _horizon_rows(data, sorted({image for image, _, _ in found}))
@@ -69,7 +73,7 @@ def torn_columns(data: Dataset, pictures: pl.DataFrame, limits: Mapping[str, Any
     rows = pictures.select("image", "width_px", "column_jumps").drop_nulls()
     for image, width, jumps in rows.iter_rows():
         every = unpacked(jumps)
-        for jump in every:
+        for jump in (one for one in every if one["blur"] < BLURRED):
             across = any(_opposite(jump, other, width) for other in every)
             edge = across or abs(jump["sign"]) > ONE_SIGN
             if _lags(jump) or (_is_wide(jump, limits) and not edge):

@@ -56,7 +56,7 @@ def yolo_faults(folder: Path) -> Iterator[str]:
             yield f"{name} is {given!r}, which does not exist from {stated.get('path') or 'its folder'}"
         elif not there or not (root / given).samefile(place):
             yield f"{name} is {given!r}; its pictures are in images/{name}"
-    names = stated.get("names")
+    names: Any = stated.get("names")
     listed = [names[key] for key in sorted(names)] if _numbered(names) else names
     if listed != CLASSES:
         yield f"names is {names!r}; expected {CLASSES}, numbered from 0"
@@ -145,7 +145,9 @@ def _object_faults(folder: Path, found: Exported) -> Iterator[tuple[str, str]]:
     for name, hf in HF_NAMES.items():
         path = folder / "objects" / f"{hf}.jsonl"
         frames = {frame for frame, entries in found.frames.items() if entries[0].get("split") == name}
-        due = {(frame, item.get("runway")): item for frame in frames for item in found.objects.get(frame, [])}
+        due: dict[tuple[Any, Any], Mapping[str, Any]] = {
+            (frame, item.get("runway")): item for frame in frames for item in found.objects.get(frame, [])
+        }
         place = f"objects/{hf}.jsonl"
         for record in _lines(path):
             item = due.pop((record.get("frame_id"), record.get("runway")), None)

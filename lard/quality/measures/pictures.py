@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from lard.quality.measures.lines import odd_lines
 from lard.quality.measures.reading import decoded
 from lard.quality.measures.tearing import row_jumps
 from lard.tables import Schema, read_table, write_table
+from lard.workers import Shares, run_tasks, workers_of
 
 Array = NDArray[np.float64]
 
@@ -66,9 +68,16 @@ PICTURES: Schema = {
 _END = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}
 
 
-def measure_all(root: Path, images: list[str], workers: int, cache: Path | None) -> pl.DataFrame:
-    """Measure every picture of the list; rows in its order."""
+def measure_all(root: Path, images: list[str], workers: int | str, cache: Path | None) -> pl.DataFrame:
+    """Measure every picture of the list; rows in its order.
+
+    A number of workers is one of threads; others (lard.workers.workers_of) measure the blocks elsewhere, and
+    must see the pictures.
+    """
     blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
+    if isinstance(workers, str):
+        _measure_elsewhere(root, blocks, workers, cache)
+        workers = 1
     tables: list[pl.DataFrame] = []
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -89,6 +98,27 @@ def measure_all(root: Path, images: list[str], workers: int, cache: Path | None)
     if cache is not None:
         shutil.rmtree(cache, ignore_errors=True)
     return pl.concat(tables) if tables else pl.DataFrame(schema=dict(PICTURES))
+
+
+def _measure_elsewhere(root: Path, blocks: list[list[str]], workers: str, cache: Path | None) -> None:
+    """Let workers measure the blocks that the cache lacks, and put them there."""
+    if cache is None:
+        raise DataError(f"workers {workers!r}: measuring pictures elsewhere takes a folder to keep them")
+    parts = {f"{_block_key(root, block)}.parquet": block for block in blocks}
+    missing = [(name, block) for name, block in parts.items() if _cached(cache / name) is None]
+    seen = [path for block in blocks[:1] for name in block[:1] if (path := root / name).is_file()]
+    todo = sum(len(block) for _, block in missing)
+    with Meter("pictures", todo, "img") as meter:
+        measured = partial(_measure_block, root.absolute())
+        for name, rows in run_tasks(workers_of(workers, Shares(reads=tuple(seen))), measured, missing):
+            write_table(pl.DataFrame(rows, schema=dict(PICTURES)), cache / name, PICTURES, finite=False)
+            meter.advance(len(rows))
+
+
+def _measure_block(root: Path, task: tuple[str, list[str]]) -> tuple[str, list[dict[str, Any]]]:
+    """Called on a worker: a block's name and its measurements."""
+    cv2.setNumThreads(1)
+    return task[0], [measure(root, name) for name in task[1]]
 
 
 def measure(root: Path, name: str) -> dict[str, Any]:

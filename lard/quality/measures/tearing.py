@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 MOST = 4  # rows kept of a picture
-FIELDS = ("row", "ratio", "share", "sign", "above", "lag", "misfit")
+FIELDS = ("row", "ratio", "share", "sign", "above", "lag", "misfit", "blur")
 COLUMN_PX = 8  # columns are averaged over so many pixels: noise goes, what differs between frames stays
 MIN_JUMP = 3.0  # grey levels
 LEAST_LAG_PX = 8  # a scene that goes on nearer than this may be an oblique edge
@@ -33,7 +33,7 @@ def row_jumps(grey: NDArray[np.uint8], columns: bool = False) -> list[float]:
     much more there than near it and stay apart. sign: +1 where all those get brighter downwards, -1 where
     all get darker. above: mean jump of the rows above it, small in a plain sky. lag: pixels by which the rows
     after it fit those before it best; misfit: what is left of the jump then, as a share: of rows in their
-    fine structure; of columns, which no horizon runs along, of all.
+    fine structure; of columns, which no horizon runs along, of all. blur: see `_blur`.
     """
     height, width = grey.shape
     if height < 16 or width < 2 * COLUMN_PX:
@@ -56,7 +56,8 @@ def row_jumps(grey: NDArray[np.uint8], columns: bool = False) -> list[float]:
             jumping &= apart > 0.3 * size[k]
         sign = float(np.sign(down[k][jumping]).mean()) if jumping.any() else 0.0
         lag, misfit = _goes_on(grey, k) if columns else _goes_aside(grey, k)
-        found += [k + 1.0, float(ratio[k]), float(jumping.mean()), sign, float(above[k]), lag, misfit]
+        blur = _blur(down, k, jumping)
+        found += [k + 1.0, float(ratio[k]), float(jumping.mean()), sign, float(above[k]), lag, misfit, blur]
     return found
 
 
@@ -105,6 +106,18 @@ def _goes_aside(grey: NDArray[np.uint8], k: int) -> tuple[float, float]:
 def _correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
     one, other = first - first.mean(), second - second.mean()
     return float(np.mean(one * other) / (one.std() * other.std() + 1e-6))
+
+
+def _blur(down: NDArray[Any], k: int, jumping: NDArray[np.bool_]) -> float:
+    """How much of a jump the rows before and after it share, in its direction, of those columns that jump.
+
+    A lens or renderer spreads every edge of the world over neighbouring rows, and hardly one is level to the
+    pixel; a tear is made after that, from one row to the next.
+    """
+    if not jumping.any() or not 0 < k < len(down) - 1:
+        return 0.0
+    step, beside = (part.ravel()[jumping].astype(np.float64) for part in (down[k], down[k - 1] + down[k + 1]))
+    return float((np.sign(step) * beside).sum() / np.abs(step).sum())
 
 
 def _band(down: NDArray[Any], k: int) -> tuple[int, int]:
