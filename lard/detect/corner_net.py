@@ -151,9 +151,9 @@ def corner_gain_px(net: CornerNet, input_px: int) -> float:
     """How far a coordinate of a corner moves at most, in px of the window, per unit of L2 of the heat maps.
 
     The mean place m = sum s_i x_i under a softmax s of gain t, the trained one times the sharpness, has
-    dm/dz_i = t s_i (x_i - m). With d = x - m,
-    the parts above and below the mean weigh E|d| / 2 each, and E|d| <= r / 2 for places within a range r, so
-    sum (s_i d_i)^2 <= max(s_i |d_i|) * E|d| <= r / 4 * r / 2: at most t r / sqrt(8).
+    dm/dz_i = t s_i (x_i - m). With d = x - m, the parts above and below the mean weigh E|d| / 2 each, and
+    E|d| <= r / 2 for places within a range r, so sum (s_i d_i)^2 <= max(s_i |d_i|) * E|d| <= r / 4 * r / 2:
+    at most t r / sqrt(8).
     """
     reach = input_px - net.spec.strides_px[0]  # between the centres of the outermost cells
     return float(net.log_gain.detach().exp()) * net.spec.sharpness * reach / math.sqrt(8)
