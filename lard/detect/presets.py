@@ -2,8 +2,8 @@
 
 s is for two CPU cores, m for a small GPU, l has the widths and depths of a ResNet-18 and a fourth level.
 `accurate` (the plain name) trains the focal loss on logits times a temperature, which reaches a high average
-precision sooner; `robust` asks it for logits beyond an offset on either side of zero and keeps larger radii; `certified` asks each
-runway's locations together for as much as its pixels allow, from where they stand already.
+precision sooner; `robust` asks it for logits beyond an offset on either side of zero and keeps larger radii;
+`certified` asks each runway's locations together for as much as its pixels allow, from where they stand.
 """
 
 from __future__ import annotations
