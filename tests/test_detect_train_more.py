@@ -142,6 +142,7 @@ def test_presets_are_sound(name: str) -> None:
     spec = Params().model(name)
     assert (spec.family == "lip-fcos") == name.startswith("lip")
     assert (spec.offset > 0) == name.endswith("robust")
+    assert (spec.loss == "bag") == name.endswith("certified")
     help_text = CliRunner().invoke(main, ["train", "--help"]).output
     assert name in help_text.replace(",", " ").split() and "robust:" in help_text and "accurate:" in help_text
 

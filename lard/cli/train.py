@@ -43,6 +43,8 @@ def train(
           1-Lipschitz, accurate: focal loss on ten times the logit
       lip-fcos-s-robust, lip-fcos-m-robust, lip-fcos-l-robust
           1-Lipschitz, robust: focal loss on twenty times the logit beyond an offset of 0.15
+      lip-fcos-s-certified, lip-fcos-m-certified, lip-fcos-l-certified
+          1-Lipschitz, for certificates: margins that the pixels allow; measured with --start only
       seg-s, seg-m; lip-seg-s, lip-seg-m
           masks instead of boxes, plain and 1-Lipschitz; for `lard segment`
       corners-s, lip-corners-s
@@ -59,7 +61,7 @@ def train(
       lard train fcos-s --data data/ortho
       lard train lip-fcos-s-robust --data data/ortho --config params.yaml --out models/robust
       lard train fcos-s --data data/own --start fcos-s --out models/tuned
-      lard train lip-fcos-m-robust --data data/own --start lip-fcos-m-robust --out models/more
+      lard train lip-fcos-s-certified --data data/ortho --start lip-fcos-s --out models/certified
       lard train corners-s --data data/ortho
       lard train fcos-m --data data/ortho --data data/flightgear --loaders 8 --tensorboard runs
       torchrun --no-python --nproc-per-node 4 lard train fcos-l --data data/ortho

@@ -1,8 +1,9 @@
-"""Models by name: two families at three widths, the Lipschitz one in an accurate and a robust variant.
+"""Models by name: two families at three widths, the Lipschitz one in three variants.
 
 s is for two CPU cores, m for a small GPU, l has the widths and depths of a ResNet-18 and a fourth level.
 `accurate` (the plain name) trains the focal loss on logits times a temperature, which reaches a high average
-precision sooner; `robust` asks it for logits beyond an offset on either side of zero and keeps larger radii.
+precision sooner; `robust` asks it for logits beyond an offset on either side of zero and keeps larger radii;
+`certified` asks each runway's locations together for as much as its pixels allow, from where they stand.
 `seg` and `lip-seg` are the twins of both families that answer with a mask of the runways.
 """
 
@@ -27,6 +28,13 @@ _LARGE: dict[str, Any] = {
 _ACCURATE: dict[str, Any] = {"family": "lip-fcos", "loss": "focal", "temperature": 10.0}
 _ROBUST: dict[str, Any] = {"family": "lip-fcos", "loss": "focal", "temperature": 20.0, "offset": 0.15}
 _MASKS: dict[str, Any] = {"family": "lip-seg", "temperature": 60.0, "offset": 0.04}
+_CERTIFIED: dict[str, Any] = {
+    "family": "lip-fcos",
+    "loss": "bag",
+    "temperature": 20.0,
+    "centre_radius": 2.5,
+    "bag": {"shape": "emma", "share": 0.5, "ramp": 0.5, "background_weight": 2.0},
+}
 _SIZES: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
     # plain, Lipschitz (kernels need more channels to tell as much), peak learning rate
     "s": (_SMALL | {"widths": (16, 32, 64, 96)}, _SMALL | {"widths": (16, 48, 64, 96)}, 2e-3),
@@ -40,6 +48,7 @@ for _size, (_plain, _lipschitz, _rate) in _SIZES.items():
     PRESETS[f"fcos-{_size}"] = {"family": "fcos", "learning_rate": _rate, **_plain}
     PRESETS[f"lip-fcos-{_size}"] = {"learning_rate": _rate, **_lipschitz, **_ACCURATE}
     PRESETS[f"lip-fcos-{_size}-robust"] = {"learning_rate": _rate, **_lipschitz, **_ROBUST}
+    PRESETS[f"lip-fcos-{_size}-certified"] = {"learning_rate": _rate, **_lipschitz, **_CERTIFIED}
     if _size != "l":
         PRESETS[f"seg-{_size}"] = {"family": "seg", "learning_rate": _rate, **_plain}
         PRESETS[f"lip-seg-{_size}"] = {"learning_rate": _rate, **_lipschitz, **_MASKS}
