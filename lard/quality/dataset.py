@@ -155,6 +155,11 @@ class Dataset:
         return measure_all(self.root, self.image_paths, self.workers, self.cache)
 
     @cached_property
+    def shared(self) -> dict[str, Any]:
+        """What one requirement has worked out and another needs as well, by name."""
+        return {}
+
+    @cached_property
     def targets(self) -> pl.DataFrame:
         """One row per frame with its approach PARAMETERS, zone, split and airport, those all known."""
         assert self.frames is not None

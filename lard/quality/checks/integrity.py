@@ -11,7 +11,7 @@ import polars as pl
 from lard.quality.checks.appearance import CLEAR_M, looks
 from lard.quality.checks.framing import coded, framed, single_bars, single_lines, spotted
 from lard.quality.checks.marks import group_marks, undeclared
-from lard.quality.checks.tears import torn, torn_columns
+from lard.quality.checks.tears import rolled_rows, torn, torn_columns
 from lard.quality.dataset import Dataset
 from lard.quality.frames import daylit, subject_of
 from lard.quality.labels import label_name
@@ -80,7 +80,9 @@ def pictures_sane(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             text = f"same pixels as the frame before ({before['image']}): the source was frozen"
             offences.append(Offence(subject, None, text))
         before = row
-    offences += [*torn(data, pictures, bands, limits), *torn_columns(data, pictures, limits)]
+    tears = [*torn(data, pictures, bands, limits), *torn_columns(data, pictures, limits)]
+    named = {offence.subject for offence in tears}
+    offences += tears + [one for one in rolled_rows(data, pictures) if one.subject not in named]
     offences += [*single_bars(data, pictures, bands), *single_lines(data, pictures)]
     still, looked_at = undeclared(data, pictures, bands, int(limits["overlay_samples"]))
     still += group_marks(data, pictures, bands, still)

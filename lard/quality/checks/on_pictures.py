@@ -15,6 +15,7 @@ from lard.quality.measures.edges import Alignment
 from lard.quality.measures.shifts import BENT, LARGER, TALLER, TURNED, Common, common_shift
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.near import Fit, fitted
+from lard.quality.neighbours import Neighbours, displaced_groups, neighbours
 from lard.quality.registry import check
 from lard.quality.sighting import ASIDE, SURE, Sighting, shown, sighting
 
@@ -55,7 +56,8 @@ REMEDY = "add pictures by day in which the labelled runways stand out, and see t
 )
 def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Lay runways and horizon over the pictures of each group, displaced by up to a tenth, mirrored, rotated;
-    then fit side stripes and threshold bars, sub-pixel; measured is the shift of the label."""
+    then fit side stripes and threshold bars, sub-pixel; measured is the shift of the label. Every picture is
+    compared with others of its airport, laid over it by their poses and the plane of the runways."""
     groups = groups_of(data)
     seen = sighting(data, groups, int(limits["max_samples"]))
     fits = fitted(data, groups, limits)
@@ -68,6 +70,8 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     coarse = {name: shift for name, shift in rough.items() if name not in named}
     offences += [*fine, *_warp_offences(coarse, ROUGH_SCALE, float(limits["min_sigmas"]))]
     offences += [*_outline_offences(fits, groups), *_misfits(data, fits)]
+    beside = neighbours(data)
+    offences += _strangers(data, beside, {offence.subject for offence in offences})
     distance = np.array([a.distance_px for _, a in exact])
     median = float(np.median(distance)) if len(distance) else None
     limit, beyond = float(limits["max_median_px"]), float(limits["outlier_px"])
@@ -82,7 +86,7 @@ def labels_on_pictures(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             for fit, a in exact
             if a.distance_px > min(limit, beyond)
         ]
-    message = _message(seen, fits, exact, common.get(WHOLE), limits)
+    message = _message(seen, fits, exact, common.get(WHOLE), limits) + _beside(beside)
     evidence = {"coarse": seen.evidence(), "common shift": {n: _figures(c) for n, c in common.items()}}
     if offences:
         # a median within its limit is not what fails: then the number of findings is
@@ -117,6 +121,29 @@ def _message(
     if not exact and common is None:
         text += f"; none of {len(fits)} near runways shows its paint, so smaller shifts cannot be seen"
     return text
+
+
+def _beside(beside: Neighbours) -> str:
+    """How many pictures were compared with their neighbours, and how well those agree."""
+    if not beside.judged:
+        return "; of no airport do pictures show enough ground in common to compare them"
+    middle = float(np.median(list(beside.judged.values())))
+    text = f"; {len(beside.judged)} pictures compared with others of their {len(beside.offsets)} airports"
+    text += f", correlation {middle:.2f} in the median"
+    return text + (f"; not at {', '.join(beside.unlike)}, where few agree" if beside.unlike else "")
+
+
+def _strangers(data: Dataset, beside: Neighbours, named: set[str]) -> list[Offence]:
+    """Pictures, and zones of airports, that do not show the ground that their neighbours show there."""
+    assert data.frames is not None
+    known = {name.split(":")[0] for name in named}
+    offences = [
+        Offence(name, value, f"{text}, by the ground that its neighbours show")
+        for name, value, text in beside.findings
+        if name not in known
+    ]
+    widths = dict(data.frames.select("airport", "width_px").drop_nulls().unique("airport").iter_rows())
+    return offences + [Offence(*one) for one in displaced_groups(beside, widths)]
 
 
 def _figures(common: Common) -> dict[str, float]:

@@ -25,6 +25,7 @@ from lard.quality.measures.bars import bars, clear_bars
 from lard.quality.measures.chroma import colour_lags
 from lard.quality.measures.coding import coding_of
 from lard.quality.measures.grain import line_changes, motion, plain_box, repeats
+from lard.quality.measures.ground import SMALL_PX, packed
 from lard.quality.measures.lines import odd_lines
 from lard.quality.measures.reading import decoded
 from lard.quality.measures.tearing import row_jumps
@@ -52,6 +53,7 @@ PICTURES: Schema = {
     "column_jumps": pl.List(pl.Float64),  # the same of columns
     "sketch": pl.Binary,  # SKETCH_PX x SKETCH_PX grey levels, row by row
     "colours": pl.Binary,  # COLOURS_PX x COLOURS_PX x 3, blue-green-red
+    "small": pl.Binary,  # see lard.quality.measures.ground
     "detail": pl.Float64,  # see _detail
     "noise": pl.Float64,  # grey levels
     "comb": pl.Float64,  # see _comb
@@ -182,6 +184,7 @@ def _measure_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         "column_jumps": row_jumps(turned, columns=True),
         "sketch": cv2.resize(quarter, (SKETCH_PX, SKETCH_PX), interpolation=cv2.INTER_AREA).tobytes(),
         "colours": cv2.resize(colours, (COLOURS_PX, COLOURS_PX), interpolation=cv2.INTER_AREA).tobytes(),
+        "small": packed(np.asarray(quarter if quarter.shape[1] >= SMALL_PX else grey, np.uint8)),
         "detail": _detail(grey, fine),
         "noise": _noise(laplacian),
         "comb": _comb(middle, changes),
