@@ -248,6 +248,14 @@ def test_the_command_writes_tables_that_can_be_rendered(tmp_path: Path) -> None:
         own = before.filter(pl.col("frame_id").is_in(table["frame_id"].to_list())).sort("frame_id")
         assert table["yaw_deg"].to_list() == own["yaw_deg"].to_list()
     assert [path.stem for path in sorted(out.iterdir())] == ["fog", "haze", "night", "rain"]
+    held = {path: path.read_bytes() for path in out.iterdir()}
+    assert CliRunner().invoke(main, ["monitor", "departures", frames, "--out", str(out)]).exit_code == 0
+    assert {path: path.read_bytes() for path in out.iterdir()} == held, "an earlier run's are written again"
+    for foreign in (b"notes of somebody", Path(frames).read_bytes()):
+        (out / "rain.parquet").write_bytes(foreign)
+        shown = CliRunner().invoke(main, ["monitor", "departures", frames, "--n", "1", "--out", str(out)])
+        assert shown.exit_code == 2 and "rain.parquet: holds no frames of an earlier run" in shown.output
+        assert {path: path.read_bytes() for path in out.iterdir()} == held | {out / "rain.parquet": foreign}
 
 
 def test_a_night_is_seen_and_the_document_says_at_what_price(data: Path) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from lard.errors import DataError
 from lard.scenario import sun
+from lard.tables import FRAMES, POSE, read_table
+
+_NIGHT_NEEDS = {"day_of_year", "local_time_h"}
 
 
 def _air(**values: float) -> Callable[[pl.DataFrame], pl.DataFrame]:
@@ -43,7 +48,7 @@ def departed(frames: pl.DataFrame, name: str, split: str, count: int) -> pl.Data
 
     DataError for frames without the columns of a sampler, or a split without frames.
     """
-    needed = {"day_of_year", "local_time_h"} if name == "night" else set()
+    needed = _NIGHT_NEEDS if name == "night" else set()
     if missing := sorted(needed - set(frames.columns)):
         raise DataError(f"frames have no column {missing[0]}, which {name} changes; sample them again")
     own = frames.filter(pl.col("split") == split).sort("airport", "frame_id")
@@ -53,3 +58,26 @@ def departed(frames: pl.DataFrame, name: str, split: str, count: int) -> pl.Data
     turn = own.with_columns(turn=pl.int_range(pl.len()).over("airport"))
     chosen = turn.sort("turn", "airport").head(count).drop("turn").sort("frame_id")
     return DEPARTURES[name](chosen)
+
+
+def keep_tables(out: Path) -> None:
+    """DataError where a table to be written lies in `out` already and is none of an earlier run.
+
+    One of an earlier run is told by its frames: the departure changes nothing of them.
+    """
+    for name in DEPARTURES:
+        path = out / f"{name}.parquet"
+        if os.path.lexists(path) and not _is_own(path, name):
+            raise DataError(
+                f"{path}: holds no frames of an earlier run and would be written over; name another folder"
+            )
+
+
+def _is_own(path: Path, name: str) -> bool:
+    try:
+        frames = read_table(path, FRAMES, POSE)
+    except DataError:
+        return False
+    if name == "night" and not set(frames.columns) >= _NIGHT_NEEDS:
+        return False
+    return DEPARTURES[name](frames).equals(frames)

@@ -127,11 +127,12 @@ def departures_command(frames_path: Path, split: str, count: int, out: Path) -> 
       lard label data/night --odd odd_specs/lard_v2.yaml
       lard export coco data/night --out data/night/coco
     """
-    from lard.assurance.departures import DEPARTURES, departed
+    from lard.assurance.departures import DEPARTURES, departed, keep_tables
     from lard.errors import naming
     from lard.files import staged
     from lard.tables import FRAMES, POSE, read_table, write_table
 
+    keep_tables(out)
     frames = read_table(frames_path, FRAMES, POSE)
     with naming(frames_path):
         tables = {name: departed(frames, name, split, count) for name in DEPARTURES}
