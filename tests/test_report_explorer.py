@@ -25,7 +25,7 @@ from lard.report.explorer_thumbs import small_jpeg, thumb_name
 from lard.score.evaluation import Evaluation
 from lard.score.points import measured_at
 from lard.score.truth import read_truth, truth_sha256
-from lard.tables import FRAMES, LABELS, POSE, read_json, sha256_file, write_json, write_table
+from lard.tables import FINDINGS, FRAMES, LABELS, POSE, read_json, sha256_file, write_json, write_table
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +266,7 @@ def test_pictures_of_no_known_pose_are_shown_all_the_same(toy: Path, tmp_path: P
         "told",
         "findings",
         "table",
+        "object",
         "twice",
         "bare",
         "doubled",
@@ -295,11 +296,13 @@ def test_refusals_are_one_line(toy: Path, tmp_path: Path, fault: str) -> None:
         expected = "dataset.json"
     elif fault == "itself":
         out, expected = dataset, "which is read"
-    elif fault in ("ids", "list", "twice", "bare"):
+    elif fault in ("ids", "list", "object", "twice", "bare"):
         image = [{}] if fault == "list" else 777
         row = {"image_id": image, "category_id": 1, "bbox": [1, 1, 4, 3], "score": 0.5}
-        write_json([row], tmp_path / "r.json")
-        more, expected = ["--results", tmp_path / "r.json"], "no split of"
+        write_json(row if fault == "object" else [row], tmp_path / "r.json")
+        more, expected = ["--results", tmp_path / "r.json"], f"image_id {image} is of no split of"
+        if fault == "object":
+            expected = "expected a list of detections"
         if fault == "twice":
             more, expected = more * 2, "two files are named r"
         if fault == "bare":
@@ -315,3 +318,46 @@ def test_refusals_are_one_line(toy: Path, tmp_path: Path, fault: str) -> None:
     assert found.exit_code == 2, found.output
     assert expected in found.output
     assert bytes_below(tmp_path) == before
+
+
+def test_findings_of_runways_without_a_label_and_of_exports_reach_their_frames(
+    toy: Path, tmp_path: Path
+) -> None:
+    name = pl.read_parquet(toy / "frames.parquet")["frame_id"].sort()[3]
+    rows = [
+        ("DQR-C08", "error", f"{name}:ZZZZ/36", 900.0, 0.0, "in the picture, not labelled"),
+        ("DQR-T03", "error", f"coco:{name}:09", None, 0.0, "the runway is not in the export"),
+        ("DQR-T03", "error", "coco:info", None, 0.0, "of no frame"),
+    ]
+    write_table(pl.DataFrame(rows, schema=dict(FINDINGS), orient="row"), tmp_path / "f.parquet", FINDINGS)
+    write_explorer(toy, tmp_path / "e", findings=tmp_path / "f.parquet")
+    data = data_of(tmp_path / "e")
+    place = data["frame_id"].index(name)
+    assert {row[2]: row[6] for row in data["findings"]} == {
+        rows[0][2]: place,
+        rows[1][2]: place,
+        rows[2][2]: -1,
+    }
+    assert facet(data, "finding")[place] == {"DQR-C08", "DQR-T03"}
+
+
+def test_what_all_frames_share_is_told_of_each(toy: Path, tmp_path: Path) -> None:
+    shutil.copytree(toy, tmp_path / "one")
+    frames = pl.read_parquet(toy / "frames.parquet").with_columns(zone=pl.lit("far"), split=pl.lit("test"))
+    write_table(frames, tmp_path / "one" / "frames.parquet", FRAMES)
+    write_explorer(tmp_path / "one", tmp_path / "e")
+    data = data_of(tmp_path / "e")
+    assert facet(data, "zone") == [{"far"}] * len(frames)
+    assert facet(data, "split") == [{"test"}] * len(frames)
+
+
+def test_a_picture_of_another_size_than_its_frame_states_is_told(toy: Path, tmp_path: Path) -> None:
+    shutil.copytree(toy, tmp_path / "one")
+    frames = pl.read_parquet(toy / "frames.parquet")
+    size = frames.row(0, named=True)["width_px"], frames.row(0, named=True)["height_px"]
+    picture = next(iter(sorted((tmp_path / "one" / "images").iterdir())))
+    Image.new("RGB", (size[0] // 2, size[1])).save(picture)
+    notes = write_explorer(tmp_path / "one", tmp_path / "e").notes
+    assert len(notes) == 1
+    assert "1 of 24 pictures" in notes[0]
+    assert f"{picture.name} is {size[0] // 2}x{size[1]}, its frame {size[0]}x{size[1]}" in notes[0]

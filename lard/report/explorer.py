@@ -95,7 +95,7 @@ def write_explorer(
     names, manifest = frames["frame_id"].to_list(), _manifest(folder)
     images = image_names(names, labels, manifest)
     judged = judge_results(folder, names, results, score)
-    found = read_findings(findings, frames, labels) if findings else None
+    found = read_findings(findings, frames) if findings else None
     joined = [read_joined(path, names) for path in tables]
     chart, notes = map_of(frames, info, runways)
     notes += [note for part in joined for note in part.notes]
@@ -105,6 +105,7 @@ def write_explorer(
         if broken:
             reason = broken[min(broken)]
             notes.append(f"{len(broken)} of {len(names)} pictures cannot be shown (first: {reason})")
+        notes += _other_sizes(material, set(broken))
         if copy_images:
             _copy(folder, images, staging, set(broken))
         meta = _meta(material, "" if copy_images else _way(out, folder), set(broken))
@@ -147,6 +148,22 @@ def _sizes(material: _Material) -> list[tuple[int, int]]:
         size_of(material.folder / image) if None in size else size
         for size, image in zip(stated, material.images, strict=True)
     ]
+
+
+def _other_sizes(material: _Material, broken: set[int]) -> list[str]:
+    """A note on pictures of another size than frames state: they are shown stretched under their labels."""
+    other: list[str] = []
+    stated = material.frames.select("width_px", "height_px").rows()
+    for place, (size, image) in enumerate(zip(stated, material.images, strict=True)):
+        if place in broken or None in size:
+            continue
+        real = size_of(material.folder / image)
+        if real != size:
+            other.append(f"{image} is {real[0]}x{real[1]}, its frame {size[0]}x{size[1]}")
+    told = (
+        f"{len(other)} of {len(stated)} pictures have not the size that frames state and are shown stretched"
+    )
+    return [f"{told} (first: {other[0]}); run lard dqr run"] if other else []
 
 
 def check_place(folder: Path, out: Path) -> None:

@@ -11,6 +11,8 @@ from lard.report.explorer_join import Findings, Joined
 
 MOST_VALUES = 60
 """A text column with more values is no facet; frames are found by their names."""
+TOLD = ("airport", "zone", "split", "verdict", "finding")
+"""Facets that captions, marks and tables tell, of however many values they are."""
 NONE = "(none)"
 _BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
 _TITLES = {"airport": "Airport", "zone": "Zone", "split": "Split", "light": "Light", "season": "Season"}
@@ -63,7 +65,7 @@ def facets(
         for column, values in part.facets.items():
             cells = [values.get(name, ()) for name in names]
             found.append(_facet(f"{part.name}:{column}", f"{column} ({part.name})", cells))
-    return [facet for facet in found if facet["key"] == "airport" or 2 <= len(facet["values"]) <= MOST_VALUES]
+    return [facet for facet in found if facet["key"] in TOLD or 2 <= len(facet["values"]) <= MOST_VALUES]
 
 
 def _facet(key: str, title: str, cells: Sequence[Any]) -> dict[str, Any]:

@@ -25,17 +25,16 @@ class Findings:
     titles: Mapping[str, str]
 
 
-def read_findings(path: str | Path, frames: pl.DataFrame, labels: pl.DataFrame) -> Findings:
-    """Findings joined to frames by their subjects: a frame's name, or that of one of its labels."""
+def read_findings(path: str | Path, frames: pl.DataFrame) -> Findings:
+    """Findings joined to frames by their subjects, which name a frame, with its runway or an export."""
     from lard.quality import all_checks
 
     table = read_table(path, FINDINGS, finite=False).sort("check_id", "subject")
     place = {name: k for k, name in enumerate(frames["frame_id"])}
-    of_subject = {**_label_subjects(frames, labels), **{name: name for name in place}}
     rows: list[list[Any]] = []
     checks: dict[str, set[str]] = {}
     for check, severity, subject, measured, threshold, message in table.select(list(FINDINGS)).iter_rows():
-        name = of_subject.get(subject)
+        name = _frame_named(subject, place)
         rows.append([check, severity, subject, measured, threshold, message, place.get(name or "", -1)])
         if name is not None:
             checks.setdefault(name, set()).add(check)
@@ -43,13 +42,15 @@ def read_findings(path: str | Path, frames: pl.DataFrame, labels: pl.DataFrame) 
     return Findings(rows, checks, {row[0]: known[row[0]] for row in rows if row[0] in known})
 
 
-def _label_subjects(frames: pl.DataFrame, labels: pl.DataFrame) -> dict[str, str]:
-    """Frame of each label by the names that findings give labels: with the airport where it is another."""
-    found: dict[str, str] = {}
-    for name, airport, runway in labels.select("frame_id", "airport", "runway").iter_rows():
-        found[f"{name}:{airport}/{runway}"] = name
-        found.setdefault(f"{name}:{runway}", name)
-    return found
+def _frame_named(subject: str, place: Mapping[str, int]) -> str | None:
+    """The frame that a subject names: alone, before a runway that may have no label, or after an export."""
+    parts = subject.split(":")
+    for count in range(len(parts), 0, -1):  # the longest name first: names may hold colons themselves
+        for first in range(len(parts) - count + 1):
+            name = ":".join(parts[first : first + count])
+            if name in place:
+                return name
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,14 +120,17 @@ def _split_of(path: Path, splits: Sequence[Path], report: Mapping[str, Any]) -> 
                             "predict on this one")  # fmt: skip
         return found[0]
     rows = read_json(path)
-    stated = [row.get("image_id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{path}: expected a list of detections with image_id, category_id, bbox and score")
+    stated = [row.get("image_id") for row in rows]
     ids = {value if isinstance(value, int) else repr(value) for value in stated}  # what is no id fits nowhere
     held = {split: {image["id"] for image in read_coco(split).images} for split in splits}
     fitting = [split for split in splits if held[split] and ids <= held[split]]
     if not fitting:
-        raise DataError(
-            f"{path}: names pictures that no split of {splits[0].parent} has; predict on this dataset"
-        )
+        known = set().union(*held.values())
+        strange = next((f"{v!r:.60}" for v in stated if not isinstance(v, int) or v not in known), "")
+        fault = f"image_id {strange} is of" if strange else "its image ids are together of"
+        raise DataError(f"{path}: {fault} no split of {splits[0].parent}; predict one split of this dataset")
     if len(fitting) > 1:
         told = ", ".join(split.stem for split in fitting)
         raise DataError(

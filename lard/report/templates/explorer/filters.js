@@ -103,7 +103,8 @@ function addScores() {
 
 function setUpFilters() {
   if (D.models.length) addScores();
-  for (const facet of D.facets) addFacet(facet);
+  // one value tells no frames apart: it is said of them, not offered
+  for (const facet of D.facets) if (facet.values.length > 1 || facet.key === "airport") addFacet(facet);
   addFacet({ key: "mark", title: "Mark", values: ["marked", "not marked"] },
     () => D.frame_id.map((_, i) => [isMarked(i) ? 0 : 1]));
   D.ranges.forEach(addRange);

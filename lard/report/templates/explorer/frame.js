@@ -158,7 +158,8 @@ function detectionPart(i) {
     if (!found) return [];
     const above = found.filter((one) => one[4] >= model.score);
     const kinds = (one) => [one[6] && one[5] === 0 ? `runway ${one[6]} a second time` : "false alarm", `found ${one[6]}`, `left out: ${one[6] || "small"} need not be found`][one[5]];
-    return [el("h3", {}, `Detections of ${model.name}: ${outcomes(model, i).join(", ")}`),
+    const swatch = el("span", { class: "swatch", style: `background:${MODEL_COLOURS[m % MODEL_COLOURS.length]}` });
+    return [el("h3", {}, swatch, `Detections of ${model.name}: ${outcomes(model, i).join(", ")}`),
       above.length ? table(["score", "box x, y, width, height px", "counts as"], above.map((one) => [one[4].toFixed(3), one.slice(0, 4).join(", "), kinds(one)])) : el("p", {}, "none"),
       el("p", { class: "soft small" }, `from score ${model.score} on (${model.chosen}); ${found.length - above.length} more below`)];
   });

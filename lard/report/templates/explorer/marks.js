@@ -39,8 +39,10 @@ function marksChanged() {
   else {
     if (filter) {
       filter.codes = filter.renew();
-      filter.labels.forEach(({ count }, code) => {
-        count.textContent = shown.filter((i) => filter.codes[i].includes(code)).length;
+      filter.labels.forEach(({ count, label }, code) => {
+        const left = shown.filter((i) => filter.codes[i].includes(code)).length;
+        count.textContent = left;
+        label.className = left ? "" : "none";
       });
     }
     for (const [k, tile] of tiles) {
