@@ -35,6 +35,7 @@ class Defect:
     close: bool = False  # planted in the dataset of close-ups
     ruled: bool = False  # planted in the dataset whose spec has conditional rules
     few: bool = False  # planted in the dataset of few frames
+    places: bool = False  # planted in the dataset whose pictures show the ground of their airports
     alone: bool = False  # the matrix asks its owner only: others take long, or have nothing to say
     waivers: tuple[Waiver, ...] = ()
 

@@ -458,3 +458,58 @@ STEADY: dict[str, Edit] = {
 for text, change in STEADY.items():
     for group in ("one airport", "the validation set"):
         defect("I04", f"pictures of {group} {text}")(edit(change, group))
+
+
+def in_some(change: Edit, count: int = 1, zone: str | None = None) -> Change:
+    """Plant a change in a few pictures of one airport."""
+
+    def plant(data: Dataset) -> None:
+        assert data.frames is not None
+        chosen = data.frames.filter(GROUPS["one airport"])
+        chosen = chosen if zone is None else chosen.filter(pl.col("zone") == zone)
+        for frame_id in chosen["frame_id"].to_list()[:: 1 if count > 9 else 3][:count]:
+            repaint(data.root / data.image_of[frame_id], change)
+
+    return plant
+
+
+def zones_exchanged(first: str, second: str) -> Change:
+    """Plant an exchange of two pictures of one airport, of one zone each."""
+
+    def plant(data: Dataset) -> None:
+        assert data.frames is not None
+        here = data.frames.filter(GROUPS["one airport"])
+        names = [here.filter(pl.col("zone") == zone)["frame_id"].to_list() for zone in (first, second)]
+        one, other = (data.root / data.image_of[name] for name in (names[0][0], names[1][-1]))
+        contents = one.read_bytes(), other.read_bytes()
+        rewrite(one, contents[1])
+        rewrite(other, contents[0])
+
+    return plant
+
+
+def rolled_aside(first: float, last: float, share: float) -> Edit:
+    """Rows from a share of the height to another, rolled to the side by a share of the width."""
+
+    def change(pixels: Pixels) -> Pixels:
+        torn, (height, width) = pixels.copy(), pixels.shape[:2]
+        rows = slice(round(first * height), round(last * height))
+        torn[rows] = np.roll(torn[rows], round(share * width), axis=1)
+        return torn
+
+    return change
+
+
+BESIDE: dict[str, Change] = {
+    "one picture mirrored among good ones": in_some(GEOMETRY["mirrored left-right"]),
+    "three pictures of one airport shifted by 7 % aside": in_some(moved(18, 0), 3),
+    "one far picture shifted by 4 % both ways": in_some(moved(10, -10), 1, "far"),
+    "a near and a far picture of one airport exchanged": zones_exchanged("close", "far"),
+    "two far pictures of one airport exchanged": zones_exchanged("far", "far"),
+    "far pictures of one airport shifted by 1.2 %": in_some(moved(3, 0), 100, "far"),
+}
+for text, plant in BESIDE.items():
+    defect("A02", text, places=True)(plant)
+for extent in ((0.6, 0.8), (0.55, 0.7)):
+    text = f"one picture with its rows from {extent[0]:.0%} to {extent[1]:.0%} rolled aside"
+    defect("I04", text, places=True)(in_some(rolled_aside(*extent, 0.16)))

@@ -7,8 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import polars as pl
+from scipy.ndimage import map_coordinates
 
 from lard.airports import load_shipped
+from lard.camera import cam_from_ned, camera_of_row, ray_directions
+from lard.geodesy import ecef_from_geodetic, to_enu
 from lard.labels import label_frames
 from lard.labels.dataset import describe
 from lard.odd import OddSpec, load_spec
@@ -90,6 +93,59 @@ def draw_picture(path: Path, frame: dict[str, object], polygon: list[float] | No
         cv2.fillPoly(picture, [shifted], (190, 190, 190), lineType=cv2.LINE_AA, shift=4)
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+PLACES = ("EHAM", "EGLL", "LFBO")
+
+
+def write_places(root: Path, n: int = 108) -> None:
+    """Write a clean dataset whose pictures show one ground at each airport, from wherever it is seen."""
+    spec, db = small_spec(), load_shipped()
+    frames = draw(spec, db, PLACES, n, 4, split={"val": ["LFBO"], "test": ["EGLL"]}).frames
+    write_table(frames, root / "frames.parquet", FRAMES)
+    labels = label_frames(frames, db, spec)
+    write_table(labels, root / "labels.parquet", LABELS)
+    write_json(describe("drawn", frames, db, spec, "odd_specs/lard_v2.yaml"), root / "dataset.json")
+    targets = dict(labels.filter(pl.col("is_target")).select("frame_id", "polygon").iter_rows())
+    origins = {
+        name: np.concatenate([np.array(runway.corners) for runway in db.airport(name).runways]).mean(axis=0)
+        for name in PLACES
+    }
+    for row in frames.iter_rows(named=True):
+        path = root / "images" / f"{row['frame_id']}.jpg"
+        draw_ground(path, row, origins[str(row["airport"])], targets.get(row["frame_id"]))
+    write_manifest(root)
+
+
+def draw_ground(
+    path: Path, frame: dict[str, object], origin: np.ndarray, polygon: list[float] | None
+) -> None:
+    """Fields of many sizes on a plane, as the frame's camera sees them, below a plain sky, and its runway."""
+    camera = camera_of_row(frame)
+    grid = np.stack(np.meshgrid(np.arange(SIZE_PX) + 0.5, np.arange(SIZE_PX) + 0.5), axis=-1).reshape(-1, 2)
+    yaw, pitch, roll = (np.array([float(frame[name])]) for name in ("yaw_deg", "pitch_deg", "roll_deg"))  # type: ignore[arg-type]
+    ned = ray_directions(camera, grid) @ cam_from_ned(yaw, pitch, roll)[0]
+    place = np.array([float(frame[name]) for name in ("lat_deg", "lon_deg", "alt_m")])  # type: ignore[arg-type]
+    east, north, up = to_enu(ecef_from_geodetic(*place), *origin).ravel()
+    far = np.where(ned[:, 2] > 1e-3, up / np.maximum(ned[:, 2], 1e-3), np.inf)
+    seen = far < 30_000.0
+    metres = np.stack([east + far[seen] * ned[seen, 1], north + far[seen] * ned[seen, 0]])
+    rng = np.random.default_rng(frame_rng(9, str(frame["airport"])).integers(2**31))
+    ground = np.full(seen.sum(), 95.0)
+    for field_m in (6.0, 20.0, 60.0, 200.0):
+        texture = rng.normal(0, 14, (256, 256)).astype(np.float32)
+        size_m = far[seen] / float(frame["fx_px"])  # type: ignore[arg-type]
+        value = map_coordinates(texture, metres / field_m, order=1, mode="grid-wrap")
+        # fields smaller than a pixel fade away
+        ground += value * np.minimum(field_m / (3 * size_m), 1.0)
+    picture = np.full((SIZE_PX * SIZE_PX, 3), (225.0, 215.0, 185.0))
+    picture[seen] = ground[:, None] * np.array([0.8, 1.0, 0.95])
+    picture = np.clip(picture, 0, 255).astype(np.uint8).reshape(SIZE_PX, SIZE_PX, 3)
+    if polygon:
+        shifted = np.round((np.array(polygon).reshape(-1, 2) - 0.5) * 16).astype(np.int32)
+        cv2.fillPoly(picture, [shifted], (190, 190, 190), lineType=cv2.LINE_AA, shift=4)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
 
 
 def write_manifest(root: Path) -> None:

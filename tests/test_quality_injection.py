@@ -14,7 +14,7 @@ import quality_defects_meaning  # noqa: F401
 import quality_defects_sets  # noqa: F401
 import quality_picture_defects  # noqa: F401
 from quality_defects import DEFECTS, Defect, planted
-from quality_support import opened, weather_odd, write_clean, write_close_ups, write_weather
+from quality_support import opened, weather_odd, write_clean, write_close_ups, write_places, write_weather
 
 from lard.quality import Dataset, all_checks, run_checks
 from lard.quality.model import FAIL
@@ -69,8 +69,19 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def bases(clean: Dataset, close_ups: Dataset, ruled: Dataset, few: Dataset) -> Bases:
-    return lambda item: close_ups if item.close else ruled if item.ruled else few if item.few else clean
+def places(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    root = tmp_path_factory.mktemp("places")
+    write_places(root)
+    return opened(root)
+
+
+@pytest.fixture(scope="module")
+def bases(clean: Dataset, close_ups: Dataset, ruled: Dataset, few: Dataset, places: Dataset) -> Bases:
+    def base(item: Defect) -> Dataset:
+        special = ((item.close, close_ups), (item.ruled, ruled), (item.few, few), (item.places, places))
+        return next((data for wanted, data in special if wanted), clean)
+
+    return base
 
 
 def test_clean_data_have_no_finding(clean: Dataset) -> None:
@@ -84,6 +95,13 @@ def test_clean_close_ups_have_no_finding(close_ups: Dataset) -> None:
     assert set(failed) <= WHOLE_ODD, failed
     applied = {r.id for r in run.results if r.outcome.passed}
     assert {"DQR-A02", "DQR-I05", "DQR-A04"} <= applied
+
+
+def test_clean_pictures_of_one_ground_have_no_finding(places: Dataset) -> None:
+    run = run_checks(places, ["DQR-A02", "DQR-I04", "DQR-I05"])
+    assert {r.id: r.outcome.offences[:3] for r in run.results if r.status == FAIL} == {}
+    compared = next(r for r in run.results if r.id == "DQR-A02").outcome.message
+    assert "pictures compared with others of their 3 airports" in compared
 
 
 def test_clean_data_of_a_spec_with_rules_have_no_finding(ruled: Dataset) -> None:

@@ -40,11 +40,6 @@ MIRRORED, DISPLACED, EXCHANGED = 0.12, 0.2, 0.2
 SIGMAS, SHOWN = 3.5, 0.25
 LEAST_PX, LEAST_SIGMAS = 0.75, 6.0  # of a zone: 0.6 % of the width; clean ones have 0.5 px at most, by relief
 STRANGE = 0.12  # correlation of a picture that may be of another frame
-TURNS = {
-    "mirrored left-right": (slice(None), slice(None, None, -1)),
-    "mirrored upside down": (slice(None, None, -1), slice(None)),
-    "rotated by 180 degrees": (slice(None, None, -1), slice(None, None, -1)),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +82,10 @@ def _compared(data: Dataset) -> Neighbours:
             unlike += [place] if len(values) >= FEWEST else []
             continue
         judged |= {ids[i]: one.here for i, one in matches.items()}
-        for i, found in matches.items():
-            text = _turned(all_, i, expected[i], found) or _displaced(found, int(frames["width_px"][0]))
-            text = text or _exchanged(all_, i, found, near, expected, ids)
-            if text:
-                findings.append((ids[i], found.here, text))
-                continue
-            run = rolled(all_.structure[i], expected[i])
-            aside |= {ids[i]: run} if run is not None else {}
+        named = _named(all_, near, expected, matches, ids, int(frames["width_px"][0]))
+        findings += [(ids[i], matches[i].here, text) for i, text in named.items()]
+        runs = {ids[i]: rolled(all_.structure[i], one) for i, one in expected.items() if i not in named}
+        aside |= {name: run for name, run in runs.items() if run is not None}
         pairs[place] = offsets(all_, zones)
     return Neighbours(judged, tuple(findings), aside, pairs, tuple(unlike))
 
@@ -147,6 +138,32 @@ def _views(data: Dataset, frames: pl.DataFrame) -> tuple[list[str], list[str], V
     )
 
 
+def _named(
+    all_: Views,
+    near: list[list[int]],
+    expected: Mapping[int, Reference],
+    matches: Mapping[int, Match],
+    ids: list[str],
+    width: int,
+) -> dict[int, str]:
+    """What the pictures that disagree with their neighbours look like, but those whose neighbours do."""
+
+    def text(i: int, one: Reference, found: Match) -> str:
+        said = _mirrored(all_, i, one, found) or _displaced(found, width)
+        return said or _exchanged(all_, i, found, near, expected, ids)
+
+    first = {i: said for i, found in matches.items() if (said := text(i, expected[i], found))}
+    kept: dict[int, str] = {}
+    for i in first:
+        others = [j for j in near[i] if j not in first]
+        one = expected[i] if len(others) == len(near[i]) else _expected(all_, i, others)
+        if one is None:
+            continue
+        said = text(i, one, match(all_.structure[i], one))
+        kept |= {i: said} if said else {}
+    return kept
+
+
 def _nearest(all_: Views, i: int) -> list[int]:
     order = np.argsort(-all_.overlap[i], kind="stable")[:NEIGHBOURS]
     return [int(j) for j in order if all_.overlap[i, j] > LEAST_OVERLAP]
@@ -159,16 +176,12 @@ def _expected(all_: Views, i: int, others: list[int]) -> Reference | None:
     return found if float(found.seen.mean()) >= LEAST_SEEN else None
 
 
-def _turned(all_: Views, i: int, expected: Reference, found: Match) -> str:
-    """What a picture that agrees with its neighbours far better mirrored or rotated looks like."""
+def _mirrored(all_: Views, i: int, expected: Reference, found: Match) -> str:
+    """Said of a picture that fits its neighbours far better mirrored; DQR-I05 sees those upside down."""
     if found.here > AGREEING:
         return ""
-    scores = {
-        name: correlation(np.ascontiguousarray(all_.structure[i][turn]), expected)
-        for name, turn in TURNS.items()
-    }
-    name = max(scores, key=lambda one: scores[one])
-    return f"looks {name}" if scores[name] > max(found.here, 0.0) + MIRRORED else ""
+    score = correlation(np.ascontiguousarray(all_.structure[i][:, ::-1]), expected)
+    return "looks mirrored left-right" if score > max(found.here, 0.0) + MIRRORED else ""
 
 
 def _displaced(found: Match, width: int) -> str:
