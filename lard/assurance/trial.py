@@ -43,14 +43,7 @@ def tried(
 
     DataError for too few pictures inside, or none outside.
     """
-    if len(within.looks) < LEAST_INSIDE:
-        raise DataError(f"{len(within.looks)} pictures inside the domain; give at least {LEAST_INSIDE}")
-    if not groups:
-        raise DataError("nothing outside of the domain to try the monitor on; give --change or --domain")
-    if learnt := sorted(set(within.airports) & (set(monitor.learnt_on) | set(monitor.set_on))):
-        raise DataError(
-            f"the monitor was fitted or set on {learnt[0]} ({len(learnt)} such airports); try it on others"
-        )
+    check_sets(monitor, within.airports, [group.name for group in groups])
     own = monitor.alarms(within.looks, within.airports)
     others = {group.name: monitor.alarms(group.seen.looks, group.seen.airports) for group in groups}
     rows: dict[str, Any] = {}
@@ -89,6 +82,18 @@ def tried(
         },
     }
     return document | {"tables": tables_of(document, radii)}
+
+
+def check_sets(monitor: Monitor, within: Sequence[str], groups: Sequence[str]) -> None:
+    """DataError for airports of pictures inside, and groups outside, that a monitor cannot be tried on."""
+    if len(within) < LEAST_INSIDE:
+        raise DataError(f"{len(within)} pictures inside the domain to try on; give at least {LEAST_INSIDE}")
+    if not groups:
+        raise DataError("nothing outside of the domain to try the monitor on; give --change or --domain")
+    if learnt := sorted(set(within) & (set(monitor.learnt_on) | set(monitor.set_on))):
+        raise DataError(
+            f"the monitor was fitted or set on {learnt[0]} ({len(learnt)} such airports); try it on others"
+        )
 
 
 def _drawn(within: Seen, beyond: Seen, seed: int) -> Resampled | None:
