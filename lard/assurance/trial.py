@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lard.assurance.intervals import ALIKE
 from lard.assurance.monitors import ALARMS, SAYS, Monitor, Seen
 from lard.assurance.ranks import (
     KEPT,
@@ -69,7 +70,7 @@ def tried(
         "threshold_rule": monitor.rule,
         "fitted_on": dict(monitor.learnt_on),
         "thresholds_set_on": dict(monitor.set_on),
-        "interval": f"bootstrap over airports, 95 %; none below {LEAST_AIRPORTS} airports inside",
+        "interval": f"bootstrap over airports, 95 %; none below {LEAST_AIRPORTS} airports inside; {ALIKE}",
         "inside": {
             "pictures": len(within.looks),
             "airports": within.counts(),
@@ -167,7 +168,7 @@ def tables_of(document: Mapping[str, Any], radii: Sequence[float]) -> list[dict[
             "columns": head,
             "rows": rows_of("AUROC"),
             "note": "Chance that a picture outside alarms more than one inside; 0.5 sees nothing. In brackets"
-            " 95 % over airports.",
+            f" 95 % over airports; {ALIKE}.",
         },
         {
             "title": "FPR at 95 %",
