@@ -24,6 +24,8 @@ def main() -> None:
         for path in found.documents.get(kind, ()):
             drawn(path)
     write_pages(assurance_pages(found.documents, PAGE, LINKS, found.absent))
+    for (model, kind), reason in found.absent.items():
+        print(f"{model}: no {kind} document: {reason}")
     print(f"{PAGE}: {', '.join(spec.models)} on {spec.explained} runways")
 
 

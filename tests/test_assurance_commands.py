@@ -226,6 +226,14 @@ def test_a_monitor_answers_two_questions_of_its_model(tmp_path: Path) -> None:
     assert "0.75 (0.6 to 0.9)" in index and 'href="page/lip.html#knows"' in index
 
 
+def test_what_is_measured_is_not_shown_as_passed(done: Path, tmp_path: Path) -> None:
+    out = tmp_path / "assurance.html"
+    assert run("assurance", "--explain", str(done / "explain.json"), "--out", str(out)).exit_code == 0
+    for page in (out, *(tmp_path / "assurance").iterdir()):
+        text = page.read_text()
+        assert 'class="tile' in text and 'class="tile edge-pass' not in text, page
+
+
 @pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "x" * 101])
 def test_a_model_whose_name_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "curve.svg").write_text("<svg></svg>")

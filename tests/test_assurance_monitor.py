@@ -300,8 +300,9 @@ def test_what_cannot_be_fitted_or_scored_is_told_in_one_line(data: Path, tmp_pat
     assert refused(
         run("fit", "fcos.pt", *few, at=data), "10 validation pictures cannot set a false-stop rate"
     )
-    few = ("--per-airport", "5", "--keep", "looks", "--out", "o.npz")
-    assert refused(run("fit", "fcos.pt", *few, at=data), "at least 20")
+    few = ("--per-airport", "5", "--keep", str(tmp_path / "none"), "--out", "o.npz")
+    assert refused(run("fit", "fcos.pt", *few, at=data), "10 training pictures inside the domain")
+    assert not (tmp_path / "none").exists(), "told before anything is looked at"
     assert not (data / "o.npz").exists()
     (data / "kept.npz").write_bytes(b"mine")
     assert refused(run("fit", "fcos.pt", "--out", "kept.npz", at=data), "would be written over")
@@ -311,6 +312,13 @@ def test_what_cannot_be_fitted_or_scored_is_told_in_one_line(data: Path, tmp_pat
     (tmp_path / "empty").mkdir()
     empty = f"none={tmp_path / 'empty'}"
     assert refused(run("score", "fcos.npz", "fcos.pt", "--domain", empty, *out, at=data), "no picture")
+    (tmp_path / "tiny").mkdir()
+    for k in range(5):
+        write_picture(tmp_path / f"tiny/{k}.png", np.full((9, 80, 3), k, np.uint8))
+    tiny = f"tiny={tmp_path / 'tiny'}"
+    assert refused(
+        run("score", "fcos.npz", "fcos.pt", "--domain", tiny, *out, at=data), "0.png: a picture of 9"
+    )
     assert refused(run("score", "fcos.npz", "fcos.pt", "--eps", "1,nan", *out, at=data), "L2 norms")
     assert refused(run("score", "fcos.npz", "fcos.pt", "--change", "none", *out, at=data), "nothing outside")
     assert refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from monitor_support import write_model, write_split
 
 from lard.assurance.watching import WatchSpec, watch
+from lard.errors import DataError
 from lard.report.assurance import accounts_below, assurance_pages, write_pages
 from lard.report.monitors import drawn
 from lard.robust.unit import Target
@@ -58,3 +60,21 @@ def test_sets_too_small_leave_no_earlier_statement_behind(data: Path) -> None:
     found, absent, _ = watched(data, WatchSpec(train=12, val=2, test=1, outside=6, steps=2))
     assert "monitor" not in found and "validation pictures cannot set a false-stop rate" in absent["monitor"]
     assert not (data / "out/lip/monitor.json").exists()
+
+
+def test_a_damaged_picture_is_an_error_a_small_set_outside_is_not(data: Path, tmp_path: Path) -> None:
+    place = shutil.copytree(data, tmp_path / "copy")
+    target, spec = Target("lip", place / "lip.pt", 0.4), WatchSpec(train=1, val=1, test=1, outside=6, steps=1)
+    loose = place / "loose"
+    loose.mkdir()
+    shutil.copy(next((place / "images").glob("*")), loose)
+    told = watched_with(target, spec, place, {"loose": loose})
+    assert all("loose" not in reason for reason in told.values())
+    for picture in (place / "images").iterdir():
+        picture.write_bytes(picture.read_bytes()[:40])
+    with pytest.raises(DataError, match="images/"):
+        watched_with(target, spec, place, {})
+
+
+def watched_with(target: Target, spec: WatchSpec, place: Path, others: dict[str, Path]) -> dict[str, str]:
+    return watch(spec, target, place, "test", others, place / "out/lip", place / "looks", 0)[1]

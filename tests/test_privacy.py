@@ -268,6 +268,12 @@ def test_bad_input_is_named_in_one_line(
     (empty / "coco" / "train.json").write_text(json.dumps({**document, "images": [], "annotations": []}))
     for image in document["images"]:
         del image["airport"]
+    bare = tmp_path / "bare"
+    (bare / "coco").mkdir(parents=True)
+    (bare / "images").symlink_to(toy / "images")
+    for split in ("train", "test"):
+        held = json.loads((toy / "coco" / f"{split}.json").read_text())
+        (bare / "coco" / f"{split}.json").write_text(json.dumps({**held, "annotations": []}))
     (nowhere / "coco").mkdir(parents=True)
     (nowhere / "images").symlink_to(toy / "images")
     (nowhere / "coco" / "test.json").write_text((toy / "coco" / "test.json").read_text())
@@ -288,6 +294,7 @@ def test_bad_input_is_named_in_one_line(
         ((model, *usual, "--split", "none"), "none.json"),
         ((model, "--data", empty, "--out", out, "--epsilon", "inf"), "no images; expected at least one"),
         ((model, "--data", nowhere, "--out", out, "--epsilon", "inf"), "--unit airport protects"),
+        ((model, "--data", bare, "--out", out, "--epsilon", "inf"), "frames has a required runway"),
     ):
         code, text = run(*arguments)
         assert code == 2 and told in text.splitlines()[-1], text

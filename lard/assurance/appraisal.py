@@ -31,7 +31,7 @@ from lard.robust.unit import Target, opened
 from lard.score.truth import coco_paths, read_truth, truth_sha256
 
 LOOKS = ".looks"
-RADII = (0.05, 0.1, 0.25, 0.5, 1.0)
+RADII = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 class AppraisalSpec(BaseModel):

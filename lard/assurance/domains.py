@@ -150,20 +150,24 @@ def read_domain(name: str, place: Path) -> list[Shot]:
     """All splits of a dataset folder with coco/, or all pictures of any folder; DataError for too few."""
     if not place.is_dir():
         raise DataError(f"{place}: no such folder; --domain {name}= needs a dataset or a folder of pictures")
-    splits = sorted(path.stem for path in (place / "coco").glob("*.json"))
-    shots: list[Shot] = []
-    for split in splits:
-        if holds_images(place / "coco" / f"{split}.json"):
-            shots += read_shots(place, split)
-    if not splits:
-        shots = [
-            _loose(k, entry.path) for k, entry in enumerate(collect([place]).files) if not entry.is_video
-        ]
+    shots = shots_of(place)
     if len(shots) < LEAST_OUTSIDE:
         raise DataError(
             f"{place}: {len(shots)} pictures of domain {name!r}; at least {LEAST_OUTSIDE} say something"
         )
     return shots
+
+
+def shots_of(place: Path) -> list[Shot]:
+    """All splits of a dataset folder with coco/, or all pictures of any folder."""
+    splits = sorted(path.stem for path in (place / "coco").glob("*.json"))
+    shots: list[Shot] = []
+    for split in splits:
+        if holds_images(place / "coco" / f"{split}.json"):
+            shots += read_shots(place, split)
+    if splits:
+        return shots
+    return [_loose(k, entry.path) for k, entry in enumerate(collect([place]).files) if not entry.is_video]
 
 
 def by_verdict(name: str, shots: Sequence[Shot], limit: int) -> dict[str, list[Shot]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lard.assurance.failure import BEST, RIGHT_IOU, CrossFitted, Found, check_enough, cross_fit
 from lard.assurance.features import FLOOR
+from lard.assurance.intervals import ALIKE
 from lard.assurance.ranks import interval, resampled
 from lard.assurance.selective import KEPT, aupr_error, aurc, least_aurc, passed, risk_curve
 from lard.errors import DataError
@@ -68,7 +69,7 @@ def compared(
         "detections_of_a_picture": BEST,
         "operating_point": point,
         "lipschitz_constant": constant,
-        "interval": f"bootstrap over airports, 95 %; none below {LEAST_AIRPORTS} airports",
+        "interval": f"bootstrap over airports, 95 %; none below {LEAST_AIRPORTS} airports; {ALIKE}",
         "head": {
             "rounds": fitted.rounds,
             "airports": sorted(set(validation.airports.tolist())),

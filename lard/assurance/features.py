@@ -26,7 +26,7 @@ from lard.detect.checkpoint import Checkpoint, load_detector
 from lard.detect.config import PredictSpec
 from lard.detect.decode import boxes_of, cells_of, select, to_input
 from lard.detect.fcos import REGRESSION_GAIN, Detector, Level, LipschitzFcos, channels_last
-from lard.errors import ModelError
+from lard.errors import ModelError, naming
 from lard.files import atomic_path
 from lard.score.boxes import extents, iou
 
@@ -115,7 +115,8 @@ def look(checkpoint: Checkpoint, image: NDArray[np.uint8], where: object) -> Loo
     own = logits if checkpoint.bound else _logits_of(scores, temperature)
     above = np.maximum(own - np.log(FLOOR / (1 - FLOOR)) / temperature, 0.0)
     places, support = _traced(kept, score, boxes, scores, above, (image.shape[1], image.shape[0]))
-    small, gain = shrunk(image)
+    with naming(where):
+        small, gain = shrunk(image)
     return Look(
         means,
         np.concatenate(spread),

@@ -10,7 +10,11 @@ import numpy as np
 from lard.score.inference import LEAST_AIRPORTS, LEVEL
 
 DRAWS = 2000
-METHOD = f"bootstrap over airports, {DRAWS} draws, percentiles; none for fewer than {LEAST_AIRPORTS} airports"
+ALIKE = "one of no width means that all airports are alike here, not that others are"
+METHOD = (
+    f"bootstrap over airports, {DRAWS} draws, percentiles; none for fewer than {LEAST_AIRPORTS} airports;"
+    f" {ALIKE}"
+)
 
 
 def mean_interval(

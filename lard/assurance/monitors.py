@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lard.assurance.domains import Shot
 from lard.assurance.features import Look, looks_of
-from lard.assurance.mahalanobis import Gaussian, fit_gaussian
+from lard.assurance.mahalanobis import LEAST_ROWS, Gaussian, fit_gaussian
 from lard.assurance.ocsdf import Distance, learn
 from lard.assurance.ranks import Alarms
 from lard.assurance.thresholds import PICTURES, Rule, threshold_by
@@ -120,6 +120,22 @@ def look_at(
     return Seen(list(looks), [shot.airport for shot in shots])
 
 
+def check_sets(
+    training: Sequence[str], validation: Sequence[str], false_stops: float, rule: Rule = PICTURES
+) -> None:
+    """DataError for pictures, by their airports, that no monitor can be fitted to or set on."""
+    if shared := sorted((set(training) & set(validation)) - {""}):
+        raise DataError(
+            f"airport {shared[0]} is in both splits ({len(shared)} airports are); false stops must be counted"
+            " on airports that nothing was fitted to"
+        )
+    if len(training) < LEAST_ROWS:
+        raise DataError(
+            f"{len(training)} training pictures inside the domain to fit to; give at least {LEAST_ROWS}"
+        )
+    threshold_by(rule, np.zeros(len(validation)), validation, false_stops)
+
+
 def fit(
     model: str,
     model_sha256: str,
@@ -136,13 +152,7 @@ def fit(
 
     DataError for sets too small, for airports in both, and for a rate that the pictures cannot support.
     """
-    if shared := sorted((set(training.airports) & set(validation.airports)) - {""}):
-        raise DataError(
-            f"airport {shared[0]} is in both splits ({len(shared)} airports are); false stops must be counted"
-            " on airports that nothing was fitted to"
-        )
-    # too few for the rate is told before anything is learnt
-    threshold_by(rule, np.zeros(len(validation.looks)), validation.airports, false_stops)
+    check_sets(training.airports, validation.airports, false_stops, rule)
     pooled = np.stack([one.pooled for one in training.looks])
     gaussian = fit_gaussian(pooled)
     distance = learn(np.stack([one.small for one in training.looks]), steps, seed)

@@ -59,6 +59,12 @@ def study(
     net = channels_last(loaded.net)
     private = _some(read_pictures(datasets, question.split), question.frames)
     tested = _some(read_pictures(datasets, question.on), question.test_frames)
+    for split, pictures in ((question.split, private), (question.on, tested)):
+        if all(picture.ignored.all() for picture in pictures):
+            raise DataError(
+                f"split {split}: none of its {len(pictures)} frames has a required runway to learn from or be"
+                " scored on; take more frames, or label them"
+            )
     names = {unit: [_unit_of(picture, unit) for picture in private] for unit in question.units}
     for unit, units in names.items():
         if not recipe.delta < 1 / len(set(units)):

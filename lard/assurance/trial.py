@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lard.assurance.intervals import ALIKE
 from lard.assurance.monitors import ALARMS, SAYS, Monitor, Seen
 from lard.assurance.ranks import (
     KEPT,
@@ -43,14 +44,7 @@ def tried(
 
     DataError for too few pictures inside, or none outside.
     """
-    if len(within.looks) < LEAST_INSIDE:
-        raise DataError(f"{len(within.looks)} pictures inside the domain; give at least {LEAST_INSIDE}")
-    if not groups:
-        raise DataError("nothing outside of the domain to try the monitor on; give --change or --domain")
-    if learnt := sorted(set(within.airports) & (set(monitor.learnt_on) | set(monitor.set_on))):
-        raise DataError(
-            f"the monitor was fitted or set on {learnt[0]} ({len(learnt)} such airports); try it on others"
-        )
+    check_sets(monitor, within.airports, [group.name for group in groups])
     own = monitor.alarms(within.looks, within.airports)
     others = {group.name: monitor.alarms(group.seen.looks, group.seen.airports) for group in groups}
     rows: dict[str, Any] = {}
@@ -76,7 +70,7 @@ def tried(
         "threshold_rule": monitor.rule,
         "fitted_on": dict(monitor.learnt_on),
         "thresholds_set_on": dict(monitor.set_on),
-        "interval": f"bootstrap over airports, 95 %; none below {LEAST_AIRPORTS} airports inside",
+        "interval": f"bootstrap over airports, 95 %; none below {LEAST_AIRPORTS} airports inside; {ALIKE}",
         "inside": {
             "pictures": len(within.looks),
             "airports": within.counts(),
@@ -89,6 +83,18 @@ def tried(
         },
     }
     return document | {"tables": tables_of(document, radii)}
+
+
+def check_sets(monitor: Monitor, within: Sequence[str], groups: Sequence[str]) -> None:
+    """DataError for airports of pictures inside, and groups outside, that a monitor cannot be tried on."""
+    if len(within) < LEAST_INSIDE:
+        raise DataError(f"{len(within)} pictures inside the domain to try on; give at least {LEAST_INSIDE}")
+    if not groups:
+        raise DataError("nothing outside of the domain to try the monitor on; give --change or --domain")
+    if learnt := sorted(set(within) & (set(monitor.learnt_on) | set(monitor.set_on))):
+        raise DataError(
+            f"the monitor was fitted or set on {learnt[0]} ({len(learnt)} such airports); try it on others"
+        )
 
 
 def _drawn(within: Seen, beyond: Seen, seed: int) -> Resampled | None:
@@ -162,7 +168,7 @@ def tables_of(document: Mapping[str, Any], radii: Sequence[float]) -> list[dict[
             "columns": head,
             "rows": rows_of("AUROC"),
             "note": "Chance that a picture outside alarms more than one inside; 0.5 sees nothing. In brackets"
-            " 95 % over airports.",
+            f" 95 % over airports; {ALIKE}.",
         },
         {
             "title": "FPR at 95 %",

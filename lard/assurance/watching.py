@@ -61,6 +61,19 @@ class Watched:
         return look_at(self.checkpoint, self.weights_sha256, shots, self.keep, title)
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a model made of the pictures of a dataset, by split, and of groups outside of its domain."""
+
+    training: Seen
+    validation: Sequence[Shot]
+    set_on: Seen  # the validation pictures
+    tested: Sequence[Shot]
+    tried_on: Seen  # the tested pictures
+    outside: Mapping[str, Seen]
+    few: Mapping[str, int]  # pictures of groups too small to say anything, by name
+
+
 def watch(
     spec: WatchSpec,
     target: Target,
@@ -73,16 +86,15 @@ def watch(
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Write the documents of a model below `out`: their paths by kind, and why others could not be made.
 
-    `others` are datasets outside of the domain by name. Sets too small for a statement are no error.
+    `others` are datasets outside of the domain by name. Sets too small for a statement are no error; a
+    picture or dataset that cannot be read is one.
     """
     watched = Watched(open_model(target.file), sha256_file(target.file), target.score, keep)
-    validation = domains.spread(domains.read_shots(dataset, "val"), spec.val)
-    tested = domains.spread(domains.read_shots(dataset, split), spec.test)
-    refuse_learnt(watched.checkpoint, validation)
+    seen = looked(watched, spec, dataset, split, others)
     makers = {
-        "monitor": lambda: monitored(watched, spec, dataset, validation, tested, others, seed),
-        "failure": lambda: foreseen(watched, validation, tested, seed),
-        "conform": lambda: conformal(watched, dataset, split, validation, tested, out),
+        "monitor": lambda: monitored(watched, spec, seen, seed),
+        "failure": lambda: foreseen(watched, seen, seed),
+        "conform": lambda: conformal(watched, dataset, split, seen, out),
     }
     found: dict[str, Path] = {}
     absent: dict[str, str] = {}
@@ -99,54 +111,62 @@ def watch(
     return found, absent
 
 
-def monitored(
-    watched: Watched,
-    spec: WatchSpec,
-    dataset: Path,
-    validation: Sequence[Shot],
-    tested: Sequence[Shot],
-    others: Mapping[str, Path],
-    seed: int,
-) -> dict[str, Any]:
-    """The document of `lard monitor score` for a monitor fitted to training airports of the dataset."""
+def looked(
+    watched: Watched, spec: WatchSpec, dataset: Path, split: str, others: Mapping[str, Path]
+) -> Looked:
+    """Look at all pictures that the documents are about."""
     training = domains.spread(domains.inside(domains.read_shots(dataset, "train")), spec.train)
-    fitted = fit(
-        watched.checkpoint.name, watched.weights_sha256, constant_of(watched.checkpoint),
-        watched.seen(training, "training airports"),
-        watched.seen(domains.inside(validation), "validation airports"),
-        spec.false_stops, spec.steps, seed,
-    )  # fmt: skip
+    validation = domains.spread(domains.read_shots(dataset, "val"), spec.val)
+    tested = domains.spread(domains.read_shots(dataset, split), spec.test)
+    refuse_learnt(watched.checkpoint, validation)
     within = domains.inside(tested)
     groups = {name: domains.limited(domains.changed(within, name), spec.outside) for name in CHANGED}
     for name, place in others.items():
-        groups |= domains.by_verdict(name, domains.read_domain(name, place), spec.outside)
+        groups |= domains.by_verdict(name, domains.shots_of(place), spec.outside)
     few = {name: len(shots) for name, shots in groups.items() if len(shots) < domains.LEAST_OUTSIDE}
-    beyond = [Group(name, watched.seen(shots, name)) for name, shots in groups.items() if name not in few]
-    return tried(fitted, watched.seen(within, "inside"), beyond, RADII, seed) | {"left_out": few}
+    return Looked(
+        watched.seen(training, "training airports"),
+        validation,
+        watched.seen(validation, "validation airports"),
+        tested,
+        watched.seen(tested, f"{split} airports"),
+        {name: watched.seen(shots, name) for name, shots in groups.items() if name not in few},
+        few,
+    )
 
 
-def foreseen(
-    watched: Watched, validation: Sequence[Shot], tested: Sequence[Shot], seed: int
-) -> dict[str, Any]:
+def monitored(watched: Watched, spec: WatchSpec, seen: Looked, seed: int) -> dict[str, Any]:
+    """The document of `lard monitor score` for a monitor fitted to training airports of the dataset."""
+    fitted = fit(
+        watched.checkpoint.name, watched.weights_sha256, constant_of(watched.checkpoint), seen.training,
+        _inside(seen.set_on, seen.validation), spec.false_stops, spec.steps, seed,
+    )  # fmt: skip
+    beyond = [Group(name, own) for name, own in seen.outside.items()]
+    document = tried(fitted, _inside(seen.tried_on, seen.tested), beyond, RADII, seed)
+    return document | {"left_out": dict(seen.few)}
+
+
+def _inside(seen: Seen, shots: Sequence[Shot]) -> Seen:
+    """What was seen of the pictures inside the domain."""
+    own = {id(shot) for shot in domains.inside(shots)}
+    kept = [k for k, shot in enumerate(shots) if id(shot) in own]
+    return Seen([seen.looks[k] for k in kept], [seen.airports[k] for k in kept])
+
+
+def foreseen(watched: Watched, seen: Looked, seed: int) -> dict[str, Any]:
     """The document of `lard monitor failures`."""
-    found = [
-        gathered(watched.seen(shots, what).looks, shots)
-        for what, shots in (("validation airports", validation), ("test airports", tested))
-    ]
-    document, _ = compared(found[0], found[1], constant_of(watched.checkpoint), watched.score, seed)
+    own = gathered(seen.set_on.looks, seen.validation), gathered(seen.tried_on.looks, seen.tested)
+    document, _ = compared(*own, constant_of(watched.checkpoint), watched.score, seed)
     return document | {"model_sha256": watched.weights_sha256}
 
 
-def conformal(
-    watched: Watched, dataset: Path, split: str, validation: Sequence[Shot], tested: Sequence[Shot], out: Path
-) -> dict[str, Any]:
+def conformal(watched: Watched, dataset: Path, split: str, seen: Looked, out: Path) -> dict[str, Any]:
     """The document of `lard conform` for the detections of the same pictures, which are kept beside it."""
     sides = []
-    for name, shots in (("val", validation), (split, tested)):
-        looks = watched.seen(shots, f"{name} airports").looks
+    for name, shots, own in (("val", seen.validation, seen.set_on), (split, seen.tested, seen.tried_on)):
         truth, results = out / f"{name}.truth.json", out / f"{name}.results.json"
         write_json(_truth_of(dataset, name, shots), truth)
-        write_json(rows_of(looks, shots), results)
+        write_json(rows_of(own.looks, shots), results)
         sides.append(read_side([truth], results))
     return dict(state(sides[0], sides[1], Claim(watched.score)).report)
 

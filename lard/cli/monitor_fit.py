@@ -65,10 +65,10 @@ def fit_command(
     from lard.assurance.domains import inside, read_shots, spread
     from lard.assurance.features import constant_of, open_model, refuse_learnt
     from lard.assurance.monitor_file import read_monitor, write_monitor
+    from lard.assurance.monitors import check_sets, look_at
     from lard.assurance.monitors import fit as fit_monitor
-    from lard.assurance.monitors import look_at
     from lard.detect.models import resolve
-    from lard.errors import DataError, ModelError
+    from lard.errors import DataError, ModelError, naming
     from lard.files import sha256_file
 
     _check_suffix(out)
@@ -82,6 +82,10 @@ def fit_command(
     training = spread(inside(read_shots(dataset, "train")), per_airport)
     validation = spread(inside(read_shots(dataset, "val")), val_per_airport)
     refuse_learnt(checkpoint, validation)
+    with naming(dataset):  # before minutes of looking
+        check_sets(
+            [shot.airport for shot in training], [shot.airport for shot in validation], false_stops, rule
+        )
     seen = [
         look_at(checkpoint, weights, shots, keep, f"look at {name}")
         for name, shots in (("train", training), ("val", validation))

@@ -76,8 +76,9 @@ def score_command(
     from lard.assurance.features import constant_of, open_model
     from lard.assurance.monitor_file import check_model, read_monitor
     from lard.assurance.monitors import look_at
-    from lard.assurance.trial import Group, tried
+    from lard.assurance.trial import Group, check_sets, tried
     from lard.detect.models import resolve
+    from lard.errors import naming
     from lard.files import keep_others, sha256_file, staged, write_json
     from lard.report.monitors import draw, pictures_of
 
@@ -95,6 +96,8 @@ def score_command(
     for name, place in places.items():
         groups |= sets.by_verdict(name, sets.read_domain(name, place), limit)
     few = {name: len(shots) for name, shots in groups.items() if len(shots) < sets.LEAST_OUTSIDE}
+    with naming(f"{dataset}, split {split}"):
+        check_sets(loaded, [shot.airport for shot in within], [name for name in groups if name not in few])
     own = look_at(checkpoint, weights, within, keep, "inside")
     beyond = [
         Group(name, look_at(checkpoint, weights, shots, keep, name))

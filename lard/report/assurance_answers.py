@@ -43,9 +43,9 @@ def explain_answers(document: Mapping[str, Any]) -> list[Answer]:
             turned = model["counterfactuals"][kind]
             if turned["runways"]:
                 ratio = turned["least_ratio"]
-                least = "" if ratio is None else f"; never below {figures_text(ratio)} times the certificate"
+                least = "" if ratio is None else f"; the least {figures_text(ratio)} times its certificate"
                 found.append(
-                    Answer(f"norm of the change that {text}", told(turned["norm"]),
+                    Answer(f"mean norm of the change that {text}", told(turned["norm"]),
                            f"found for {turned['found']} of {turned['runways']}{least}")
                 )  # fmt: skip
     return found

@@ -57,7 +57,7 @@ def _methods(document: Mapping[str, Any], of: str) -> Table:
     note = (
         f"{of}. Means, in brackets 95 % ({document['intervals']}). Pointing game, energy inside, insertion,"
         " stability: high is good; deletion: low. Over area share: 1 is a map that knows nothing, which the"
-        " rows `random` show for every number."
+        " rows random show for every number."
     )
     return Table("Maps of the score", ["model", "method", *MEASURES.values()], rows, note)
 
