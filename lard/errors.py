@@ -51,12 +51,12 @@ class Unfinished(LardError):
 
 @contextlib.contextmanager
 def naming(path: object, *others: object) -> Iterator[None]:
-    """Errors about what a file holds name the file, where they name neither it nor one of the others."""
+    """Errors about what a file holds name the file, where they name no file of these and no option."""
     try:
         yield
     except LardError as error:
-        if any(_named(one, str(error)) for one in (path, *others)):
-            raise
+        if str(error).startswith("--") or any(_named(one, str(error)) for one in (path, *others)):
+            raise  # what an option asked for is at fault, or the file is named
         raise type(error)(f"{path}: {error}") from error
 
 

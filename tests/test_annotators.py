@@ -16,7 +16,10 @@ from click.testing import CliRunner
 from explorer_support import write_results, write_toy
 
 from lard.cli import main
+from lard.errors import DataError
+from lard.export.annotators import Predicted, write_fiftyone
 from lard.export.coco import write_coco
+from lard.export.common import open_dataset
 from lard.labels.dataset import read_dataset
 from lard.quality.exports import demand_true
 
@@ -132,6 +135,13 @@ def test_fiftyone_layout(exported: Path) -> None:
                 and 0 <= x < x + width <= 1 + 1e-9
                 and 0 <= y < y + height <= 1 + 1e-9
             )
+
+
+def test_models_that_would_share_a_field_are_refused(toy: Path, tmp_path: Path) -> None:
+    models = [Predicted("a-1", {}), Predicted("a_1", {})]
+    with pytest.raises(DataError, match="a-1 and a_1 would both be the field predictions_a_1; rename one"):
+        write_fiftyone(open_dataset(toy), tmp_path / "out", models)
+    assert not (tmp_path / "out").exists()
 
 
 def test_cvat_layout(exported: Path) -> None:

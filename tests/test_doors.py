@@ -280,6 +280,8 @@ def test_errors_name_their_file_and_are_short() -> None:
         raise DataError("odd")
     with pytest.raises(SourceError, match=r"^a\.csv:3: odd$"), naming("folder/a.csv"):
         raise SourceError("a.csv:3: odd")
+    with pytest.raises(DataError, match=r"^--out odd$"), naming("folder/a.csv"):
+        raise DataError("--out odd")  # no fault of the file
     text = told(DataError("\n".join(["x" * 1000, "\x1b[31mred", *map(str, range(100))])))
     assert text.count("\n") == 15 and text.endswith("and 87 more lines") and "\x1b" not in text
     assert max(map(len, text.split("\n"))) < 510

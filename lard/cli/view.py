@@ -53,10 +53,12 @@ def view(
       lard view data/sequences --save flights.rrd
     """
     from lard.errors import DataError, naming
+    from lard.report.live import rerun
     from lard.report.live import view as run
 
     if save is not None and save.suffix != ".rrd":
         raise DataError(f"--save {save}: recordings end in .rrd")
+    rerun()  # whether the extra is here: no fault of a file
     with naming(dataset / "frames.parquet", dataset, *results):
         shown = run(dataset, save=save, results=results, score=score, odd=odd, runways=runways, limit=limit)
     for note in shown.notes:

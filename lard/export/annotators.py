@@ -13,6 +13,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from lard import __version__
+from lard.errors import DataError
 from lard.export.common import LabelledFolder, one_line, place_image, staged_folder
 from lard.tables import write_json, write_text
 
@@ -37,6 +38,14 @@ def write_fiftyone(dataset: LabelledFolder, out: str | Path, predicted: Sequence
     predictions a field each. metadata.json states no version, by which FiftyOne knows that samples may be
     read one by one whatever release it is.
     """
+    fields: dict[str, str] = {}
+    for model in predicted:
+        other = fields.setdefault(field_name(model.model), model.model)
+        if other != model.model:
+            raise DataError(
+                f"--results: {other} and {model.model} would both be the field {field_name(other)}; "
+                "rename one"
+            )
     samples, count = [], 0
     with staged_folder(out) as folder:
         for split, frame, rows in _frames(dataset):
