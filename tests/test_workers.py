@@ -310,3 +310,13 @@ def test_a_wrong_profile_is_named(profile: Callable[[str], Path], wrong: str, to
 def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"none.yaml: no such Slurm profile; write one"):
         workers_of(f"slurm:{tmp_path / 'none.yaml'}")
+
+
+def test_a_network_card_that_is_not_here_is_named(
+    profile: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("dask_jobqueue")
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    path = profile(PROFILE + "interface: none0\n")
+    with pytest.raises(SpecError, match=r"site.yaml: interface: no network card 'none0'.*expected .*lo"):
+        workers_of(f"slurm:{path}")
