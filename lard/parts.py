@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -75,8 +75,19 @@ def scan(path: Path) -> pl.LazyFrame:
     )
 
 
-def read_parts(path: Path) -> pl.DataFrame:
-    """All rows of a table in parts, in the order of the table in one file."""
+def read_parts(path: Path, needed: Collection[str] = ()) -> pl.DataFrame:
+    """All rows of a table in parts, in the order of the table in one file.
+
+    DataError names a part that is no table or lacks one of the columns `needed`, which would be empty there.
+    """
+    for file in (file for files in part_files(path).values() for file in files):
+        try:
+            known = pl.read_parquet_schema(file)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(f"{file}: not a readable parquet table ({reason}); write it again") from error
+        if missing := [name for name in needed if name not in known]:
+            raise DataError(f"{file}: column {missing[0]} is missing; write the part again")
     table = scan(path).collect()
     return table.sort([name for name in ORDER if name in table.columns], maintain_order=True)
 

@@ -230,7 +230,7 @@ def read_table(
     if not is_table(path):
         raise DataError(f"{path}: no such table; run the stage or command that writes it first")
     try:
-        table = read_parts(path) if path.is_dir() else pl.read_parquet(path)
+        table = read_parts(path, schema) if path.is_dir() else pl.read_parquet(path)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: not a readable parquet table ({reason}); write it again") from error

@@ -203,6 +203,11 @@ def test_export_of_a_corner_model_and_a_start_for_one_are_refused(data: Path, tm
     done = _run("export-model", "c.pt", "--out", "c.onnx")
     assert done.exit_code == 2 and "a corner model, no detector" in done.output
     assert not (tmp_path / "c.onnx").exists()
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    done = _run("train", "corners-s", "--data", data, "--out", taken)
+    assert done.exit_code == 2 and "a file is where a folder should be" in done.output
+    assert "crops" not in done.output and taken.read_text() == "mine", "told before any training"
     done = _run("train", "corners-s", "--data", data, "--start", "fcos-s")
     assert done.exit_code == 2 and "--start begins detectors; corners-s is a corner model" in done.output
 

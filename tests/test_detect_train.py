@@ -156,6 +156,11 @@ def test_bad_checkpoints_are_refused(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="refused"):
         load_detector(tmp_path / "cut.pt")
     tensors, meta = read_tensors(trained)
+    raw = bytearray(trained.read_bytes())
+    raw[raw.index(tensors["stem.1.weight"].numpy().tobytes())] ^= 1  # a weight a little off, and no NaN
+    (tmp_path / "worn.pt").write_bytes(raw)
+    with pytest.raises(ModelError, match=r"worn.pt: .*data/\d+ does not have the bytes that were written"):
+        load_detector(tmp_path / "worn.pt")
     tensors.pop("stem.1.weight")
     write_tensors(tensors, meta, tmp_path / "short.pt")
     with pytest.raises(ModelError, match="do not fit"):

@@ -158,7 +158,20 @@ def test_a_damaged_part_is_one_line(folder: Path) -> None:
     (file,) = part_files(folder / "frames.parquet")["KATL"]
     file.write_bytes(b"PAR1")
     done = CliRunner().invoke(main, ["odd", "coverage", str(folder), "--odd", "lard_v2"])
-    assert done.exit_code == 2 and "not a readable parquet table" in done.output
+    assert done.exit_code == 2 and f"{file}: not a readable parquet table" in done.output.replace("\n", "")
+
+
+@pytest.mark.parametrize("name", ["lat_deg", "airport"])
+def test_a_part_without_a_column_of_frames_is_named_and_joins_to_nothing_empty(
+    folder: Path, name: str
+) -> None:
+    split_tables(folder)
+    (file,) = part_files(folder / "frames.parquet")["KATL"]
+    pl.read_parquet(file).drop(name).write_parquet(file)
+    for command in (["partition", str(folder), "--join"], ["label", str(folder)]):
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 2 and f"{file}: column {name} is missing" in done.output.replace("\n", "")
+    assert is_parted(folder / "frames.parquet")
 
 
 def test_labels_of_unknown_frames_stop_a_split_and_leave_all_as_it_was(made: Path, folder: Path) -> None:

@@ -115,6 +115,23 @@ def _changed(rates: Rates, folder: Path, change: Any) -> Path:
             lambda d: d["stages"]["ground"].update(unit="frame"),
             "stages.ground.unit is frame, expected airport",
         ),
+        (
+            lambda d: d["stages"]["check tables"].update(unit="step"),
+            "check tables.unit is step, expected frame",
+        ),
+        (lambda d: d["stages"].update(paint=d["stages"]["render"]), "stages.paint: no such stage"),
+        (
+            lambda d: d["stages"]["render"]["each"].update(cpu_s=0.4),
+            "stages.render.each is not what its runs",
+        ),
+        (
+            lambda d: d["stages"]["render"]["fixed"].update(bytes=0),
+            "stages.render.fixed is not what its runs",
+        ),
+        (lambda d: d["stages"]["render"]["runs"].pop(), "stages.render.runs: expected at least 2"),
+        (lambda d: d["stages"]["render"]["runs"][1].update(units=8), "runs of 1 sizes"),
+        (lambda d: d.update(scheduler_ms="2"), "scheduler_ms: expected a valid number"),
+        (lambda d: d.update(store_mb_s=True), "store_mb_s: expected a valid number"),
         (lambda d: d.update(format="lard plan rates 0"), "format"),
         (lambda d: d.update(lard_version="9.9"), "lard_version is 9.9, this is"),
         (lambda d: d["machine"].update(cores=4096), "machine is .*4096 cores"),
@@ -132,6 +149,13 @@ def test_rates_are_read_back_and_foreign_ones_when_said(rates: Rates, tmp_path: 
     assert read_rates(tmp_path / "rates.json") == rates
     path = _changed(rates, tmp_path, lambda d: d.update(lard_version="9.9"))
     assert read_rates(path, foreign=True).lard_version == "9.9"
+
+
+def test_a_model_nobody_knows_is_named_before_anything_is_measured(tmp_path: Path) -> None:
+    out = tmp_path / "rates.json"
+    done = CliRunner().invoke(main, ["plan", "--measure", "--train", "nosuch", "--out", str(out)])
+    assert done.exit_code == 2 and "models.nosuch: no such model" in done.output
+    assert "lard ground" not in done.output and not out.exists()
 
 
 def test_without_rates_the_command_says_how_to_measure(tmp_path: Path) -> None:

@@ -285,6 +285,14 @@ def test_a_slurm_profile_becomes_jobs(profile: Callable[[str], Path]) -> None:
         (PROFILE.replace("8", "0"), "cores: .*greater than or equal to 1 .found 0"),
         (PROFILE.replace("16 GB", "16"), "memory: "),
         (PROFILE.replace("'02:00:00'", "2 hours"), "walltime: "),
+        (PROFILE.replace("02:00:00", "00:00:00"), "walltime: expected at least 60 s"),
+        (PROFILE.replace("02:00:00", "01:99:99"), "walltime: "),
+        (PROFILE.replace("02:00:00", "99999-00:00:00"), "walltime: "),
+        (PROFILE.replace("02:00:00", "\u0660\u0661:00:00"), "walltime: "),
+        (PROFILE.replace("16 GB", "1 MB"), "memory 1 MB for the 8 processes.*at least 100 MB each"),
+        (PROFILE.replace("16 GB", "9999999 GB"), "memory 9999999 GB.*at most 100 TB"),
+        (PROFILE + "partition: ''\n", "partition: "),
+        (PROFILE + "python: ''\n", "python: "),
         (PROFILE + "partion: short\n", "partion: "),
         (PROFILE + "partition: 'a b; rm'\n", "partition: "),
         (PROFILE + 'directives: ["--x\\n#SBATCH -n 9"]\n', "directives.0: "),
@@ -302,3 +310,13 @@ def test_a_wrong_profile_is_named(profile: Callable[[str], Path], wrong: str, to
 def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"none.yaml: no such Slurm profile; write one"):
         workers_of(f"slurm:{tmp_path / 'none.yaml'}")
+
+
+def test_a_network_card_that_is_not_here_is_named(
+    profile: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("dask_jobqueue")
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    path = profile(PROFILE + "interface: none0\n")
+    with pytest.raises(SpecError, match=r"site.yaml: interface: no network card 'none0'.*expected .*lo"):
+        workers_of(f"slurm:{path}")

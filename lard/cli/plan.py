@@ -130,6 +130,11 @@ def _measure(out: Path, options: dict[str, Any]) -> None:
     from lard.plan.rates import is_rates, write_rates
 
     keep_unlike(out, "a rates file that lard plan wrote", is_rates)
+    if options["train"]:  # known before minutes of work
+        from lard.detect.config import Params
+
+        if Params().corner_model(options["train"]) is None:
+            Params().model(options["train"])
     with folders_for(out.parent):  # no minutes of work for a place that cannot be written
         rates = measure(_codes(options), options["repeats"], options["train"], _tell)
         write_rates(rates, out)

@@ -69,30 +69,32 @@ def train(
     from lard.detect.corner_train import train_corners
     from lard.detect.models import resolve
     from lard.detect.train import train as run
+    from lard.files import folders_for
     from lard.report.training import write_curves
 
     params = parameters(config)
     folder = out or Path("models") / model
     work = folder.parent / ".resume" / folder.name
     corners = params.corner_model(model)
-    if corners is not None:
-        if start is not None:
-            raise click.UsageError(f"--start begins detectors; {model} is a corner model")
-        checkpoint = train_corners(
-            model, corners, params.train, datasets, folder, work, loaders=loaders, tensorboard=tensorboard
-        )
-    else:
-        checkpoint = run(
-            model,
-            params.model(model),
-            params.train,
-            datasets,
-            folder,
-            work,
-            loaders=loaders,
-            tensorboard=tensorboard,
-            start=None if start is None else resolve(start),
-        )
+    if corners is not None and start is not None:
+        raise click.UsageError(f"--start begins detectors; {model} is a corner model; leave --start out")
+    with folders_for(folder):  # no hours of work for a place that cannot be written
+        if corners is not None:
+            checkpoint = train_corners(
+                model, corners, params.train, datasets, folder, work, loaders=loaders, tensorboard=tensorboard
+            )
+        else:
+            checkpoint = run(
+                model,
+                params.model(model),
+                params.train,
+                datasets,
+                folder,
+                work,
+                loaders=loaders,
+                tensorboard=tensorboard,
+                start=None if start is None else resolve(start),
+            )
     if (folder / "log.csv").is_file():  # only the first process of torchrun's writes
         write_curves(folder, model)
     click.echo(checkpoint)

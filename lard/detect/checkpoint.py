@@ -6,6 +6,8 @@ import io
 import json
 import pickle
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,10 +103,22 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from error
     if not _is_ours(content):
         raise ModelError(f"{path}: not a checkpoint of this project; {_REMEDY}")
+    harmed = _harmed(path)
+    if harmed:
+        raise ModelError(f"{path}: {harmed} does not have the bytes that were written; copy the file again")
     meta = parse_json(content["meta"], f"{path}: its description", error=ModelError)
     if not isinstance(meta, dict):
         raise ModelError(f"{path}: its description is no JSON object; {_REMEDY}")
     return content["tensors"], meta
+
+
+def _harmed(path: Path) -> str | None:
+    """The first part of an archive whose checksum is not that of its bytes, which torch does not ask."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip()
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, RuntimeError, zlib.error):
+        return "the archive"
 
 
 def _is_ours(content: Any) -> bool:

@@ -6,6 +6,7 @@ import os
 import platform
 import statistics
 from collections.abc import Sequence
+from math import isclose
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lard import __version__
 from lard.documents import checked, read_json
-from lard.errors import DataError
+from lard.errors import DataError, naming
 from lard.plan.stages import STAGES, TABLES_OF
 from lard.tables import write_json
 
@@ -25,7 +26,7 @@ HOW = "measure here: lard plan --measure --out rates.json"
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Spent(_Model):
@@ -145,8 +146,16 @@ def is_rates(document: object) -> bool:
     return isinstance(document, dict) and str(document.get("format", "")).startswith("lard plan rates")
 
 
+def _near(one: Spent, other: Spent) -> bool:
+    """Whether two costs are the same but for the rounding of other machines."""
+    return all(
+        isclose(getattr(one, name), getattr(other, name), rel_tol=1e-6, abs_tol=1e-6) for name in QUANTITIES
+    )
+
+
 def read_rates(path: Path, foreign: bool = False) -> Rates:
-    """The rates of a file; DataError unless all stages are there, and version and machine are these.
+    """The rates of a file; DataError unless all stages are there, follow from their runs, and are of this
+    version and machine.
 
     `foreign` lets rates of another version of lard or another machine pass.
     """
@@ -157,10 +166,17 @@ def read_rates(path: Path, foreign: bool = False) -> Rates:
     missing = [name for name in needed if name not in rates.stages]
     if missing:
         raise DataError(f"{path}: stages: {', '.join(missing)} missing; {HOW}")
-    for stage in STAGES:
-        rate = rates.stages.get(stage.name)
-        if rate and rate.unit != stage.unit:
-            raise DataError(f"{path}: stages.{stage.name}.unit is {rate.unit}, expected {stage.unit}; {HOW}")
+    units = {stage.name: stage.unit for stage in STAGES} | dict.fromkeys(TABLES_OF.values(), "frame")
+    for name, rate in rates.stages.items():
+        if name not in units:
+            raise DataError(f"{path}: stages.{name}: no such stage, expected {', '.join(units)}; {HOW}")
+        if rate.unit != units[name]:
+            raise DataError(f"{path}: stages.{name}.unit is {rate.unit}, expected {units[name]}; {HOW}")
+        with naming(f"{path}: stages.{name}.runs"):
+            told = fitted(rate.unit, rate.runs)
+        for part in ("fixed", "each"):
+            if not _near(getattr(rate, part), getattr(told, part)):
+                raise DataError(f"{path}: stages.{name}.{part} is not what its runs come to; {HOW}")
     here, faults = this_machine(), []
     if rates.lard_version != __version__:
         faults.append(f"{path}: lard_version is {rates.lard_version}, this is {__version__}")

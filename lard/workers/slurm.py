@@ -50,13 +50,18 @@ def slurm_scheduler(path: str, shares: Shares, limit_s: float) -> Scheduler:
             "a number of processes"
         )
 
+    _find_card(profile.interface, path)
+
     @contextlib.contextmanager
     def connect(_: float) -> Iterator[Any]:
         client_of = dask_client("slurm")
-        with (
-            tempfile.TemporaryDirectory(prefix="lard-slurm-") as spare,
-            SLURMCluster(**profile.settings(spare)) as cluster,
-        ):
+        with contextlib.ExitStack() as stack:
+            spare = stack.enter_context(tempfile.TemporaryDirectory(prefix="lard-slurm-"))
+            try:
+                cluster = stack.enter_context(SLURMCluster(**profile.settings(spare)))
+            except (OSError, RuntimeError, ValueError) as error:  # a folder for logs, an address in use
+                told = " ".join(str(error).split())[:300]
+                raise SourceError(f"{path}: no scheduler of its jobs can start ({told}); mend it") from error
             _try_job(cluster.job_script(), path)
             # as many at all times: others take the place of those that end early
             cluster.adapt(minimum_jobs=profile.jobs, maximum_jobs=profile.jobs, interval="5s")
@@ -64,6 +69,17 @@ def slurm_scheduler(path: str, shares: Shares, limit_s: float) -> Scheduler:
                 yield client
 
     return Scheduler(f"slurm:{path}", shares, profile.task_limit_s or limit_s, connect)
+
+
+def _find_card(interface: str | None, path: str) -> None:
+    """SpecError where a profile names a network card that this machine does not have."""
+    import psutil  # comes with Dask
+
+    cards = sorted(psutil.net_if_addrs())
+    if interface is not None and interface not in cards:
+        raise SpecError(
+            f"{path}: interface: no network card {interface!r} on this machine; expected {', '.join(cards)}"
+        )
 
 
 def _try_job(script: str, path: str) -> None:
