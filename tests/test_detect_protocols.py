@@ -100,7 +100,9 @@ def _checkout(folder: Path) -> Path:
     for stage in kept.values():
         for kind in ("coco", "images"):
             stage["deps"].append(f"data/hazy/{kind}")
-    kept["report"]["deps"].remove("reports/robustness")
+    for absent in ("reports/robustness", "reports/assurance.html"):
+        kept["report"]["deps"].remove(absent)
+    kept["report"]["params"].remove("assurance.models")
     yaml.dump({"stages": kept}, folder / "dvc.yaml")
     small = {"widths": [8, 16, 16], "depths": [1, 1, 1], "pyramid": 8, "towers": 1, "side_limits_px": [32]}
     document = {

@@ -140,8 +140,8 @@ def test_lack_of_memory_names_a_batch_that_was_tried(
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_presets_are_sound(name: str) -> None:
     spec = Params().model(name)
-    assert (spec.family == "lip-fcos") == name.startswith("lip")
-    assert (spec.offset > 0) == name.endswith("robust")
+    assert spec.lipschitz == name.startswith("lip")
+    assert (spec.offset > 0) == (name.endswith("robust") or name.startswith("lip-seg"))
     assert (spec.loss == "bag") == name.endswith("certified")
     help_text = CliRunner().invoke(main, ["train", "--help"]).output
     assert name in help_text.replace(",", " ").split() and "robust:" in help_text and "accurate:" in help_text

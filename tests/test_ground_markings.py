@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lard.ground.painted.markings import (
@@ -210,6 +210,7 @@ def test_faa_touchdown_groups() -> None:
         assert mark.corners_st[:, 0].max() < 1000 - 900 * 0.3048
 
 
+@settings(deadline=None)
 @given(length_m=st.floats(900, 5000), faa=st.booleans(), marking=st.sampled_from(["precision", "basic"]))
 def test_centreline_stripes_and_gaps(length_m: float, faa: bool, marking: str) -> None:
     """Annex 14 5.2.3.3: stripe and gap 50 to 75 m, the stripe no shorter than the gap or 30 m."""
