@@ -199,9 +199,11 @@ def _fine(
         )
 
     found = parallel(data, rows.tolist(), fit, "horizon against picture")
-    every = list(zip([ids[k] for k in rows.tolist()], heights[rows], found, strict=True))
-    offsets = {name: float(down) / height for name, height, (down, _) in every if down is not None}
-    return offsets, {name: tilt for name, _, (_, tilt) in every if tilt is not None}
+    every = list(zip([ids[k] for k in rows.tolist()], heights[rows], _hazy(frames)[rows], found, strict=True))
+    # where haze swallows the horizon, the first edge is of fields well below it, and turned as they are
+    every = [one for one in every if not (one[2] and one[3][0] is not None and one[3][0] > HAZE * one[1])]
+    offsets = {name: float(down) / height for name, height, _, (down, _) in every if down is not None}
+    return offsets, {name: tilt for name, _, _, (_, tilt) in every if tilt is not None}
 
 
 def _tilted(tilts: Mapping[str, float], groups: Mapping[str, frozenset[str]], limit: float) -> list[Offence]:
