@@ -57,8 +57,10 @@ def assurance(links: tuple[str, ...], out: Path, **documents: tuple[Path, ...]) 
     pairs = [one.partition("=") for one in links]
     if not all(name and equals and page for name, equals, page in pairs):
         raise click.BadParameter("expected NAME=PAGE", param_hint="--link")
+    own = ("a page that lard wrote", 'name="generator" content="lard ')
+    keep_text(out, *own)
     pages = assurance_pages(documents, out, {name: page for name, _, page in pairs})
     for page in pages:
-        keep_text(page, "a page that lard wrote", 'name="generator" content="lard ')
+        keep_text(page, *own)
     write_pages(pages)
     click.echo(f"{out}: {len(pages) - 1} models, {sum(map(bool, documents.values()))} of {len(KINDS)} kinds")
