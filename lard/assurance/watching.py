@@ -20,7 +20,7 @@ from lard.assurance.features import Look, constant_of, open_model, refuse_learnt
 from lard.assurance.monitors import Seen, fit, look_at
 from lard.assurance.trial import Group, tried
 from lard.detect.checkpoint import Checkpoint
-from lard.errors import DataError
+from lard.errors import DataError, ModelError
 from lard.files import sha256_file, write_json
 from lard.robust.conform import Claim
 from lard.robust.statement import read_side, state
@@ -31,6 +31,10 @@ from lard.score.truth import coco_paths, read_truth
 RADII = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 CHANGED = ("no runway", "rotated", "dirt")
 _Count = Annotated[int, Field(ge=1)]
+
+
+KINDS = ("monitor", "failure", "conform")
+"""Of the documents that are made."""
 
 
 class WatchSpec(BaseModel):
@@ -86,10 +90,17 @@ def watch(
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Write the documents of a model below `out`: their paths by kind, and why others could not be made.
 
-    `others` are datasets outside of the domain by name. Sets too small for a statement are no error; a
-    picture or dataset that cannot be read is one.
+    `others` are datasets outside of the domain by name. Sets too small for a statement are no error, nor
+    is a model that learnt from the validation airports, on which nothing can be set then; a picture or
+    dataset that cannot be read is one.
     """
     watched = Watched(open_model(target.file), sha256_file(target.file), target.score, keep)
+    try:
+        refuse_learnt(watched.checkpoint, domains.read_shots(dataset, "val"))
+    except ModelError as error:
+        for kind in KINDS:
+            (out / f"{kind}.json").unlink(missing_ok=True)  # of an earlier run
+        return {}, dict.fromkeys(KINDS, str(error))
     seen = looked(watched, spec, dataset, split, others)
     makers = {
         "monitor": lambda: monitored(watched, spec, seen, seed),
@@ -118,7 +129,6 @@ def looked(
     training = domains.spread(domains.inside(domains.read_shots(dataset, "train")), spec.train)
     validation = domains.spread(domains.read_shots(dataset, "val"), spec.val)
     tested = domains.spread(domains.read_shots(dataset, split), spec.test)
-    refuse_learnt(watched.checkpoint, validation)
     within = domains.inside(tested)
     groups = {name: domains.limited(domains.changed(within, name), spec.outside) for name in CHANGED}
     for name, place in others.items():
