@@ -45,7 +45,7 @@ def train(
           1-Lipschitz, robust: focal loss on twenty times the logit beyond an offset of 0.15
       lip-fcos-s-certified, lip-fcos-m-certified, lip-fcos-l-certified
           1-Lipschitz, for certificates: margins that the pixels allow; measured with --start only
-      seg-s, seg-m; lip-seg-s, lip-seg-m
+      seg-s, seg-m, lip-seg-s, lip-seg-m
           masks instead of boxes, plain and 1-Lipschitz; for `lard segment`
       corners-s, lip-corners-s
           corners of a detector's boxes (lard predict --corners), plain and 1-Lipschitz
