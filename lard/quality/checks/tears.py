@@ -29,7 +29,7 @@ BLURRED = (
 )
 # rows of small pictures that agree with their neighbours aside and not where they are, and correlations: of
 # 1,469 clean pictures none has such a run; of 40 others one had nine rows
-LONG_RUN, PLAIN_RUN, STILL = 16, 0.4, 0.15
+LONG_RUN, PLAIN_RUN, STILL = 12, 0.4, 0.15
 ROW_MISFIT = 0.4  # of the fine structure of rows, where scenes leave more
 
 
