@@ -7,9 +7,7 @@ feature of the cell that it comes from is kept, and the norm of all logits that 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -27,7 +25,7 @@ from lard.detect.config import PredictSpec
 from lard.detect.decode import boxes_of, cells_of, select, to_input
 from lard.detect.fcos import REGRESSION_GAIN, Detector, Level, LipschitzFcos, channels_last
 from lard.errors import ModelError, naming
-from lard.files import atomic_path
+from lard.robust.kept import read_arrays, write_arrays
 from lard.score.boxes import extents, iou
 
 Floats = NDArray[np.float64]
@@ -218,20 +216,12 @@ def _key(image: NDArray[np.uint8], weights_sha256: str) -> str:
 
 
 def _keep(found: Look, path: Path) -> None:
-    stream = io.BytesIO()
-    arrays = {one.name: np.asarray(getattr(found, one.name)) for one in fields(Look)}
-    np.savez(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(stream.getvalue())
+    write_arrays({one.name: np.asarray(getattr(found, one.name)) for one in fields(Look)}, path)
 
 
 def _kept(path: Path) -> Look | None:
     """The look of a file; None where there is none, or a damaged one, which is made again."""
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            held: dict[str, Any] = {one.name: stored[one.name] for one in fields(Look)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    held: dict[str, Any] | None = read_arrays(path, [one.name for one in fields(Look)])
+    if held is None:
         return None
     return Look(**held | {name: float(held[name]) for name in ("peak", "energy", "gain")})

@@ -5,8 +5,6 @@ What is done of it is kept in a folder under a key of all it rests on, so that a
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from lard.assurance.reach import receptive_margins
 from lard.assurance.view import Sight, View, view_of
 from lard.detect.data import Picture
 from lard.files import atomic_path, frame_rng, write_json
+from lard.robust.kept import read_arrays, write_arrays
 from lard.robust.unit import Target, kept_json, opened, whole
 
 PANEL = "panel.png"
@@ -197,18 +196,9 @@ def _noisy(pixels: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _write_maps(maps: Mapping[str, Floats], path: Path) -> None:
-    stream = io.BytesIO()
-    np.savez(stream, **maps)  # type: ignore[arg-type]
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(stream.getvalue())
+    write_arrays(maps, path)
 
 
 def _read_maps(path: Path, methods: tuple[str, ...]) -> dict[str, Floats] | None:
     """Maps that an earlier run kept; None where there are none, or damaged ones: they are made again."""
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            return {name: kept[name] for name in (*methods, CONTROL)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
+    return read_arrays(path, (*methods, CONTROL))

@@ -6,9 +6,7 @@ One file per picture, under a key of everything it depends on: an interrupted ru
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,10 +26,11 @@ from lard.detect.fcos import LipschitzFcos, channels_last
 from lard.detect.loss import flatten, locations_px
 from lard.errors import ModelError
 from lard.robust.box_field import BoxField, box_field
-from lard.robust.certify import Contrast, Floats, Reach, answered, bound_of_model, owners_of
+from lard.robust.certify import Floats, Reach, answered, bound_of_model, owners_of
 from lard.robust.erasure import erasure_energies
 from lard.robust.exact_erasure import exact_energies
-from lard.tables import atomic_path, folders_for, sha256_file
+from lard.robust.kept import reach_arrays, reach_of, read_arrays, write_arrays
+from lard.tables import folders_for, sha256_file
 from lard.workers import Shares, run_tasks, workers_of
 
 FORMAT = "lard-certificate-cells-3"
@@ -210,7 +209,6 @@ def _key(picture: Picture, plan: PredictSpec, weights_sha256: str, bare: Path | 
 
 def save_cells(cells: Cells, key: str, path: Path) -> None:
     """Write cells under a key, atomically and with the same bytes for the same cells."""
-    contrast = cells.reach.contrast
     arrays = {
         "key": np.array(key),
         "lengths": np.array([len(logits) for logits in cells.own], np.int64),
@@ -222,32 +220,21 @@ def save_cells(cells: Cells, key: str, path: Path) -> None:
         "exact": np.array(cells.exact),
         "boxes": cells.kept[0],
         "scores": cells.kept[1],
-        "reach": np.array([cells.reach.constant, cells.reach.rounding]),
-        "contrast": np.array([contrast.deviation, contrast.values] if contrast else []),
+        **reach_arrays(cells.reach),
     }
     if cells.field is not None:
         arrays |= {f"field_{key}": np.asarray(value) for key, value in asdict(cells.field).items()}
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)  # type: ignore[arg-type]
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(stream.getvalue())
+    write_arrays(arrays, path)
 
 
 def load_cells(path: Path, key: str) -> Cells | None:
     """The cells of a file that was written under this key; None where there is none, or a damaged one."""
-    if not path.is_file():
+    held = read_arrays(path, key=key)
+    if held is None:
         return None
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            if str(stored["key"]) != key:
-                return None
-            held = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None  # half a file of another program, or none of ours: computed again
     own = np.split(held["own"], np.cumsum(held["lengths"]))[:-1]
-    seen = held["contrast"]
-    contrast = Contrast(float(seen[0]), int(seen[1])) if len(seen) else None
-    constant, rounding = map(float, held["reach"])
+    reach = reach_of(held)
+    assert reach is not None  # cells are of models with a constant
     return Cells(
         tuple(own),
         held["off"],
@@ -255,7 +242,7 @@ def load_cells(path: Path, key: str) -> Cells | None:
         held["rest"],
         held["energies"],
         (held["boxes"], held["scores"]),
-        Reach(constant, contrast, rounding),
+        reach,
         bool(held["exact"]),
         _field_of(held),
     )

@@ -6,8 +6,6 @@ was stopped ends with the same bytes as one that was not.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +27,7 @@ from lard.robust.balls import Norm
 from lard.robust.descent import BEYOND, Outcome, attack, judged, smallest
 from lard.robust.gallery import panel
 from lard.robust.goals import Goal, goal_of
+from lard.robust.kept import read_arrays, write_arrays
 from lard.robust.layout import Layout, layout_of
 from lard.robust.masking import checked
 from lard.robust.scene import Scene, rows_of, scene_of
@@ -243,23 +242,17 @@ def checked_eps(plan: AttackPlan) -> float:
 
 def _write_outcome(outcome: Outcome, path: Path) -> None:
     """All of an outcome that what follows rests on, to the last bit."""
-    buffer = io.BytesIO()
     boxes, scores = outcome.found
     change = outcome.change.cpu().numpy()
     told = np.array([outcome.size, outcome.loss, outcome.reached], np.float64)
-    np.savez(buffer, change=change, told=told, boxes=boxes, scores=scores)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    write_arrays({"change": change, "told": told, "boxes": boxes, "scores": scores}, path)
 
 
 def _read_outcome(path: Path) -> Outcome | None:
     """An outcome that was kept; None where there is none, or a damaged one."""
-    if not path.is_file():
+    held = read_arrays(path, ("change", "told", "boxes", "scores"))
+    if held is None or held["told"].shape != (3,):
         return None
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            size, loss, reached = (float(value) for value in kept["told"])
-            found = (kept["boxes"], kept["scores"])
-            return Outcome(torch.from_numpy(kept["change"]), size, loss, bool(reached), found)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
+    size, loss, reached = map(float, held["told"])
+    found = (held["boxes"], held["scores"])
+    return Outcome(torch.from_numpy(held["change"]), size, loss, bool(reached), found)

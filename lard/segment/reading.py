@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +19,10 @@ from lard.detect.fcos import channels_last
 from lard.detect.masks import ELSE, RUNWAY, mask_of
 from lard.detect.segmenter import logits_in
 from lard.errors import naming
-from lard.robust.certify import Contrast, Reach, answered
+from lard.robust.certify import Reach, answered
+from lard.robust.kept import reach_arrays, reach_of, read_arrays, write_arrays
 from lard.segment.knapsack import HELD, Ints, Margins, margins_of
-from lard.tables import atomic_path, sha256_file
+from lard.tables import sha256_file
 
 FORMAT = "lard-mask-margins-2"
 BINS = 100
@@ -108,37 +107,23 @@ def _key(picture: Picture, threshold: float, weights_sha256: str) -> str:
 
 def save_seen(seen: Seen, key: str, path: Path) -> None:
     """Write what was seen under a key, atomically and with the same bytes for the same."""
-    margins, reach = seen.margins, seen.reach
-    contrast = reach.contrast if reach else None
-    stream = io.BytesIO()
-    np.savez(
-        stream,
-        key=np.array(key),
-        found=margins.found,
-        silent=margins.silent,
-        counts=np.array([margins.silent_count, margins.missed, margins.alarms], np.int64),
-        reach=np.array([reach.constant, reach.rounding] if reach else []),
-        contrast=np.array([contrast.deviation, contrast.values] if contrast else []),
-        scores=seen.scores,
-    )
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(stream.getvalue())
+    margins = seen.margins
+    arrays = {
+        "key": np.array(key),
+        "found": margins.found,
+        "silent": margins.silent,
+        "counts": np.array([margins.silent_count, margins.missed, margins.alarms], np.int64),
+        **reach_arrays(seen.reach),
+        "scores": seen.scores,
+    }
+    write_arrays(arrays, path)
 
 
 def load_seen(path: Path, key: str) -> Seen | None:
     """What a file holds that was written under this key; None where there is none, or a damaged one."""
-    if not path.is_file():
+    held = read_arrays(path, key=key)
+    if held is None:
         return None
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            if str(stored["key"]) != key:
-                return None
-            held = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None  # half a file of another program, or none of ours: computed again
     silent_count, missed, alarms = map(int, held["counts"])
-    seen, bounds = held["contrast"], held["reach"]
-    contrast = Contrast(float(seen[0]), int(seen[1])) if len(seen) else None
-    reach = Reach(float(bounds[0]), contrast, float(bounds[1])) if len(bounds) else None
     margins = Margins(held["found"], held["silent"], silent_count, missed, alarms)
-    return Seen(margins, reach, held["scores"])
+    return Seen(margins, reach_of(held), held["scores"])
