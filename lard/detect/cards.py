@@ -50,7 +50,9 @@ class CornersMeasured(BaseModel):
     pose_median: dict[str, float] = Field(default_factory=dict)  # size of the error, by name
 
 
-class _Card(BaseModel):
+class Card(BaseModel):
+    """What every shipped model is, and what it learnt from."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
@@ -64,13 +66,13 @@ class _Card(BaseModel):
     training: dict[str, Any]
 
 
-class CornerCard(_Card):
+class CornerCard(Card):
     """What a shipped corner model is, what it learnt from and how it does."""
 
     scores: tuple[CornersMeasured, ...] = ()
 
 
-class ModelCard(_Card):
+class ModelCard(Card):
     """What a shipped detector is, what it learnt from and how it does."""
 
     scores: tuple[Measured, ...] = ()

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lard.detect.clutter import PARTS, ClutterPart
 from lard.detect.corner_spec import CORNER_PRESETS, CornerSpec, speaks_of_corners
-from lard.detect.presets import PRESETS
+from lard.detect.presets import PRESETS, from_preset
 from lard.documents import checked, read_yaml
 from lard.errors import SpecError
 from lard.score.protocols import Benchmark, Protocol, ScoreSpec
@@ -102,11 +102,7 @@ class ModelSpec(_Params):
     @model_validator(mode="before")
     @classmethod
     def _from_preset(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping) or "base" not in given:
-            return given
-        if not isinstance(given["base"], str) or given["base"] not in PRESETS:
-            raise ValueError(f"base {given['base']!r:.40} is none of {', '.join(PRESETS)}")
-        return PRESETS[given["base"]] | {key: value for key, value in given.items() if key != "base"}
+        return from_preset(given, PRESETS)
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelSpec:

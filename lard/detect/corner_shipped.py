@@ -6,10 +6,7 @@ from pathlib import Path
 
 from lard.detect.cards import CORNERS, ZOO, CornerCard
 from lard.detect.corner_files import load_corner_checkpoint, save_corners
-from lard.tables import write_json
-
-_OWN = ("format", "name", "spec", "parameters", "lipschitz", "airports")
-"""What a checkpoint says of itself; the rest tells how it was trained."""
+from lard.detect.shipped import training_of, write_card
 
 
 def ship_corners(checkpoint: str | Path, made_by: str, folder: Path | None = None) -> CornerCard:
@@ -19,20 +16,7 @@ def ship_corners(checkpoint: str | Path, made_by: str, folder: Path | None = Non
     """
     folder = folder or ZOO / CORNERS
     loaded = load_corner_checkpoint(checkpoint)
-    told = {key: value for key, value in loaded.meta.items() if key not in _OWN}
-    airports = loaded.meta.get("airports") or {}
+    extra = {**training_of(loaded), "airports": loaded.meta.get("airports") or {}}
     weights = folder / f"{loaded.name}.pt"
-    save_corners(loaded.net, loaded.name, {**told, "airports": airports}, weights, half=True)
-    halved = load_corner_checkpoint(weights)
-    card = CornerCard(
-        name=loaded.name,
-        made_by=made_by,
-        family=loaded.net.spec.family,
-        parameters=sum(parameter.numel() for parameter in loaded.net.parameters()),
-        lipschitz_constant=halved.bound.constant if halved.bound else None,
-        trained_airports=tuple(airports.get("train", ())),
-        validation_airports=tuple(airports.get("validation", ())),
-        training=told,
-    )
-    write_json(card.model_dump(mode="json"), weights.with_suffix(".json"))
-    return card
+    save_corners(loaded.net, loaded.name, extra, weights, half=True)
+    return write_card(CornerCard, load_corner_checkpoint(weights), made_by, weights)

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lard.detect.presets import from_preset
+
 _Channels = Annotated[int, Field(ge=8, le=1024, multiple_of=8)]
 _Depth = Annotated[int, Field(ge=0, le=16)]
 
@@ -56,11 +58,7 @@ class CornerSpec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_preset(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping) or "base" not in given:
-            return given
-        if not isinstance(given["base"], str) or given["base"] not in CORNER_PRESETS:
-            raise ValueError(f"base {given['base']!r:.40} is none of {', '.join(CORNER_PRESETS)}")
-        return CORNER_PRESETS[given["base"]] | {key: value for key, value in given.items() if key != "base"}
+        return from_preset(given, CORNER_PRESETS)
 
     @property
     def strides_px(self) -> tuple[int, ...]:

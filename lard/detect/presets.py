@@ -9,6 +9,7 @@ precision sooner; `robust` asks it for logits beyond an offset on either side of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 _SMALL: dict[str, Any] = {"depths": (1, 1, 2, 2), "pyramid": 32, "side_limits_px": (32.0, 96.0)}
@@ -52,3 +53,12 @@ for _size, (_plain, _lipschitz, _rate) in _SIZES.items():
     if _size != "l":
         PRESETS[f"seg-{_size}"] = {"family": "seg", "learning_rate": _rate, **_plain}
         PRESETS[f"lip-seg-{_size}"] = {"learning_rate": _rate, **_lipschitz, **_MASKS}
+
+
+def from_preset(given: Any, presets: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Parameters as given, over those of the preset that they name as `base`; ValueError where none is."""
+    if not isinstance(given, Mapping) or "base" not in given:
+        return given
+    if not isinstance(given["base"], str) or given["base"] not in presets:
+        raise ValueError(f"base {given['base']!r:.40} is none of {', '.join(presets)}")
+    return {**presets[given["base"]], **{key: value for key, value in given.items() if key != "base"}}
