@@ -5,31 +5,31 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lard.detect.batches import Visits, cuts
-from lard.detect.config import TrainSpec, parse_plan
+from lard.detect.config import TrainSpec
 from lard.detect.corner_crops import Cornered, jittered, read_cornered, samples_of
 from lard.detect.corner_files import save_corners
 from lard.detect.corner_loss import TERMS, CornerTargets, corner_loss
 from lard.detect.corner_net import CornerNet, build_corners
 from lard.detect.corner_spec import CornerSpec
 from lard.detect.corners import find_corners
-from lard.detect.crew import Place, crew, joined, torchrun_place, total
+from lard.detect.crew import Place, total
 from lard.detect.data import Picture, load_image
 from lard.detect.decode import as_images
-from lard.detect.learner import Learning, learning, move, schedule, share_gradients
-from lard.detect.log import Told, training_log
-from lard.detect.precision import arithmetic, computed_in
-from lard.detect.state import CORNERS_DECIDING, fingerprint, save_state
-from lard.detect.train import airports_of, check_finite, resumed_from
+from lard.detect.learner import Learning, learning
+from lard.detect.log import Told
+from lard.detect.precision import computed_in
+from lard.detect.state import CORNERS_DECIDING, fingerprint
+from lard.detect.train import Run, airports_of, all_steps, resumed_from, shared_out, written
 from lard.score.truth import Paths, coco_paths, holds_images, several, truth_sha256
-from lard.tables import folder_lock, staged
+from lard.tables import folder_lock
 
 MEASURES = ("val_corner_px", "val_corner_p95_px", "val_share")
 """On validation pictures, boxes moved as in training: median and 95th percentile of the distance of corners
@@ -62,18 +62,6 @@ class CornerShare(Visits):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    name: str
-    spec: CornerSpec
-    plan: TrainSpec
-    datasets: list[Path]
-    folder: Path
-    state: Path
-    loaders: int
-    events: Path | None
-
-
 def train_corners(
     name: str,
     spec: CornerSpec,
@@ -90,22 +78,12 @@ def train_corners(
     As `lard.detect.train.train`; of the plan the numbers about detectors' crops say nothing here. Raises
     DataError where the training annotations have no keypoints.
     """
-    changes = {"precision": arithmetic(plan.precision, plan.device), "steps": spec.steps or plan.steps}
-    place = torchrun_place()
-    if place is not None:
-        changes["processes"] = place.world
-    plan = parse_plan({**plan.model_dump(), **changes})
     events = None if tensorboard is None else Path(tensorboard)
     state = Path(work) / f"{name}.resume.pt"
-    work_of = partial(_train, _Run(name, spec, plan, several(datasets), Path(folder), state, loaders, events))
-    if place is not None:
-        with joined(name, place, plan.device, None):
-            return work_of(place)
-    with crew(name, plan.processes, plan.device, work_of) as place:
-        return work_of(place)
+    return shared_out(_train, Run(name, spec, plan, several(datasets), Path(folder), state, loaders, events))
 
 
-def _train(run: _Run, place: Place) -> Path:
+def _train(run: Run[CornerSpec], place: Place) -> Path:
     """One process's part, from the first step to the checkpoint; only the first process writes."""
     first, plan = place.rank == 0, run.plan
     device = place.device(plan.device)
@@ -119,32 +97,19 @@ def _train(run: _Run, place: Place) -> Path:
         pictures = [one.picture for one in cornered]
         share = CornerShare(pictures, run.spec, plan, place.rank, resumed.step, cornered)
         ahead = cuts(share, device, run.loaders)
-        told = Told(TERMS, MEASURES)
-        with training_log(run.name, plan, resumed.step, resumed.rows, run.events, first, told) as log:
-            for step in range(resumed.step, plan.steps):
-                rate = run.spec.learning_rate * schedule(step, plan.steps, plan.warmup)
-                losses = backward(learner, next(ahead))
-                norm = share_gradients(learner)
-                check_finite(run.name, run.state, step, losses, norm, share.files(step))
-                move(learner, step, rate)
-                due = (step + 1) % max(plan.validate_every, 1) == 0 or step + 1 == plan.steps
-                measured = measure(learner.average, watched) if watched and due and first else {}
-                log.add(step, rate, losses, norm, measured)
-                if first and (step + 1) % plan.save_every == 0 and step + 1 < plan.steps:
-                    save_state(run.state, learner, step + 1, log.rows, own)
+        log = all_steps(
+            run, learner, own, resumed, first,
+            Told(TERMS, MEASURES),
+            share,
+            lambda _: backward(learner, next(ahead)),
+            lambda: measure(learner.average, watched) if watched and first else {},
+        )  # fmt: skip
 
-        checkpoint = run.folder / "checkpoint.pt"
-        if first:
-            extra = {
-                "train": plan.model_dump(mode="json"),
-                "coco_train_sha256": truth,
-                "airports": airports_of(run.datasets),
-            }
-            with staged(run.folder) as made:
-                log.write(made / "log.csv")
-                save_corners(learner.average, run.name, extra, made / checkpoint.name)
-            run.state.unlink(missing_ok=True)
-        return checkpoint
+        def save(trained: dict[str, Any], path: Path) -> None:
+            extra = trained | {"airports": airports_of(run.datasets)}
+            save_corners(learner.average, run.name, extra, path)
+
+        return written(run, log, truth, save, first)
 
 
 def backward(learner: Learning[CornerNet], cut: Sequence[Tensor]) -> Tensor:

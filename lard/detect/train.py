@@ -8,22 +8,23 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from lard.detect.batches import Share, batches
+from lard.detect.batches import Share, Visits, batches
 from lard.detect.checkpoint import exported, save_detector
 from lard.detect.config import ModelSpec, TrainSpec, parse_plan
+from lard.detect.corner_spec import CornerSpec
 from lard.detect.crew import Place, all_alike, crew, joined, torchrun_place
 from lard.detect.data import read_pictures
 from lard.detect.learner import Learning, backward, move, new_learner, schedule, share_gradients
-from lard.detect.log import DETECTOR, SEGMENTER, training_log
+from lard.detect.log import DETECTOR, SEGMENTER, Told, TrainingLog, training_log
 from lard.detect.masks import check_outlines
 from lard.detect.memory import told_what_fits
 from lard.detect.precision import arithmetic
@@ -35,13 +36,15 @@ from lard.score.provenance import airports_in
 from lard.score.truth import Paths, coco_paths, read_truth, several, truth_sha256
 from lard.tables import folder_lock, staged
 
+Spec = TypeVar("Spec", ModelSpec, CornerSpec)
+
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What is trained, on what, and where it is written; the last two change no byte."""
+class Run(Generic[Spec]):
+    """What is trained, on what, and where it is written; loaders and events change no byte."""
 
     name: str
-    spec: ModelSpec
+    spec: Spec
     plan: TrainSpec
     datasets: list[Path]
     folder: Path
@@ -71,26 +74,34 @@ def train(
     `tensorboard`, a folder for event files, change no byte. `start` is a checkpoint whose weights the run
     begins with, with a new optimiser; its airports count as learnt from.
     """
-    if spec.steps is not None:
-        plan = parse_plan({**plan.model_dump(), "steps": spec.steps})
-    plan = parse_plan({**plan.model_dump(), "precision": arithmetic(plan.precision, plan.device)})
-    place = torchrun_place()
-    if place is not None:
-        plan = parse_plan({**plan.model_dump(), "processes": place.world})
     begun = None if start is None else read_start(start, spec)
     events = None if tensorboard is None else Path(tensorboard)
     state = Path(work) / f"{name}.resume.pt"
-    work_of = partial(
+    return shared_out(
         _train, Run(name, spec, plan, several(datasets), Path(folder), state, loaders, events, begun)
     )
+
+
+def shared_out(work: Callable[[Run[Spec], Place], Path], run: Run[Spec]) -> Path:
+    """Do the work on the processes of torchrun, or else on those of the plan.
+
+    The plan gets the model's own number of steps, where it has one, and the precision of the device.
+    """
+    place, plan = torchrun_place(), run.plan
+    changes: dict[str, Any] = {"precision": arithmetic(plan.precision, plan.device)}
+    if run.spec.steps is not None:
+        changes["steps"] = run.spec.steps
     if place is not None:
-        with joined(name, place, plan.device, None):
-            return work_of(place)
-    with crew(name, plan.processes, plan.device, work_of) as place:
-        return work_of(place)
+        changes["processes"] = place.world
+    run = replace(run, plan=parse_plan({**plan.model_dump(), **changes}))
+    if place is not None:
+        with joined(run.name, place, run.plan.device, None):
+            return work(run, place)
+    with crew(run.name, run.plan.processes, run.plan.device, partial(work, run)) as place:
+        return work(run, place)
 
 
-def _train(run: Run, place: Place) -> Path:
+def _train(run: Run[ModelSpec], place: Place) -> Path:
     """One process's part, from the first step to the checkpoint; only the first process writes."""
     first, plan = place.rank == 0, run.plan
     device = place.device(plan.device)
@@ -110,37 +121,72 @@ def _train(run: Run, place: Place) -> Path:
         share = Share(pictures, run.spec, plan, place.rank, resumed.step)
         ahead = batches(share, device, run.loaders)
 
-        told = SEGMENTER if run.spec.segments else DETECTOR
-        with training_log(run.name, plan, resumed.step, resumed.rows, run.events, first, told) as log:
-            for step in range(resumed.step, plan.steps):
-                rate = run.spec.learning_rate * schedule(step, plan.steps, plan.warmup)
-                with told_what_fits(run.name, learner, step):
-                    batch = next(ahead)
-                    losses = backward(learner, batch, step / plan.steps)
-                    norm = share_gradients(learner)
-                    check_finite(run.name, run.state, step, losses, norm, share.files(step))
-                    move(learner, step, rate)
-                due = (step + 1) % max(plan.validate_every, 1) == 0 or step + 1 == plan.steps
-                measured = watched.measure(learner.average, place) if watched and due else {}
-                log.add(step, rate, losses, norm, measured)
-                if first and (step + 1) % plan.save_every == 0 and step + 1 < plan.steps:
-                    save_state(run.state, learner, step + 1, log.rows, own)
+        log = all_steps(
+            run, learner, own, resumed, first,
+            SEGMENTER if run.spec.segments else DETECTOR,
+            share,
+            lambda step: backward(learner, next(ahead), step / plan.steps),
+            lambda: watched.measure(learner.average, place) if watched else {},
+            partial(told_what_fits, run.name, learner),
+        )  # fmt: skip
 
-        checkpoint = run.folder / "checkpoint.pt"
-        if first:
-            extra = {
-                "train": plan.model_dump(mode="json"),
-                "coco_train_sha256": truth,
-                "airports": learnt_before(airports_of(run.datasets), run.start),
-            }
+        def save(trained: dict[str, Any], path: Path) -> None:
+            extra = trained | {"airports": learnt_before(airports_of(run.datasets), run.start)}
             if run.start is not None:
                 extra["start"] = {"name": run.start.name, "sha256": run.start.sha256}
-            with staged(run.folder) as made:
-                log.write(made / "log.csv")
-                net = exported(learner.average, run.spec)
-                save_detector(net, run.name, run.spec, extra, made / checkpoint.name)
-            run.state.unlink(missing_ok=True)
-        return checkpoint
+            save_detector(exported(learner.average, run.spec), run.name, run.spec, extra, path)
+
+        return written(run, log, truth, save, first)
+
+
+def all_steps(
+    run: Run[Spec],
+    learner: Learning[Any],
+    own: Fingerprint,
+    resumed: Resumed,
+    first: bool,
+    told: Told,
+    share: Visits,
+    backward_at: Callable[[int], Tensor],
+    measure: Callable[[], dict[str, float]],
+    guarded: Callable[[int], contextlib.AbstractContextManager[None]] = lambda _: contextlib.nullcontext(),
+) -> TrainingLog:
+    """Take the steps that are left, validate and keep the state on the way; returns the log of all.
+
+    backward_at computes the gradients of a step and returns the terms of its loss; guarded encloses it.
+    """
+    plan = run.plan
+    with training_log(run.name, plan, resumed.step, resumed.rows, run.events, first, told) as log:
+        for step in range(resumed.step, plan.steps):
+            rate = run.spec.learning_rate * schedule(step, plan.steps, plan.warmup)
+            with guarded(step):
+                losses = backward_at(step)
+                norm = share_gradients(learner)
+                check_finite(run.name, run.state, step, losses, norm, share.files(step))
+                move(learner, step, rate)
+            due = (step + 1) % max(plan.validate_every, 1) == 0 or step + 1 == plan.steps
+            log.add(step, rate, losses, norm, measure() if due else {})
+            if first and (step + 1) % plan.save_every == 0 and step + 1 < plan.steps:
+                save_state(run.state, learner, step + 1, log.rows, own)
+    return log
+
+
+def written(
+    run: Run[Spec],
+    log: TrainingLog,
+    truth: str,
+    save: Callable[[dict[str, Any], Path], None],
+    first: bool,
+) -> Path:
+    """The checkpoint of a finished run, which the first process writes with its log in place of the state."""
+    checkpoint = run.folder / "checkpoint.pt"
+    if first:
+        with staged(run.folder) as made:
+            log.write(made / "log.csv")
+            trained = {"train": run.plan.model_dump(mode="json"), "coco_train_sha256": truth}
+            save(trained, made / checkpoint.name)
+        run.state.unlink(missing_ok=True)
+    return checkpoint
 
 
 def airports_of(datasets: list[Path]) -> dict[str, list[str]]:
