@@ -37,19 +37,20 @@ def tight_net(seed: int) -> LipschitzFcos:
     keep every pair of MaxMin apart, so that it never sorts: no bound of these logits can be smaller.
     """
     net = random_net(seed)
+    tighten(net)
+    return net
+
+
+@torch.no_grad()
+def tighten(net: LipschitzTrunk) -> None:
+    """Let the finest level see its lateral only, and biases keep every pair of MaxMin apart about a grey
+    picture, so that it never sorts."""
     merge = net.get_submodule("merges.0.0")
     assert isinstance(merge, nn.Conv2d)
     merge.weight.zero_()
     middle = merge.weight.shape[2] // 2
     for channel in range(merge.weight.shape[0]):
         merge.weight[channel, channel, middle, middle] = 1.0
-    keep_apart(net)
-    return net
-
-
-@torch.no_grad()
-def keep_apart(net: LipschitzTrunk) -> None:
-    """Biases that keep every pair of MaxMin apart about a grey picture, so that it never sorts."""
     before_sorting = {
         id(first)
         for part in net.modules()

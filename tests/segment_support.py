@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from robust_support import keep_apart
+from robust_support import tighten
 from torch import Tensor, nn
 
 from lard.detect.checkpoint import exported, save_detector
@@ -40,13 +40,7 @@ def tight_segmenter(seed: int) -> LipschitzSegmenter:
     MaxMin never sorts: every displacement of logits has a change of pixels of the same norm.
     """
     net = random_segmenter(seed)
-    merge = net.get_submodule("merges.0.0")
-    assert isinstance(merge, nn.Conv2d)
-    merge.weight.zero_()
-    middle = merge.weight.shape[2] // 2
-    for channel in range(merge.weight.shape[0]):
-        merge.weight[channel, channel, middle, middle] = 1.0
-    keep_apart(net)
+    tighten(net)
     return net
 
 

@@ -95,13 +95,14 @@ def watch(
     dataset that cannot be read is one.
     """
     watched = Watched(open_model(target.file), sha256_file(target.file), target.score, keep)
+    validation = domains.spread(domains.read_shots(dataset, "val"), spec.val)
     try:
-        refuse_learnt(watched.checkpoint, domains.read_shots(dataset, "val"))
+        refuse_learnt(watched.checkpoint, validation)
     except ModelError as error:
         for kind in KINDS:
             (out / f"{kind}.json").unlink(missing_ok=True)  # of an earlier run
         return {}, dict.fromkeys(KINDS, str(error))
-    seen = looked(watched, spec, dataset, split, others)
+    seen = looked(watched, spec, dataset, validation, split, others)
     makers = {
         "monitor": lambda: monitored(watched, spec, seen, seed),
         "failure": lambda: foreseen(watched, seen, seed),
@@ -123,11 +124,15 @@ def watch(
 
 
 def looked(
-    watched: Watched, spec: WatchSpec, dataset: Path, split: str, others: Mapping[str, Path]
+    watched: Watched,
+    spec: WatchSpec,
+    dataset: Path,
+    validation: Sequence[Shot],
+    split: str,
+    others: Mapping[str, Path],
 ) -> Looked:
     """Look at all pictures that the documents are about."""
     training = domains.spread(domains.inside(domains.read_shots(dataset, "train")), spec.train)
-    validation = domains.spread(domains.read_shots(dataset, "val"), spec.val)
     tested = domains.spread(domains.read_shots(dataset, split), spec.test)
     within = domains.inside(tested)
     groups = {name: domains.limited(domains.changed(within, name), spec.outside) for name in CHANGED}

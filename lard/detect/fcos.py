@@ -160,21 +160,25 @@ class PlainFcos(Detector):
     def forward(self, images: Tensor, frames: Tensor | None = None) -> list[Level]:
         """See Detector."""
         x = self.stem(self.centred(images, frames) * (1.0 if self.spec.normalise else 4.0))
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
-        merged = self.laterals[-1](features[-1])
-        pyramid = [merged]
-        for feature, lateral in zip(features[-2::-1], list(self.laterals)[-2::-1], strict=True):
-            merged = lateral(feature) + F.interpolate(merged, scale_factor=2, mode="nearest")
-            pyramid.insert(0, merged)
         answers = []
-        for index, feature in enumerate(pyramid):
+        for index, feature in enumerate(summed_pyramid(x, self.stages, self.laterals)):
             feature = self.smooth[index](feature)
             distances, centerness = self.regression(feature, index)
             answers.append(Level(self.objectness(self.tower(feature, index)), distances, centerness))
         return answers
+
+
+def summed_pyramid(x: Tensor, stages: nn.ModuleList, laterals: nn.ModuleList) -> list[Tensor]:
+    """Features of the stages after the stem's, finest first, each with what the coarser ones add to it."""
+    features = []
+    for stage in stages:
+        x = stage(x)
+        features.append(x)
+    pyramid = [laterals[-1](features[-1])]
+    for feature, lateral in zip(features[-2::-1], list(laterals)[-2::-1], strict=True):
+        above = F.interpolate(pyramid[0], scale_factor=2, mode="nearest")
+        pyramid.insert(0, lateral(feature) + above)
+    return pyramid
 
 
 class LipschitzTrunk(Detector):

@@ -11,13 +11,21 @@ import math
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lard.detect.config import ModelSpec
 from lard.detect.decode import to_input
-from lard.detect.fcos import PRIOR, Detector, Level, LipschitzTrunk, build, conv_unit, plain_trunk
+from lard.detect.fcos import (
+    PRIOR,
+    Detector,
+    Level,
+    LipschitzTrunk,
+    build,
+    conv_unit,
+    plain_trunk,
+    summed_pyramid,
+)
 from lard.detect.ortho import HalfUpsample, MaxMin
 from lard.detect.precision import Precision, computed_in
 from lard.errors import ModelError
@@ -50,14 +58,8 @@ class PlainSegmenter(Detector):
     def forward(self, images: Tensor, frames: Tensor | None = None) -> list[Level]:
         """(b, 3, h, w) in [0, 1] -> one level of logits (b, 1, h, w), which has no boxes."""
         x = self.stem(self.centred(images, frames) * (1.0 if self.spec.normalise else 4.0))
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
-        merged = self.laterals[-1](features[-1])
-        for feature, lateral in zip(features[-2::-1], list(self.laterals)[-2::-1], strict=True):
-            merged = lateral(feature) + F.interpolate(merged, scale_factor=2, mode="nearest")
-        return [_alone(self.pixels(self.tower(merged)))]
+        finest = summed_pyramid(x, self.stages, self.laterals)[0]
+        return [_alone(self.pixels(self.tower(finest)))]
 
 
 class LipschitzSegmenter(LipschitzTrunk):
