@@ -19,6 +19,14 @@ GOALS = ("vanish", "fabricate", "fabricate-random", "ap", "move")
 MOST_SIZES = 20
 SIZES = {"l2": "0.25,0.5,1,2", "linf": "0.001,0.002,0.004,0.008"}
 LARGEST = {"l2": 1e4, "linf": 1.0}
+RESTARTS = click.option(
+    "--restarts", type=click.IntRange(1, 100), default=1, show_default=True,
+    help="Starts at each size; all but the first are random.",
+)  # fmt: skip
+FEW_PICTURES = click.option(
+    "--limit", type=click.IntRange(1), default=12, show_default=True,
+    help="Pictures, evenly drawn from the split.",
+)  # fmt: skip
 
 
 def _sizes(context: click.Context, _: click.Parameter, text: str | None) -> tuple[float, ...]:
@@ -67,19 +75,13 @@ def scores_of(_: click.Context, __: click.Parameter, text: str) -> tuple[float, 
     help=f"Sizes of the change [default: {SIZES['l2']} in l2, {SIZES['linf']} in linf].",
 )  # fmt: skip
 @click.option("--steps", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Of descent.")
-@click.option(
-    "--restarts", type=click.IntRange(1, 100), default=1, show_default=True,
-    help="Starts at each size; all but the first are random.",
-)  # fmt: skip
+@RESTARTS
 @click.option(
     "--smallest-steps", type=click.IntRange(0, 10_000), default=20, show_default=True,
     help="Of the search for the smallest change; 0 leaves it out.",
 )  # fmt: skip
 @click.option("--seed", type=SEED, default=0, show_default=True)
-@click.option(
-    "--limit", type=click.IntRange(1), default=12, show_default=True,
-    help="Pictures, evenly drawn from the split.",
-)  # fmt: skip
+@FEW_PICTURES
 @click.option(
     "--point", "points", type=click.Path(dir_okay=False, path_type=Path), multiple=True,
     help="Score file with the operating point; once for each model, MODEL first.",

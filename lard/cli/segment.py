@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lard.cli.attack import scores_of
+from lard.cli.attack import FEW_PICTURES, RESTARTS, scores_of
 from lard.cli.benchmark import DATA
 from lard.cli.options import SEED, numbers_of
 
@@ -189,15 +189,9 @@ def certify(
     help="L2 norms of the changes of whole pictures, pixels in [0, 1].",
 )  # fmt: skip
 @click.option("--steps", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Of descent.")
-@click.option(
-    "--restarts", type=click.IntRange(1, 100), default=1, show_default=True,
-    help="Starts at each size; all but the first are random.",
-)  # fmt: skip
+@RESTARTS
 @click.option("--seed", type=SEED, default=0, show_default=True)
-@click.option(
-    "--limit", type=click.IntRange(1), default=12, show_default=True,
-    help="Pictures, evenly drawn from the split.",
-)  # fmt: skip
+@FEW_PICTURES
 @FOLDER
 def attack(
     model: Path,

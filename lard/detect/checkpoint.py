@@ -49,17 +49,22 @@ class Airports(BaseModel):
     validation: tuple[str, ...] = ()
 
 
-class Description(BaseModel):
-    """What a checkpoint says of its detector; training adds more, which is passed on."""
+class About(BaseModel):
+    """What a checkpoint says of its model; training adds more, which is passed on."""
 
     model_config = ConfigDict(extra="allow")
 
     format: str
     name: str
-    spec: ModelSpec
     parameters: int = Field(ge=0)
     lipschitz: Constant | None = None
     airports: Airports | None = None
+
+
+class Description(About):
+    """What a checkpoint says of its detector."""
+
+    spec: ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from lard.detect.audit import LipschitzBound, audit
 from lard.detect.cards import corner_weights_of, shipped_corners
 from lard.detect.checkpoint import (
     CORNER_FORMAT,
     FORMAT,
-    Airports,
-    Constant,
+    About,
     bound_as_claimed,
     filled,
     in_plain_layers,
@@ -29,17 +26,10 @@ from lard.errors import ModelError
 _REMEDY = "use a corner model that lard train wrote, `lard train corners-s` say"
 
 
-class CornerDescription(BaseModel):
-    """What a checkpoint says of its corner model; training adds more, which is passed on."""
+class CornerDescription(About):
+    """What a checkpoint says of its corner model."""
 
-    model_config = ConfigDict(extra="allow")
-
-    format: str
-    name: str
     spec: CornerSpec
-    parameters: int = Field(ge=0)
-    lipschitz: Constant | None = None
-    airports: Airports | None = None
 
 
 @dataclass(frozen=True, slots=True)
