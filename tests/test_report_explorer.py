@@ -361,3 +361,61 @@ def test_a_picture_of_another_size_than_its_frame_states_is_told(toy: Path, tmp_
     assert len(notes) == 1
     assert "1 of 24 pictures" in notes[0]
     assert f"{picture.name} is {size[0] // 2}x{size[1]}, its frame {size[0]}x{size[1]}" in notes[0]
+
+
+def write_looks(toy: Path, out: Path, models: tuple[str, ...] = ("fcos-s", "lip-fcos-s")) -> list[str]:
+    """A folder as `lard explain` writes it, with a panel of every second picture of the test split."""
+    truth = read_truth(toy / "coco" / "test.json")
+    document = {
+        "models": {name: {} for name in models},
+        "split": "test",
+        "truth_sha256": truth_sha256(toy / "coco" / "test.json"),
+    }
+    write_json(document, out / "explain.json")
+    shown = truth["images"][::2]
+    for model in models:
+        for image in shown:
+            panel = out / "gallery" / model / f"{image['id']}.png"
+            panel.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (9, 7), (image["id"] % 256, len(model), 0)).save(panel)
+    return [image["frame_id"] for image in shown]
+
+
+def test_heat_maps_stand_beside_their_frames(toy: Path, tmp_path: Path) -> None:
+    frames = write_looks(toy, tmp_path / "looks")
+    write_explorer(toy, tmp_path / "out", explained=[tmp_path / "looks"])
+    data, rows = data_of(tmp_path / "out"), rows_of(tmp_path / "out")
+    numbers = {image["frame_id"]: image["id"] for image in read_truth(toy / "coco" / "test.json")["images"]}
+    for name, row, models in zip(data["frame_id"], rows, facet(data, "explained"), strict=True):
+        if name not in frames:
+            assert (row["explained"], models) == ([], {"(none)"})
+            continue
+        assert [model for model, _ in row["explained"]] == ["fcos-s", "lip-fcos-s"]
+        assert models == {"fcos-s", "lip-fcos-s"}
+        for model, address in row["explained"]:
+            panel = tmp_path / "looks" / "gallery" / model / f"{numbers[name]}.png"
+            assert (tmp_path / "out" / unquote(address)).read_bytes() == panel.read_bytes()
+
+
+def test_heat_maps_of_another_dataset_are_refused(toy: Path, tmp_path: Path) -> None:
+    def refused(text: str) -> None:
+        with pytest.raises(DataError, match=text):
+            write_explorer(toy, tmp_path / "out", explained=[tmp_path / "looks"])
+        assert not (tmp_path / "out").exists()
+
+    refused(r"explain\.json: no such file")
+    write_looks(toy, tmp_path / "looks")
+    path = tmp_path / "looks" / "explain.json"
+    document = read_json(path)
+    for changed, text in (
+        ({"truth_sha256": "0" * 64}, "of another dataset"),
+        ({"split": "val"}, "of another dataset"),
+        ({"split": "../../x"}, "split: not an explanation"),
+        ({"models": {"../up": {}}}, "models: '../up' begins with a dot"),
+        ({"models": []}, "not an explanation"),
+    ):
+        write_json(document | changed, path)
+        refused(text)
+    write_json(document, path)
+    shutil.rmtree(tmp_path / "looks" / "gallery")
+    refused("no heat map of these frames")

@@ -34,6 +34,12 @@ from lard.cli.options import runways_option
     type=click.Path(dir_okay=False, path_type=Path),
     help="Any .csv with a column frame_id, shown and filtered by; repeatable.",
 )
+@click.option(
+    "--explained",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of `lard explain` on a split of DATASET, whose heat maps are shown; repeatable.",
+)
 @runways_option
 @click.option("--copy-images", is_flag=True, help="Copy the pictures into --out, so that it can be moved.")
 @click.option("--workers", type=click.IntRange(1), help="Threads.  [default: LARD_WORKERS, else all]")
@@ -46,6 +52,7 @@ def explore(
     score: float | None,
     findings: Path | None,
     tables: tuple[Path, ...],
+    explained: tuple[Path, ...],
     runways: str,
     copy_images: bool,
     workers: int | None,
@@ -62,19 +69,22 @@ def explore(
     Examples:
       lard explore data/ortho --out reports/explorer
       lard explore data/ortho --results results/ortho/fcos-s.json --findings reports/dqr/findings.parquet \\
-          --out reports/explorer
+          --explained explain/ortho --out reports/explorer
     """
     from lard.errors import naming
     from lard.report.explorer import write_explorer
     from lard.workers import default_workers
 
-    with naming(dataset / "frames.parquet", dataset, *results, *tables, *filter(None, [findings])):
+    with naming(
+        dataset / "frames.parquet", dataset, *results, *tables, *explained, *filter(None, [findings])
+    ):
         written = write_explorer(
             dataset,
             out,
             results=results,
             findings=findings,
             tables=tables,
+            explained=explained,
             score=score,
             runways=runways,
             copy_images=copy_images,

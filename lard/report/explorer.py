@@ -27,6 +27,7 @@ from lard.report.explorer_frames import frame_rows, label_columns, plain, shown_
 from lard.report.explorer_join import Findings, Joined, read_findings, read_joined
 from lard.report.explorer_map import map_of
 from lard.report.explorer_results import Judged, judge_results
+from lard.report.explorer_saliency import Looks, copy_panels, models_by_frame, read_explained
 from lard.report.explorer_thumbs import size_of, write_thumbs
 from lard.report.page import render
 from lard.tables import MANIFEST, read_table, staged
@@ -60,6 +61,7 @@ class _Material:
     judged: list[Judged]
     found: Findings | None
     joined: list[Joined]
+    explained: list[Looks]
     chart: dict[str, Any]
 
     @property
@@ -75,6 +77,7 @@ def write_explorer(
     results: Sequence[str | Path] = (),
     findings: str | Path | None = None,
     tables: Sequence[str | Path] = (),
+    explained: Sequence[str | Path] = (),
     score: float | None = None,
     runways: str = SHIPPED,
     copy_images: bool = False,
@@ -97,9 +100,10 @@ def write_explorer(
     judged = judge_results(folder, names, results, score)
     found = read_findings(findings, frames) if findings else None
     joined = [read_joined(path, names) for path in tables]
+    looks = [read_explained(Path(path), folder, names) for path in explained]
     chart, notes = map_of(frames, info, runways)
     notes += [note for part in joined for note in part.notes]
-    material = _Material(folder, info, frames, labels, manifest, images, judged, found, joined, chart)
+    material = _Material(folder, info, frames, labels, manifest, images, judged, found, joined, looks, chart)
     with staged(out) as staging:
         broken = write_thumbs([folder / image for image in images], staging / "thumbs", workers)
         if broken:
@@ -109,7 +113,7 @@ def write_explorer(
         if copy_images:
             _copy(folder, images, staging, set(broken))
         meta = _meta(material, "" if copy_images else _way(out, folder), set(broken))
-        _write_data(staging / "data", meta, material)
+        _write_data(staging, meta, material)
         _write_pages(staging, meta)
         files = sum(path.is_file() for path in staging.rglob("*"))
     return Explored(len(names), files, tuple(notes))
@@ -129,7 +133,9 @@ def _meta(material: _Material, way: str, broken: set[int]) -> dict[str, Any]:
         "thumb": [place not in broken for place in range(len(names))],
         "size": _sizes(material),
         "box": target_boxes(names, labels),
-        "facets": facets(frames, labels, material.manifest, found, joined),
+        "facets": facets(
+            frames, labels, material.manifest, found, joined, models_by_frame(material.explained)
+        ),
         "ranges": ranges(frames, labels, joined),
         "findings": found.rows if found else None,
         "checks": found.titles if found else {},
@@ -222,14 +228,17 @@ def _copy(folder: Path, images: Sequence[str], staging: Path, broken: set[int]) 
             shutil.copyfile(folder / image, target)
 
 
-def _write_data(place: Path, meta: dict[str, Any], material: _Material) -> None:
-    """frames.js, what all views need, and part_0000.js ..., what one frame shows."""
+def _write_data(staging: Path, meta: dict[str, Any], material: _Material) -> None:
+    """data/frames.js, what all views need, data/part_0000.js ..., what one frame shows, and heat maps."""
+    place = staging / "data"
     place.mkdir(parents=True)
+    looks = copy_panels(material.explained, meta["frame_id"], staging)
     (place / "frames.js").write_text(as_script("var LARD_DATA=", plain(meta)), encoding="ascii")
     rows = frame_rows(material.frames, material.labels, material.manifest, material.images)
     for row, name in zip(rows, meta["frame_id"], strict=True):
         row["detections"] = [model.detections.get(name) for model in material.judged]
         row["tables"] = [part.rows.get(name, []) for part in material.joined]
+        row["explained"] = looks.get(name, [])
     for first in range(0, len(rows), PART_FRAMES):
         part = first // PART_FRAMES
         text = as_script(f"LARD_PART({part},", plain(rows[first : first + PART_FRAMES]), ");")

@@ -42,8 +42,12 @@ def facets(
     manifest: pl.DataFrame | None,
     findings: Findings | None,
     joined: Sequence[Joined],
+    looked: Mapping[str, set[str]],
 ) -> list[dict[str, Any]]:
-    """Facets as key, title, values and for each frame (in the order of frames) its values' places."""
+    """Facets as key, title, values and for each frame (in the order of frames) its values' places.
+
+    `looked` are the models whose heat maps are there of a frame.
+    """
     names = frames["frame_id"].to_list()
     found = [_facet(key, _TITLES[key], frames[key].to_list()) for key in ("airport", "zone", "split")]
     targets = target_rows(labels)
@@ -61,6 +65,8 @@ def facets(
         found.append(_facet("source", "Source of the picture", [source.get(name) for name in names]))
     if findings is not None:
         found.append(_facet("finding", "Data quality finding", [findings.checks.get(n, ()) for n in names]))
+    if looked:
+        found.append(_facet("explained", "Heat maps of", [looked.get(name, ()) for name in names]))
     for part in joined:
         for column, values in part.facets.items():
             cells = [values.get(name, ()) for name in names]

@@ -46,7 +46,7 @@ function drawFrame() {
     el("div", { class: "picture" }, ...picturePart(i, labels)),
     el("div", {}, el("h3", {}, "Runways in front of the camera"), labels.length ? runwayTable(labels) : el("p", {}, "none"),
       ...detectionPart(i), ...findingPart(i), ...tablePart())),
-    el("h3", {}, "Nearest approaches"), nearPart(), el("h3", {}, "Provenance"), provenance(labels),
+    ...explainedPart(), el("h3", {}, "Nearest approaches"), nearPart(), el("h3", {}, "Provenance"), provenance(labels),
     el("details", {}, el("summary", {}, "All columns of the frame"), pairs(D.frame_columns.map((name, n) => [name, details.row[n]]))));
   drawMarkButton();
   $("view-frame").querySelector(".picture svg").redraw(); // now that its width is known
@@ -173,6 +173,10 @@ function findingPart(i) {
 
 const tablePart = () => D.tables.flatMap((part, k) => details.tables[k].length
   ? [el("h3", {}, part.name), table(part.columns, details.tables[k].map((row) => row.map((cell) => figures(cell))))] : []);
+
+// Panels of `lard explain`: the runway's field, heat maps, and the least change found that turns the decision.
+const explainedPart = () => details.explained.flatMap(([model, address]) => [el("h3", {}, `Where ${model} looks`),
+  el("a", { class: "look", href: address }, el("img", { src: address, loading: "lazy", alt: `Heat maps of ${model}` }))]);
 
 function nearPart() {
   if (!details.near.length) return el("p", { class: "soft" }, "The frame has no whole approach to compare.");
