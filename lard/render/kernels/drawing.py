@@ -9,6 +9,7 @@ from lard.render.kernels.layout import (
     CHANGE,
     CLEAR,
     POINT_SIZE,
+    RAW_ROWS,
     SPAN_SIZE,
     TILE,
     Array,
@@ -97,7 +98,7 @@ def draw(
     cells = TILE // CELL + 1
     inner, known = np.empty((cells, cells, POINT_SIZE)), np.empty((cells, cells), np.bool_)
     stack, plane = np.empty((16, 3), np.int64), np.empty((4, CHANGE))
-    point, s, raw = np.empty(POINT_SIZE), np.empty(SPAN_SIZE), np.empty((2, max(6, TILE)))
+    point, s, raw = np.empty(POINT_SIZE), np.empty(SPAN_SIZE), np.empty((RAW_ROWS, TILE))
     kinds = np.empty((CELL + 2, CELL + 2), np.int64)
     keep = colours.shape[0] > 0
     flat = colours.reshape(-1)
