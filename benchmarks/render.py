@@ -7,12 +7,14 @@ against projected labels. Frames per second with 1 and 2 processes, resident mem
 """
 
 import argparse
+import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,6 @@ from lard.render.atmosphere import Atmosphere
 from lard.render.conditions import Conditions
 from lard.render.reference import reference_pixels
 from lard.render.renderer import Quality, clear_day, render_frame, view_record
-from lard.workers import executor_of
 
 ALONG_M = (200.0, 500.0, 1500.0, 4000.0)
 LENGTH_M = 2500.0
@@ -199,8 +200,7 @@ def throughput(folder: Path, frames: int) -> None:
     """Print frames per second with 1 and 2 worker processes, warm."""
     rates, costs = [], []
     for workers in (1, 2):
-        executor, _ = executor_of(workers)
-        with executor:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
             list(executor.map(many, [(str(folder), 4)] * 4 * workers))
             start = time.perf_counter()
             results = list(executor.map(many, [(str(folder), 8)] * (frames * workers // 8)))

@@ -9,11 +9,13 @@ from lard.render.kernels.layout import (
     CHANGE,
     CLEAR,
     POINT_SIZE,
+    RAW_ROWS,
     SPAN_SIZE,
     TILE,
     Array,
     View,
     jit,
+    maker,
 )
 from lard.render.kernels.pixels import fill_exactly
 from lard.render.kernels.squares import fill_square
@@ -31,7 +33,8 @@ def fill_tile(
     last = TILE // CELL
     for b in range(2):
         for a in range(2):
-            inner[b * last, a * last] = lattice[b, ti + a]
+            for c in range(POINT_SIZE):
+                inner[b * last, a * last, c] = lattice[b, ti + a, c]
     known[:] = False
     known[0, 0] = known[0, last] = known[last, 0] = known[last, last] = True
     stack[0, 0], stack[0, 1], stack[0, 2] = 0, 0, last
@@ -58,7 +61,8 @@ def fill_tile(
             half = 0.5 * CELL + 0.5
             meet(i + half, j + half, view, heights, far, start, sky, air, point)
         else:
-            point[:] = inner[b + step // 2, a + step // 2]
+            for c in range(POINT_SIZE):
+                point[c] = inner[b + step // 2, a + step // 2, c]
         zone = touches_zone(inner, b, a, step, strips, view.zone_margin_m)
         tolerance = ZONE_TOLERANCE_PX if zone else TOLERANCE_PX / max(point[CLEAR], 0.05)
         if fits(inner, b, a, step, size, point, tolerance, j, i, start):
@@ -80,7 +84,7 @@ def fill_tile(
     return whole
 
 
-@jit
+@maker
 def draw(
     first_band: int, image: Array, colours: Array, gain: float, sigma: float, key: Array, count: int,
     view: View, heights: Array, far: Array, start: Array, strips: Array, texels: Array, blocks: Array,
@@ -97,7 +101,7 @@ def draw(
     cells = TILE // CELL + 1
     inner, known = np.empty((cells, cells, POINT_SIZE)), np.empty((cells, cells), np.bool_)
     stack, plane = np.empty((16, 3), np.int64), np.empty((4, CHANGE))
-    point, s, raw = np.empty(POINT_SIZE), np.empty(SPAN_SIZE), np.empty((2, max(6, TILE)))
+    point, s, raw = np.empty(POINT_SIZE), np.empty(SPAN_SIZE), np.empty((RAW_ROWS, TILE))
     kinds = np.empty((CELL + 2, CELL + 2), np.int64)
     keep = colours.shape[0] > 0
     flat = colours.reshape(-1)

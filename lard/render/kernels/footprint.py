@@ -6,7 +6,21 @@ import numpy as np
 
 from lard.ground.pyramid import ABSENT, WANTED
 from lard.render.atmosphere import ILLUMINANT, SHADOW_DEPTH
-from lard.render.kernels.layout import ADD, CHANGE, CLEAR, DOWN, Array, View, W, X, Y, inlined, jit
+from lard.render.kernels.layout import (
+    ADD,
+    CHANGE,
+    CLEAR,
+    DOWN,
+    LIGHTS,
+    SUNS,
+    Array,
+    View,
+    W,
+    X,
+    Y,
+    inlined,
+    jit,
+)
 from lard.render.kernels.texels import see_level
 
 SHADE_TAPS = 8  # of shadows along a footprint, at most
@@ -92,6 +106,28 @@ def shine(
         suns[i] = 1.0 - depth * (1.0 - sun)
 
 
+@jit
+def add_far(
+    s: Array, out: Array, place_out: int, n: int, share: float, keep: bool, far_red: float, far_green: float,
+    far_blue: float,
+) -> None:  # fmt: skip
+    """`share` of n pixels of the far ground's colour, into or (keep) onto `out`."""
+    clear, change, red, green, blue = s[CLEAR], s[CHANGE + CLEAR], s[ADD], s[ADD + 1], s[ADD + 2]
+    red_1, green_1, blue_1 = s[CHANGE + ADD], s[CHANGE + ADD + 1], s[CHANGE + ADD + 2]
+    if keep:
+        for i in range(n):
+            at, part = np.uintp(place_out + 3 * i), clear + i * change
+            out[at] += np.float32(part * far_red + share * (red + i * red_1))
+            out[at + np.uintp(1)] += np.float32(part * far_green + share * (green + i * green_1))
+            out[at + np.uintp(2)] += np.float32(part * far_blue + share * (blue + i * blue_1))
+        return
+    for i in range(n):
+        at, part = np.uintp(place_out + 3 * i), clear + i * change
+        out[at] = np.float32(part * far_red + share * (red + i * red_1))
+        out[at + np.uintp(1)] = np.float32(part * far_green + share * (green + i * green_1))
+        out[at + np.uintp(2)] = np.float32(part * far_blue + share * (blue + i * blue_1))
+
+
 @inlined
 def see(
     s: Array, out: Array, place_out: int, n: int, size: float, share: float, keep: bool, sampling: bool,
@@ -124,18 +160,12 @@ def see(
         k += 1
         lod = max(lod, float(k))
     rim = rim * rim * (3.0 - 2.0 * rim)
-    lights = raw[0]
     for c in range(3):
-        lights[c] = share * rim * air[ILLUMINANT + c]
-        lights[3 + c] = share * (1.0 - rim) * air[ILLUMINANT + c] * ground[c]
+        raw[LIGHTS, c] = share * rim * air[ILLUMINANT + c]
+        raw[LIGHTS, 3 + c] = share * (1.0 - rim) * air[ILLUMINANT + c] * ground[c]
     if rim <= 0.0:
         if sampling:
-            for i in range(n):
-                clear = s[CLEAR] + i * s[CHANGE + CLEAR]
-                for c in range(3):
-                    value = np.float32(clear * lights[3 + c] + share * (s[ADD + c] + i * s[CHANGE + ADD + c]))
-                    at = np.uintp(place_out + 3 * i + c)
-                    out[at] = out[at] + value if keep else value
+            add_far(s, out, place_out, n, share, keep, raw[LIGHTS, 3], raw[LIGHTS, 4], raw[LIGHTS, 5])
         return True
     k = min(int(lod), levels - 1)
     blend = (
@@ -144,16 +174,16 @@ def see(
     weight, base, whole = 1.0 - blend, share, True
     shaded = sampling and shade.shape[0] > 0
     if shaded:
-        shine(s, n, ax, ay, major, air[SHADOW_DEPTH], shade, shade_frame, raw[1])
+        shine(s, n, ax, ay, major, air[SHADOW_DEPTH], shade, shade_frame, raw[SUNS])
     while True:
         state = see_level(
-            s, n, table[k], ax, ay, major, weight, base, lights, keep, sampling, texels, blocks, out,
-            place_out, shaded, raw[1],
+            s, n, table[k], ax, ay, major, weight, base, keep, sampling, texels, blocks, out, place_out,
+            shaded, raw,
         )  # fmt: skip
         whole &= state != WANTED
         if state != ABSENT:  # else the next coarser level takes its share
             if blend == 0.0:
                 return whole
             weight, base, keep, blend = blend, 0.0, True, 0.0
-            lights[3] = lights[4] = lights[5] = 0.0
+            raw[LIGHTS, 3] = raw[LIGHTS, 4] = raw[LIGHTS, 5] = 0.0
         k = min(k + 1, levels - 1)

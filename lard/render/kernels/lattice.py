@@ -52,6 +52,21 @@ def meet(
 
 
 @jit
+def kind_at(u: float, v: float, view: View, heights: Array, far: Array, start: Array, strips: Array) -> int:
+    """What an image point sees: 0 the sky, 1 the ground, 2 a runway or what lies close to one."""
+    dx, dy, dz, _ = ray(u, v, view)
+    guess = 0.0
+    if start.shape[0] > 0:
+        j = min(max(int(v), 0), view.height_px - 1)
+        guess = start[j, min(max(int(u), 0), start.shape[1] - 1)]
+    t, x, y, _, _, _ = intersect(dx, dy, dz, guess, view, heights, far)
+    if t <= 0.0:
+        return 0
+    w = 1.0 / t  # as points of the lattice keep it
+    return 2 if in_zone((x / t) / w, (y / t) / w, strips, view.zone_margin_m) else 1
+
+
+@jit
 def in_zone(x: float, y: float, strips: Array, margin: float) -> bool:
     """Whether a map point lies on a runway or within the margin around it."""
     for k in range(strips.shape[0]):

@@ -53,9 +53,16 @@ VIEW = np.dtype(
 W, X, Y, CLEAR, ADD, KIND, POINT_SIZE = 0, 1, 2, 3, 4, 7, 8
 # a row of pixels: values of W .. ADD + 2 at the first, their changes per pixel, changes of W, X, Y per row
 CHANGE, DOWN, SPAN_SIZE = 7, 14, 17
+# rows of what a row of pixels is worked out in: light on the ground and the far ground's colour (6 values);
+# what shadows leave; where walks start, along and across; shares of the ground's colour; sums of channels
+LIGHTS, SUNS, STARTS, PLACES, SHARES, SUMS, RAW_ROWS = 0, 1, 2, 3, 4, 5, 8
 
 EDGE = -2.0  # a start of EDGE - k: that of its parts stand in the rows below the picture, as the k-th
 TILE, CELL = 32, 4  # pixels: of the squares tried first, and of the smallest
 
-jit = compiled(nogil=True, error_model="numpy")
-inlined = compiled(nogil=True, error_model="numpy", forceinline=True)
+# These loops own no memory, so references to arrays need not be counted: with counting, each view and call
+# adds atomic operations that took a quarter of a picture's time. What makes arrays is compiled by `maker`.
+_BORROWED = {"nogil": True, "error_model": "numpy", "_nrt": False}
+jit = compiled(**_BORROWED)
+inlined = compiled(**_BORROWED, forceinline=True)
+maker = compiled(nogil=True, error_model="numpy")

@@ -4,8 +4,8 @@ import numpy as np
 
 from lard.render.kernels.air import sky_point, through_air
 from lard.render.kernels.footprint import see
-from lard.render.kernels.lattice import in_zone, meet
-from lard.render.kernels.layout import ADD, CHANGE, CLEAR, DOWN, EDGE, KIND, Array, View, W, X, Y, jit
+from lard.render.kernels.lattice import kind_at
+from lard.render.kernels.layout import ADD, CHANGE, CLEAR, DOWN, EDGE, Array, View, W, X, Y, jit
 from lard.render.kernels.rays import intersect, ray
 
 
@@ -65,11 +65,7 @@ def fill_exactly(
     rows = min(size, view.height_px - j0)
     for j in range(size + 2):
         for i in range(size + 2):
-            meet(i0 + i - 0.5, j0 + j - 0.5, view, heights, far, start, sky, air, point)
-            kinds[j, i] = 0
-            if point[KIND] > 0.0:
-                zone = in_zone(point[X] / point[W], point[Y] / point[W], strips, view.zone_margin_m)
-                kinds[j, i] = 2 if zone else 1
+            kinds[j, i] = kind_at(i0 + i - 0.5, j0 + j - 0.5, view, heights, far, start, strips)
     whole = True
     for j in range(rows):
         for i in range(columns):

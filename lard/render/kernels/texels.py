@@ -4,17 +4,29 @@ Texels are 32-bit words, spread to 16-bit lanes of 64-bit ones: one multiplicati
 """
 
 import math
-from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
 
 from lard.ground.pyramid import ABSENT, BLOCK_PX, READ, WANTED
-from lard.render.kernels.layout import ADD, CHANGE, CLEAR, DOWN, Array, W, X, Y, inlined, jit
+from lard.render.kernels.lanes import prefetch, walk
+from lard.render.kernels.layout import (
+    ADD,
+    CHANGE,
+    CLEAR,
+    DOWN,
+    LIGHTS,
+    PLACES,
+    SHARES,
+    STARTS,
+    SUMS,
+    SUNS,
+    Array,
+    W,
+    X,
+    Y,
+    inlined,
+    jit,
+)
 
 LINE_TEXELS = 16  # of a cache line
 BLOCK_SHIFT = BLOCK_PX.bit_length() - 1
@@ -25,21 +37,6 @@ _LOW = np.uint64(0xFFFFFFFF)
 _8, _16, _24, _32 = np.uint64(8), np.uint64(16), np.uint64(24), np.uint64(32)
 
 
-@intrinsic
-def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
-    """Ask the processor for the cache line of array[index]; a hint without effect on results."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = make_array(signature.args[0])(context, builder, arguments[0]).data
-        pointer = builder.gep(data, [arguments[1]])
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [pointer, number(0), number(3), number(1)])  # to read, into all caches, data
-
-    return types.void(array, types.intp), generate
-
-
 @inlined
 def blended(texels: Array, at: int, side: int, q: int) -> np.uint64:
     """256 times the colours between two texels, in lanes of 16 bits: red, blue, green."""
@@ -48,50 +45,15 @@ def blended(texels: Array, at: int, side: int, q: int) -> np.uint64:
     return (a << _8) + (b - a) * np.uint64((q >> 8) & 255)
 
 
-@inlined
-def walk(
-    texels: Array,
-    place: int,
-    step: int,
-    side: int,
-    first: int,
-    last: int,
-    start: int,
-    length: int,
-    q: int,
-    slope: int,
-) -> tuple[np.uint64, np.uint64]:
-    """Weighted sums of the channels along a line of texels, blended sideways; lanes (red, green) and (blue).
-
-    place: of texel (0, 0); step, side: to the next texel along and across the line; first .. last: texels
-    along it; start, length: the line's, 1/256 texel; q, slope: place across of `first` and its change per
-    texel, 1/65536.
-    """
-    index = place + first * step
-    v = blended(texels, index + (q >> 16) * side, side, q)
-    weight = np.uint64(256 - (start & 255))
-    low, high = (v & _LANES) * weight, ((v >> _16) & _LANES) * weight
-    low_sum = high_sum = np.uint64(0)
-    for _ in range(last - first - 1):
-        q += slope
-        index += step
-        v = blended(texels, index + (q >> 16) * side, side, q)
-        low_sum += v & _LANES
-        high_sum += (v >> _16) & _LANES
-    weight = np.uint64((start + length) & 255)
-    q += slope
-    v = blended(texels, index + step + (q >> 16) * side, side, q)
-    low += (v & _LANES) * weight + (low_sum << _8)
-    high += ((v >> _16) & _LANES) * weight + (high_sum << _8)
-    return low, high
-
-
 @jit
 def walk_clamped(
     texels: Array, place: int, step: int, side: int, first: int, last: int, start: int, length: int, q: int,
     slope: int, end: int, side_end: int,
-) -> tuple[np.uint64, np.uint64]:  # fmt: skip
-    """As `walk`, with the outermost texels continued beyond the level's `end` and `side_end`."""
+) -> tuple[float, float, float]:  # fmt: skip
+    """As `walk`, with the outermost texels continued beyond the level's `end` and `side_end`.
+
+    place: of texel (0, 0); first .. last: texels along the line; start, length: the line's, 1/256 texel.
+    """
     low = high = np.uint64(0)
     for r in range(first, last + 1):
         weight = np.uint64(256)
@@ -104,20 +66,21 @@ def walk_clamped(
         low += (v & _LANES) * weight
         high += ((v >> _16) & _LANES) * weight
         q += slope
-    return low, high
+    return float(np.int64(low & _LOW)), float(np.int64(low >> _32)), float(np.int64(high & _LOW))
 
 
 @inlined
 def see_level(
     s: Array, n: int, row: Array, ax: float, ay: float, major: float, weight: float, base: float,
-    lights: Array, keep: bool, sampling: bool, texels: Array, blocks: Array, out: Array, place_out: int,
-    shaded: bool, suns: Array,
+    keep: bool, sampling: bool, texels: Array, blocks: Array, out: Array, place_out: int, shaded: bool,
+    raw: Array,
 ) -> int:  # fmt: skip
     """Colours of n footprints in a row on one level, into or (keep) onto `out`; READ, WANTED or ABSENT.
 
     s: the row of pixels; row: the level's table entry; ax, ay, major: axis of the footprints, its length (m);
-    weight: of this level's texels; base: of the air's and the far ground's light; lights (6,): light on the
-    ground and the far ground's colour; out: flat, from place_out; suns (n,): what shadows leave, if shaded.
+    weight: of this level's texels; base: of the air's and the far ground's light; out: flat, from place_out;
+    raw: rows of LIGHTS (light on the ground, the far ground's colour), SUNS (what shadows leave) if shaded,
+    and scratch.
     """
     gain, x_min, y_max = 1.0 / row[0], row[1], row[2]
     width, height = int(row[3]), int(row[4])
@@ -186,36 +149,62 @@ def see_level(
     change = int(slope * 65536.0)
     scale = weight / (length * 256.0)
     along, along_change, across, across_change = (y, dy, x, dx) if down else (x, dx, y, dy)
+    # loops without branches, which the compiler turns into vectors, around the one that walks
     clear, clear_change = s[CLEAR], s[CHANGE + CLEAR]
-    red_0, red_1, green_0, green_1 = s[ADD], s[CHANGE + ADD], s[ADD + 1], s[CHANGE + ADD + 1]
-    blue_0, blue_1 = s[ADD + 2], s[CHANGE + ADD + 2]
-    red_light, green_light, blue_light = lights[0] * scale, lights[1] * scale, lights[2] * scale
-    red_far, green_far, blue_far = lights[3], lights[4], lights[5]
     for i in range(n):
         t = 1.0 / (w + i * dw)
         p = (along + i * along_change) * t
-        start = math.floor((p + shift) * 256.0)
-        first, last = start >> 8, (start + length) >> 8
-        q = math.floor(((across + i * across_change) * t + slope * (first - p)) * 65536.0)
-        if whole:
-            low, high = walk(texels, place, step, side, first, last, start, length, q, change)
-        else:
-            low, high = walk_clamped(
+        start_at = np.floor((p + shift) * 256.0)
+        raw[STARTS, i] = start_at
+        first_at = np.floor(start_at * (1.0 / 256.0))
+        raw[PLACES, i] = np.floor(((across + i * across_change) * t + slope * (first_at - p)) * 65536.0)
+        raw[SHARES, i] = clear + i * clear_change
+    if shaded:
+        for i in range(n):
+            raw[SHARES, i] *= raw[SUNS, i]
+    if whole:
+        for i in range(n):
+            start, q = int(raw[STARTS, i]), int(raw[PLACES, i])
+            first, last = start >> 8, (start + length) >> 8
+            red, green, blue = walk(  # type: ignore[call-arg, misc]
+                texels, place + first * step, step, side, last - first - 1, 256 - (start & 255),
+                (start + length) & 255, q, change,
+            )  # fmt: skip
+            raw[SUMS, i], raw[SUMS + 1, i], raw[SUMS + 2, i] = red, green, blue
+    else:
+        for i in range(n):
+            start, q = int(raw[STARTS, i]), int(raw[PLACES, i])
+            first, last = start >> 8, (start + length) >> 8
+            red, green, blue = walk_clamped(
                 texels, place, step, side, first, last, start, length, q, change, end, side_end
             )
-        part = clear + i * clear_change
-        if shaded:
-            part *= suns[i]
-        red = part * (np.int64(low & _LOW) * red_light + red_far) + base * (red_0 + i * red_1)
-        green = part * (np.int64(low >> _32) * green_light + green_far) + base * (green_0 + i * green_1)
-        blue = part * (np.int64(high & _LOW) * blue_light + blue_far) + base * (blue_0 + i * blue_1)
-        at = np.uintp(place_out + 3 * i)
-        if keep:
-            out[at] += np.float32(red)
-            out[at + np.uintp(1)] += np.float32(green)
-            out[at + np.uintp(2)] += np.float32(blue)
-        else:
-            out[at] = np.float32(red)
-            out[at + np.uintp(1)] = np.float32(green)
-            out[at + np.uintp(2)] = np.float32(blue)
+            raw[SUMS, i], raw[SUMS + 1, i], raw[SUMS + 2, i] = red, green, blue
+    red_0, red_1, green_0, green_1 = s[ADD], s[CHANGE + ADD], s[ADD + 1], s[CHANGE + ADD + 1]
+    blue_0, blue_1 = s[ADD + 2], s[CHANGE + ADD + 2]
+    red_light, green_light, blue_light = (
+        raw[LIGHTS, 0] * scale,
+        raw[LIGHTS, 1] * scale,
+        raw[LIGHTS, 2] * scale,
+    )
+    red_far, green_far, blue_far = raw[LIGHTS, 3], raw[LIGHTS, 4], raw[LIGHTS, 5]
+    if keep:
+        for i in range(n):
+            at, part = np.uintp(place_out + 3 * i), raw[SHARES, i]
+            out[at] += np.float32(part * (raw[SUMS, i] * red_light + red_far) + base * (red_0 + i * red_1))
+            out[at + np.uintp(1)] += np.float32(
+                part * (raw[SUMS + 1, i] * green_light + green_far) + base * (green_0 + i * green_1)
+            )
+            out[at + np.uintp(2)] += np.float32(
+                part * (raw[SUMS + 2, i] * blue_light + blue_far) + base * (blue_0 + i * blue_1)
+            )
+    else:
+        for i in range(n):
+            at, part = np.uintp(place_out + 3 * i), raw[SHARES, i]
+            out[at] = np.float32(part * (raw[SUMS, i] * red_light + red_far) + base * (red_0 + i * red_1))
+            out[at + np.uintp(1)] = np.float32(
+                part * (raw[SUMS + 1, i] * green_light + green_far) + base * (green_0 + i * green_1)
+            )
+            out[at + np.uintp(2)] = np.float32(
+                part * (raw[SUMS + 2, i] * blue_light + blue_far) + base * (blue_0 + i * blue_1)
+            )
     return READ
