@@ -36,7 +36,7 @@ from lard.ground.tiles import forget_others, manifest_holds, ortho_crs
 from lard.tables import folder_lock, frame_rng, stable_hash, staged, write_json
 
 Array = NDArray[np.float64]
-GENERATOR = "lard-procedural-2"
+GENERATOR = "lard-procedural-3"
 """Name of the generator in manifests; the folder's key also holds a digest of its source."""
 LICENCE = "CC0-1.0"
 ATTRIBUTION = "Procedural ground imagery by lard; runway positions: "

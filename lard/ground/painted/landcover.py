@@ -13,7 +13,7 @@ from lard.ground.painted.landcover_kernel import COARSE_PX, land_kernel
 from lard.ground.painted.noise import add_octave, fade, fractal, lattice
 from lard.ground.painted.palette import Palette, colour_table
 
-TEXTURE_SHORTEST_M = 1.5
+TEXTURE_SHORTEST_M = 0.75
 TEXTURE_LONGEST_M = 3072.0
 Array = NDArray[np.float64]
 
@@ -107,7 +107,7 @@ def coarse_fields(
     out[0] = p.bend_m * noise(900.0, 200.0, 1)
     out[1] = p.bend_m * noise(900.0, 200.0, 2)
     out[2] = noise(4200.0, 60.0, 3, 0.55)
-    out[3] = noise(9000.0, 400.0, 4, 0.5)
+    out[3] = noise(6400.0, 300.0, 4, 0.6)
     out[4], out[5] = _water(setting, x0_m, y0_m, step_m, shape)
     out[6] = 0.0
     wavelength, k = TEXTURE_LONGEST_M, 0
@@ -222,7 +222,7 @@ def paint_land(
     biases = np.array(
         [
             p.forest_bias, p.urban_bias, p.hedge_m, p.contrast, p.cell_m, p.splits, setting.mow_rad, p.patch,
-            p.canopy_m, p.groves, p.mow,
+            p.canopy_m, p.groves, p.mow, p.scattered,
         ]
     )  # fmt: skip
     roofs = np.array([*p.roofs, np.mean(p.roofs, axis=0)])

@@ -1,4 +1,4 @@
-"""What land cover is made of: parcels, lots with houses, orchards, crowns; all functions of the place."""
+"""What people divide land into: parcels, lots with houses; all functions of the place."""
 
 import math
 
@@ -23,54 +23,22 @@ def band(distance_m: float, half_m: float, per_m: float) -> float:
     return max(ramp(half_m + distance_m, per_m) + ramp(half_m - distance_m, per_m) - 1.0, 0.0)
 
 
-@compiled(error_model="numpy")
-def crown(x: float, y: float, per_m: float, seed: int, near: Array) -> tuple[float, float]:
-    """Dome (below 0 between trees, 1 at a top) and tone (-0.5..0.5) of the crown over a place.
-
-    One tree stands anywhere in each cell of a lattice; per_m = cells per metre. near (18,) keeps the four
-    nearest trees between calls; it starts as nan.
-    """
-    u, v = x * per_m, y * per_m
-    i, j = math.floor(u - 0.5), math.floor(v - 0.5)
-    if near[16] != i or near[17] != j:
-        near[16], near[17] = i, j
-        for n in range(4):
-            ci, cj = i + (n & 1), j + (n >> 1)
-            h = hash32(ci, cj, seed)
-            near[n] = ci + 0.05 + 0.9 / 255.0 * (h & 255)
-            near[4 + n] = cj + 0.05 + 0.9 / 255.0 * ((h >> 8) & 255)
-            radius = 0.38 + 0.17 / 255.0 * ((h >> 16) & 255)
-            near[8 + n] = 1.0 / (radius * radius)
-            near[12 + n] = ((h >> 24) & 255) / 255.0 - 0.5
-    best, tone = -0.6, 0.0
-    for n in range(4):
-        du, dv = u - near[n], v - near[4 + n]
-        dome = 1.0 - (du * du + dv * dv) * near[8 + n]
-        tone = near[12 + n] if dome > best else tone
-        best = max(best, dome)
-    return best, tone
-
-
-@compiled()
-def orchard(u: float, v: float, pitch_m: float, per_m: float) -> float:
-    """Coverage by trees planted in rows, about 0.38 on average."""
-    du, dv = u / pitch_m, v / (0.8 * pitch_m)
-    du, dv = (du - math.floor(du) - 0.5) * pitch_m, (dv - math.floor(dv) - 0.5) * 0.8 * pitch_m
-    return ramp(0.311 * pitch_m - math.hypot(du, dv), per_m)
-
-
 @compiled()
 def parcel(u: float, v: float, cell: float, splits: int, seed: int) -> tuple[float, float, float, float, int]:
-    """Return the parcel (u0, u1, v0, v1, id) that holds a point: a square cell split again and again."""
+    """Return the parcel (u0, u1, v0, v1, id) that holds a point: a square cell split again and again.
+
+    Cells lean to strips along one side or the other, up to one in four; large ones to squares.
+    """
     ci, cj = math.floor(u / cell), math.floor(v / cell)
     u0, v0 = ci * cell, cj * cell
     u1, v1 = u0 + cell, v0 + cell
     key = int(unit(ci, cj, seed) * 1.0e9)
+    lean = math.exp((0.8 if cell > 1200.0 else 2.8) * (unit(ci, cj, seed + 9) - 0.5))
     for depth in range(splits):
         if depth > 1 and unit(key, depth, seed + 1) < 0.18:
             break
         cut = 0.3 + 0.4 * unit(key, depth, seed + 2)
-        if (u1 - u0) * (0.75 + 0.5 * unit(key, depth, seed + 3)) > v1 - v0:
+        if (u1 - u0) * lean * (0.75 + 0.5 * unit(key, depth, seed + 3)) > v1 - v0:
             middle = u0 + cut * (u1 - u0)
             if u < middle:
                 u1 = middle
@@ -97,6 +65,7 @@ def lot(
     key: int,
     seed: int,
     style: float,
+    within: float,
     per_m: float,
     roofs: Array,
     lawn: Array,
@@ -107,21 +76,37 @@ def lot(
     """Colour and height (m) of a built-up place at parcel coordinates: streets, gardens, houses, trees.
 
     Roofs (n, 3): the last row is the mean of the others. Three kinds of quarter: detached houses, terraces
-    and halls.
+    and halls; each parcel has streets of its own direction and bend, lots of its own size and density,
+    and towns thin out towards their edge, `within` m inside of it.
     """
-    halls = style >= 0.78
-    lot_u, lot_v = 26.0, 34.0
-    share_u, share_v, fullness = 0.17, 0.15, 0.9
+    halls, terraces = style >= 0.78, 0.5 < style < 0.78
+    hq = hash32(key & 0xFFFF, key >> 16, seed + 71)
+    b1, b2 = (hq & 255) / 255.0, ((hq >> 8) & 255) / 255.0
+    b3, b4 = ((hq >> 16) & 255) / 255.0, ((hq >> 24) & 255) / 255.0
+    scale = 0.78 + 0.5 * b1
+    lot_u, lot_v = 26.0 * scale, 34.0 * (1.1 - 0.3 * b2)
+    share_u, share_v, full, crooked = 0.17, 0.15, 0.66 + 0.32 * b3, 0.7
     if halls:
-        lot_u, lot_v = 70.0, 95.0
-    elif style > 0.5:
-        lot_u, lot_v, share_u, share_v, fullness = 15.0, 30.0, 0.38, 0.17, 0.96
-    block_u, block_v = lot_u * (4.0 if style <= 0.5 else 7.0) + 8.0, lot_v * 2.0 + 8.0
+        lot_u, lot_v, crooked = 62.0 * scale + 10.0, 95.0 * (1.1 - 0.4 * b2), 0.0
+    elif terraces:
+        lot_u, lot_v, share_u, share_v, full, crooked = 13.0 * scale + 2.0, 30.0, 0.38, 0.17, 0.96, 0.0
+    else:
+        # Old streets wind and follow no field.
+        turn = 0.9 * (b4 - 0.5)
+        pu, pv = pu + turn * pv, pv - turn * pu
+        wind = 0.006 + 0.010 * b2
+        pu += 0.22 * b3 / wind * math.sin(pv * wind + 6.0 * b1)
+    full *= min(max(0.4 + within * (1.0 / 140.0), 0.4), 1.0)
+    block_u = lot_u * (4.0 + math.floor(3.0 * b4) if not terraces else 7.0) + 8.0
+    block_v = lot_v * 2.0 + 8.0
     bu, bv = math.floor(pu / block_u), math.floor(pv / block_v)
     fu, fv = pu - bu * block_u, pv - bv * block_v
-    street = max(band(min(fu, block_u - fu), 4.0, per_m), band(min(fv, block_v - fv), 4.0, per_m))
+    half_street = 2.6 + 1.4 * b2
+    street = max(
+        band(min(fu, block_u - fu), half_street, per_m), band(min(fv, block_v - fv), half_street, per_m)
+    )
     garden_r, garden_g, garden_b = lawn[0], lawn[1], lawn[2]
-    green, trees = 1.0, 1.0
+    green, trees = 1.0, 1.7 - 0.9 * b3
     if halls:
         # Yards: paving with some of the region's own ground.
         garden_r = 0.65 * road[0] + 0.35 * lawn[0] + 6.0
@@ -130,8 +115,8 @@ def lot(
         trees = 0.3
     last = roofs.shape[0] - 1
     # Mean colour of a lot: the share of roofs times their colour, then trees, then garden.
-    roof_share = 4.0 * (share_u + 0.07) * (share_v + 0.06) * fullness
-    leafy = trees * 37.0 / (lot_u * lot_v) * (1.0 - roof_share)
+    roof_share = 4.0 * (share_u + 0.07) * (share_v + 0.06) * full
+    leafy = min(trees * 62.0 / (lot_u * lot_v), 0.45) * (1.0 - roof_share)
     plain = 1.0 - roof_share - leafy
     r = roof_share * roofs[last, 0] + leafy * tree[0] + plain * garden_r
     gr = roof_share * roofs[last, 1] + leafy * tree[1] + plain * garden_g
@@ -140,26 +125,38 @@ def lot(
     tall = height * roof_share
     if detail > 0.0 and street < 1.0:
         iu, iv = math.floor((fu - 4.0) / lot_u), math.floor((fv - 4.0) / lot_v)
-        hu, hv = int(bu * 7 + iu), int(bv * 5 + iv)
+        hu, hv = int(bu * 9 + iu), int(bv * 5 + iv)
         lu, lv = fu - 4.0 - iu * lot_u, fv - 4.0 - iv * lot_v
         h = hash32(hu, hv, seed + key)
         a1, a2, a3 = (h & 255) / 255.0, ((h >> 8) & 255) / 255.0, ((h >> 16) & 255) / 255.0
         half_u, half_v = lot_u * (share_u + 0.14 * a1), lot_v * (share_v + 0.12 * a2)
         cu, cv = lot_u * (0.42 + 0.16 * a2), lot_v * (0.40 + 0.2 * a1)
-        green = 0.86 + 0.28 * a3
+        green = 0.8 + 0.36 * a3
         yr, yg, yb = garden_r * green, garden_g * green, garden_b * green
+        # A tree beside the house and one behind it, of sizes of their own.
         away = math.hypot(lu - lot_u * a3, lv - lot_v * (0.15 + 0.7 * a2))
-        ct = ramp(2.2 + 2.5 * a1 - away, per_m) * trees
-        yr, yg, yb = yr + ct * (tree[0] - yr), yg + ct * (tree[1] - yg), yb + ct * (tree[2] - yb)
+        other = math.hypot(lu - lot_u * (0.1 + 0.8 * a1), lv - lot_v * (0.96 - 0.2 * a3))
+        bark = ramp(max(1.6 + 3.4 * a1 - away, 1.2 + 3.2 * a2 - other), per_m)
+        ct = bark * min(trees, 1.0)
+        leaf = 0.85 + 0.35 * a2
+        yr, yg, yb = (
+            yr + ct * (tree[0] * leaf - yr),
+            yg + ct * (tree[1] * leaf - yg),
+            yb + ct * (tree[2] * leaf - yb),
+        )
         up = ct * (4.0 + 6.0 * a2)
-        if a3 < fullness:
+        if a3 < full:
+            tilt = crooked * (a1 - 0.5) * (1.0 if a2 > 0.4 else 0.15)
+            du, dv = lu - cu, lv - cv
+            du, dv = du + tilt * dv, dv - tilt * du
             # A dim rim at the walls' feet; shadows are the renderer's.
-            rim = 0.25 * band(lu - cu, half_u + 1.0, per_m) * band(lv - cv, half_v + 1.0, per_m)
+            rim = 0.25 * band(du, half_u + 1.0, per_m) * band(dv, half_v + 1.0, per_m)
             yr, yg, yb = yr * (1.0 - rim), yg * (1.0 - rim), yb * (1.0 - rim)
-            house = band(lu - cu, half_u, per_m) * band(lv - cv, half_v, per_m)
+            house = band(du, half_u, per_m) * band(dv, half_v, per_m)
             k = (h >> 24) % last
             # The two sides of a pitched roof differ by weathering, not by the sun.
-            light = 1.0 if halls else 1.0 + (0.06 if (lv - cv) * (a1 - 0.5) < 0.0 else -0.06)
+            light = 1.0 if halls else 1.0 + (0.06 if dv * (a1 - 0.5) < 0.0 else -0.06)
+            light *= 0.84 + 0.32 * (((h >> 4) & 255) / 255.0)
             yr += house * (roofs[k, 0] * light - yr)
             yg += house * (roofs[k, 1] * light - yg)
             yb += house * (roofs[k, 2] * light - yb)
