@@ -104,9 +104,9 @@ def turf(
     age = (h & 255) / 255.0 - 0.5
     swath = abs(across - math.floor(across) - 0.5) * 4.0 - 1.0
     green = tone + swath_gain * swath + 0.05 * texture + 0.20 * fine + 0.07 * age
-    dry, lie = 0.5 * mottle + 0.9 * age, 1.3 * (mottle + texture)
-    bare = min(max(lie - 0.52, 0.0), 0.6)
-    lush = min(max(-lie - 0.45, 0.0), 0.5)
+    dry, lie = 0.5 * mottle + 0.9 * age, 0.8 * mottle + 0.6 * texture
+    bare = min(max(lie - 0.28, 0.0), 0.4)
+    lush = min(max(-lie - 0.25, 0.0), 0.35)
     if (h >> 8) & 255 < 90:
         rut = abs((strip_at - strip) * 70.0 - 3.0) - 1.0
         bare = max(bare, 0.5 * band(rut, 0.35, per_m))

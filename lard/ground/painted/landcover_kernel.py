@@ -69,7 +69,7 @@ def _parcel_record(
     e[20] = 0.0 if unit(key, 12, seed) > 0.35 or kind > 0.72 else 0.3 * (unit(key, 13, seed) - 0.5)
     # How far bare and wet places show, and ruts of wheels.
     e[21] = 0.15 + 0.55 * unit(key, 14, seed)
-    e[22] = 0.45 if kind <= 0.72 and g < 0.8 else 0.0
+    e[22] = 0.28 if kind <= 0.72 and g < 0.8 else 0.0
     # Trees that stand alone, in pastures rather than in fields.
     lonely = unit(key, 15, seed)
     e[23] = scattered * lonely * lonely * (1.6 if kind > 0.72 else 0.35)
@@ -104,6 +104,7 @@ def land_kernel(
     canopy_m, groves, mow_gain, scattered = biases[8], biases[9], biases[10], biases[11]
     grass, pasture, forest, water = table[0], table[1], table[2], table[3]
     soil, lawn, road, second = table[4], table[5], table[6], table[7]
+    deep = 0.46 * min(canopy_m * (1.0 / 14.0), 1.0)  # gaps between low trees are less dark
     mow_c, mow_s = math.cos(mow) / 14.0, math.sin(mow) / 14.0
     per, per_cell, per_district, per_coarse = 1.0 / g, 1.0 / cell, 1.0 / DISTRICT_M, 1.0 / COARSE_PX
     faint = min(3.0 * per, 1.0)
@@ -226,7 +227,7 @@ def land_kernel(
                         # Headlands are turned on, last and along the edge.
                         shade *= 1.0 - 0.05 * ramp(13.0 - edge, per)
                     r, gr, b = crop_r * shade, crop_g * shade, crop_b * shade
-                    worn = worn_gain * min(max(1.25 * lie - 0.3, 0.0), 1.0)
+                    worn = worn_gain * min(max(0.9 * lie - 0.2, 0.0), 0.8)
                     if rut > 0.0:
                         worn = max(worn, rut * band(q / row_per - 1.0, 0.3, per))
                     r, gr, b = r + worn * (soil[0] - r), gr + worn * (soil[1] - gr), b + worn * (soil[2] - b)
@@ -331,7 +332,7 @@ def land_kernel(
                             dome, own = crown(
                                 x + 1.3 * wiggle, y - 1.1 * wiggle, 0.135, seed + 41, trees_near
                             )
-                            canopy += crowns * (0.46 * min(dome, 0.75) + 0.16 * own - 0.05)
+                            canopy += crowns * (deep * min(dome, 0.75) + 0.16 * own - 0.11 * deep)
                             mix += crowns * 0.6 * own
                             top *= 1.0 + crowns * 0.4 * dome
                         if clumps > 0.0:
