@@ -165,12 +165,18 @@ class Peak:
     here: float  # significance of no displacement
 
 
-def peak(view: View, maps: Sequence[Array], width: int, near: float) -> Peak:
-    """The best displacement of a stack of agreements (k, k); `near` over the width counts as none."""
+def peak(view: View, maps: Sequence[Array], width: int, near: float, tied: float = 0.0) -> Peak:
+    """The best displacement of a stack of agreements (k, k); `near` over the width counts as none.
+
+    Along a line a displacement shows nothing: of the places within `tied` standard deviations of the best the
+    least displaced one is taken.
+    """
     stack = np.sum(maps, axis=0) / np.sqrt(len(maps))
     reach = len(stack) // 2
-    row, column = np.unravel_index(int(np.argmax(stack)), stack.shape)
+    places = np.argwhere(stack >= stack.max() - tied)
+    least = np.argmin(np.hypot(*(places - reach).T) - 1e-6 * stack[tuple(places.T)])
+    row, column = places[least]
     room = max(1, round(near * width))
     here = float(stack[reach - room : reach + room + 1, reach - room : reach + room + 1].max())
     shift = (float(column - reach) / width, float(row - reach) / width)
-    return Peak(view, shift, float(stack[row, column]), here)
+    return Peak(view, shift, float(stack.max()), here)
