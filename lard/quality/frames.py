@@ -87,7 +87,7 @@ def horizons(data: Dataset, frames: pl.DataFrame) -> Array:
 
 
 def above_ground(data: Dataset, frames: pl.DataFrame, unknown_m: float = 0.0) -> Array:
-    """Height (n,) in m of frames above the threshold of their target, or above `unknown_m` where not known."""
+    """Height (n,) in m of frames above their target's threshold, or above `unknown_m` where not known."""
     return frames["alt_m"].cast(pl.Float64).to_numpy() - _ground_m(data, frames, unknown_m)
 
 

@@ -256,7 +256,9 @@ def _sights(data: Dataset, groups: dict[str, frozenset[str]], most: int) -> list
 
     def look(k: int) -> Sight | None:
         grey = read_small(data.root / data.image_of.get(ids[k], ""), widths[k])
-        return None if grey is None else Sight(ids[k], directions(grey).astype(np.float16), *lines[k], haze[k])
+        if grey is None:
+            return None
+        return Sight(ids[k], directions(grey).astype(np.float16), *lines[k], haze[k])
 
     found = parallel(data, list(range(len(ids))), look, "lines in pictures")
     return [sight for sight in found if sight is not None]
