@@ -43,6 +43,8 @@ GENERATOR = "lard-procedural-3"
 """Name of the generator in manifests; the folder's key also holds a digest of its source."""
 AT_THE_WATER = 0.8
 """Share of low airports near the coast that stand right at it."""
+GRAIN = 0.11
+"""Strength of the detail that pictures from low down show below the ground's texels."""
 LICENCE = "CC0-1.0"
 ATTRIBUTION = "Procedural ground imagery by lard; runway positions: "
 Neighbours = Sequence[tuple[Airport, Runway]]
@@ -260,6 +262,7 @@ def build_ground(
                 "crs": ground.crs,
                 "levels": levels,
                 "objects": objects,
+                "grain": GRAIN,
                 "season": season,
                 "seed": seed,
                 "generator": GENERATOR,

@@ -16,7 +16,8 @@ COARSE_PX = 8
 """Slowly varying fields are evaluated at every 8th pixel and interpolated."""
 DISTRICT_M = 3400.0
 """Side of the districts, each with its own direction of fields."""
-
+STRUNG_M = 85.0
+"""How far from a main road houses are strung along it."""
 
 RECORD = 24
 """Numbers remembered of a parcel."""
@@ -59,7 +60,8 @@ def _parcel_record(
         e[11] = 0.03 * patch * min(row_period / (2.0 * g) - 1.0, 1.0) * (0.4 + kind)
     e[12] = 1.0 if u1 - u0 > v1 - v0 else 0.0
     e[13] = 1.0 if unit(key, 8, seed) < groves else 0.0
-    e[15] = unit(key, 7, seed)
+    # Every town has its own mixture of quarters.
+    e[15] = unit(key, 7, seed) ** (0.55 + 1.3 * unit(int(e[16]), int(e[17]), seed + 97))
     vines = unit(key, 10, seed) < 0.4
     e[14] = 4.5 + 2.5 * unit(key, 9, seed) if vines else 6.0 + 4.0 * unit(key, 9, seed)
     e[18] = 1.0 if vines else 0.0
@@ -290,7 +292,12 @@ def land_kernel(
                         )
                         r, gr, b = r + tar * (road[0] - r), gr + tar * (road[1] - gr), b + tar * (road[2] - b)
                         tall *= 1.0 - max(verge, tar)
+                    eu, ev = wu - di * DISTRICT_M, wv - dj * DISTRICT_M
+                    main = min(min(eu, DISTRICT_M - eu), min(ev, DISTRICT_M - ev))
                     town = (urban + 0.5 * urban_parcel - urban_bias) * 260.0 - 40.0
+                    # Towns run out along main roads, and villages string along them.
+                    if main < STRUNG_M and urban_parcel > -0.2:
+                        town = max(town, min(town + 150.0, 0.5 * (STRUNG_M - main)))
                     thick = (wood + 0.9 * parcel_bias - forest_bias) * 160.0 + 45.0 * lie
                     thick += wiggle * 0.8 - max(town, 0.0)
                     # Aerodromes keep trees away from their fence.
@@ -332,6 +339,8 @@ def land_kernel(
                             dome, own = crown(
                                 x + 1.3 * wiggle, y - 1.1 * wiggle, 0.135, seed + 41, trees_near
                             )
+                            # Leaves: a crown is rough, and roughest at its rim.
+                            canopy += crowns * 0.15 * (1.3 - min(dome, 0.75)) * fine
                             canopy += crowns * (deep * min(dome, 0.75) + 0.16 * own - 0.11 * deep)
                             mix += crowns * 0.6 * own
                             top *= 1.0 + crowns * 0.4 * dome
@@ -346,8 +355,6 @@ def land_kernel(
                         gr += trees * ((forest[1] + mix * (second[1] - forest[1])) * canopy - gr)
                         b += trees * ((forest[2] + mix * (second[2] - forest[2])) * canopy - b)
                         tall += trees * (top - tall)
-                    eu, ev = wu - di * DISTRICT_M, wv - dj * DISTRICT_M
-                    main = min(min(eu, DISTRICT_M - eu), min(ev, DISTRICT_M - ev))
                     if main < 10.0 + g:
                         verge, tar = band(main, 9.0, per), band(main, 5.0, per)
                         tall *= 1.0 - verge
