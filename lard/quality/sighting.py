@@ -147,7 +147,7 @@ def _story(found: Peak, count: int, width_px: int, haze: float) -> tuple[float, 
     strength = LEAST_STRENGTH * (2.0 if found.here >= SURE else 1.3)
     sure = found.sigmas >= max(1.3 * SURE, strength * np.sqrt(count))
     # haze draws the horizon down a little, and in a picture of few pixels a far runway's fields with it
-    hazy = abs(found.shift[0]) <= NEAR and 0 < found.shift[1] < haze
+    hazy = abs(found.least[0]) <= NEAR and 0 < found.least[1] < haze
     small = float(np.hypot(*found.shift)) < HAZE
     least = HAZY * found.here + CLEARER if hazy else found.here * (PLAINLY if small else 1.0) + ASIDE
     if sure and found.sigmas > least:

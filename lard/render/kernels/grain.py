@@ -14,7 +14,9 @@ from lard.render.kernels.layout import CHANGE, Array, W, X, Y, inlined, jit
 
 LONGEST_TEXELS = 2.0  # wavelength of the first octave: what the ground itself resolves
 FADE_M = 20.0  # beyond a runway's zone, over which grain comes in
-_TURN = 0.9  # rad from octave to octave, which hides the lattice
+_OCTAVES = 12
+_TURNS = np.exp(0.9j * np.arange(_OCTAVES))  # from octave to octave, which hides the lattice
+_COS, _SIN = _TURNS.real.copy(), _TURNS.imag.copy()
 
 
 @inlined
@@ -88,13 +90,13 @@ def roughen(
         total = 0.0
         gain = strength * openness(px, py, strips, margin)
         if gain > 0.0:
-            resolved, scale, angle, octave = texel / major, 1.0 / (LONGEST_TEXELS * texel), 0.0, 0
-            while resolved > 1.0:
+            resolved, scale, octave = texel / major, 1.0 / (LONGEST_TEXELS * texel), 0
+            while resolved > 1.0 and octave < _OCTAVES:
                 share = min(resolved - 1.0, 1.0)
-                c, d = math.cos(angle) * scale, math.sin(angle) * scale
+                c, d = _COS[octave] * scale, _SIN[octave] * scale
                 word = np.uint32(seed + 0x3C6EF372 * octave)
                 total += share * share * (3.0 - 2.0 * share) * _noise(px * c - py * d, px * d + py * c, word)
-                resolved, scale, angle, octave = 0.5 * resolved, 2.0 * scale, angle + _TURN, octave + 1
+                resolved, scale, octave = 0.5 * resolved, 2.0 * scale, octave + 1
         light = 1.0 + gain * total
         suns[i] = suns[i] * light if shaded else light
     return True
