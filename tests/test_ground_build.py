@@ -227,7 +227,9 @@ def test_levels_agree_in_colour_where_they_meet(heading_deg: float) -> None:
     coarse = paint_window(ground, LevelGrid(4.0, 600.0, 1624.0, 256, 256), (0, 0, 256, 256))
     difference = halve(halve(fine)).astype(float) - coarse
     assert np.abs(difference.mean(axis=(0, 1))).max() < 3.0
-    assert np.abs(difference[..., :3]).mean() < 9.0
+    # crowns and houses that only the finer level can show average out over 32 m
+    assert np.abs(difference[..., :3].reshape(32, 8, 32, 8, 3).mean(axis=(1, 3))).mean() < 3.0
+    assert np.abs(difference[..., :3]).mean() < 10.0
 
 
 def test_tiles_are_cloud_optimised(built: Path) -> None:

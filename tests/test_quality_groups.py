@@ -8,10 +8,11 @@ import pytest
 
 from lard.quality.checks.camera import _quantum, plane_poses
 from lard.quality.groups import sampled
-from lard.quality.measures.coarse import AS_IS, VIEWS, around, directions, lines_along, peak
+from lard.quality.measures.coarse import AS_IS, VIEWS, Peak, around, directions, lines_along, peak
 from lard.quality.measures.coarse import agreement as agree
 from lard.quality.measures.shifts import LARGER, common_shift
 from lard.quality.measures.sketch import SKETCH_PX, sketches
+from lard.quality.sighting import ASIDE, HAZE, _story
 
 CORNERS = np.array([[120.0, 110.0], [135.0, 108.0], [160.0, 190.0], [95.0, 196.0]])
 
@@ -51,6 +52,33 @@ def test_a_turned_picture_fits_its_view_best(view: object) -> None:
         fit = agree(field, one.of(lines, 1.0), 25)
         here[one.name] = 0.0 if fit is None else peak(one, [fit], 256, 0.01).here
     assert max(here, key=lambda name: here[name]) == view.name  # type: ignore[attr-defined]
+
+
+def test_along_a_line_a_displacement_shows_nothing() -> None:
+    """A horizon 5 px lower, and fields that favour a place aside a little: it may be straight below."""
+    rows = np.repeat(np.where(np.arange(256) < 133, 180.0, 90.0)[:, None], 256, axis=1)
+    field = directions(np.clip(rows + np.random.default_rng(4).normal(0, 6, rows.shape), 0, 255))
+    horizon = lines_along(np.array([[2.0, 128.0]]), np.array([[254.0, 128.0]]), (256, 256))
+    fit = agree(field, horizon, 25)
+    assert fit is not None
+    fit[30, 29] = fit.max() + 0.1
+    found = peak(AS_IS, [fit], 256, 0.009, ASIDE)
+    assert found.shift == (4 / 256, 5 / 256)
+    assert found.least == (0.0, found.least[1]) and 3 <= found.least[1] * 256 <= 5
+    assert peak(AS_IS, [fit], 256, 0.009).least == found.shift
+
+
+def test_haze_that_draws_the_horizon_down_is_told_from_a_displacement() -> None:
+    """26 pictures of 320 px whose horizon lies 5 px lower, clearer there by a quarter."""
+    down = Peak(AS_IS, (4 / 320, 5 / 320), 17.1, 13.7, (0.0, 4 / 320))
+    aside = Peak(AS_IS, (4 / 320, 5 / 320), 17.1, 13.7, (4 / 320, 4 / 320))
+    up = Peak(AS_IS, (4 / 320, -5 / 320), 17.1, 13.7, (0.0, -4 / 320))
+    assert _story(down, 26, 320, HAZE) is None
+    assert _story(aside, 26, 320, HAZE) is not None
+    assert _story(up, 26, 320, HAZE) is not None
+    lower = Peak(AS_IS, (0.0, 14 / 320), 17.1, 13.7, (0.0, 13 / 320))
+    assert _story(lower, 26, 320, HAZE) is not None
+    assert _story(lower, 26, 320, 0.05) is None  # in a visibility that draws it down as far
 
 
 def test_too_few_lines_say_nothing() -> None:

@@ -59,3 +59,4 @@ class GroundManifest(_Strict):
     lon0_deg: float = Field(ge=-180, le=180)
     levels: list[_Level] = Field(min_length=1)
     objects: _Objects | None = None
+    grain: float = Field(0.0, ge=0, le=0.5)  # detail drawn below the texels, as a share of their light

@@ -22,7 +22,7 @@ from lard.documents import checked, parse_json
 from lard.errors import SourceError
 from lard.ground.gdal import GDAL_FAULTS
 from lard.ground.manifest import GroundManifest
-from lard.tables import sha256_file
+from lard.tables import sha256_file, stable_hash
 
 BLOCK_PX = 256
 UNREAD, READ, WANTED, ABSENT = 0, 1, 2, 3
@@ -88,6 +88,8 @@ class GroundPyramid:
         self.folder, self.manifest, self.digest, self.budget_bytes = folder, manifest, digest, budget_bytes
         self.airport: str = str(manifest["airport"])
         self.lat0_deg, self.lon0_deg = float(manifest["lat0_deg"]), float(manifest["lon0_deg"])
+        self.grain = float(manifest.get("grain", 0.0))
+        self.grain_seed = stable_hash(f"grain/{self.airport}/{manifest.get('seed')}") % (1 << 31)
         self.levels = _levels_of(manifest)
         size = sum(level.pitch * level.height_px for level in self.levels) * TEXEL_BYTES
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)

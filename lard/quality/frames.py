@@ -74,7 +74,7 @@ def _in_clouds(data: Dataset, frames: pl.DataFrame) -> pl.Series:
     needed = {"alt_m", "airport", "runway", "cloud_fraction", "cloud_base_m"}
     if data.database is None or not needed <= set(frames.columns):
         return pl.repeat(False, len(frames), dtype=pl.Boolean, eager=True)
-    above = frames["alt_m"].cast(pl.Float64) - pl.Series(_ground_m(data, frames, unknown_m=np.inf))
+    above = pl.Series(above_ground(data, frames, unknown_m=np.inf))
     return ((above > frames["cloud_base_m"]) & (frames["cloud_fraction"] > 0)).fill_null(False)
 
 
@@ -83,8 +83,12 @@ def horizons(data: Dataset, frames: pl.DataFrame) -> Array:
     pose = {name: frames[name].to_numpy().astype(np.float64) for name in POSE}
     frames = with_distortion(frames)
     camera = {name: frames[name].to_numpy().astype(np.float64) for name in (*CAMERA, *DISTORTION)}
-    height = pose["alt_m"] - _ground_m(data, frames)
-    return geometry.horizon_pixels(pose, camera, height, np.linspace(-40.0, 40.0, 81))
+    return geometry.horizon_pixels(pose, camera, above_ground(data, frames), np.linspace(-40.0, 40.0, 81))
+
+
+def above_ground(data: Dataset, frames: pl.DataFrame, unknown_m: float = 0.0) -> Array:
+    """Height (n,) in m of frames above their target's threshold, or above `unknown_m` where not known."""
+    return frames["alt_m"].cast(pl.Float64).to_numpy() - _ground_m(data, frames, unknown_m)
 
 
 def _ground_m(data: Dataset, frames: pl.DataFrame, unknown_m: float = 0.0) -> Array:

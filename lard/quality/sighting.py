@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.quality.dataset import CAMERA, Dataset, posed
-from lard.quality.frames import daylit, horizons, parallel
+from lard.quality.frames import above_ground, daylit, horizons, parallel
 from lard.quality.groups import WHOLE, sampled
 from lard.quality.labels import label_corners
 from lard.quality.measures.coarse import (
@@ -33,7 +33,8 @@ Array = NDArray[np.float64]
 NEAR = 0.009  # of the width: a shift that is none, for haze draws the horizon down
 SURE = 5.0  # standard deviations of a stack that shows something
 CLEARER = 3.0  # by how many standard deviations another view must fit better
-HAZE = 0.02  # of the width
+HAZE = 0.02  # of the width, at least; where the visibility is known, as far down as it may draw the horizon
+BENDING = 1.96  # half of Koschmieder's 3.912: over height and visibility, where fading ground ends steepest
 HAZY = 1.5  # times as clear as undisplaced
 PLAINLY = 1.25  # the same of another small shift: pictures of one place share their roads and fields
 ASIDE = 1.0  # and another place
@@ -53,6 +54,7 @@ class Sight:
     field: NDArray[np.floating[Any]]
     runways: Lines
     horizon: Lines
+    haze: float = HAZE  # how far down haze may draw the horizon, over the width
 
     def fit(self, view: View) -> Array | None:
         """Agreement at each displacement when the picture is seen so changed; None for too few lines."""
@@ -98,7 +100,8 @@ def sighting(data: Dataset, groups: dict[str, frozenset[str]], most: int) -> Sig
             continue
         found = _best(inside, maps, views)
         peaks[name] = (found, len(inside))
-        story = _story(found, len(inside), _width(data, inside[0]))
+        haze = float(np.median([sight.haze for sight in inside]))
+        story = _story(found, len(inside), _width(data, inside[0]), haze)
         if story:
             findings.append((name, *story))
         if name == WHOLE and found.view.name:
@@ -118,7 +121,7 @@ def _best(sights: list[Sight], maps: Mapping[str, Array], views: tuple[View, ...
     """The story that fits a group best: as it is, or another view if that fits much better."""
     width = sights[0].field.shape[2]
     same = [sight for sight in sights if maps[sight.frame_id].shape == maps[sights[0].frame_id].shape]
-    best = peak(AS_IS, [maps[sight.frame_id] for sight in same], width, NEAR)
+    best = peak(AS_IS, [maps[sight.frame_id] for sight in same], width, NEAR, ASIDE)
     if best.here >= max(SURE, 1.3 * LEAST_STRENGTH * np.sqrt(len(same))) and best.here > best.sigmas - ASIDE:
         return best
     some = same[:: max(1, len(same) // MOST_VIEWED)]
@@ -134,7 +137,7 @@ def _best(sights: list[Sight], maps: Mapping[str, Array], views: tuple[View, ...
     return best
 
 
-def _story(found: Peak, count: int, width_px: int) -> tuple[float, str] | None:
+def _story(found: Peak, count: int, width_px: int, haze: float) -> tuple[float, str] | None:
     """How far off and in what way, when that is far beyond chance; None when labels are where they say."""
     where = f"{count} pictures, {found.here:.0f} standard deviations"
     if found.view.name:
@@ -144,7 +147,7 @@ def _story(found: Peak, count: int, width_px: int) -> tuple[float, str] | None:
     strength = LEAST_STRENGTH * (2.0 if found.here >= SURE else 1.3)
     sure = found.sigmas >= max(1.3 * SURE, strength * np.sqrt(count))
     # haze draws the horizon down a little, and in a picture of few pixels a far runway's fields with it
-    hazy = abs(found.shift[0]) <= NEAR and 0 < found.shift[1] < HAZE
+    hazy = abs(found.least[0]) <= NEAR and 0 < found.least[1] < haze
     small = float(np.hypot(*found.shift)) < HAZE
     least = HAZY * found.here + CLEARER if hazy else found.here * (PLAINLY if small else 1.0) + ASIDE
     if sure and found.sigmas > least:
@@ -226,6 +229,20 @@ def _lines(data: Dataset, frames: pl.DataFrame) -> list[tuple[Lines, Lines]]:
     return found
 
 
+def _hazes(data: Dataset, frames: pl.DataFrame) -> list[float]:
+    """How far down haze may draw the horizon of each frame (n), over the width; at least HAZE.
+
+    Ground at depression t, height h and extinction b keeps exp(-b h / t) of its contrast, which falls off
+    steepest at t = b h / 2.
+    """
+    if "visibility_m" not in frames.columns or data.database is None:
+        return [HAZE] * len(frames)
+    seen = frames["visibility_m"].cast(pl.Float64).fill_null(np.inf).to_numpy()
+    down = BENDING * above_ground(data, frames, unknown_m=np.inf) / np.maximum(seen, 1.0)
+    focal = (frames["fx_px"] / frames["width_px"]).cast(pl.Float64).to_numpy()
+    return np.clip(focal * np.nan_to_num(down, nan=0.0, neginf=0.0, posinf=0.0), HAZE, REACH).tolist()
+
+
 def _sights(data: Dataset, groups: dict[str, frozenset[str]], most: int) -> list[Sight]:
     """Sample of the pictures of frames with pose and camera, by day where there are enough of those."""
     frames = _judgeable(data)
@@ -235,11 +252,13 @@ def _sights(data: Dataset, groups: dict[str, frozenset[str]], most: int) -> list
     chosen = sampled(ids, groups, most, PER_GROUP)
     frames = frames.filter(pl.col("frame_id").cast(pl.String).is_in(chosen))
     ids, widths = frames["frame_id"].cast(pl.String).to_list(), frames["width_px"].to_list()
-    lines = _lines(data, frames)
+    lines, haze = _lines(data, frames), _hazes(data, frames)
 
     def look(k: int) -> Sight | None:
         grey = read_small(data.root / data.image_of.get(ids[k], ""), widths[k])
-        return None if grey is None else Sight(ids[k], directions(grey).astype(np.float16), *lines[k])
+        if grey is None:
+            return None
+        return Sight(ids[k], directions(grey).astype(np.float16), *lines[k], haze[k])
 
     found = parallel(data, list(range(len(ids))), look, "lines in pictures")
     return [sight for sight in found if sight is not None]

@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 
 from lard.airports import Runway, RunwayDatabase
+from lard.airports.coastline import coast_path
 from lard.airports.files import open_database
 from lard.airports.provenance import is_named
 from lard.approach import runway_frame
 from lard.camera import Poses
 from lard.errors import AirportError
 from lard.geodesy import geodesic_direct
-from lard.report.coastline import coast_path
 
 ARC_POINTS = 7
 

@@ -10,10 +10,10 @@ import polars as pl
 from matplotlib.collections import PolyCollection
 from numpy.typing import NDArray
 
+from lard.airports.coastline import coast_rings
 from lard.quality import Dataset, Run
 from lard.quality.labels import required_labels
 from lard.quality.odd import PARAMETERS
-from lard.report.coastline import coast_rings
 from lard.report.page import BLUE, GREY, LINE, ORANGE, RED, SOFT, SPLIT_COLOURS, figure, to_svg
 
 LAND, SOUTH = "#f0ede3", -65

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from lard.airports import Airport, Runway, load_shipped
+from lard.airports.coastline import FILE as COASTLINE
 from lard.errors import AirportError
 from lard.geodesy import ecef_from_geodetic, to_enu
 from lard.ground import gdal, tiles
@@ -29,15 +31,20 @@ from lard.ground.painted.markings import RunwayEnd, marked_like_faa
 from lard.ground.painted.paint import Quad, pack
 from lard.ground.painted.regions import palette_for
 from lard.ground.painted.runways import runway_quads
-from lard.ground.painted.scene import build_scene
+from lard.ground.painted.scene import Scene, build_scene
+from lard.ground.painted.sea import clearing_of, shore_of
 from lard.ground.painted.seasons import SEASONS, in_season
 from lard.ground.painted.strip import PAVED, Strip
 from lard.ground.tiles import forget_others, manifest_holds, ortho_crs
 from lard.tables import folder_lock, frame_rng, stable_hash, staged, write_json
 
 Array = NDArray[np.float64]
-GENERATOR = "lard-procedural-2"
+GENERATOR = "lard-procedural-3"
 """Name of the generator in manifests; the folder's key also holds a digest of its source."""
+AT_THE_WATER = 0.8
+"""Share of low airports near the coast that stand right at it."""
+GRAIN = 0.11
+"""Strength of the detail that pictures from low down show below the ground's texels."""
 LICENCE = "CC0-1.0"
 ATTRIBUTION = "Procedural ground imagery by lard; runway positions: "
 Neighbours = Sequence[tuple[Airport, Runway]]
@@ -102,7 +109,7 @@ def prepare(
 ) -> Ground:
     """Return everything that is decided before a pixel is painted; raise AirportError without runways.
 
-    Runways of neighbours are painted as finely as the ground is where they lie, and decide nothing else.
+    Neighbours' runways are painted as finely as the ground where they lie is, and keep water and trees away.
     Where `runways` are not to be painted, neither these nor the airport's are; all else stays as it is.
     """
     if season not in SEASONS:
@@ -124,21 +131,25 @@ def prepare(
     leaves = frame_rng(seed, f"season/{airport.icao}")
     palette = in_season(palette, season, lat0, airport.elevation_m, leaves)
     scene = build_scene(strips, palette, rng)
-    points = np.concatenate([strip.pavement() for strip in strips])
     longest = max(strips, key=lambda strip: strip.near.length_m)
     ground_seed = int((stable_hash(airport.icao) ^ (seed * 2654435761)) % 1_000_003)
+    others = [plane_corners(strip, lat0, lon0) for _, strip in neighbours]
+    near, gap = rng.random() <= AT_THE_WATER, rng.uniform(500, 2500)
+    shore = shore_of(scene.area, others, airport.elevation_m, lat0, lon0, gap, near, ground_seed)
     setting = LandSetting(
         ground_seed,
         palette,
         outline_of(scene.area),
         math.atan2(longest.frame[2], longest.frame[3]),
-        _coast(airport, points, rng),
+        shore,
+        clearing_of(others),
         0,
         True,
     )
     setting = place_water(setting)
     wet = in_water(setting, np.array([quad.corners.mean(axis=0) for quad in scene.roads]).reshape(-1, 2))
     roads = [quad for quad, drowned in zip(scene.roads, wet, strict=True) if not drowned]
+    lanes, piers = carriers(scene, setting)
     around = neighbour_quads(neighbours, lat0, lon0, seed) if runways else []
     return Ground(
         ortho_crs(lat0, lon0),
@@ -146,18 +157,23 @@ def prepare(
         lon0,
         plan_levels(strips, gsd_m, reaches),
         setting,
-        pack(roads + around + scene.quads + (scene.runways if runways else [])),
+        pack(lanes + roads + around + piers + scene.quads + (scene.runways if runways else [])),
         ground_seed,
     )
 
 
-def _coast(airport: Airport, points: Array, rng: np.random.Generator) -> tuple[float, float, float] | None:
-    """Return a shore beside the runways for an airport near sea level, else None."""
-    angle, chance, gap = rng.uniform(0, 2 * math.pi), rng.random(), rng.uniform(500, 2500)
-    if airport.elevation_m > 12 or chance > 0.8:
-        return None
-    normal = np.array([math.cos(angle), math.sin(angle)])
-    return float(normal[0]), float(normal[1]), float((points @ normal).max() + gap)
+def carriers(scene: Scene, setting: LandSetting) -> tuple[list[Quad], list[Quad]]:
+    """What approach lights stand on: lanes outside the fence, piers in water."""
+    middles = np.array([way.middle for way in scene.ways]).reshape(-1, 2)
+    wet = in_water(setting, middles, rivers=True)
+    fenced = shapely.intersects_xy(scene.area, *middles.T)
+    lanes, piers = [], []
+    for way, in_it, inside in zip(scene.ways, wet, fenced, strict=True):
+        if in_it:
+            piers += way.pier
+        elif not inside:
+            lanes += way.land
+    return lanes, piers
 
 
 def painter_files() -> list[Path]:
@@ -170,7 +186,7 @@ def painter_files() -> list[Path]:
 @cache
 def _source_digest() -> str:
     """Digest of the painter's source, so that tiles of older code are never kept."""
-    return sha256(b"\0".join(path.read_bytes() for path in painter_files())).hexdigest()
+    return sha256(b"\0".join(path.read_bytes() for path in [*painter_files(), COASTLINE])).hexdigest()
 
 
 def input_key(
@@ -246,6 +262,7 @@ def build_ground(
                 "crs": ground.crs,
                 "levels": levels,
                 "objects": objects,
+                "grain": GRAIN,
                 "season": season,
                 "seed": seed,
                 "generator": GENERATOR,

@@ -13,8 +13,10 @@ from lard.ground.painted.landcover_kernel import COARSE_PX, land_kernel
 from lard.ground.painted.noise import add_octave, fade, fractal, lattice
 from lard.ground.painted.palette import Palette, colour_table
 
-TEXTURE_SHORTEST_M = 1.5
+TEXTURE_SHORTEST_M = 0.75
 TEXTURE_LONGEST_M = 3072.0
+CLEAR_M = 400.0
+"""Around other airports' runways neither water nor trees; more than a cell of their map."""
 Array = NDArray[np.float64]
 
 
@@ -48,15 +50,14 @@ def outline_of(area: BaseGeometry, margin_m: float = 400.0, step_m: float = 16.0
 
 @dataclass(frozen=True, slots=True)
 class LandSetting:
-    """What the land cover depends on besides the position: seed, palette, airport outline, coast."""
+    """What the land cover depends on besides the position: seed, palette, airport outline, sea."""
 
     seed: int
     palette: Palette
     outline: Outline
     mow_rad: float  # direction of the mowing
-    coast: (
-        tuple[float, float, float] | None
-    )  # unit normal towards the sea and its distance from the origin, m
+    shore: Outline | None  # signed distance to the coast, positive at sea, m; None without sea
+    clearing: Outline | None  # distance from other airports' runways, negated, m
     water_seed: int  # chosen so that no river or lake touches the airport
     rivers: bool
 
@@ -106,8 +107,8 @@ def coarse_fields(
     out = np.empty((8, *shape), np.float32)
     out[0] = p.bend_m * noise(900.0, 200.0, 1)
     out[1] = p.bend_m * noise(900.0, 200.0, 2)
-    out[2] = noise(4200.0, 60.0, 3, 0.55)
-    out[3] = noise(9000.0, 400.0, 4, 0.5)
+    out[2] = 0.85 * noise(12600.0, 60.0, 3, 0.7)
+    out[3] = noise(6400.0, 300.0, 4, 0.6)
     out[4], out[5] = _water(setting, x0_m, y0_m, step_m, shape)
     out[6] = 0.0
     wavelength, k = TEXTURE_LONGEST_M, 0
@@ -127,6 +128,10 @@ def coarse_fields(
         wavelength /= 2.0
         k += 1
     out[7] = setting.outline.sample(x0_m, y0_m, step_m, shape)
+    if setting.clearing is not None:
+        # Others' fields have no turf of their own, but neither trees nor rivers.
+        clear = setting.clearing.sample(x0_m, y0_m, step_m, shape) + CLEAR_M
+        out[7] = np.maximum(out[7], np.minimum(clear, -20.0))
     return out
 
 
@@ -143,18 +148,21 @@ def _water(
     lake = (
         fractal(shape, x0_m, y0_m, step_m, 7000.0, 120.0, seed + 1, 0.5) - setting.palette.lake_bias
     ) * 900.0
-    if setting.coast is not None:
-        nx, ny, far = setting.coast
-        y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32) * step_m
-        along = (x0_m + x) * nx + (y0_m - y) * ny - far
-        shore = along + 450.0 * fractal(shape, x0_m, y0_m, step_m, 5000.0, 100.0, seed + 2, 0.55)
+    if setting.shore is not None:
+        shore = setting.shore.sample(x0_m, y0_m, step_m, shape)
+        shore += 450.0 * fractal(shape, x0_m, y0_m, step_m, 5000.0, 100.0, seed + 2, 0.55)
         lake = np.maximum(np.minimum(lake, 300.0), shore)
+    if setting.clearing is not None:
+        lake = np.minimum(lake, -CLEAR_M - setting.clearing.sample(x0_m, y0_m, step_m, shape))
     return river, lake
 
 
-def in_water(setting: LandSetting, points: Array) -> NDArray[np.bool_]:
-    """Tell which points (n, 2) of the plane lie in a lake or the sea."""
-    wet = [_water(setting, float(x), float(y), 50.0, (2, 2))[1][0, 0] > 0.0 for x, y in points]
+def in_water(setting: LandSetting, points: Array, rivers: bool = False) -> NDArray[np.bool_]:
+    """Tell which points (n, 2) of the plane lie in a lake or the sea, or in a river too."""
+    wet = []
+    for x, y in points:
+        river, lake = _water(setting, float(x), float(y), 50.0, (2, 2))
+        wet.append(lake[0, 0] > 0.0 or (rivers and abs(river[0, 0]) < 18.0))
     return np.array(wet, bool)
 
 
@@ -169,7 +177,7 @@ def place_water(setting: LandSetting) -> LandSetting:
             if not (inside & ((np.abs(river) < 80.0) | (lake > -30.0))).any():
                 return trial
     return replace(
-        setting, water_seed=0, rivers=False, palette=replace(setting.palette, lake_bias=9.0), coast=None
+        setting, water_seed=0, rivers=False, palette=replace(setting.palette, lake_bias=9.0), shore=None
     )
 
 
@@ -222,7 +230,7 @@ def paint_land(
     biases = np.array(
         [
             p.forest_bias, p.urban_bias, p.hedge_m, p.contrast, p.cell_m, p.splits, setting.mow_rad, p.patch,
-            p.canopy_m, p.groves, p.mow,
+            p.canopy_m, p.groves, p.mow, p.scattered,
         ]
     )  # fmt: skip
     roofs = np.array([*p.roofs, np.mean(p.roofs, axis=0)])

@@ -1,14 +1,22 @@
-"""Small things beside and before a runway: PAPI units and the bars of the approach lights."""
+"""Small things beside and before a runway: PAPI units, bars of approach lights and what carries them."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from lard.ground.painted.markings import RunwayEnd, aiming_point
 from lard.ground.painted.paint import Quad, Surface
-from lard.ground.painted.palette import grey
+from lard.ground.painted.palette import Palette, grey
 from lard.ground.painted.strip import Strip, polygon
 
+Array = NDArray[np.float64]
 RED = (204.0, 70.0, 58.0)
+REACH_M = {"full": 900.0, "simple": 420.0, "none": 0.0}
+"""How far before the threshold approach lights begin."""
+PIER_M = 4.0
+"""Height of a pier's deck above the water."""
 
 
 def light_quads(strips: list[Strip]) -> list[Quad]:
@@ -49,12 +57,47 @@ def _papi(strip: Strip, end: RunwayEnd, near: bool) -> list[Quad]:
 
 def _approach_bars(strip: Strip, end: RunwayEnd, near: bool) -> list[Quad]:
     """Barrettes 4 m wide each 30 m out to 900 m (420 m), crossbar at 300 m (ICAO Annex 14, 5.3.4)."""
-    reach = {"full": 900.0, "simple": 420.0, "none": 0.0}[end.approach_lights]
     out = []
-    for distance in np.arange(30.0, reach + 1.0, 30.0):
+    for distance in np.arange(30.0, REACH_M[end.approach_lights] + 1.0, 30.0):
         if distance < end.displaced_m + end.pad_m + 5.0:
             continue
         half = 15.0 if distance == 300.0 else 2.0
         corners = _place(strip, near, -distance - 0.4, -distance + 0.4, -half, half)
         out.append(Quad(corners, Surface.PLAIN, grey(206.0, 2.0), 0.85, strip.frame, 0.0))
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """30 m of the way under approach lights: its middle (2,), and the quads of it on land and over water."""
+
+    middle: Array
+    land: list[Quad]
+    pier: list[Quad]
+
+
+def light_ways(strips: list[Strip], palette: Palette) -> list[Way]:
+    """What approach lights stand on: a cleared lane with a service track on land, a pier over water."""
+    out = []
+    for strip in strips:
+        if strip.near.marking == "none":
+            continue
+        for end, near in ((strip.near, True), (strip.far, False)):
+            for s in np.arange(30.0, REACH_M[end.approach_lights] + 1.0, 30.0):
+                if s < end.displaced_m + end.pad_m + 5.0:
+                    continue
+                lane = _place(strip, near, -s - 15.0, -s + 15.0, -9.0, 9.0)
+                track = _place(strip, near, -s - 15.0, -s + 15.0, 3.6, 6.2)
+                deck = _place(strip, near, -s - 15.5, -s + 15.5, -1.7, 1.7)
+                half = 16.0 if s == 300.0 else 3.2
+                head = _place(strip, near, -s - 1.8, -s + 1.8, -half, half)
+                land = [
+                    Quad(lane, Surface.PLAIN, palette.pasture, 0.8, strip.frame, 2.0),
+                    Quad(track, Surface.PLAIN, palette.soil, 0.75, strip.frame, 2.0),
+                ]
+                pier = [
+                    Quad(corners, Surface.PLAIN, grey(122.0, 3.0), 1.0, strip.frame, 0.6, PIER_M)
+                    for corners in (deck, head)
+                ]
+                out.append(Way(lane.mean(axis=0), land, pier))
     return out

@@ -33,6 +33,7 @@ class Palette:
     patch: float = 1.0  # how far parcels differ from bare soil and each other
     canopy_m: float = 14.0  # height of full-grown trees
     groves: float = 0.0  # share of parcels planted with trees in rows: orchards, olives, palms
+    scattered: float = 0.2  # density of trees that stand alone, 0 to 1
     mow: float = 0.022  # contrast of mowing stripes inside the fence
     second: Colour = (0.0, 0.0, 0.0)  # of the other kind of forest tree
 

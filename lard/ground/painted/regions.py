@@ -230,6 +230,19 @@ GROVES = {
     "bocage": 0.03,
 }
 """Share of parcels planted with trees in rows, by region."""
+SCATTERED = {
+    "savanna": 0.9,
+    "tropical": 0.7,
+    "mediterranean": 0.6,
+    "bocage": 0.4,
+    "boreal": 0.4,
+    "polder": 0.15,
+    "paddy": 0.12,
+    "prairie": 0.15,
+    "desert": 0.12,
+    "tundra": 0.0,
+}
+"""How thickly trees stand alone in pastures and fields, by region."""
 CANOPY_M = {"tropical": 22.0, "savanna": 7.0, "desert": 6.0, "mediterranean": 9.0, "boreal": 13.0}
 """Height of full-grown trees where it is not 16 m, by region."""
 
@@ -292,6 +305,7 @@ def palette_for(lat_deg: float, lon_deg: float, rng: np.random.Generator) -> Pal
         forest=forest,
         second=shift((1.35 * forest[0] + 8, 1.3 * forest[1] + 8, 1.15 * forest[2] + 4), 0.08),
         mow=float(rng.uniform(0.0, 0.035)),
+        scattered=SCATTERED[base.region],
         groves=GROVES.get(base.region, 0.0) * float(rng.uniform(0.5, 1.5)),
         canopy_m=(base.canopy_m if base.region == "tundra" else CANOPY_M.get(base.region, 16.0))
         * float(rng.uniform(0.85, 1.2)),

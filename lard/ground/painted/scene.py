@@ -7,7 +7,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from lard.ground.painted.apron import airfield_quads
-from lard.ground.painted.lights import light_quads
+from lard.ground.painted.lights import Way, light_quads, light_ways
 from lard.ground.painted.paint import Quad
 from lard.ground.painted.palette import Palette
 from lard.ground.painted.roads import road_quads
@@ -20,6 +20,7 @@ class Scene:
     """Quads in drawing order and the area inside the airport's fence."""
 
     roads: list[Quad]  # outside the fence, drawn first, to be left out where there is water
+    ways: list[Way]  # what approach lights stand on, for land and for water
     quads: list[Quad]  # taxiways, apron, buildings, lights
     runways: list[Quad]  # with shoulders, pads, markings and rubber, drawn last
     area: BaseGeometry
@@ -53,4 +54,4 @@ def build_scene(strips: list[Strip], palette: Palette, rng: np.random.Generator)
         area = area.convex_hull
     area = shapely.union_all([shapely.Polygon(part.exterior) for part in getattr(area, "geoms", [area])])
     roads = road_quads(strips, area, palette, rng)
-    return Scene(roads, airfield + light_quads(strips), runways, area)
+    return Scene(roads, light_ways(strips, palette), airfield + light_quads(strips), runways, area)

@@ -157,20 +157,27 @@ def around(grey: Single, corners: Array, reach: int) -> Array | None:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """Where a stack of pictures agrees best: the shift over the width (right, down) and its significance."""
+    """Where a stack of pictures agrees best: the shift over the width (right, down) and its significance.
+
+    Along a line a displacement shows nothing: `least` is the least displaced place that is nearly as good.
+    """
 
     view: View
     shift: tuple[float, float]
     sigmas: float
     here: float  # significance of no displacement
+    least: tuple[float, float] = (0.0, 0.0)
 
 
-def peak(view: View, maps: Sequence[Array], width: int, near: float) -> Peak:
-    """The best displacement of a stack of agreements (k, k); `near` over the width counts as none."""
+def peak(view: View, maps: Sequence[Array], width: int, near: float, tied: float = 0.0) -> Peak:
+    """The best displacement of a stack of agreements (k, k); `near` over the width counts as none, and within
+    `tied` standard deviations of the best a place is nearly as good."""
     stack = np.sum(maps, axis=0) / np.sqrt(len(maps))
     reach = len(stack) // 2
     row, column = np.unravel_index(int(np.argmax(stack)), stack.shape)
+    places = np.argwhere(stack >= stack.max() - tied) - reach
+    down, right = places[np.argmin(np.hypot(*places.T))]
     room = max(1, round(near * width))
     here = float(stack[reach - room : reach + room + 1, reach - room : reach + room + 1].max())
     shift = (float(column - reach) / width, float(row - reach) / width)
-    return Peak(view, shift, float(stack[row, column]), here)
+    return Peak(view, shift, float(stack.max()), here, (float(right) / width, float(down) / width))

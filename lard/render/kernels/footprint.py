@@ -6,6 +6,7 @@ import numpy as np
 
 from lard.ground.pyramid import ABSENT, WANTED
 from lard.render.atmosphere import ILLUMINANT, SHADOW_DEPTH
+from lard.render.kernels.grain import roughen
 from lard.render.kernels.layout import (
     ADD,
     CHANGE,
@@ -131,8 +132,8 @@ def add_far(
 @inlined
 def see(
     s: Array, out: Array, place_out: int, n: int, size: float, share: float, keep: bool, sampling: bool,
-    raw: Array, view: View, texels: Array, blocks: Array, table: Array, ground: Array, air: Array,
-    shade: Array, shade_frame: Array,
+    raw: Array, view: View, strips: Array, texels: Array, blocks: Array, table: Array, ground: Array,
+    air: Array, shade: Array, shade_frame: Array,
 ) -> bool:  # fmt: skip
     """`share` of the colours of n pixels of the row s, into or onto `out`; whether all blocks were there."""
     levels = table.shape[0]
@@ -175,6 +176,11 @@ def see(
     shaded = sampling and shade.shape[0] > 0
     if shaded:
         shine(s, n, ax, ay, major, air[SHADOW_DEPTH], shade, shade_frame, raw[SUNS])
+    if sampling and view.grain > 0.0:
+        shaded = roughen(
+            s, n, x, y, major, view.grain, view.grain_seed, strips, view.zone_margin_m, blocks, table, shaded,
+            raw[SUNS],
+        )  # fmt: skip
     while True:
         state = see_level(
             s, n, table[k], ax, ay, major, weight, base, keep, sampling, texels, blocks, out, place_out,

@@ -46,6 +46,8 @@ VIEW = np.dtype(
         ("zone_margin_m", np.float64),
         ("lod_bias", np.float64),
         ("max_taps", np.float64),
+        ("grain", np.float64),  # strength of drawn detail below the texels, and its seed
+        ("grain_seed", np.int64),
     ]
 )
 

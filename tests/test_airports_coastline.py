@@ -10,7 +10,7 @@ import shapely
 from shapely.geometry import Point, Polygon
 
 from lard.airports import load_shipped
-from lard.report.coastline import FILE, coast_path, coast_rings
+from lard.airports.coastline import FILE, coast_path, coast_rings
 
 
 def is_land(lat_deg: float, lon_deg: float) -> bool:

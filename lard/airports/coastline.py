@@ -1,4 +1,4 @@
-"""Coasts of the world for maps of airports: rings of Natural Earth, which is in the public domain."""
+"""Coasts of the world, for maps and painted ground: rings of Natural Earth, in the public domain."""
 
 from __future__ import annotations
 
