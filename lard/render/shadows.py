@@ -84,7 +84,7 @@ def shade_near(
     return Raster(inside, np.array([x_min + left * gsd, y_max - top * gsd, gsd])), everywhere
 
 
-@compiled(nogil=True)
+@compiled(nogil=True, error_model="numpy")
 def _sweep(heights: Any, shade: Any, drift: float, fall: float, forward: bool, blur: float) -> None:
     """Carry the shadow's top along lines of cells: from row to row it falls by `fall`.
 

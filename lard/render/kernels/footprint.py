@@ -13,6 +13,10 @@ from lard.render.kernels.layout import (
     CLEAR,
     DOWN,
     LIGHTS,
+    PLACES,
+    SHARES,
+    STARTS,
+    SUMS,
     SUNS,
     Array,
     View,
@@ -50,61 +54,73 @@ def footprint(s: Array, at: float, size: float) -> tuple[float, float, float, fl
     return x, y, 0.0, 1.0, major, minor
 
 
-@inlined
-def grey_at(x: float, y: float, ax: float, ay: float, major: float, rasters: Array, frame: Array) -> float:
-    """Mean grey of a raster along a footprint of axis (ax, ay), major metres long, bilinear; -1 outside."""
-    rows, columns = frame[4], frame[5]
-    if rows == 0.0:
-        return -1.0
-    per_m = 1.0 / frame[2]
-    px, py = (x - frame[0]) * per_m - 0.5, (frame[1] - y) * per_m - 0.5
-    if not (px > -0.5 and py > -0.5 and px < columns - 0.5 and py < rows - 0.5):
-        return -1.0
-    first = int(frame[3])
+@jit
+def greys_of_row(
+    s: Array, n: int, ax: float, ay: float, major: float, rasters: Array, frames: Array, k: int, raw: Array
+) -> bool:  # fmt: skip
+    """Mean greys (SUMS) of raster k along the footprints of a row of pixels, bilinear, -1 outside of it.
+
+    Whether any lies outside. ax, ay, major: the footprints' axis and length (m).
+    """
+    rows, columns = frames[k, 4], frames[k, 5]
+    x_min, y_max, per_m = frames[k, 0], frames[k, 1], 1.0 / frames[k, 2]
+    first = np.uintp(int(frames[k, 3]))
     run = major * per_m
     taps = min(int(run) + 1, SHADE_TAPS)
     step = run / taps
     right, down = columns - 1.001, rows - 1.001
     dx, dy = step * ax, -step * ay
-    px, py = px - 0.5 * (taps - 1) * dx, py - 0.5 * (taps - 1) * dy
-    total = 0.0
-    for i in range(taps):
-        qx, qy = min(max(px + i * dx, 0.0), right), min(max(py + i * dy, 0.0), down)
-        c, r = np.uintp(qx), np.uintp(qy)
-        fx, fy = qx - np.float64(c), qy - np.float64(r)
-        r += np.uintp(first)
-        c1, r1 = c + np.uintp(1), r + np.uintp(1)
-        a, b = np.float64(rasters[r, c]), np.float64(rasters[r1, c])
-        a += (np.float64(rasters[r, c1]) - a) * fx
-        b += (np.float64(rasters[r1, c1]) - b) * fx
-        total += a + (b - a) * fy
-    return total / taps
+    back_x, back_y = 0.5 * (taps - 1) * dx, 0.5 * (taps - 1) * dy
+    outside = 0
+    for i in range(n):
+        t = 1.0 / (s[W] + i * s[CHANGE + W])
+        x, y = (s[X] + i * s[CHANGE + X]) * t, (s[Y] + i * s[CHANGE + Y]) * t
+        px, py = (x - x_min) * per_m - 0.5, (y_max - y) * per_m - 0.5
+        inside = px > -0.5 and py > -0.5 and px < columns - 0.5 and py < rows - 0.5
+        outside += 0 if inside else 1
+        raw[SHARES, i] = 1.0 if inside else -1.0
+        raw[STARTS, i], raw[PLACES, i] = px - back_x if inside else 0.0, py - back_y if inside else 0.0
+        raw[SUMS, i] = 0.0
+    for tap in range(taps if outside < n else 0):
+        for i in range(n):
+            qx = min(max(raw[STARTS, i] + tap * dx, 0.0), right)
+            qy = min(max(raw[PLACES, i] + tap * dy, 0.0), down)
+            c, r = np.uintp(qx), np.uintp(qy)
+            fx, fy = qx - np.float64(c), qy - np.float64(r)
+            r += first
+            c1, r1 = c + np.uintp(1), r + np.uintp(1)
+            a, b = np.float64(rasters[r, c]), np.float64(rasters[r1, c])
+            a += (np.float64(rasters[r, c1]) - a) * fx
+            b += (np.float64(rasters[r1, c1]) - b) * fx
+            raw[SUMS, i] += a + (b - a) * fy
+    for i in range(n):
+        raw[SUMS, i] = raw[SUMS, i] / taps if raw[SHARES, i] > 0.0 else -1.0
+    return outside > 0
 
 
 @jit
 def shine(
-    s: Array,
-    n: int,
-    ax: float,
-    ay: float,
-    major: float,
-    depth: float,
-    shade: Array,
-    frame: Array,
-    suns: Array,
-) -> None:
-    """Light (n,) that shadows and slopes leave to the pixels of a row; `depth`: what a full shadow takes."""
+    s: Array, n: int, ax: float, ay: float, major: float, depth: float, shade: Array, frames: Array,
+    raw: Array,
+) -> None:  # fmt: skip
+    """Light (SUNS) that shadows and slopes leave to a row of pixels; `depth`: what a full shadow takes."""
     for i in range(n):
-        t = 1.0 / (s[W] + i * s[CHANGE + W])
-        x, y = (s[X] + i * s[CHANGE + X]) * t, (s[Y] + i * s[CHANGE + Y]) * t
-        sun = grey_at(x, y, ax, ay, major, shade, frame[0])
-        if sun < 0.0:
-            sun = grey_at(x, y, ax, ay, major, shade, frame[1])
-        sun = 1.0 if sun < 0.0 else sun * (1.0 / 255.0)
-        if frame[2, 4] > 0.0:
-            relief = grey_at(x, y, ax, ay, major, shade, frame[2])
-            sun *= 1.0 if relief < 0.0 else relief * (1.0 / 128.0)
-        suns[i] = 1.0 - depth * (1.0 - sun)
+        raw[SUNS, i] = -1.0
+    for k in range(2):
+        if frames[k, 4] > 0.0:
+            missing = greys_of_row(s, n, ax, ay, major, shade, frames, k, raw)
+            for i in range(n):
+                raw[SUNS, i] = raw[SUMS, i] if raw[SUNS, i] < 0.0 else raw[SUNS, i]
+            if not missing:
+                break
+    for i in range(n):
+        raw[SUNS, i] = 1.0 if raw[SUNS, i] < 0.0 else raw[SUNS, i] * (1.0 / 255.0)
+    if frames[2, 4] > 0.0:
+        greys_of_row(s, n, ax, ay, major, shade, frames, 2, raw)
+        for i in range(n):
+            raw[SUNS, i] *= 1.0 if raw[SUMS, i] < 0.0 else raw[SUMS, i] * (1.0 / 128.0)
+    for i in range(n):
+        raw[SUNS, i] = 1.0 - depth * (1.0 - raw[SUNS, i])
 
 
 @jit
@@ -175,7 +191,7 @@ def see(
     weight, base, whole = 1.0 - blend, share, True
     shaded = sampling and shade.shape[0] > 0
     if shaded:
-        shine(s, n, ax, ay, major, air[SHADOW_DEPTH], shade, shade_frame, raw[SUNS])
+        shine(s, n, ax, ay, major, air[SHADOW_DEPTH], shade, shade_frame, raw)
     if sampling and view.grain > 0.0:
         shaded = roughen(
             s, n, x, y, major, view.grain, view.grain_seed, strips, view.zone_margin_m, blocks, table, shaded,

@@ -31,19 +31,26 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def walk(
-    typingctx: Any, texels: Any, index: Any, step: Any, side: Any, inner: Any, first: Any, last: Any, q: Any,
-    slope: Any,
+    typingctx: Any, texels: Any, index: Any, step: Any, side: Any, length: Any, start: Any, q: Any, slope: Any
 ) -> Any:  # fmt: skip
     """Weighted sums (red, green, blue) of the channels along a line of texels, blended sideways.
 
     index: of the texel at place across 0 where the line begins; step, side: to the next texel along and
-    across the line; inner: texels between the first and the last; first, last: weights of these, 1/256; q,
-    slope: place across of the first and its change per texel, 1/65536. Whole numbers below 2^32, as floats.
+    across the line; length: of the line, at least 256, and start: its first texel's part before it, 1/256
+    texel; q, slope: place across of the first texel and its change per texel, 1/65536. Whole numbers below
+    2^32, as floats. Lines of one length take the same way through the code, which processors can foresee.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = make_array(signature.args[0])(context, builder, arguments[0]).data
-        index, step, side, inner, first, last, q, slope = arguments[1:]
+        index, step, side, length, start, q, slope = arguments[1:]
+        low = builder.and_(start, _PLACE(255))
+        end = builder.add(low, length)
+        whole, rest = builder.ashr(length, _PLACE(8)), builder.and_(end, _PLACE(255))
+        # the end lies `whole` texels after the first one, or one further; then that before it counts fully
+        further = builder.sub(builder.ashr(end, _PLACE(8)), whole)
+        beyond = builder.mul(rest, further)
+        full = builder.add(builder.sub(rest, beyond), builder.shl(further, _PLACE(8)))
 
         def splat(value: Any) -> Any:
             one = builder.insert_element(ir.Constant(_LANES, ir.Undefined), value, _NUMBER(0))
@@ -70,23 +77,25 @@ def walk(
         place, across = cgutils.alloca_once_value(builder, index), cgutils.alloca_once_value(builder, q)
         plain = cgutils.alloca_once_value(builder, ir.Constant(_LANES, [0] * 4))
         slanted = cgutils.alloca_once_value(builder, ir.Constant(_LANES, [0] * 4))
-        ends = weighted(index, q, first)
+        ends = weighted(index, q, builder.sub(_PLACE(256), low))
 
         def advance() -> None:
             builder.store(builder.add(builder.load(place), step), place)
             builder.store(builder.add(builder.load(across), slope), across)
 
-        with cgutils.for_range(builder, inner):
+        with cgutils.for_range(builder, builder.sub(whole, _PLACE(1))):
             advance()
             here, more = seen(builder.load(place), builder.load(across))
             builder.store(builder.add(builder.load(plain), here), plain)
             builder.store(builder.add(builder.load(slanted), more), slanted)
         advance()
-        ends = builder.add(ends, weighted(builder.load(place), builder.load(across), last))
+        at, beside = builder.load(place), builder.load(across)
+        ends = builder.add(ends, weighted(at, beside, full))
+        at = builder.add(at, builder.mul(step, further))
+        ends = builder.add(ends, weighted(at, builder.add(beside, builder.mul(slope, further)), beyond))
         middle = builder.add(builder.shl(builder.load(plain), eight), builder.load(slanted))
         sums = builder.uitofp(builder.add(ends, builder.shl(middle, eight)), _FLOATS)
         found = [builder.extract_element(sums, _NUMBER(c)) for c in range(3)]
         return context.make_tuple(builder, signature.return_type, found)
 
-    whole = types.int64
-    return types.UniTuple(types.float64, 3)(texels, *[whole] * 8), generate
+    return types.UniTuple(types.float64, 3)(texels, *[types.int64] * 7), generate

@@ -165,11 +165,9 @@ def see_level(
     if whole:
         for i in range(n):
             start, q = int(raw[STARTS, i]), int(raw[PLACES, i])
-            first, last = start >> 8, (start + length) >> 8
             red, green, blue = walk(  # type: ignore[call-arg, misc]
-                texels, place + first * step, step, side, last - first - 1, 256 - (start & 255),
-                (start + length) & 255, q, change,
-            )  # fmt: skip
+                texels, place + (start >> 8) * step, step, side, length, start, q, change
+            )
             raw[SUMS, i], raw[SUMS + 1, i], raw[SUMS + 2, i] = red, green, blue
     else:
         for i in range(n):
