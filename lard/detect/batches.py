@@ -33,6 +33,22 @@ class Batch:
     frames: Tensor  # (b, 4) statistics of the frames they are cut from
     targets: Targets
 
+    def parts(self, count: int) -> list[Batch]:
+        """So many equal parts, in order."""
+        wanted = self.targets
+        cut = [
+            tensor.chunk(count)
+            for tensor in (self.images, self.frames, wanted.objectness, wanted.distances_px)
+        ]
+        bags: list[Bags | None] = [None] * count
+        if wanted.bags is not None:
+            owned = zip(wanted.bags.owners.chunk(count), wanted.bags.energies.chunk(count), strict=True)
+            bags = [Bags(*pair) for pair in owned]
+        return [
+            Batch(images, frames, Targets(objectness, distances, own))
+            for images, frames, objectness, distances, own in zip(*cut, bags, strict=True)
+        ]
+
 
 class Visits(Dataset[Any]):
     """What one process cuts in each step: index k is the share of step first + k, known from it alone."""

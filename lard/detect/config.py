@@ -160,7 +160,11 @@ class ShippedModel(_Params):
 
 
 class TrainSpec(_Params):
-    """Schedule and data of a training run; one batch is `batch` crops, spread evenly over `processes`."""
+    """Schedule and data of a training run; one batch is `batch` crops, spread evenly over `processes`.
+
+    A batch is computed in `parts`, which the processes share: their number decides bytes, that of the
+    processes does not. On GPUs each process is one part.
+    """
 
     steps: int = Field(default=1600, ge=1)
     batch: int = Field(default=24, ge=1)
@@ -178,6 +182,9 @@ class TrainSpec(_Params):
     clip_norm: float = Field(default=10.0, gt=0)
     ema: float = Field(default=0.998, ge=0, lt=1)
     processes: int = Field(default=2, ge=1)
+    parts: int | None = Field(
+        default=None, ge=1
+    )  # None: 4, 2, 3 or 1, the first that divides a batch's pictures
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "float32"
     seed: int = 0
@@ -192,9 +199,23 @@ class TrainSpec(_Params):
                 f"batch {self.batch} must be a multiple of crops_per_image x processes"
                 f" = {self.crops_per_image * self.processes}"
             )
+        visits = self.batch // self.crops_per_image
+        if visits % self.pieces or self.pieces % self.processes:
+            raise ValueError(
+                f"{self.processes} processes cannot share evenly the {self.pieces} parts of a batch of"
+                f" {visits} pictures; set parts to a multiple of processes that divides {visits}"
+            )
         if self.centred_share + self.near_share + self.horizon_share > 1 + 1e-9:
             raise ValueError("centred_share + near_share + horizon_share must be at most 1")
         return self
+
+    @property
+    def pieces(self) -> int:
+        """Number of parts that a batch is computed in."""
+        if self.device == "cuda":
+            return self.processes
+        visits = self.batch // self.crops_per_image
+        return self.parts or next(parts for parts in (4, 2, 3, 1) if visits % parts == 0)
 
 
 class PredictSpec(_Params):
