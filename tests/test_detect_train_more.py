@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -36,24 +34,6 @@ PLAN = TrainSpec(steps=3, batch=4, crops_per_image=2, crop_px=64, processes=1, s
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_toy(tmp_path_factory.mktemp("toy") / "data")
-
-
-def test_torchrun_gives_the_bytes_of_two_processes(toy: Path, tmp_path: Path) -> None:
-    """The same step, whoever starts the processes; torchrun's number of them counts, not the file's."""
-    both = PLAN.model_copy(update={"processes": 2})
-    own = train("tiny", LIP, both, toy, tmp_path / "own", tmp_path / "work")
-    config = {"models": {"tiny": LIP.model_dump(mode="json")}, "train": PLAN.model_dump(mode="json")}
-    YAML(typ="safe").dump(config, tmp_path / "params.yaml")
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python",
-        sys.executable, "-c", "from lard.cli import main; main()", "train", "tiny", "--data", str(toy),
-        "--config", str(tmp_path / "params.yaml"), "--out", str(tmp_path / "torchrun"),
-    ]  # fmt: skip
-    environment = dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent), OMP_NUM_THREADS="1")
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert (tmp_path / "torchrun" / "checkpoint.pt").read_bytes() == own.read_bytes()
-    assert (tmp_path / "torchrun" / "log.csv").read_bytes() == (tmp_path / "own" / "log.csv").read_bytes()
 
 
 def test_loaders_and_event_files_change_no_byte(toy: Path, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ class PartedNorm(nn.BatchNorm2d):
     """The batch normalisation of a network whose parts of a batch run in step; else an ordinary one."""
 
     def __init__(self, norm: nn.BatchNorm2d, together: Lockstep) -> None:
-        super().__init__(norm.num_features, norm.eps, norm.momentum)
+        like = {"device": norm.weight.device, "dtype": norm.weight.dtype}
+        super().__init__(norm.num_features, norm.eps, norm.momentum, **like)
         self.load_state_dict(norm.state_dict())
         self.together = together
 
