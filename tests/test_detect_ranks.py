@@ -23,13 +23,14 @@ from ruamel.yaml import YAML
 from torch import Tensor, nn
 
 from lard.cli import main
-from lard.detect.config import ModelSpec, TrainSpec
+from lard.detect.checkpoint import read_tensors
+from lard.detect.config import ModelSpec, TrainSpec, parse_plan
 from lard.detect.crew import Place, given_place
 from lard.detect.learner import new_learner
 from lard.detect.lockstep import Lockstep
 from lard.detect.norm import in_parts
 from lard.detect.train import check_alike, train
-from lard.errors import ModelError
+from lard.errors import ModelError, SpecError
 
 SMALL = {"widths": (8, 16, 16), "depths": (1, 1, 1), "pyramid": 8, "towers": 1, "side_limits_px": (32,)}
 PLAIN = ModelSpec(family="fcos", **SMALL)
@@ -71,7 +72,8 @@ def test_two_machines_under_torchrun_end_with_the_bytes_of_one_process(toy: Path
             sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1",
             "--rdzv-backend", "c10d", "--rdzv-id", "lard", "--rdzv-endpoint", f"127.0.0.1:{port}",
             "--local-addr", "127.0.0.1", "--no-python", sys.executable, "-c",
-            "from lard.cli import main; main()", "train", "tiny", "--data", str(toy), "--config", str(tmp_path / "params.yaml"), "--out", "out",
+            "from lard.cli import main; main()", "train", "tiny", "--data", str(toy),
+            "--config", str(tmp_path / "params.yaml"), "--out", "out",
         ]  # fmt: skip
         nodes.append(
             subprocess.Popen(
@@ -253,6 +255,28 @@ def test_what_cannot_be_shared_is_said_in_a_line(
     assert shown.exit_code == 2
     assert told.replace(":PORT", f":{port}") in shown.output
     assert not (tmp_path / "out").exists()
+
+
+def test_a_compiled_network_trains_as_it_is(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traced and run operation by operation, which changes no byte; kernels that are held once included."""
+    alone = TrainSpec.model_validate({**PLAN.model_dump(), "steps": 2, "parts": 1})
+    plain = train("m", LIP, alone, toy, tmp_path / "plain", tmp_path / "work")
+    traced = []
+
+    def compiled(net: nn.Module) -> nn.Module:
+        traced.append(net)
+        return whole(net, backend="eager")
+
+    whole = torch.compile
+    monkeypatch.setattr("torch.compile", compiled)
+    asked = alone.model_copy(update={"compile": True})
+    path = train("m", LIP, asked, toy, tmp_path / "compiled", tmp_path / "work")
+    before, after = read_tensors(plain)[0], read_tensors(path)[0]
+    assert len(traced) == 1 and all(torch.equal(before[key], after[key]) for key in before)
+    with pytest.raises(SpecError, match="compile: each process has to compute one part of a batch"):
+        parse_plan({**alone.model_dump(), "compile": True, "parts": 4})
 
 
 def test_the_state_is_saved_by_the_clock_too(

@@ -187,6 +187,7 @@ class TrainSpec(_Params):
     )  # None: 4, 2, 3 or 1, the first that divides a batch's pictures
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "float32"
+    compile: bool = False  # the network, by torch.compile
     seed: int = 0
     save_every: int = Field(default=100, ge=1)
     validate_every: int = Field(default=250, ge=0)  # steps; 0: never
@@ -205,6 +206,10 @@ class TrainSpec(_Params):
                 f"{self.processes} processes cannot share evenly the {self.pieces} parts of a batch of"
                 f" {visits} pictures; set parts to a multiple of processes that divides {visits}"
             )
+        if self.compile and self.pieces != self.processes:
+            raise ValueError(
+                f"compile: each process has to compute one part of a batch; set parts to {self.processes}"
+            )
         if self.centred_share + self.near_share + self.horizon_share > 1 + 1e-9:
             raise ValueError("centred_share + near_share + horizon_share must be at most 1")
         return self
@@ -219,7 +224,10 @@ class TrainSpec(_Params):
 
 
 class PredictSpec(_Params):
-    """Post-processing of predictions; the number of processes changes the speed, never the result."""
+    """Post-processing of predictions; the number of processes changes the speed, never the result.
+
+    `batch` may change the last digits of scores, as kernels for more pictures sum in other orders.
+    """
 
     split: str = Field(default="test", min_length=1)
     score_floor: float = Field(default=0.02, ge=0, lt=1)
@@ -231,6 +239,7 @@ class PredictSpec(_Params):
     )  # of pictures, all searched
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "float32"  # of the networks' arithmetic
+    batch: int = Field(default=1, ge=1, le=1024)  # pictures of one size that a network sees at once
 
 
 class Params(_Params):

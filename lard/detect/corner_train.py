@@ -123,7 +123,7 @@ def backward(learner: Learning[CornerNet], cut: Sequence[Tensor]) -> Tensor:
 
     def answer(part: Sequence[Tensor]) -> tuple[Tensor, ...]:
         with computed_in(learner.plan.precision, learner.device.type):
-            maps = learner.net(as_images(part[0]))
+            maps = learner.called(as_images(part[0]))
         return learner.net.read(maps.float())
 
     def losses(answers: Sequence[tuple[Tensor, ...]]) -> list[dict[str, Tensor]]:

@@ -37,7 +37,10 @@ Net = TypeVar("Net", bound=nn.Module)
 
 @dataclass(frozen=True, slots=True)
 class Learning(Generic[Net]):
-    """A network, the running average of its weights, and the optimiser with the parameters it moves."""
+    """A network, the running average of its weights, and the optimiser with the parameters it moves.
+
+    called is the network as training calls it, compiled where the plan asks for it.
+    """
 
     plan: TrainSpec
     device: torch.device
@@ -46,6 +49,7 @@ class Learning(Generic[Net]):
     optimiser: torch.optim.Optimizer
     parameters: list[nn.Parameter]
     together: Lockstep
+    called: Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Learner(Learning[Detector]):
     def answers(self, images: Tensor, frames: Tensor) -> list[Level]:
         """The network's answers in float32, computed in the precision of the plan."""
         with computed_in(self.plan.precision, self.device.type):
-            levels = self.net(images, frames)
+            levels = self.called(images, frames)
         return [
             Level(a.float(), b.float(), None if c is None else c.float()) for a, b, c in levels
         ]  # losses are summed in float32
@@ -70,7 +74,7 @@ def new_learner(
     begun = learning(lambda: network_of(spec), spec.learning_rate, plan, device, place)
     return Learner(
         begun.plan, begun.device, begun.net, begun.average, begun.optimiser, begun.parameters, begun.together,
-        spec,
+        begun.called, spec,
     )  # fmt: skip
 
 
@@ -83,7 +87,7 @@ def learning(
     torch.manual_seed(plan.seed)
     together = Lockstep(plan.pieces, place or Place())
     net = make().to(device)
-    net = channels_last(in_parts(net, together) if together.parts > 1 else net)
+    net = channels_last(in_parts(net, together, plan.compile) if together.parts > 1 else net)
     average = channels_last(make().to(device))
     average.load_state_dict(net.state_dict())
     kernels = [parameter for parameter in net.parameters() if parameter.ndim == 4]
@@ -92,7 +96,8 @@ def learning(
         [{"params": kernels, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}],
         lr=rate,
     )
-    return Learning(plan, device, net, average, optimiser, kernels + others, together)
+    called = torch.compile(net) if plan.compile else net
+    return Learning(plan, device, net, average, optimiser, kernels + others, together, called)
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:

@@ -22,8 +22,9 @@ class PartedNorm(nn.BatchNorm2d):
     """The batch normalisation of a network whose parts of a batch run in step; else an ordinary one."""
 
     def __init__(self, norm: nn.BatchNorm2d, together: Lockstep) -> None:
-        like = {"device": norm.weight.device, "dtype": norm.weight.dtype}
-        super().__init__(norm.num_features, norm.eps, norm.momentum, **like)
+        super().__init__(
+            norm.num_features, norm.eps, norm.momentum, device=norm.weight.device, dtype=norm.weight.dtype
+        )
         self.load_state_dict(norm.state_dict())
         self.together = together
 
@@ -96,10 +97,14 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, variance
 
 
-def in_parts(net: Net, together: Lockstep) -> Net:
-    """The network with its batch normalisations joined over all parts of a batch, in place."""
+def in_parts(net: Net, together: Lockstep, compiled: bool = False) -> Net:
+    """The network with its batch normalisations joined over all parts of a batch, in place.
+
+    compiled: it is to be compiled around them, since no compiler sees what other processes bring.
+    """
     for module in list(net.modules()):
         for name, child in module.named_children():
             if type(child) is nn.BatchNorm2d:
-                setattr(module, name, PartedNorm(child, together))
+                norm = PartedNorm(child, together)
+                setattr(module, name, torch.compiler.disable(norm) if compiled else norm)
     return net
