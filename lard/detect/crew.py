@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from lard.errors import LardError, ModelError
 
 PATIENCE = datetime.timedelta(minutes=10)
-ROLL_CALL = datetime.timedelta(seconds=5)
+ROLL_CALL_S = 2.0
 """What the processes left have to say so when one has ended."""
 
 
@@ -127,11 +128,13 @@ def _meet(name: str, place: Place, meeting: str | None) -> dist.Store:
 def _absent(store: dist.Store, place: Place) -> dict[int, str]:
     """Rank and host of the processes that do not say they are left; none where no one can be asked."""
     found = {}
+    ends = time.monotonic() + ROLL_CALL_S
     try:
         store.set(f"left/{place.rank}", "")
         for rank in range(place.world):
+            room = datetime.timedelta(seconds=max(0.1, ends - time.monotonic()))
             try:
-                store.wait([f"left/{rank}"], ROLL_CALL)
+                store.wait([f"left/{rank}"], room)
             except RuntimeError:
                 known = store.check([f"host/{rank}"])
                 found[rank] = store.get(f"host/{rank}").decode() if known else "an unknown host"
@@ -186,8 +189,10 @@ def _member(name: str, place: Place, kind: str, work: Callable[[Place], object],
     try:
         with joined(name, place, kind, meeting):
             work(place)
-    except Lost:
-        sys.exit(0)  # process 0 tells, or is the one that is gone
+    except Lost as error:
+        if not error.ranks:  # else process 0 tells, or is the one that is gone
+            print(f"{name}, process {place.rank}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
     except LardError as error:
         print(f"{name}, process {place.rank}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
