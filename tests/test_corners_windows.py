@@ -78,7 +78,7 @@ def test_the_loss_is_least_at_the_corners_and_says_nothing_of_absent_ones() -> N
         guess = places.clone()
         guess[0, corner, 0] += moved_px
         maps = normal_maps(guess / 2, 24, 24).clamp(min=1e-30).log().view(1, 4, 24, 24)
-        return corner_loss(net, maps, CornerTargets(places, present), 3.0, 4.0).detach()
+        return corner_loss(net.read(maps), CornerTargets(places, present), 2, 3.0, 4.0).detach()
 
     right = loss(0.0, 0)
     assert right[0] < 0.01 and (loss(3.0, 0)[:2] > right[:2] + 0.05).all()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from detect_support import SIZE_PX, write_toy
+from detect_support import SIZE_PX, write_random_model, write_toy
 from ruamel.yaml import YAML
 
 from lard.cli import main
@@ -19,7 +17,8 @@ from lard.detect.checkpoint import description_of, facts, load_detector, multipl
 from lard.detect.config import ModelSpec, Params, PredictSpec, TrainSpec, parse_params
 from lard.detect.crops import _square as square
 from lard.detect.crops import horizon_y_px
-from lard.detect.data import Picture, read_pictures
+from lard.detect.data import Picture, load_image, read_pictures
+from lard.detect.decode import detect_all
 from lard.detect.fcos import Level
 from lard.detect.learner import Learner
 from lard.detect.predict import predict
@@ -38,22 +37,23 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_toy(tmp_path_factory.mktemp("toy") / "data")
 
 
-def test_torchrun_gives_the_bytes_of_two_processes(toy: Path, tmp_path: Path) -> None:
-    """The same step, whoever starts the processes; torchrun's number of them counts, not the file's."""
-    both = PLAN.model_copy(update={"processes": 2})
-    own = train("tiny", LIP, both, toy, tmp_path / "own", tmp_path / "work")
-    config = {"models": {"tiny": LIP.model_dump(mode="json")}, "train": PLAN.model_dump(mode="json")}
-    YAML(typ="safe").dump(config, tmp_path / "params.yaml")
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python",
-        sys.executable, "-c", "from lard.cli import main; main()", "train", "tiny", "--data", str(toy),
-        "--config", str(tmp_path / "params.yaml"), "--out", str(tmp_path / "torchrun"),
-    ]  # fmt: skip
-    environment = dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent), OMP_NUM_THREADS="1")
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert (tmp_path / "torchrun" / "checkpoint.pt").read_bytes() == own.read_bytes()
-    assert (tmp_path / "torchrun" / "log.csv").read_bytes() == (tmp_path / "own" / "log.csv").read_bytes()
+def test_pictures_of_one_size_are_seen_together(toy: Path, tmp_path: Path) -> None:
+    """Batches of mixed sizes find what single pictures do, in the order of the pictures."""
+    net = load_detector(write_random_model(tmp_path / "m.pt")).net
+    images = [load_image(picture) for picture in read_pictures(toy, "train")]
+    images[1], images[4] = images[1][:96], images[4][:96]
+    seen = []
+    net.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape)))
+    plan = PredictSpec(score_floor=0.4, max_boxes=20)
+    alone = detect_all(net, images, plan)
+    assert [shape[0] for shape in seen] == [1] * 6
+    seen.clear()
+    together = detect_all(net, images, plan.model_copy(update={"batch": 3}))
+    assert sorted(seen) == [(1, 3, SIZE_PX, SIZE_PX), (2, 3, 96, SIZE_PX), (3, 3, SIZE_PX, SIZE_PX)]
+    for one, other in zip(alone, together, strict=True):
+        assert len(one[1]) == 20
+        np.testing.assert_allclose(other[0], one[0], atol=1e-2)
+        np.testing.assert_allclose(other[1], one[1], atol=1e-5)
 
 
 def test_loaders_and_event_files_change_no_byte(toy: Path, tmp_path: Path) -> None:
@@ -134,7 +134,9 @@ def test_lack_of_memory_names_a_batch_that_was_tried(
 
     monkeypatch.setattr(Learner, "answers", cramped)
     with pytest.raises(ModelError, match=f"out of memory at step 0, batch 16 of 64 px; {remedy}"):
-        train("m", PLAIN, PLAN.model_copy(update={"batch": 16}), toy, tmp_path / "o", tmp_path / "w")
+        train(
+            "m", PLAIN, PLAN.model_copy(update={"batch": 16, "parts": 1}), toy, tmp_path / "o", tmp_path / "w"
+        )
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

@@ -22,6 +22,16 @@ from lard.cli.benchmark import CONFIG, DATA, parameters
 @click.option(
     "--tensorboard", type=click.Path(file_okay=False, path_type=Path), help="Folder for event files."
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="Processes of this machine that share each batch [default: train.processes of the parameter file].",
+)
+@click.option(
+    "--save-minutes",
+    type=click.FloatRange(0, min_open=True),
+    help="Save the state after so many minutes, besides every train.save_every steps.",
+)
 @click.option("--start", metavar="MODEL", help="Begin with the weights of a checkpoint or shipped model.")
 def train(
     model: str,
@@ -30,6 +40,8 @@ def train(
     out: Path | None,
     loaders: int,
     tensorboard: Path | None,
+    processes: int | None,
+    save_minutes: float | None,
     start: str | None,
 ) -> None:
     """Train MODEL on the training split and write checkpoint.pt, log.csv and log.svg.
@@ -50,9 +62,11 @@ def train(
       corners-s, lip-corners-s
           corners of a detector's boxes (lard predict --corners), plain and 1-Lipschitz
 
-    An interrupted run goes on from its last saved step when started again with the same parameters. Under
-    torchrun its processes share each batch, in the place of train.processes. Every train.validate_every steps
-    the average precision on frames of the validation split is measured; it stands in the log and its curves.
+    An interrupted run goes on from its last saved step when started again with the same parameters, on any
+    number of processes: it changes no byte on CPUs. Under torchrun its processes, of one machine or several,
+    share each batch, in the place of train.processes; --out then has to be one folder for all. Every
+    train.validate_every steps the average precision on frames of the validation split is measured; it stands
+    in the log and its curves.
     With --start the weights of a model of the same layers are the first ones, the optimiser is new, and
     the airports that it learnt from count as those of the result.
 
@@ -64,9 +78,14 @@ def train(
       lard train lip-fcos-s-certified --data data/ortho --start lip-fcos-s --out models/certified
       lard train corners-s --data data/ortho
       lard train fcos-m --data data/ortho --data data/flightgear --loaders 8 --tensorboard runs
+      lard train fcos-s --data data/ortho --processes 2 --save-minutes 10
       torchrun --no-python --nproc-per-node 4 lard train fcos-l --data data/ortho
     """
+    from contextlib import nullcontext
+
+    from lard.detect.config import parse_plan
     from lard.detect.corner_train import train_corners
+    from lard.detect.crew import given_place
     from lard.detect.models import resolve
     from lard.detect.train import train as run
     from lard.files import folders_for
@@ -78,23 +97,38 @@ def train(
     corners = params.corner_model(model)
     if corners is not None and start is not None:
         raise click.UsageError(f"--start begins detectors; {model} is a corner model; leave --start out")
-    with folders_for(folder):  # no hours of work for a place that cannot be written
+    place, plan = given_place(), params.train
+    if processes is not None:
+        if place is not None:
+            raise click.UsageError("--processes: torchrun has started them already; leave it out")
+        plan = parse_plan({**plan.model_dump(), "processes": processes})
+    first = place is None or place.rank == 0  # of several under torchrun the first one writes
+    with folders_for(folder) if first else nullcontext():  # no hours of work for a place not to be written
         if corners is not None:
             checkpoint = train_corners(
-                model, corners, params.train, datasets, folder, work, loaders=loaders, tensorboard=tensorboard
+                model,
+                corners,
+                plan,
+                datasets,
+                folder,
+                work,
+                loaders=loaders,
+                tensorboard=tensorboard,
+                save_minutes=save_minutes,
             )
         else:
             checkpoint = run(
                 model,
                 params.model(model),
-                params.train,
+                plan,
                 datasets,
                 folder,
                 work,
                 loaders=loaders,
                 tensorboard=tensorboard,
                 start=None if start is None else resolve(start),
+                save_minutes=save_minutes,
             )
-    if (folder / "log.csv").is_file():  # only the first process of torchrun's writes
+    if first:
         write_curves(folder, model)
-    click.echo(checkpoint)
+        click.echo(checkpoint)

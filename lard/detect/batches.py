@@ -33,6 +33,22 @@ class Batch:
     frames: Tensor  # (b, 4) statistics of the frames they are cut from
     targets: Targets
 
+    def parts(self, count: int) -> list[Batch]:
+        """So many equal parts, in order."""
+        wanted = self.targets
+        cut = [
+            tensor.chunk(count)
+            for tensor in (self.images, self.frames, wanted.objectness, wanted.distances_px)
+        ]
+        bags: list[Bags | None] = [None] * count
+        if wanted.bags is not None:
+            owned = zip(wanted.bags.owners.chunk(count), wanted.bags.energies.chunk(count), strict=True)
+            bags = [Bags(*pair) for pair in owned]
+        return [
+            Batch(images, frames, Targets(objectness, distances, own))
+            for images, frames, objectness, distances, own in zip(*cut, bags, strict=True)
+        ]
+
 
 class Visits(Dataset[Any]):
     """What one process cuts in each step: index k is the share of step first + k, known from it alone."""
@@ -123,9 +139,14 @@ def batches(share: Share, device: torch.device, loaders: int = 0) -> Iterator[Ba
 
 
 def cuts(share: Visits, device: torch.device, loaders: int = 0) -> Iterator[tuple[Tensor, ...]]:
-    """What is cut for each step from share.first on, in their order, on the device."""
+    """What is cut for each step from share.first on, in their order, on the device.
+
+    Answers wanted at every location are cut with the pixels, in the loaders where there are some. For a GPU
+    all comes by way of pinned memory, so that no step waits for the copy of the next one.
+    """
     if not len(share):
         return
+    pinned = device.type == "cuda"
     stream = DataLoader(
         share,
         batch_size=None,
@@ -134,12 +155,13 @@ def cuts(share: Visits, device: torch.device, loaders: int = 0) -> Iterator[tupl
         prefetch_factor=_AHEAD if loaders else None,
         timeout=_PATIENCE_S if loaders else 0,
         worker_init_fn=_settle,
+        pin_memory=pinned,
         generator=torch.Generator(),  # its own: the networks' draws stay as they are
     )
     for cut in stream:
         if isinstance(cut, LardError):
             raise cut
-        yield tuple(part.to(device) for part in cut)
+        yield tuple(part.to(device, non_blocking=pinned) for part in cut)
 
 
 def _settle(_: int) -> None:

@@ -160,7 +160,11 @@ class ShippedModel(_Params):
 
 
 class TrainSpec(_Params):
-    """Schedule and data of a training run; one batch is `batch` crops, spread evenly over `processes`."""
+    """Schedule and data of a training run; one batch is `batch` crops, spread evenly over `processes`.
+
+    A batch is computed in `parts`, which the processes share: their number decides bytes, that of the
+    processes does not. On GPUs each process is one part.
+    """
 
     steps: int = Field(default=1600, ge=1)
     batch: int = Field(default=24, ge=1)
@@ -178,8 +182,12 @@ class TrainSpec(_Params):
     clip_norm: float = Field(default=10.0, gt=0)
     ema: float = Field(default=0.998, ge=0, lt=1)
     processes: int = Field(default=2, ge=1)
+    parts: int | None = Field(
+        default=None, ge=1
+    )  # None: 4, 2, 3 or 1, the first that divides a batch's pictures
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "float32"
+    compile: bool = False  # the network, by torch.compile
     seed: int = 0
     save_every: int = Field(default=100, ge=1)
     validate_every: int = Field(default=250, ge=0)  # steps; 0: never
@@ -192,13 +200,34 @@ class TrainSpec(_Params):
                 f"batch {self.batch} must be a multiple of crops_per_image x processes"
                 f" = {self.crops_per_image * self.processes}"
             )
+        visits = self.batch // self.crops_per_image
+        if visits % self.pieces or self.pieces % self.processes:
+            raise ValueError(
+                f"{self.processes} processes cannot share evenly the {self.pieces} parts of a batch of"
+                f" {visits} pictures; set parts to a multiple of processes that divides {visits}"
+            )
+        if self.compile and self.pieces != self.processes:
+            raise ValueError(
+                f"compile: each process has to compute one part of a batch; set parts to {self.processes}"
+            )
         if self.centred_share + self.near_share + self.horizon_share > 1 + 1e-9:
             raise ValueError("centred_share + near_share + horizon_share must be at most 1")
         return self
 
+    @property
+    def pieces(self) -> int:
+        """Number of parts that a batch is computed in."""
+        if self.device == "cuda":
+            return self.processes
+        visits = self.batch // self.crops_per_image
+        return self.parts or next(parts for parts in (4, 2, 3, 1) if visits % parts == 0)
+
 
 class PredictSpec(_Params):
-    """Post-processing of predictions; the number of processes changes the speed, never the result."""
+    """Post-processing of predictions; the number of processes changes the speed, never the result.
+
+    `batch` may change the last digits of scores, as kernels for more pictures sum in other orders.
+    """
 
     split: str = Field(default="test", min_length=1)
     score_floor: float = Field(default=0.02, ge=0, lt=1)
@@ -210,6 +239,7 @@ class PredictSpec(_Params):
     )  # of pictures, all searched
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "float32"  # of the networks' arithmetic
+    batch: int = Field(default=1, ge=1, le=1024)  # pictures of one size that a network sees at once
 
 
 class Params(_Params):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lard.detect.corner_net import CornerNet
+from lard.detect.corner_net import Reading
 
 TERMS = ("position", "heat", "presence")
 _WEIGHTS = {"position": 1.0, "heat": 0.25, "presence": 0.5}
@@ -25,20 +26,19 @@ class CornerTargets(NamedTuple):
 
 
 def corner_loss(
-    net: CornerNet, maps: Tensor, wanted: CornerTargets, present: float, corners: float
+    found: Reading, wanted: CornerTargets, stride_px: int, present: float, corners: float
 ) -> Tensor:
-    """TERMS of the loss, weighted: (3,); heat maps are (b, 4, rows, columns).
+    """TERMS of the loss, weighted: (3,), of what is read from square heat maps.
 
     Of corners in the window: a Huber loss of their place in cells, and the cross entropy of the map with a
     normal distribution about it; of all corners the cross entropy of their presence. Sums over this batch
     are divided by the numbers of corners in windows and of all corners that processes share.
     """
-    found = net.read(maps)
-    stride = net.spec.strides_px[0]
     weight = wanted.present / max(present, 1.0)
-    off = (found.corners_px - wanted.corners_px) / stride
+    off = (found.corners_px - wanted.corners_px) / stride_px
     place = F.huber_loss(off, torch.zeros_like(off), reduction="none", delta=_TURN_CELLS).sum(2) / _TURN_CELLS
-    goal = normal_maps(wanted.corners_px / stride, maps.shape[2], maps.shape[3])
+    side = math.isqrt(found.log_shares.shape[2])
+    goal = normal_maps(wanted.corners_px / stride_px, side, side)
     heat = -(goal * found.log_shares).sum(2)
     presence = F.binary_cross_entropy_with_logits(found.presence, wanted.present, reduction="sum")
     terms = {

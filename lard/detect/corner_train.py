@@ -17,13 +17,13 @@ from lard.detect.config import TrainSpec
 from lard.detect.corner_crops import Cornered, jittered, read_cornered, samples_of
 from lard.detect.corner_files import save_corners
 from lard.detect.corner_loss import TERMS, CornerTargets, corner_loss
-from lard.detect.corner_net import CornerNet, build_corners
+from lard.detect.corner_net import CornerNet, Reading, build_corners
 from lard.detect.corner_spec import CornerSpec
 from lard.detect.corners import find_corners
 from lard.detect.crew import Place, total
 from lard.detect.data import Picture, load_image
 from lard.detect.decode import as_images
-from lard.detect.learner import Learning, learning
+from lard.detect.learner import Learning, descend, learning
 from lard.detect.log import Told
 from lard.detect.precision import computed_in
 from lard.detect.state import CORNERS_DECIDING, fingerprint
@@ -72,6 +72,7 @@ def train_corners(
     *,
     loaders: int = 0,
     tensorboard: str | Path | None = None,
+    save_minutes: float | None = None,
 ) -> Path:
     """Train a corner model and write checkpoint.pt and log.csv into `folder`; `work` is for resuming.
 
@@ -80,7 +81,8 @@ def train_corners(
     """
     events = None if tensorboard is None else Path(tensorboard)
     state = Path(work) / f"{name}.resume.pt"
-    return shared_out(_train, Run(name, spec, plan, several(datasets), Path(folder), state, loaders, events))
+    run = Run(name, spec, plan, several(datasets), Path(folder), state, loaders, events, None, save_minutes)
+    return shared_out(_train, run)
 
 
 def _train(run: Run[CornerSpec], place: Place) -> Path:
@@ -90,9 +92,9 @@ def _train(run: Run[CornerSpec], place: Place) -> Path:
     with folder_lock(run.state.parent) if first else contextlib.nullcontext():
         cornered = read_cornered(run.datasets, "train")
         truth = truth_sha256(coco_paths(run.datasets, "train"))
-        learner = learning(lambda: build_corners(run.spec), run.spec.learning_rate, plan, device)
+        learner = learning(lambda: build_corners(run.spec), run.spec.learning_rate, plan, device, place)
         own = fingerprint(run.spec, plan, run.datasets, deciding=CORNERS_DECIDING)
-        resumed = resumed_from(run.name, run.state, learner, own, first)
+        resumed = resumed_from(run.name, run.state, learner, own)
         watched = _watched(run.datasets, plan.validate_frames) if plan.validate_every else []
         pictures = [one.picture for one in cornered]
         share = CornerShare(pictures, run.spec, plan, place.rank, resumed.step, cornered)
@@ -113,16 +115,25 @@ def _train(run: Run[CornerSpec], place: Place) -> Path:
 
 
 def backward(learner: Learning[CornerNet], cut: Sequence[Tensor]) -> Tensor:
-    """Compute the gradients of this process's windows; returns TERMS of the loss, summed over all: (3,)."""
-    learner.net.train()
-    learner.optimiser.zero_grad(set_to_none=True)
-    pixels, corners, present = cut
+    """Compute the gradients of a batch of which this process has its windows; TERMS of its loss: (3,)."""
+    parts = list(zip(*(tensor.chunk(learner.together.own) for tensor in cut), strict=True))
+    present = cut[2]
     counts = total(torch.stack((present.sum(), torch.ones_like(present).sum()))).tolist()
-    with computed_in(learner.plan.precision, learner.device.type):
-        maps = learner.net(as_images(pixels))
-    terms = corner_loss(learner.net, maps.float(), CornerTargets(corners, present), *counts)
-    terms.sum().backward()
-    return total(terms.detach().clone()).cpu()
+    stride_px = learner.net.spec.strides_px[0]
+
+    def answer(part: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        with computed_in(learner.plan.precision, learner.device.type):
+            maps = learner.called(as_images(part[0]))
+        return learner.net.read(maps.float())
+
+    def losses(answers: Sequence[tuple[Tensor, ...]]) -> list[dict[str, Tensor]]:
+        found = []
+        for one, (_, corners, seen) in zip(answers, parts, strict=True):
+            terms = corner_loss(Reading(*one), CornerTargets(corners, seen), stride_px, *counts)
+            found.append(dict(zip(TERMS, terms, strict=True)))
+        return found
+
+    return descend(learner, parts, answer, losses, TERMS)
 
 
 def _watched(datasets: Sequence[Path], most: int) -> list[Cornered]:

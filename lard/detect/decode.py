@@ -121,14 +121,37 @@ def refuse_unbounded(boxes: NDArray[np.float32], scores: NDArray[np.float32]) ->
         raise ModelError("answers with numbers that are not finite; train or export the model again")
 
 
-@torch.inference_mode()
 def detect(net: Detector, image: NDArray[np.uint8], plan: PredictSpec) -> Detections:
     """Detections of one RGB picture (h, w, 3), best first."""
+    return detect_all(net, [image], plan)[0]
+
+
+def detect_all(net: Detector, images: Sequence[NDArray[np.uint8]], plan: PredictSpec) -> list[Detections]:
+    """Detections of RGB pictures (h, w, 3), best first; `plan.batch` of one size go through at once."""
+    found: list[Detections | None] = [None] * len(images)
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for place, image in enumerate(images):
+        by_size.setdefault(image.shape, []).append(place)
+    for places in by_size.values():
+        for start in range(0, len(places), plan.batch):
+            some = places[start : start + plan.batch]
+            for place, one in zip(some, _detect(net, [images[k] for k in some], plan), strict=True):
+                found[place] = one
+    return [one for one in found if one is not None]
+
+
+@torch.inference_mode()
+def _detect(net: Detector, images: list[NDArray[np.uint8]], plan: PredictSpec) -> list[Detections]:
+    """Detections of pictures of one size, together."""
     device = next(net.parameters()).device
-    pixels = to_input(image, net.spec.strides_px[-1]).to(device, memory_format=torch.channels_last)
+    pixels = torch.cat([to_input(image, net.spec.strides_px[-1]) for image in images])
+    if device.type == "cuda":
+        pixels = pixels.pin_memory()
+    pixels = pixels.to(device, non_blocking=True, memory_format=torch.channels_last)
     with computed_in(plan.precision, device.type):
         boxes, scores = Decoder(net)(pixels)
     cells = cells_of(net.spec.strides_px, pixels.shape[2], pixels.shape[3])
-    found, score = boxes[0].float().cpu().numpy(), scores[0].float().cpu().numpy()
+    found, score = boxes.float().cpu().numpy(), scores.float().cpu().numpy()
     refuse_unbounded(found, score)
-    return select(found, score, cells, image.shape[1::-1], plan)
+    size = images[0].shape[1::-1]
+    return [select(*pair, cells, size, plan) for pair in zip(found, score, strict=True)]

@@ -122,29 +122,52 @@ def detection_loss(
 
     A loss of bags is divided by `runways`, those of the whole step; `progress`: the share of steps done.
     """
-    logits, distances, centerness = flatten(levels)
-    known = targets.objectness >= 0
-    positive = targets.objectness == 1
+    logits = flatten(levels)[0]
+    objectness = objectness_loss(logits, targets, spec, positives, runways, progress)
+    return {"objectness": objectness, **box_loss(levels, targets, positives)}
+
+
+def compares_pictures(spec: ModelSpec) -> bool:
+    """Whether the loss of objectness is no sum over pictures, but needs all logits of a batch at once."""
+    over = (spec.bag or BagSpec()).over
+    return spec.loss in ("hinge", "ap") or (spec.loss == "bag" and over == "background")
+
+
+def objectness_loss(
+    logits: Tensor,
+    targets: Targets,
+    spec: ModelSpec,
+    positives: float,
+    runways: float = 0.0,
+    progress: float = 1.0,
+) -> Tensor:
+    """The first term of detection_loss, from logits (b, n)."""
     norm = max(positives, 1.0)
     if spec.loss == "hinge":
-        objectness = hinge_kr(logits, targets.objectness, spec.margin)
-    elif spec.loss == "ap":
+        return hinge_kr(logits, targets.objectness, spec.margin) / norm
+    if spec.loss == "ap":
         scores = torch.sigmoid(logits * spec.temperature)
-        objectness = rank_loss(scores, targets.objectness, spec.rank or RankSpec())
-    elif spec.loss == "bag":
+        return rank_loss(scores, targets.objectness, spec.rank or RankSpec()) / norm
+    if spec.loss == "bag":
         if targets.bags is None:
             raise ValueError("loss: bag needs the bags of the targets")
         bagged = bag_loss(logits, targets.objectness, targets.bags, spec.bag or BagSpec(), progress)
-        objectness = bagged * norm / max(runways, 1.0)
-    else:
-        wanted_logits = positive.to(logits.dtype)
-        beyond = logits - spec.offset * (2 * wanted_logits - 1)
-        objectness = focal(beyond * spec.temperature, wanted_logits, known)
+        return bagged / max(runways, 1.0)
+    known = targets.objectness >= 0
+    wanted_logits = (targets.objectness == 1).to(logits.dtype)
+    beyond = logits - spec.offset * (2 * wanted_logits - 1)
+    return focal(beyond * spec.temperature, wanted_logits, known) / norm
+
+
+def box_loss(levels: list[Level], targets: Targets, positives: float) -> dict[str, Tensor]:
+    """The terms of detection_loss about boxes."""
+    _, distances, centerness = flatten(levels)
+    positive = targets.objectness == 1
+    norm = max(positives, 1.0)
     wanted = targets.distances_px[positive]
-    quality = centerness_of(wanted)
-    box = giou_loss(distances[positive], wanted)
-    terms = {"objectness": objectness / norm, "box": box.sum() / norm}
+    terms = {"box": giou_loss(distances[positive], wanted).sum() / norm}
     if centerness is not None:
+        quality = centerness_of(wanted)
         terms["centre"] = (
             F.binary_cross_entropy_with_logits(centerness[positive], quality, reduction="sum") / norm
         )

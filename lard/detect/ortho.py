@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +17,9 @@ class OrthoConv2d(nn.Module):
     composes kernel - 1 pairs of vertical and horizontal two-tap projector filters with a 1x1 matrix (BCOP).
     The raw matrices are used as they are; `retract` pulls them back to the orthogonal ones.
     """
+
+    held: Tensor | None = None
+    """The kernel of all passes of a step, composed once (held_kernels); None: composed in each."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__()
@@ -54,8 +60,10 @@ class OrthoConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, in, h, w) -> (b, out, h / stride, w / stride)."""
-        with torch.autocast(x.device.type, enabled=False):  # half precision would spoil orthogonality
-            weight = self.weight()
+        weight = self.held
+        if weight is None:
+            with torch.autocast(x.device.type, enabled=False):  # half precision would spoil orthogonality
+                weight = self.weight()
         if x.is_contiguous(memory_format=torch.channels_last):
             weight = weight.contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, self.bias, self.stride, self.padding)
@@ -79,6 +87,25 @@ class OrthoConv2d(nn.Module):
         assert plain.bias is not None
         plain.bias.copy_(self.bias)
         return plain
+
+
+@contextlib.contextmanager
+def held_kernels(net: nn.Module) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
+    """Compose each orthogonal kernel once for all passes within.
+
+    Yields the kernels as the raw matrices give them, and as the passes see them: leaves of their own, whose
+    gradients are then to be taken back through the former.
+    """
+    layers = [module for module in net.modules() if isinstance(module, OrthoConv2d)]
+    made = [layer.weight() for layer in layers]
+    seen = [kernel.detach().requires_grad_() for kernel in made]
+    try:
+        for layer, kernel in zip(layers, seen, strict=True):
+            layer.held = kernel
+        yield made, seen
+    finally:
+        for layer in layers:
+            layer.held = None
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from lard.detect.checkpoint import load_detector
 from lard.detect.config import PredictSpec
 from lard.detect.corners import CornerFinder, load_corners, with_keypoints
 from lard.detect.data import Picture, load_image, read_pictures
-from lard.detect.decode import Detections, detect
+from lard.detect.decode import Detections, detect_all
 from lard.detect.deploy import open_onnx
 from lard.detect.fcos import channels_last
 from lard.detect.tiling import search
@@ -69,14 +69,15 @@ def _results(
     # a worker may stand in another folder
     pictures = [replace(picture, path=picture.path.absolute()) for picture in pictures]
     shares = Shares(reads=(checkpoint, *([corners] if corners else ()), *(one.path for one in pictures[:1])))
-    parts = [pictures[start : start + _AT_ONCE] for start in range(0, len(pictures), _AT_ONCE)]
+    count = max(_AT_ONCE, plan.batch)
+    parts = [pictures[start : start + count] for start in range(0, len(pictures), count)]
     for found in run_tasks(workers_of(processes, shares), find, parts):
         yield from found
 
 
-_AT_ONCE = 4  # pictures of a task
-_Locate = Callable[[NDArray[np.uint8]], Detections]
-_opened: dict[tuple[Any, ...], tuple[_Locate, CornerFinder | None]] = {}
+_AT_ONCE = 4  # pictures of a task, or a batch of them
+_LocateAll = Callable[[Sequence[NDArray[np.uint8]]], list[Detections]]
+_opened: dict[tuple[Any, ...], tuple[_LocateAll, CornerFinder | None]] = {}
 """The one detector this process holds, and the corner model beside it."""
 
 
@@ -92,41 +93,55 @@ def _rows_of(
         _opened.clear()
         opened = open_detector(checkpoint, plan)
         # frames of a dataset are seen as they are, of whatever size; at other scales as any picture is
-        locate = opened.locate
+        locate_all = opened.locate_all
         if plan.scales != (1.0,):
-            locate = partial(search, opened.locate, frame_px=opened.frame_px, plan=plan)
-        _opened[key] = (locate, None if corners is None else load_corners(corners))
-    return [_rows(picture, *_opened[key]) for picture in pictures]
+            one = partial(search, opened.locate, frame_px=opened.frame_px, plan=plan)
+            locate_all = partial(_each, one)
+        _opened[key] = (locate_all, None if corners is None else load_corners(corners))
+    locate_all, finder = _opened[key]
+    images = [load_image(picture) for picture in pictures]
+    return [
+        _rows(picture, image, found, finder)
+        for picture, image, found in zip(pictures, images, locate_all(images), strict=True)
+    ]
+
+
+def _each(
+    locate: Callable[[NDArray[np.uint8]], Detections], images: Sequence[NDArray[np.uint8]]
+) -> list[Detections]:
+    return [locate(image) for image in images]
 
 
 class Opened(NamedTuple):
-    """A detector ready to use: its name, what finds runways in a picture, and the only size it takes."""
+    """A detector ready to use: its name, what finds runways in a picture or in several, its only size."""
 
     name: str
     locate: Callable[[NDArray[np.uint8]], Detections]
     frame_px: tuple[int, int] | None  # None: any
+    locate_all: _LocateAll
 
 
 def open_detector(path: Path, plan: PredictSpec, name: str | None = None) -> Opened:
     """Open a checkpoint, or a file that ends in .onnx."""
     if path.suffix == ".onnx":
         onnx = open_onnx(path, plan)
-        return Opened(onnx.name, onnx, onnx.frame_px)
+        return Opened(onnx.name, onnx, onnx.frame_px, partial(_each, onnx))
     if plan.device == "cuda" and not torch.cuda.is_available():
         raise ModelError("predict.device: cuda is not available here; set it to cpu")
     checkpoint = load_detector(path, name)
     net = channels_last(checkpoint.net).to(plan.device)
 
-    def locate(image: NDArray[np.uint8]) -> Detections:
+    def locate_all(images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         with naming(path):
-            return detect(net, image, plan)
+            return detect_all(net, images, plan)
 
-    return Opened(checkpoint.name, locate, None)
+    return Opened(checkpoint.name, lambda image: locate_all([image])[0], None, locate_all)
 
 
-def _rows(picture: Picture, locate: _Locate, finder: CornerFinder | None) -> list[dict[str, Any]]:
-    image = load_image(picture)
-    boxes, scores = locate(image)
+def _rows(
+    picture: Picture, image: NDArray[np.uint8], found: Detections, finder: CornerFinder | None
+) -> list[dict[str, Any]]:
+    boxes, scores = found
     rows: list[dict[str, Any]] = [
         {
             "image_id": picture.image_id,

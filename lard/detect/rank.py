@@ -18,8 +18,8 @@ def rank_loss(scores: Tensor, objectness: Tensor, spec: RankSpec) -> Tensor:
     """(1 - calibration) x SupAP + calibration x margins, summed over the positive locations.
 
     scores (b, n) in [0, 1]; objectness (b, n): 1 runway, 0 background, -1 ignored. All positives take part,
-    at most sixteen for each runway, and the `negatives` highest-scored background locations of this
-    process's batch, the only ones that can stand above a positive soon; lower ones are left as they are.
+    at most sixteen for each runway, and the `negatives` highest-scored background locations of the whole
+    batch, the only ones that can stand above a positive soon; lower ones are left as they are.
     Without a positive only the margin of the negatives is left.
     """
     positive, background = scores[objectness == 1], scores[objectness == 0]

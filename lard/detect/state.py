@@ -24,7 +24,8 @@ from lard.tables import sha256_file
 DECIDING = (
     "camera.py", "detect/bags.py", "detect/batches.py", "detect/clutter.py", "detect/config.py",
     "detect/crew.py", "detect/crops.py", "detect/data.py", "detect/decode.py", "detect/fcos.py",
-    "detect/learner.py", "detect/log.py", "detect/loss.py", "detect/masks.py", "detect/ortho.py",
+    "detect/learner.py", "detect/lockstep.py", "detect/log.py", "detect/loss.py", "detect/masks.py",
+    "detect/norm.py", "detect/ortho.py",
     "detect/precision.py", "detect/rank.py", "detect/segmenter.py", "detect/start.py", "detect/train.py",
     "detect/validate.py", "intake/coco.py", "pictures.py", "score/averaging.py", "score/boxes.py",
     "score/evaluation.py", "score/provenance.py", "score/truth.py",
@@ -60,7 +61,7 @@ def fingerprint(
 ) -> Fingerprint:
     """The parameters, data, code and versions of a run, and the file whose weights it starts from."""
     parameters = {f"models.*.{key}": value for key, value in spec.model_dump(mode="json").items()}
-    parameters |= {f"train.{key}": value for key, value in plan.model_dump(mode="json").items()}
+    parameters |= {f"train.{key}": value for key, value in deciding_of(plan).items()}
     parameters["--start"] = start_sha256
     data = {
         f"{name} of dataset {number}": sha256_file(dataset / name)
@@ -72,6 +73,11 @@ def fingerprint(
     code = {f"lard/{name}": sha256_file(root / name) for name in deciding}
     versions = {"torch": torch.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
     return {"parameters": parameters, "data": data, "code": code, "versions": versions}
+
+
+def deciding_of(plan: TrainSpec) -> dict[str, Any]:
+    """The numbers of a plan that decide bytes: all but that of the processes, which share its parts."""
+    return plan.model_dump(mode="json", exclude={"processes"})
 
 
 def differences(saved: Any, wanted: Fingerprint) -> list[str]:
@@ -100,17 +106,32 @@ def save_state(
     write_tensors(tensors, {"step": step, "rows": rows, "fingerprint": own}, path)
 
 
-def load_state(path: Path, learner: Learning[Any], own: Fingerprint) -> Resumed:
-    """Load what save_state wrote where it is of the same run; else begin at step 0 and say why."""
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The content of a state's file, or why it is not taken."""
+
+    tensors: dict[str, Tensor]
+    meta: dict[str, Any]
+    refused: tuple[str, ...] = ()
+
+
+def read_state(path: Path, own: Fingerprint) -> Saved | None:
+    """What save_state wrote, where there is something, refused where it is of another run."""
     if not path.is_file():
-        return Resumed(0, [])
+        return None
     try:
         tensors, meta = read_tensors(path)
     except ModelError as error:
-        return Resumed(0, [], (str(error),))
+        return Saved({}, {}, (str(error),))
     refused = differences(meta.get("fingerprint"), json.loads(json.dumps(own)))
-    if refused:
-        return Resumed(0, [], tuple(refused))
+    return Saved({}, {}, tuple(refused)) if refused else Saved(tensors, meta)
+
+
+def restored(saved: Saved | None, learner: Learning[Any]) -> Resumed:
+    """Set what was saved, where it fits; else begin at step 0 and say why."""
+    if saved is None or saved.refused:
+        return Resumed(0, [], () if saved is None else saved.refused)
+    tensors, meta = saved.tensors, saved.meta
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _below("optimiser.", tensors).items():
         index, _, field = key.partition(".")

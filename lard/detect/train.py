@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,15 +23,26 @@ from lard.detect.batches import Share, Visits, batches
 from lard.detect.checkpoint import exported, save_detector
 from lard.detect.config import ModelSpec, TrainSpec, parse_plan
 from lard.detect.corner_spec import CornerSpec
-from lard.detect.crew import Place, all_alike, crew, joined, torchrun_place
+from lard.detect.crew import Lost, Place, crew, given_place, joined, strangers, told_by_all, told_by_first
 from lard.detect.data import read_pictures
-from lard.detect.learner import Learning, backward, move, new_learner, schedule, share_gradients
+from lard.detect.learner import Learning, backward, clip_gradients, move, new_learner, schedule
 from lard.detect.log import DETECTOR, SEGMENTER, Told, TrainingLog, training_log
 from lard.detect.masks import check_outlines
 from lard.detect.memory import told_what_fits
 from lard.detect.precision import arithmetic
 from lard.detect.start import Start, learnt_before, read_start, set_off
-from lard.detect.state import Fingerprint, Resumed, fingerprint, kept, load_state, save_state, why_anew
+from lard.detect.state import (
+    Fingerprint,
+    Resumed,
+    deciding_of,
+    differences,
+    fingerprint,
+    kept,
+    read_state,
+    restored,
+    save_state,
+    why_anew,
+)
 from lard.detect.validate import validation
 from lard.errors import ModelError
 from lard.score.provenance import airports_in
@@ -52,6 +65,7 @@ class Run(Generic[Spec]):
     loaders: int
     events: Path | None
     start: Start | None = None
+    save_minutes: float | None = None
 
 
 def train(
@@ -65,40 +79,50 @@ def train(
     loaders: int = 0,
     tensorboard: str | Path | None = None,
     start: str | Path | None = None,
+    save_minutes: float | None = None,
 ) -> Path:
     """Train a model and write checkpoint.pt and log.csv into `folder`; `work` is for resuming.
 
     A model's own number of steps goes before the plan's, and precision `auto` becomes what the device is
     quickest at; the checkpoint tells both. Under torchrun its processes take the place of
-    plan.processes. `loaders` processes cut the crops of the next steps while this one is computed; they and
-    `tensorboard`, a folder for event files, change no byte. `start` is a checkpoint whose weights the run
-    begins with, with a new optimiser; its airports count as learnt from.
+    plan.processes. `loaders` processes cut the crops of the next steps while this one is computed; they,
+    `tensorboard`, a folder for event files, and `save_minutes`, after which the state is saved however few
+    steps were done, change no byte. `start` is a checkpoint whose weights the run begins with, with a new
+    optimiser; its airports count as learnt from.
     """
     begun = None if start is None else read_start(start, spec)
     events = None if tensorboard is None else Path(tensorboard)
     state = Path(work) / f"{name}.resume.pt"
     return shared_out(
-        _train, Run(name, spec, plan, several(datasets), Path(folder), state, loaders, events, begun)
+        _train,
+        Run(name, spec, plan, several(datasets), Path(folder), state, loaders, events, begun, save_minutes),
     )
 
 
 def shared_out(work: Callable[[Run[Spec], Place], Path], run: Run[Spec]) -> Path:
     """Do the work on the processes of torchrun, or else on those of the plan.
 
-    The plan gets the model's own number of steps, where it has one, and the precision of the device.
+    The plan gets the model's own number of steps, where it has one, the precision of the device, and the
+    number of parts that a batch is computed in.
     """
-    place, plan = torchrun_place(), run.plan
+    place, plan = given_place(), run.plan
     changes: dict[str, Any] = {"precision": arithmetic(plan.precision, plan.device)}
     if run.spec.steps is not None:
         changes["steps"] = run.spec.steps
     if place is not None:
         changes["processes"] = place.world
-    run = replace(run, plan=parse_plan({**plan.model_dump(), **changes}))
-    if place is not None:
-        with joined(run.name, place, run.plan.device, None):
-            return work(run, place)
-    with crew(run.name, run.plan.processes, run.plan.device, partial(work, run)) as place:
-        return work(run, place)
+    plan = parse_plan({**plan.model_dump(), **changes})
+    run = replace(run, plan=parse_plan({**plan.model_dump(), "parts": plan.pieces}))
+    try:
+        if place is not None:
+            with joined(run.name, place, plan.device, None):
+                return work(run, place)
+        with crew(run.name, plan.processes, plan.device, partial(work, run)) as own:
+            return work(run, own)
+    except Lost as error:
+        if place is not None and place.rank:
+            raise
+        raise ModelError(f"{error}; {kept(run.state)}, run again to go on from there") from error
 
 
 def _train(run: Run[ModelSpec], place: Place) -> Path:
@@ -112,11 +136,11 @@ def _train(run: Run[ModelSpec], place: Place) -> Path:
             for path in filter(Path.is_file, every):
                 check_outlines(read_truth(path), str(path))
         truth = truth_sha256(coco_paths(run.datasets, "train"))
-        learner = new_learner(run.spec, plan, device)
+        learner = new_learner(run.spec, plan, device, place)
         if run.start is not None:
             set_off(learner, run.start)
         own = fingerprint(run.spec, plan, run.datasets, run.start.sha256 if run.start else None)
-        resumed = resumed_from(run.name, run.state, learner, own, first)
+        resumed = resumed_from(run.name, run.state, learner, own)
         watched = validation(run.datasets, plan.validate_frames) if plan.validate_every else None
         share = Share(pictures, run.spec, plan, place.rank, resumed.step)
         ahead = batches(share, device, run.loaders)
@@ -157,17 +181,24 @@ def all_steps(
     """
     plan = run.plan
     with training_log(run.name, plan, resumed.step, resumed.rows, run.events, first, told) as log:
+        saved_at = time.monotonic()
         for step in range(resumed.step, plan.steps):
             rate = run.spec.learning_rate * schedule(step, plan.steps, plan.warmup)
             with guarded(step):
                 losses = backward_at(step)
-                norm = share_gradients(learner)
+                norm = clip_gradients(learner)
                 check_finite(run.name, run.state, step, losses, norm, share.files(step))
                 move(learner, step, rate)
             due = (step + 1) % max(plan.validate_every, 1) == 0 or step + 1 == plan.steps
             log.add(step, rate, losses, norm, measure() if due else {})
-            if first and (step + 1) % plan.save_every == 0 and step + 1 < plan.steps:
+            last = step + 1 == plan.steps
+            regular = (step + 1) % plan.save_every == 0
+            if regular or last:
+                check_alike(run.name, run.state, step, learner)
+            late = run.save_minutes is not None and time.monotonic() - saved_at >= 60 * run.save_minutes
+            if first and (regular or late) and not last:
                 save_state(run.state, learner, step + 1, log.rows, own)
+                saved_at = time.monotonic()
     return log
 
 
@@ -183,7 +214,7 @@ def written(
     if first:
         with staged(run.folder) as made:
             log.write(made / "log.csv")
-            trained = {"train": run.plan.model_dump(mode="json"), "coco_train_sha256": truth}
+            trained = {"train": deciding_of(run.plan), "coco_train_sha256": truth}
             save(trained, made / checkpoint.name)
         run.state.unlink(missing_ok=True)
     return checkpoint
@@ -198,14 +229,36 @@ def airports_of(datasets: list[Path]) -> dict[str, list[str]]:
     }
 
 
-def resumed_from(name: str, state: Path, learner: Learning[Any], own: Fingerprint, first: bool) -> Resumed:
-    """Go on from the state of an interrupted run of the same parameters, data and code, if there is one."""
-    resumed = load_state(state, learner, own)
-    if not all_alike(float(resumed.step), learner.device):
-        raise ModelError(f"{state}: changed while training started; run again")
-    if first and resumed.refused:
+def resumed_from(name: str, state: Path, learner: Learning[Any], own: Fingerprint) -> Resumed:
+    """Go on from the state of an interrupted run of the same parameters, data and code, if there is one.
+
+    Only the first process reads it; all others must hold the same data, code and versions as that one.
+    """
+    place = learner.together.place
+    reference = told_by_first(own, place)
+    found = [] if own == reference else differences(own, reference)
+    for rank, (host, apart) in enumerate(told_by_all((socket.gethostname(), found))):
+        if apart:
+            raise ModelError(
+                f"{name}: process {rank} on {host} has not what process 0 has: {'; '.join(apart[:3])};"
+                " give all the same data and the same versions"
+            )
+    saved = told_by_first(read_state(state, own) if place.rank == 0 else None, place)
+    resumed = restored(saved, learner)
+    if place.rank == 0 and resumed.refused:
         print(why_anew(name, state, resumed.refused), file=sys.stderr)
     return resumed
+
+
+def check_alike(name: str, state: Path, step: int, learner: Learning[Any]) -> None:
+    """Refuse to go on where processes do not hold the same network any more, orthogonal factors included."""
+    apart = strangers(learner.net)
+    if apart:
+        who = ", ".join(map(str, apart))
+        raise ModelError(
+            f"{name}: after step {step} the weights of process {who} differ from those of process 0;"
+            f" {kept(state)}; train on machines of one kind"
+        )
 
 
 def check_finite(
