@@ -23,6 +23,7 @@ from lard.detect.config import ModelSpec, TrainSpec, parse_plan
 from lard.detect.corner_spec import CornerSpec
 from lard.detect.crew import Place, all_alike, crew, joined, torchrun_place
 from lard.detect.data import read_pictures
+from lard.detect.kinds import keep_other_kinds
 from lard.detect.learner import Learning, backward, move, new_learner, schedule, share_gradients
 from lard.detect.log import DETECTOR, SEGMENTER, Told, TrainingLog, training_log
 from lard.detect.masks import check_outlines
@@ -37,6 +38,9 @@ from lard.score.truth import Paths, coco_paths, read_truth, several, truth_sha25
 from lard.tables import folder_lock, staged
 
 Spec = TypeVar("Spec", ModelSpec, CornerSpec)
+
+CHECKPOINT = "checkpoint.pt"
+"""What a run writes into its folder, with a log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,10 @@ def train(
 def shared_out(work: Callable[[Run[Spec], Place], Path], run: Run[Spec]) -> Path:
     """Do the work on the processes of torchrun, or else on those of the plan.
 
-    The plan gets the model's own number of steps, where it has one, and the precision of the device.
+    The plan gets the model's own number of steps, where it has one, and the precision of the device. A
+    checkpoint of another kind of model in the folder is kept, by a ModelError.
     """
+    keep_other_kinds(run.folder / CHECKPOINT, run.spec)
     place, plan = torchrun_place(), run.plan
     changes: dict[str, Any] = {"precision": arithmetic(plan.precision, plan.device)}
     if run.spec.steps is not None:
@@ -179,7 +185,7 @@ def written(
     first: bool,
 ) -> Path:
     """The checkpoint of a finished run, which the first process writes with its log in place of the state."""
-    checkpoint = run.folder / "checkpoint.pt"
+    checkpoint = run.folder / CHECKPOINT
     if first:
         with staged(run.folder) as made:
             log.write(made / "log.csv")
