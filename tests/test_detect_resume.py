@@ -24,6 +24,7 @@ WITHOUT_EFFECT = {
     "detect/checkpoint.py", "detect/audit.py",  # after the last step
     "detect/state.py", "detect/memory.py", "detect/events.py",  # about a run, not in it
     "detect/presets.py", "detect/corner_spec.py", "score/protocols.py",  # resolved before a run begins
+    "detect/kinds.py",  # refuses before the first step
     "errors.py", "progress.py", "tables.py", "__init__.py", "detect/__init__.py", "score/__init__.py",
     "intake/coco_model.py",  # refuses, decides nothing
     "intake/__init__.py", "compiled.py", "files.py",

@@ -21,7 +21,7 @@ from lard.detect.data import Picture, load_image, read_pictures
 from lard.detect.decode import Detections, detect_all
 from lard.detect.deploy import open_onnx
 from lard.detect.fcos import channels_last
-from lard.detect.tiling import search
+from lard.detect.tiling import search, seen_at_scales
 from lard.errors import DataError, ModelError, naming
 from lard.progress import track
 from lard.score.truth import Paths
@@ -123,6 +123,7 @@ class Opened(NamedTuple):
 
 def open_detector(path: Path, plan: PredictSpec, name: str | None = None) -> Opened:
     """Open a checkpoint, or a file that ends in .onnx."""
+    plan = seen_at_scales(plan)
     if path.suffix == ".onnx":
         onnx = open_onnx(path, plan)
         return Opened(onnx.name, onnx, onnx.frame_px, partial(_each, onnx))

@@ -25,6 +25,7 @@ from lard.detect.config import ModelSpec, TrainSpec, parse_plan
 from lard.detect.corner_spec import CornerSpec
 from lard.detect.crew import Lost, Place, crew, given_place, joined, strangers, told_by_all, told_by_first
 from lard.detect.data import read_pictures
+from lard.detect.kinds import keep_other_kinds
 from lard.detect.learner import Learning, backward, clip_gradients, move, new_learner, schedule
 from lard.detect.log import DETECTOR, SEGMENTER, Told, TrainingLog, training_log
 from lard.detect.masks import check_outlines
@@ -50,6 +51,9 @@ from lard.score.truth import Paths, coco_paths, read_truth, several, truth_sha25
 from lard.tables import folder_lock, staged
 
 Spec = TypeVar("Spec", ModelSpec, CornerSpec)
+
+CHECKPOINT = "checkpoint.pt"
+"""What a run writes into its folder, with a log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,10 @@ def shared_out(work: Callable[[Run[Spec], Place], Path], run: Run[Spec]) -> Path
     """Do the work on the processes of torchrun, or else on those of the plan.
 
     The plan gets the model's own number of steps, where it has one, the precision of the device, and the
-    number of parts that a batch is computed in.
+    number of parts that a batch is computed in. A checkpoint of another kind of model in the folder is kept,
+    by a ModelError.
     """
+    keep_other_kinds(run.folder / CHECKPOINT, run.spec)
     place, plan = given_place(), run.plan
     changes: dict[str, Any] = {"precision": arithmetic(plan.precision, plan.device)}
     if run.spec.steps is not None:
@@ -210,7 +216,7 @@ def written(
     first: bool,
 ) -> Path:
     """The checkpoint of a finished run, which the first process writes with its log in place of the state."""
-    checkpoint = run.folder / "checkpoint.pt"
+    checkpoint = run.folder / CHECKPOINT
     if first:
         with staged(run.folder) as made:
             log.write(made / "log.csv")
