@@ -112,9 +112,9 @@ def read_columns(
 
 def by_airport(table: pl.DataFrame, airports: pl.Series) -> Iterator[tuple[str, pl.DataFrame]]:
     """The rows of each airport, `airports` (n,) saying whose each row is; rows keep their order."""
-    marked = table.with_columns(airports.alias("_part"))
-    for (name,), rows in marked.sort("_part", maintain_order=True).group_by("_part", maintain_order=True):
-        yield str(name), rows.drop("_part")
+    places = airports.alias("airport").to_frame().with_row_index("row").sort("airport", maintain_order=True)
+    for (name,), rows in places.group_by("airport", maintain_order=True):
+        yield str(name), table[rows["row"]]
 
 
 def digest(path: Path) -> str:
