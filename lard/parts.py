@@ -21,6 +21,7 @@ NOWHERE = "__HIVE_DEFAULT_PARTITION__"
 """The part of frames of no known airport, as others name it."""
 ORDER = ("frame_id", "airport", "runway")
 """Columns that tables of one file are sorted by, as far as they have them."""
+_COLUMNS_AT_ONCE = 4
 
 
 def is_table(path: Path) -> bool:
@@ -75,8 +76,8 @@ def scan(path: Path) -> pl.LazyFrame:
     )
 
 
-def read_parts(path: Path, needed: Collection[str] = ()) -> pl.DataFrame:
-    """All rows of a table in parts, in the order of the table in one file.
+def read_parts(path: Path, needed: Collection[str] = (), columns: Collection[str] = ()) -> pl.DataFrame:
+    """All rows of a table in parts, in the order of the table in one file; of `columns` alone if any.
 
     DataError names a part that is no table or lacks one of the columns `needed`, which would be empty there.
     """
@@ -88,15 +89,32 @@ def read_parts(path: Path, needed: Collection[str] = ()) -> pl.DataFrame:
             raise DataError(f"{file}: not a readable parquet table ({reason}); write it again") from error
         if missing := [name for name in needed if name not in known]:
             raise DataError(f"{file}: column {missing[0]} is missing; write the part again")
-    table = scan(path).collect()
-    return table.sort([name for name in ORDER if name in table.columns], maintain_order=True)
+    table = scan(path)
+    keys = table.select([name for name in ORDER if name in table.collect_schema().names()]).collect()
+    order = keys.select(pl.arg_sort_by(keys.columns, maintain_order=True)).to_series() if keys.width else None
+    return read_columns(table, columns, order)
+
+
+def read_columns(
+    table: pl.LazyFrame, columns: Collection[str] = (), order: pl.Series | None = None
+) -> pl.DataFrame:
+    """The rows of a scan, or those at the places `order`; of `columns` alone if any, as far as it has them.
+
+    Columns are read a few at a time: decoding and sorting them takes memory for some, not for all.
+    """
+    names = [name for name in table.collect_schema().names() if not columns or name in columns]
+    series: list[pl.Series] = []
+    for start in range(0, len(names), _COLUMNS_AT_ONCE):
+        few = table.select(names[start : start + _COLUMNS_AT_ONCE]).collect()
+        series += (column.rechunk() if order is None else column.gather(order) for column in few)
+    return pl.DataFrame(series)
 
 
 def by_airport(table: pl.DataFrame, airports: pl.Series) -> Iterator[tuple[str, pl.DataFrame]]:
     """The rows of each airport, `airports` (n,) saying whose each row is; rows keep their order."""
-    marked = table.with_columns(airports.alias("_part"))
-    for (name,), rows in marked.sort("_part", maintain_order=True).group_by("_part", maintain_order=True):
-        yield str(name), rows.drop("_part")
+    places = airports.alias("airport").to_frame().with_row_index("row").sort("airport", maintain_order=True)
+    for (name,), rows in places.group_by("airport", maintain_order=True):
+        yield str(name), table[rows["row"]]
 
 
 def digest(path: Path) -> str:

@@ -24,7 +24,7 @@ from lard.files import stable_hash as stable_hash
 from lard.files import staged as staged
 from lard.files import write_json as write_json
 from lard.files import write_text as write_text
-from lard.parts import is_table, read_parts
+from lard.parts import is_table, read_columns, read_parts, scan
 
 Schema = Mapping[str, Any]
 
@@ -230,7 +230,7 @@ def read_table(
     if not is_table(path):
         raise DataError(f"{path}: no such table; run the stage or command that writes it first")
     try:
-        table = read_parts(path, schema) if path.is_dir() else pl.read_parquet(path)
+        table = read_parts(path, schema) if path.is_dir() else read_columns(scan(path))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: not a readable parquet table ({reason}); write it again") from error

@@ -10,10 +10,11 @@ from click.testing import CliRunner
 from lard.airports import load_shipped
 from lard.cli import main
 from lard.errors import DataError
+from lard.export import common
 from lard.export.common import open_dataset
 from lard.labels.layout import TABLES, join_tables, split_tables
 from lard.odd import load_spec
-from lard.parts import digest, is_parted, is_table, part_files, replaced, scan
+from lard.parts import digest, is_parted, is_table, part_files, read_parts, replaced, scan
 from lard.scenario import sample
 from lard.tables import FRAMES, LABELS, MANIFEST, read_table, write_table
 
@@ -220,3 +221,30 @@ def test_coco_written_piece_by_piece_is_the_document(made: Path, tmp_path: Path)
         assert [image["id"] for image in document["images"]] == list(range(first, first + count))
         first += count
     assert counts["val"] == 0 and min(counts["train"], counts["test"]) > 0
+
+
+@pytest.mark.parametrize("verdicts", [(), ("IN_ODD",)])
+def test_labels_of_frames_are_looked_up_in_any_order(
+    made: Path, monkeypatch: pytest.MonkeyPatch, verdicts: tuple[str, ...]
+) -> None:
+    """Some at a time, in order and out of it: those that a filter and a sort give."""
+    monkeypatch.setattr(common, "_ROWS_AT_ONCE", 5)
+    dataset = open_dataset(made, images=False)
+    found, names = dataset.visible(verdicts), dataset.frames["frame_id"].sort().to_list()
+    for name in [*names, *names[::-3], "nobody"]:
+        rows = dataset.labels.filter((pl.col("frame_id") == name) & (pl.col("visible_fraction") > 0))
+        rows = rows.filter(pl.col("verdict").is_in(verdicts)) if verdicts else rows
+        assert found[name] == rows.sort("airport", "runway").to_dicts()
+
+
+def test_columns_are_read_some_at_a_time(made: Path, folder: Path) -> None:
+    """Those asked for, in the order of one file; types that differ are told."""
+    split_tables(folder)
+    whole = read_table(made / "labels.parquet", LABELS)
+    wanted = ("verdict", "frame_id", "polygon", "x_tl_px", "runway", "no such")
+    some = read_parts(folder / "labels.parquet", columns=wanted)
+    assert some.equals(whole.select([name for name in whole.columns if name in wanted]))
+    (file,) = part_files(folder / "frames.parquet")["KATL"]
+    pl.read_parquet(file).with_columns(seed=pl.lit([1])).write_parquet(file)
+    with pytest.raises(DataError, match=r"frames\.parquet"):
+        read_table(folder / "frames.parquet", FRAMES)

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from lard.cli import main
 from lard.errors import DataError, LardError
+from lard.plan.bench import JOURNAL, Bench
 from lard.plan.estimate import Size, cluster_of, plan
-from lard.plan.measure import Bench, scheduler_ms, store_mb_s
+from lard.plan.measure import scheduler_ms, store_mb_s
 from lard.plan.rates import Rates, Run, fitted, read_rates, this_machine, write_rates
 from lard.plan.simulate import Cluster, knees, simulate
 from lard.plan.stages import STAGES
+from lard.plan.steps import TIMED, Step, measuring, verifying
 
 
 def _run(units: int, fixed: float, each: float) -> Run:
@@ -258,21 +260,102 @@ def test_a_simulated_stage_is_the_planned_one(rates: Rates) -> None:
     assert alone.makespan_s == pytest.approx(2 + 251 * 2.0)
 
 
+def _step(name: str, *arguments: str, stage: str = "label") -> Step:
+    return Step(name, arguments, (name,), 1.0, stage, 3)
+
+
 def test_commands_are_measured_as_the_system_counts_them(tmp_path: Path) -> None:
     """A command that does nothing but print takes its time and memory, and what it made is weighed."""
     told: list[str] = []
-    bench = Bench(tmp_path, ["LFPO"], told.append)
+    bench = Bench(tmp_path, {"verify": 3}, told.append)
+    made = replace(_step("made", "--version"), keep=True)
     (tmp_path / "made").mkdir()
     (tmp_path / "made/one").write_bytes(b"x" * 1000)
-    bench.run(["--version"], "label", 3, "made")
-    (run,) = bench.runs["label"]
-    assert told == ["lard --version"] and run.units == 3
+    (run,) = bench.run([made])["label"]
+    assert len(told) == 1 and told[0].startswith("1/1 lard --version (") and run.units == 3
     assert (run.bytes, run.files) == (1000, 1)
     own_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # until it execs, a child has ours
     assert 0.01 < run.cpu_s < 60 and 5 < run.peak_mib < max(2000, own_mib + 100)
     with pytest.raises(LardError, match=r"ended with 2 while measuring: .*no-such"):
-        bench.run(["no-such"], "label", 1)
-    assert len(bench.runs["label"]) == 1
+        bench.run([made, _step("no-such", "no-such")])
+    assert list(bench.done) == ["made"]
+
+
+def test_what_was_measured_before_a_cut_is_not_measured_again(tmp_path: Path) -> None:
+    """Steps that are in the journal stand; what the cut one left goes; another identity is refused."""
+    told: list[str] = []
+    folder, first = tmp_path / "work", replace(_step("one", "--version"), weighed=False)
+    runs = Bench(folder, {"verify": 3}, told.append).run([first])
+    with (folder / JOURNAL).open("a") as stream:
+        stream.write('{"step": "two", "ru')  # killed as it wrote
+    (folder / "two").write_text("half")
+    second = replace(_step("two", "--version", stage=""), weighed=False)
+    bench = Bench(folder, {"verify": 3}, told.append)
+    again = bench.run([first, second])
+    assert again == runs and len(told) == 2 and told[1].startswith("2/2 ")
+    assert not (folder / "two").exists()
+    assert [json.loads(line).get("step") for line in (folder / JOURNAL).read_text().splitlines()] == [
+        None,
+        "one",
+        "two",
+    ]
+    with pytest.raises(DataError, match=r"was begun with .*verify.*remove the folder"):
+        Bench(folder, {"verify": 4}, told.append)
+    for text, told_of in (("{}\n[]\n", "expected"), ("{}\n{,\n", "not a journal of lard plan")):
+        (folder / JOURNAL).write_text(text)
+        with pytest.raises(DataError, match=told_of):
+            Bench(folder, {}, told.append)
+
+
+def test_steps_find_what_they_need_and_are_named_once() -> None:
+    """Every input of a step was made before it; each stage of a measurement has two sizes."""
+    for steps in (
+        measuring(["LFPO"], 2),
+        verifying(["LFPO"], 50, TIMED),
+        verifying(["LFPO"], 50, ["certify"]),
+    ):
+        assert len({step.name for step in steps}) == len(steps)
+        there: set[str] = set()
+        for step in steps:
+            inputs = {
+                word for word in step.arguments if word.startswith(("data", "rows", "frames", "ground"))
+            }
+            inputs -= {"ground", *step.made} | ({"ground"} if step.stage == "ground" else set())
+            assert {word.split("/")[0] for word in inputs} <= there, step.name
+            there |= {name.split("/")[0] for name in step.made}
+    sizes: dict[str, set[int]] = {}
+    for step in measuring(["LFPO"], 2, "fcos-s"):
+        sizes.setdefault(step.stage, set()).add(step.units)
+    assert set(sizes) - {""} == {*TIMED, "train"} and all(len(sizes[name]) == 2 for name in (*TIMED, "train"))
+    stages = [step.stage for step in verifying(["LFPO"], 50, ["label", "check tables"])]
+    assert stages == ["sample", "label", "check tables"]
+    assert [step.stage for step in verifying(["LFPO"], 50, ["ground"])] == ["ground"]
+
+
+def test_stages_to_verify_are_named(rates: Rates, tmp_path: Path) -> None:
+    write_rates(rates, tmp_path / "rates.json")
+    command = ["plan", "--verify", "50", "--rates", str(tmp_path / "rates.json"), "--stages", "label,paint"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 2 and "'paint' is no stage; expected some of ground" in done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["rates.json"]
+
+
+def test_a_verified_stage_is_told_beside_what_was_foretold(rates: Rates, tmp_path: Path) -> None:
+    """One stage, really run; its folder stays for the others."""
+    write_rates(rates, tmp_path / "rates.json")
+    command = ["plan", "--verify", "50", "--rates", str(tmp_path / "rates.json"), "--stages", "sample"]
+    done = CliRunner().invoke(main, [*command, "--json"])
+    found = json.loads(done.stdout)
+    assert list(found) == ["sample"] and found["sample"]["told"]["cpu_s"] == pytest.approx(2 + 25)
+    assert done.exit_code == 1  # it takes no 27 s
+    folder = tmp_path / "rates.json.verify-50"
+    assert str(folder) in done.stderr and (folder / "rows50_0/frames.parquet").is_file()
+
+
+def test_the_spread_of_equal_runs_is_told() -> None:
+    runs = [_run(8, 2, 0.5), _run(40, 1, 0.5), _run(40, 2, 0.5), _run(40, 3, 0.5)]
+    assert fitted("frame", runs).spread == pytest.approx(2 / 22)
+    assert fitted("frame", runs[:2]).spread is None
 
 
 def test_the_giving_of_tasks_and_the_store_are_timed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`lard ...`: each command's module is imported only when the command is used."""
 
 import importlib
+import os
 import sys
 
 import click
@@ -8,6 +9,9 @@ import click
 from lard import __version__
 from lard.cli.edge import checked
 from lard.errors import LardError, fault_line, one_line, told
+
+# polars' allocator keeps what was freed for 10 s, which can be as much as is in use; it reads this once
+os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:500,muzzy_decay_ms:0")
 
 # command: (module, what it does); the texts stand here so that --help imports no module
 COMMANDS = {

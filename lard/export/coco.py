@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def coco_dataset(
     return {
         "info": dict(info),
         "images": list(_images(frames, files, first_image_id)),
-        "annotations": list(_annotations(frames, seen, first_image_id, segmentation)),
+        "annotations": list(_annotations(frames, labels, seen, first_image_id, segmentation)),
         "categories": [CATEGORY],
     }
 
@@ -78,7 +79,7 @@ def write_coco(
         part = frames.filter(pl.col("split") == split)
         ordered, seen, files = _in_order(part, labels)
         entries = {
-            "annotations": _annotations(ordered, seen, first, segmentation),
+            "annotations": _annotations(ordered, labels, seen, first, segmentation),
             "categories": [CATEGORY],
             "images": _images(ordered, files, first),
             "info": {**info, "split": split},
@@ -90,35 +91,48 @@ def write_coco(
     return counts
 
 
-def _in_order(frames: pl.DataFrame, labels: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Frames in the order of their ids, their visible runways in theirs, and images that labels name."""
+def _in_order(frames: pl.DataFrame, labels: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame]:
+    """Frames in the order of their ids, the rows of their visible runways in theirs, and images that labels
+    name."""
     frames = frames.sort("frame_id")
-    own = labels.join(frames.select("frame_id"), on="frame_id", how="semi")
+    keys = labels.lazy().select("frame_id", "airport", "runway", "image", "visible_fraction")
+    own = keys.with_row_index("row").join(frames.lazy().select("frame_id"), on="frame_id", how="semi")
     seen = own.filter(pl.col("visible_fraction") > 0).sort("frame_id", "airport", "runway")
-    return frames, seen, own.select("frame_id", "image").unique("frame_id", keep="last")
+    files = own.select("frame_id", "image").unique("frame_id", keep="last")
+    return frames, seen.select("row").collect()["row"], files.collect()
 
 
 def _annotations(
-    frames: pl.DataFrame, seen: pl.DataFrame, first_image_id: int, segmentation: str
+    frames: pl.DataFrame, labels: pl.DataFrame, seen: pl.Series, first_image_id: int, segmentation: str
 ) -> Iterator[dict[str, Any]]:
-    """Annotations of visible runways, in their order; both tables are sorted by frame_id."""
+    """Annotations of visible runways, in the order of their rows `seen`; frames are sorted by frame_id."""
     places = frames.select(
         "frame_id", "width_px", "height_px", _image=pl.int_range(first_image_id, first_image_id + pl.len())
     )
     number = 0
-    for rows in seen.iter_slices(_ROWS_AT_ONCE):
-        for row in rows.join(places, on="frame_id", maintain_order="left").iter_rows(named=True):
+    for start in range(0, len(seen), _ROWS_AT_ONCE):
+        rows = labels[seen[start : start + _ROWS_AT_ONCE]]
+        # frames are in the order of their labels: those of some rows lie together
+        here = places.slice(*_span(places["frame_id"], rows["frame_id"][0], rows["frame_id"][-1]))
+        for row in rows.join(here, on="frame_id", maintain_order="left").iter_rows(named=True):
             number += 1
             size = row["width_px"], row["height_px"]
             yield {**_annotation(row, row["_image"], size, segmentation), "id": number}
 
 
+def _span(names: pl.Series, first: str, last: str) -> tuple[int, int]:
+    """Offset and length of what lies from the first to the last name in sorted names."""
+    start = bisect_left(names, first)
+    return start, bisect_right(names, last) - start
+
+
 def _images(frames: pl.DataFrame, files: pl.DataFrame, first_image_id: int) -> Iterator[dict[str, Any]]:
     """Images in the order of frames, by the file names that labels give."""
     image_id = first_image_id
-    files = files.rename({"image": "_file"})
+    files = files.rename({"image": "_file"}).sort("frame_id")
     for rows in frames.iter_slices(_ROWS_AT_ONCE):
-        for row in rows.join(files, on="frame_id", how="left", maintain_order="left").iter_rows(named=True):
+        some = files.slice(*_span(files["frame_id"], rows["frame_id"][0], rows["frame_id"][-1]))
+        for row in rows.join(some, on="frame_id", how="left", maintain_order="left").iter_rows(named=True):
             yield _image(row, image_id, row["_file"])
             image_id += 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from lard.tables import MANIFEST, folders_for, read_table
 
 SPLITS = ("train", "val", "test")
 _SIDE_LIMIT_PX = 65_500  # of JPEG
+_ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,29 @@ class LabelledFolder:
         parts = {name: self.frames.filter(pl.col("split") == name).sort("frame_id") for name in SPLITS}
         return {name: part for name, part in parts.items() if len(part)}
 
-    def visible(self, verdicts: tuple[str, ...] = ()) -> dict[str, list[dict[str, Any]]]:
+    def visible(self, verdicts: tuple[str, ...] = ()) -> Visible:
         """Label rows of runways in the picture, by frame_id; of the given verdicts when there are any."""
-        seen = self.labels.filter(pl.col("visible_fraction") > 0).sort("frame_id", "airport", "runway")
-        if verdicts:
-            seen = seen.filter(pl.col("verdict").is_in(list(verdicts)))
-        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.frames["frame_id"]}
-        for row in seen.iter_rows(named=True):
-            rows[row["frame_id"]].append(row)
-        return rows
+        keys = self.labels.lazy().select("frame_id", "airport", "runway", "visible_fraction", "verdict")
+        wanted = [pl.col("visible_fraction") > 0, *([pl.col("verdict").is_in(verdicts)] if verdicts else [])]
+        seen = keys.with_row_index("row").filter(*wanted).sort("frame_id", "airport", "runway")
+        found = seen.select("frame_id", "row").collect()
+        return Visible(self.labels, found["frame_id"], found["row"])
+
+
+class Visible:
+    """Label rows by frame_id; while they are looked up in order, a few thousand are in memory."""
+
+    def __init__(self, labels: pl.DataFrame, ids: pl.Series, rows: pl.Series) -> None:
+        """`ids` (n,) are sorted, `rows` (n,) say where each is among the labels."""
+        self._labels, self._ids, self._rows = labels, ids, rows
+        self._start, self._near = 0, list[dict[str, Any]]()
+
+    def __getitem__(self, frame_id: str) -> list[dict[str, Any]]:
+        start, end = bisect_left(self._ids, frame_id), bisect_right(self._ids, frame_id)
+        if start < self._start or end > self._start + len(self._near):
+            some = self._rows[start : max(end, start + _ROWS_AT_ONCE)]
+            self._start, self._near = start, self._labels[some].to_dicts()
+        return self._near[start - self._start : end - self._start]
 
 
 def open_dataset(folder: str | Path, *, images: bool = True) -> LabelledFolder:

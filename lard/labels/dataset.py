@@ -157,8 +157,9 @@ def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[s
     faults = label_faults(labels, folder)
     if faults:
         raise DataError("\n".join(faults))
-    stray = sorted(set(labels["frame_id"].unique()) - set(frames["frame_id"]))
-    if stray:
+    named = labels.select("frame_id").unique()
+    stray = named.join(frames.select("frame_id"), on="frame_id", how="anti")["frame_id"].sort()
+    if len(stray):
         raise DataError(
             f"{folder / 'labels.parquet'}: labels of {len(stray)} unknown frames ({stray[0]} ...); "
             "label the frames again"

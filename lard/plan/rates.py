@@ -58,6 +58,13 @@ class Rate(_Model):
         return float(getattr(self.fixed, quantity) * processes + getattr(self.each, quantity) * units)
 
     @property
+    def spread(self) -> float | None:
+        """By what share of their median processor times of equal runs of the larger size lie apart."""
+        most = max(run.units for run in self.runs)
+        times = [run.cpu_s for run in self.runs if run.units == most]
+        return (max(times) - min(times)) / statistics.median(times) if len(times) > 1 else None
+
+    @property
     def most_mib(self) -> float:
         """Largest peak of the runs."""
         return max(run.peak_mib for run in self.runs)

@@ -9,18 +9,12 @@ import numpy as np
 import polars as pl
 
 from lard.airports.provenance import is_named
-from lard.errors import AirportError
 from lard.odd.parameters import PARAMETERS as KNOWN
+from lard.quality.agreement_labels import both_ends, is_drawn, label_gaps, labels_of_frames, targets
 from lard.quality.dataset import BOX, CAMERA, Dataset
 from lard.quality.model import Offence
-from lard.quality.odd import PARAMETERS
 from lard.scenario.restate import PICTURES_ON
 
-STATED = (
-    "airport", "runway", "is_target", "visible_fraction", "truncated", "behind", "along_track_m",
-    "lateral_deg", "vertical_deg", "yaw_offset_deg", "slant_m", "height_m", "earth_model", "runway_db",
-    "runway_db_version",
-)  # fmt: skip
 SAME_BOX = 0.9  # overlap of two boxes of one frame, as a share of their union, that makes them one object
 
 
@@ -35,10 +29,10 @@ def contradictions(data: Dataset) -> Iterator[Offence]:
         yield from _drawn(data)
         yield from _conditions(data.frames)
     if data.labels is not None and data.kind == "lard":
-        yield from _labels_of_frames(data)
-        yield from _targets(data)
-        yield from _both_ends(data)
-        yield from _label_gaps(data)
+        yield from labels_of_frames(data)
+        yield from targets(data)
+        yield from both_ends(data)
+        yield from label_gaps(data)
         yield from _database(data)
     if data.labels is not None and data.kind == "coco":
         yield from _twice(data.labels)
@@ -54,12 +48,12 @@ def _pictures(data: Dataset) -> Iterator[Offence]:
     if not named:
         return
     pairs = pl.concat(named).unique().sort("frame_id", "image")
-    for name, images in pairs.group_by("frame_id", maintain_order=True).agg("image").iter_rows():
-        if len(images) > 1:
-            yield Offence(str(name), None, f"has several pictures: {', '.join(images[:3])}")
-    for image, names in pairs.group_by("image", maintain_order=True).agg("frame_id").iter_rows():
-        if len(names) > 1:
-            yield Offence(str(image), None, f"is the picture of several frames: {', '.join(names[:3])}")
+    several = pairs.filter(pl.col("frame_id").is_duplicated())
+    for name, images in several.group_by("frame_id", maintain_order=True).agg("image").iter_rows():
+        yield Offence(str(name), None, f"has several pictures: {', '.join(images[:3])}")
+    shared = pairs.filter(pl.col("image").is_duplicated())
+    for image, names in shared.group_by("image", maintain_order=True).agg("frame_id").iter_rows():
+        yield Offence(str(image), None, f"is the picture of several frames: {', '.join(names[:3])}")
 
 
 def _manifest(data: Dataset) -> Iterator[Offence]:
@@ -99,14 +93,16 @@ def _versions(manifest: pl.DataFrame) -> Iterator[Offence]:
 
 def _conditions(frames: pl.DataFrame) -> Iterator[Offence]:
     """Conditions that are stated of some drawn frames only."""
-    drawn = frames.drop_nulls(["zone", *PARAMETERS])
-    for name in drawn.columns:
+    drawn = frames.select(is_drawn()).to_series()
+    count = int(drawn.sum())
+    for name in frames.columns:
         if name not in KNOWN or KNOWN[name].group != "environment":
             continue
-        column = drawn[name]
+        column = frames[name]
         empty = column.is_null() | (column.is_nan().fill_null(True) if column.dtype.is_float() else False)
-        if 0 < int(empty.sum()) < len(drawn):
-            for frame_id in drawn.filter(empty)["frame_id"].to_list():
+        empty &= drawn
+        if 0 < int(empty.sum()) < count:
+            for frame_id in frames["frame_id"].filter(empty).to_list():
                 yield Offence(str(frame_id), None, f"frames.{name} is empty, other frames state it")
 
 
@@ -172,71 +168,6 @@ def _camera(frames: pl.DataFrame, stated: Any) -> Iterator[Offence]:
 def _short(value: Any) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= 120 else f"{text[:117]}..."
-
-
-def _labels_of_frames(data: Dataset) -> Iterator[Offence]:
-    """Earth model of labels against that of their frames."""
-    assert data.labels is not None and data.frames is not None
-    both = data.labels.select("frame_id", "runway", "earth_model").join(
-        data.frames.select("frame_id", pl.col("earth_model").alias("of_frame")).unique("frame_id"),
-        on="frame_id",
-    )
-    for name, runway, ours, theirs in both.filter(pl.col("earth_model") != pl.col("of_frame")).iter_rows():
-        yield Offence(f"{name}:{runway}", None, f"labelled on the earth {ours}, the frame is on {theirs}")
-
-
-def _targets(data: Dataset) -> Iterator[Offence]:
-    """is_target against the runway that the frame approaches."""
-    assert data.labels is not None and data.frames is not None
-    approached = data.frames.select(
-        "frame_id", pl.col("airport").alias("to_airport"), pl.col("runway").alias("to_runway")
-    ).unique("frame_id")
-    rows = data.labels.select("frame_id", "airport", "runway", "is_target").join(approached, on="frame_id")
-    rows = rows.drop_nulls(["airport", "runway", "is_target", "to_airport", "to_runway"])
-    strip = {pair: _strip(data, *pair) for pair in data.named_runways}
-    for name, airport, runway, marked, to_airport, to_runway in rows.iter_rows():
-        wanted = strip.get((to_airport, to_runway))
-        true = strip.get((airport, runway)) == wanted
-        if wanted is not None and bool(marked) != true:
-            text = f"marked as the target, the frame approaches {to_airport}/{to_runway}"
-            if true:
-                text = f"not marked as the target, though the frame approaches {to_airport}/{to_runway}"
-            yield Offence(f"{name}:{runway}", None, text)
-
-
-def _both_ends(data: Dataset) -> Iterator[Offence]:
-    """Strips of asphalt that are labelled twice in one frame, once by each end."""
-    assert data.labels is not None
-    strip = {pair: "/".join(_strip(data, *pair) or pair) for pair in data.named_runways}
-    rows = data.labels.select("frame_id", "airport", "runway").drop_nulls().unique(maintain_order=True)
-    rows = rows.with_columns(
-        pl.Series("strip", [strip[pair] for pair in rows.select("airport", "runway").iter_rows()], pl.String)
-    )
-    twice = rows.filter(pl.struct("frame_id", "strip").is_duplicated())
-    for (name, _), part in twice.group_by("frame_id", "strip", maintain_order=True):
-        both = " and ".join(part["runway"].to_list())
-        yield Offence(f"{name}:{part['runway'][0]}", None, f"one runway is labelled twice, as {both}")
-
-
-def _strip(data: Dataset, airport: str, runway: str) -> tuple[str, str] | None:
-    """One name for both landing directions of a strip; None for one that the database does not know."""
-    try:
-        end = data.database.airport(airport).runway(runway) if data.database is not None else None
-    except AirportError:
-        return None  # DQR-A05 reports it
-    return (end.airport, min(end.ident, end.reciprocal)) if end is not None else None
-
-
-def _label_gaps(data: Dataset) -> Iterator[Offence]:
-    """Values that labels of drawn frames lack."""
-    assert data.labels is not None and data.frames is not None
-    drawn = data.frames.drop_nulls(["zone", *PARAMETERS])["frame_id"].to_list()
-    rows = data.labels.filter(pl.col("frame_id").is_in(drawn))
-    for name in STATED:
-        column = rows[name]
-        empty = column.is_null() | (~column.is_finite() if column.dtype.is_float() else False)
-        for frame_id, runway in rows.filter(empty.fill_null(True)).select("frame_id", "runway").iter_rows():
-            yield Offence(f"{frame_id}:{runway}", None, f"labels.{name} is empty or not finite")
 
 
 def _database(data: Dataset) -> Iterator[Offence]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lard.odd.laws import Law
 from lard.quality.dataset import Dataset
-from lard.quality.groups import groups_of, members
+from lard.quality.groups import grouped
 from lard.quality.measures.sun import readable, solar_clock, sun_direction_deg
 from lard.quality.measures.units import looks_like
 from lard.quality.model import Offence
@@ -37,8 +37,7 @@ def stated_numbers(frames: pl.DataFrame, name: str) -> Array | None:
 
 def large_groups(data: Dataset, frames: pl.DataFrame) -> list[tuple[str, NDArray[np.bool_]]]:
     """Names and rows (n,) of the dataset and of every group of frames that is not too small for a story."""
-    ids = frames["frame_id"].to_list()
-    found = [(name, members(ids, group)) for name, group in groups_of(data).items()]
+    found = grouped(data, frames["frame_id"]).masks()
     return [(name, rows) for name, rows in found if rows.sum() >= LEAST]
 
 

@@ -13,21 +13,25 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.airports import RunwayDatabase
-from lard.camera import DISTORTION
 from lard.errors import AirportError
 from lard.labels.verdict import assume
-from lard.quality.domain import Domain, domains, frame_faults, row_context, runway_values, words_of
+from lard.quality.columns import BOX as BOX
+from lard.quality.columns import CAMERA as CAMERA
+from lard.quality.columns import CORNERS as CORNERS
+from lard.quality.columns import POSE as POSE
+from lard.quality.columns import once
+from lard.quality.columns import posed as posed
+from lard.quality.columns import with_distortion as with_distortion
+from lard.quality.domain import Domain, domains, frame_faults, row_context, runway_values
+from lard.quality.lookup import Lookup
 from lard.quality.measures.pictures import measure_all
 from lard.quality.measures.sun import solar_clock, sun_elevation_deg
 from lard.quality.model import Offence
 from lard.quality.odd import PARAMETERS, Odd
+from lard.quality.sights import LabelGeometry, label_geometry
 
 Array = NDArray[np.float64]
 
-POSE = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
-CAMERA = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
-CORNERS = ("x_tl_px", "y_tl_px", "x_tr_px", "y_tr_px", "x_br_px", "y_br_px", "x_bl_px", "y_bl_px")
-BOX = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
 PARTS = {
     "frames": "a table of frames",
     "pose": "camera poses",
@@ -46,22 +50,6 @@ PARTS = {
     "runways": "a runway database",
     "odd": "an ODD spec",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class LabelGeometry:
-    """Pose, camera, runway corners and values of the label rows whose runway is known (m rows)."""
-
-    rows: NDArray[np.int64]  # (m,) row of each in the labels table
-    corners: Array  # (m, 4, 3) latitude deg, longitude deg, altitude m
-    pose: Mapping[str, Array]
-    camera: Mapping[str, Array]
-    earth: NDArray[np.object_]  # (m,)
-
-    def groups(self) -> Iterable[tuple[str, NDArray[np.bool_]]]:
-        """Each earth model with the mask (m,) of its rows."""
-        for earth in sorted(set(self.earth.tolist())):
-            yield earth, self.earth == earth
 
 
 @dataclass
@@ -125,29 +113,45 @@ class Dataset:
         return sorted(name for name in names if name)
 
     @cached_property
-    def image_of(self) -> dict[str, str]:
+    def once(self) -> pl.DataFrame:
+        """Each frame by its first row."""
+        assert self.frames is not None
+        return once(self.frames)
+
+    @cached_property
+    def image_of(self) -> Mapping[str, str]:
         """Picture of each frame id."""
-        found: dict[str, str] = {}
-        for table in (self.labels, self.manifest, self.frames):
-            if table is not None and "image" in table.columns:
-                pairs = table.select("frame_id", "image").drop_nulls().unique(maintain_order=True)
-                found |= dict(pairs.iter_rows())
-        if not found and self.frames is not None and self.kind == "lard":
-            found = {frame_id: f"images/{frame_id}.jpg" for frame_id in self.frames["frame_id"].to_list()}
-        return found
+        tables = [
+            table.select("frame_id", "image").drop_nulls().unique(maintain_order=True)
+            for table in (self.labels, self.manifest, self.frames)
+            if table is not None and "image" in table.columns
+        ]
+        if not any(map(len, tables)) and self.frames is not None and self.kind == "lard":
+            image = pl.format("images/{}.jpg", "frame_id").alias("image")
+            tables = [self.frames.select("frame_id", image)]
+        pairs = pl.concat([table.cast(pl.String) for table in tables] or [_NO_PAIRS])
+        return Lookup(pairs["frame_id"], pairs["image"])
 
     @cached_property
-    def frame_of(self) -> dict[str, str]:
+    def frame_of(self) -> Mapping[str, str]:
         """Frame id of each picture."""
-        return {image: frame_id for frame_id, image in self.image_of.items()}
+        assert isinstance(self.image_of, Lookup)
+        return self.image_of.inverse()
 
     @cached_property
-    def split_of(self) -> dict[str, str]:
+    def split_of(self) -> Mapping[str, str]:
         """Set of each frame id and of each picture, where it is stated."""
         if self.frames is None:
             return {}
-        found = dict(self.frames.select("frame_id", "split").drop_nulls().iter_rows())
-        return found | {image: found[name] for image, name in self.frame_of.items() if name in found}
+        known = self.frames.select("frame_id", "split").drop_nulls().cast(pl.String)
+        found = Lookup(known["frame_id"], known["split"]).pairs
+        assert isinstance(self.frame_of, Lookup)
+        pictures = self.frame_of.pairs.join(
+            found, left_on="value", right_on="key", how="inner", maintain_order="left"
+        )
+        return Lookup(
+            pl.concat([found["key"], pictures["key"]]), pl.concat([found["value"], pictures["value_right"]])
+        )
 
     @cached_property
     def pictures(self) -> pl.DataFrame:
@@ -163,9 +167,9 @@ class Dataset:
     def targets(self) -> pl.DataFrame:
         """One row per frame with its approach PARAMETERS, zone, split and airport, those all known."""
         assert self.frames is not None
-        table = self.frames.filter(
-            pl.all_horizontal(pl.col(name).is_not_null() & pl.col(name).is_finite() for name in PARAMETERS)
-        )
+        known = (pl.col(name).is_not_null() & pl.col(name).is_finite() for name in PARAMETERS)
+        told = self.frames.select(pl.all_horizontal(known)).to_series()
+        table = self.frames if told.all() else self.frames.filter(told)
         if self.odd is not None and table["zone"].null_count() == len(table):
             values = {name: table[name].to_numpy() for name in PARAMETERS}
             table = table.with_columns(pl.Series("zone", self.odd.zone_names(values), dtype=pl.String))
@@ -206,11 +210,12 @@ class Dataset:
         derived = {"local_time_h": hours, "day_of_year": days}
         return (derived[name].tolist() if name in derived else None), False
 
-    def row_context(self, table: pl.DataFrame) -> dict[str, NDArray[Any]]:
-        """Environment and runway values (n,) of rows that name a frame, an airport and a runway."""
+    def row_context(self, table: pl.DataFrame, asked: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
+        """Environment and runway values (n,) of rows that name a frame, an airport and a runway; of `asked`
+        parameters alone if given."""
         assert self.frames is not None
         frames = assume(self.frames, self.meta.get("assumed") or {})  # as the labels were judged
-        return row_context(frames, self.runway_values, table)
+        return row_context(frames, self.runway_values, table, asked)
 
     @cached_property
     def runway_values(self) -> pl.DataFrame:
@@ -223,31 +228,13 @@ class Dataset:
         """The airport that each frame approaches, where it is stated."""
         if self.frames is None:
             return {}
-        return dict(self.frames.select("frame_id", "airport").drop_nulls().iter_rows())
+        return Lookup(self.frames["frame_id"], self.frames["airport"])
 
     @cached_property
     def label_geometry(self) -> LabelGeometry:
         """Pose, camera and runway of each label row whose frame and runway are known."""
         assert self.labels is not None and self.frames is not None and self.database is not None
-        keys = ("frame_id", *POSE, *CAMERA, *DISTORTION, "earth_model")
-        frames = (
-            with_distortion(self.frames).select(keys).unique("frame_id", keep="first", maintain_order=True)
-        )
-        labels = self.labels.select("frame_id", "airport", "runway").with_row_index("row")
-        known = self.runway_corners
-        ends = known.select("airport", "runway").with_row_index("_end")
-        joined = labels.join(frames, on="frame_id", how="inner").join(
-            ends, on=["airport", "runway"], how="inner"
-        )
-        joined = joined.filter(posed()).sort("row")
-        corners = np.array(known["corners"].to_list(), np.float64).reshape(-1, 4, 3)
-        return LabelGeometry(
-            rows=joined["row"].to_numpy().astype(np.int64),
-            corners=corners[joined["_end"].to_numpy()],
-            pose={name: joined[name].to_numpy() for name in POSE},
-            camera={name: joined[name].to_numpy().astype(np.float64) for name in (*CAMERA, *DISTORTION)},
-            earth=words_of(joined["earth_model"]),
-        )
+        return label_geometry(self.frames, self.labels, self.runway_corners)
 
     @cached_property
     def runway_corners(self) -> pl.DataFrame:
@@ -274,17 +261,7 @@ class Dataset:
         return sorted(pairs)
 
 
-def with_distortion(frames: pl.DataFrame) -> pl.DataFrame:
-    """Frames with the columns of radial distortion, 0 where none is stated."""
-    stated = [pl.col(name).fill_null(0.0).cast(pl.Float64) for name in DISTORTION if name in frames.columns]
-    absent = [pl.lit(0.0).alias(name) for name in DISTORTION if name not in frames.columns]
-    return frames.with_columns(*stated, *absent)
-
-
-def posed() -> pl.Expr:
-    """Whether a row has a complete and finite pose; DQR-T02 reports those that have not."""
-    known = (pl.col(name).is_not_null() & pl.col(name).is_finite().fill_null(False) for name in POSE)
-    return pl.all_horizontal(known)
+_NO_PAIRS = pl.DataFrame(schema={"frame_id": pl.String, "image": pl.String})
 
 
 def _filled(table: pl.DataFrame, columns: Iterable[str]) -> bool:
@@ -297,3 +274,14 @@ def sources_of(data: Dataset) -> dict[str, str]:
         if table is not None and "source" in table.columns:
             return dict(table.select("frame_id", "source").drop_nulls().iter_rows())
     return {}
+
+
+def source_column(data: Dataset, ids: pl.Series) -> pl.Series:
+    """Source (n,) of frames by their ids, null where none is named."""
+    for table in (data.manifest, data.frames):
+        if table is not None and "source" in table.columns:
+            known = table.select("frame_id", pl.col("source").cast(pl.String)).drop_nulls()
+            known = known.unique("frame_id", keep="last")
+            asked = pl.DataFrame([ids.alias("frame_id")])
+            return asked.join(known, on="frame_id", how="left", maintain_order="left")["source"]
+    return pl.Series("source", [None] * len(ids), dtype=pl.String)

@@ -159,19 +159,32 @@ def _kept(spec: OddSpec | None, values: Mapping[str, NDArray[Any]]) -> Mask:
     return kept
 
 
-def row_context(frames: pl.DataFrame, runways: pl.DataFrame, table: pl.DataFrame) -> dict[str, NDArray[Any]]:
+def row_context(
+    frames: pl.DataFrame, runways: pl.DataFrame, table: pl.DataFrame, asked: Iterable[str] | None = None
+) -> dict[str, NDArray[Any]]:
     """Environment and runway values (n,) of rows of a table that names a frame, an airport and a runway.
 
-    Parameters that are known of no row are left out.
+    Parameters that are known of no row are left out, and those that are not `asked` for.
     """
+    wanted = None if asked is None else set(asked)
     names = [n for n in frames.columns if n in KNOWN and KNOWN[n].group == "environment"]
-    known_frames = frames.select("frame_id", *names).unique("frame_id", keep="first")
-    rows = table.select("frame_id", "airport", "runway").join(
-        known_frames, on="frame_id", how="left", maintain_order="left"
+    names, of_runway = (
+        [name for name in some if wanted is None or name in wanted] for some in (names, RUNWAY_VALUES)
     )
-    rows = rows.join(runways, on=["airport", "runway"], how="left", maintain_order="left")
-    known = [name for name in (*names, *RUNWAY_VALUES) if rows[name].null_count() < len(rows)]
-    return {name: words_of(rows[name]) for name in known}
+    # where each row's frame and runway stand: values are then looked up one parameter at a time
+    ids = frames.select("frame_id").with_row_index("_frame").unique("frame_id", keep="first")
+    ends = runways.select("airport", "runway").with_row_index("_end")
+    rows = table.select("frame_id", "airport", "runway").join(
+        ids, on="frame_id", how="left", maintain_order="left"
+    )
+    rows = rows.join(ends, on=["airport", "runway"], how="left", maintain_order="left")
+    found = {}
+    for name in (*names, *of_runway):
+        source, place = (runways, rows["_end"]) if name in of_runway else (frames, rows["_frame"])
+        column = source[name].gather(place)
+        if column.null_count() < len(column):
+            found[name] = words_of(column)
+    return found
 
 
 def words_of(column: pl.Series) -> NDArray[Any]:

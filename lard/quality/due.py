@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from lard.airports import Runway, RunwayDatabase
 from lard.camera import DISTORTION
 from lard.errors import AirportError
-from lard.quality.dataset import CAMERA, POSE, Dataset, posed, with_distortion
+from lard.quality.columns import CAMERA, POSE, once, posed, with_distortion
+from lard.quality.dataset import Dataset
 from lard.quality.measures import geometry
 from lard.quality.measures.outline import in_picture, outlines
 
@@ -79,22 +81,24 @@ def _numbers(corners: Array) -> NDArray[np.int64]:
     return number
 
 
-def due_strips(data: Dataset) -> pl.DataFrame:
-    """DUE: every strip in the picture of every frame whose pose and camera are known.
+def due_strips(data: Dataset) -> Iterator[tuple[str | None, pl.DataFrame]]:
+    """DUE: every strip in the picture of every frame whose pose and camera are known, airport by airport.
 
-    Of other airports only what stands clear of its own plane and of the horizon of the curved earth.
+    Of other airports only what stands clear of its own plane and of the horizon of the curved earth. A frame
+    is in one of the tables; with each comes the airport that its frames name.
     """
     assert data.frames is not None and data.database is not None
-    columns = ["frame_id", "airport", *POSE, *CAMERA, *DISTORTION, "earth_model"]
-    frames = with_distortion(data.frames).select(columns).drop_nulls([*CAMERA, "earth_model"])
-    frames = frames.filter(posed()).unique("frame_id", keep="first", maintain_order=True)
-    parts = [pl.DataFrame(schema=DUE)]
-    for earth in frames["earth_model"].unique().sort().to_list():
+    told = [pl.col(name).is_not_null() for name in (*CAMERA, "earth_model")]
+    keys = data.frames.lazy().select("frame_id", "airport", "earth_model", *CAMERA, *POSE)
+    keys = (
+        keys.with_row_index("row").filter(*told, posed()).select("row", "frame_id", "airport", "earth_model")
+    )
+    rows = once(keys.collect())
+    for earth in rows["earth_model"].unique().sort().to_list():
         strips = Strips.of(data.database, earth)
-        group = frames.filter(pl.col("earth_model") == earth)
-        for part in group.partition_by("airport", maintain_order=True):
-            parts.append(_due_at(strips, part, earth))
-    return pl.concat(parts)
+        group = rows.filter(pl.col("earth_model") == earth)
+        for part in group.select("row", "airport").partition_by("airport", maintain_order=True):
+            yield part["airport"][0], _due_at(strips, with_distortion(data.frames[part["row"]]), earth)
 
 
 def _due_at(strips: Strips, frames: pl.DataFrame, earth: str) -> pl.DataFrame:

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from lard.quality.dataset import BOX, CORNERS, Dataset
 from lard.quality.measures import geometry
+from lard.quality.sights import LabelGeometry
 
 Array = NDArray[np.float64]
 
 DISTANCES = ("along_track_m", "slant_m", "height_m")
 ANGLES = ("lateral_deg", "vertical_deg", "yaw_offset_deg")
+REQUIRED = ("frame_id", "airport", "runway", *BOX, "visible_fraction", "verdict")
 
 
 def label_name(data: Dataset, row: int) -> str:
@@ -25,29 +27,46 @@ def label_name(data: Dataset, row: int) -> str:
     return f"{frame_id}:{runway}" if runway else str(frame_id)
 
 
-def label_corners(data: Dataset) -> Array:
-    """Corner pixels (n, 4, 2) of all labels as stated, NaN where null."""
+def label_corners(data: Dataset, rows: NDArray[np.int64] | None = None) -> Array:
+    """Corner pixels (n, 4, 2) of all labels, or of those rows, as stated, NaN where null."""
     assert data.labels is not None
-    columns = [data.labels[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in CORNERS]
-    return np.column_stack(columns).reshape(-1, 4, 2)
+    columns = [data.labels[name] if rows is None else data.labels[name].gather(rows) for name in CORNERS]
+    numbers = [column.cast(pl.Float64).fill_null(np.nan).to_numpy() for column in columns]
+    return np.column_stack(numbers).reshape(-1, 4, 2)
+
+
+def frame_ids(data: Dataset, rows: NDArray[np.int64]) -> pl.Series:
+    """Frame ids (m,) of label rows."""
+    assert data.labels is not None
+    return data.labels["frame_id"].gather(rows).cast(pl.String)
+
+
+def visible_ids(data: Dataset) -> pl.Series:
+    """Frame ids of labels of which something is in the picture, or of all where that is not told."""
+    assert data.labels is not None
+    ids = data.labels["frame_id"]
+    if "polygon" not in data.parts:
+        return ids
+    return ids.filter((data.labels["visible_fraction"] > 0).fill_null(False))
 
 
 def required_labels(data: Dataset) -> pl.DataFrame:
-    """Labels a detector must find (IN_ODD and in the picture, or all boxed ones where no verdict is
-    given), with `row` and the size of their picture (null where unknown)."""
+    """REQUIRED columns of labels a detector must find (IN_ODD and in the picture, or all boxed ones where no
+    verdict is given), with `row` and the size of their picture (null where unknown)."""
     assert data.labels is not None
-    labels = data.labels.with_row_index("row").drop_nulls(list(BOX))
+    there = [pl.col(name).is_not_null() for name in BOX]
     if "verdict" in data.parts:
-        labels = labels.filter(pl.col("verdict") == "IN_ODD")
+        there.append(pl.col("verdict") == "IN_ODD")
+    kept = [name for name in REQUIRED if name in data.labels.columns]
+    labels = data.labels.lazy().select(*kept).with_row_index("row").filter(*there).collect()
     if data.frames is None:
         return labels.with_columns(pl.lit(None, pl.Int32).alias(n) for n in ("width_px", "height_px"))
     size = data.frames.select("frame_id", "width_px", "height_px").unique("frame_id", keep="first")
     return labels.join(size, on="frame_id", how="left", maintain_order="left")
 
 
-def reprojected(data: Dataset) -> tuple[NDArray[np.int64], Array, Array]:
-    """Label rows (m,) whose runway is known, their corner pixels (m, 4, 2) and depths (m, 4) anew."""
-    found = data.label_geometry
+def reprojected(found: LabelGeometry) -> tuple[Array, Array]:
+    """Corner pixels (m, 4, 2) and depths (m, 4) of labels anew; take pieces of many labels."""
     points_px = np.full((len(found.rows), 4, 2), np.nan)
     depth = np.full((len(found.rows), 4), np.nan)
     for earth, mask in found.groups():
@@ -56,12 +75,11 @@ def reprojected(data: Dataset) -> tuple[NDArray[np.int64], Array, Array]:
         camera = {name: values[mask] for name, values in found.camera.items()}
         points_px[mask] = geometry.pixels(points, pose, camera, earth)
         depth[mask] = geometry.body_coordinates(points, pose, earth)[..., 0]
-    return found.rows, points_px, depth
+    return points_px, depth
 
 
-def body_corners(data: Dataset) -> Array:
-    """Corners (m, 4, 3) of label rows whose runway is known: forward, right, down in metres."""
-    found = data.label_geometry
+def body_corners(found: LabelGeometry) -> Array:
+    """Corners (m, 4, 3) of labels: forward, right, down in metres; take pieces of many labels."""
     body = np.full((len(found.rows), 4, 3), np.nan)
     for earth, mask in found.groups():
         pose = {name: values[mask] for name, values in found.pose.items()}
@@ -84,16 +102,18 @@ def recomputed_approach(data: Dataset) -> tuple[NDArray[np.int64], dict[str, Arr
         misfit = [np.nansum(np.abs(stated - v["vertical_deg"])) for v in (values, sloping)]
         values = values if misfit[0] < misfit[1] else sloping
         values["along_track_m"] = np.abs(values["along_track_m"])  # stated without its sign
-    return rows, values | {name: data.label_geometry.pose[name] for name in ("pitch_deg", "roll_deg")}
+    found = data.label_geometry
+    return rows, values | {name: found.views[name][found.view] for name in ("pitch_deg", "roll_deg")}
 
 
 def _approach_anew(data: Dataset, level: bool) -> dict[str, Array]:
-    found = data.label_geometry
+    whole = data.label_geometry
     apexes = (data.odd.lateral_apex_m, data.odd.vertical_apex_m) if data.odd else (0.0, 305.0)
-    values: dict[str, Array] = {name: np.full(len(found.rows), np.nan) for name in (*DISTANCES, *ANGLES)}
-    for earth, mask in found.groups():
-        pose = {name: column[mask] for name, column in found.pose.items()}
-        anew = geometry.approach_values(found.corners[mask], pose, earth, *apexes, level=level)
-        for name, column in anew.items():
-            values[name][mask] = column
+    values: dict[str, Array] = {name: np.full(len(whole.rows), np.nan) for name in (*DISTANCES, *ANGLES)}
+    for piece, found in whole.pieces():
+        for earth, mask in found.groups():
+            pose = {name: column[mask] for name, column in found.pose.items()}
+            anew = geometry.approach_values(found.corners[mask], pose, earth, *apexes, level=level)
+            for name, column in anew.items():
+                values[name][piece][mask] = column
     return values

@@ -14,7 +14,7 @@ from lard.camera import DISTORTION
 from lard.quality.dataset import Dataset, sources_of
 from lard.quality.frames import daylit, grey_of, parallel
 from lard.quality.groups import members, sampled
-from lard.quality.labels import label_corners
+from lard.quality.labels import frame_ids, label_corners
 from lard.quality.measures import geometry
 from lard.quality.measures.coarse import around
 from lard.quality.measures.edges import Alignment, Edge, aligned, bars_length_px, side_edges, straight
@@ -43,43 +43,40 @@ class Fit:
 def fitted(data: Dataset, groups: dict[str, frozenset[str]], limits: Mapping[str, Any]) -> list[Fit]:
     """Side stripes and bars of near runways, of a sample that has runways of every group."""
     assert data.labels is not None
-    found, corners = data.label_geometry, label_corners(data)
-    usable = _usable(data, corners, limits)
-    names = data.labels["frame_id"].cast(pl.String).to_list()
-    ids = [names[int(found.rows[k])] for k in np.flatnonzero(usable)]
+    whole = data.label_geometry
+    found = whole.at(np.flatnonzero(_usable(data, limits)))
+    ids = frame_ids(data, found.rows).to_list()
     kept = set(sampled(list(dict.fromkeys(ids)), groups, int(limits["max_samples"]), PER_GROUP))
-    rows = np.flatnonzero(usable)[members(ids, frozenset(kept))] if ids else np.zeros(0, np.int64)
+    found = found.at(np.flatnonzero(members(ids, frozenset(kept))))
+    names, corners = [name for name in ids if name in kept], label_corners(data, found.rows)
     sources = sources_of(data)
 
     def fit(k: int) -> Fit | None:
-        row = int(found.rows[k])
-        grey = grey_of(data, names[row])
+        one, row = found.at(slice(k, k + 1)), int(found.rows[k])
+        grey = grey_of(data, names[k])
         if grey is None:
             return None
-        lens = {name: values[k : k + 1] for name, values in found.camera.items()}
-        quad = corners[row]
+        lens, quad = one.camera, corners[k]
         if any(lens[name][0] for name in DISTORTION):
             grey, quad = straight(grey, lens, quad)
-        strip = _strip(found.corners[k], str(found.earth[k]), sources.get(names[row], ""))
+        strip = _strip(one.corners[0], str(one.earth[0]), sources.get(names[k], ""))
         edges = side_edges(grey, quad, *strip)
         resolved = bars_length_px(quad, *strip) >= RESOLVED_PX
         middle = np.array([lens["cx_px"][0], lens["cy_px"][0]])
         alignment = aligned(grey, quad, edges, *strip) if resolved else None
-        return Fit(
-            row, names[row], edges, quad.mean(axis=0), middle, alignment, around(grey, quad, OUTLINE_PX)
-        )
+        return Fit(row, names[k], edges, quad.mean(axis=0), middle, alignment, around(grey, quad, OUTLINE_PX))
 
-    return [f for f in parallel(data, rows.tolist(), fit, "label against picture") if f is not None]
+    return [f for f in parallel(data, list(range(len(names))), fit, "label against picture") if f is not None]
 
 
-def _usable(data: Dataset, corners: Array, limits: Mapping[str, Any]) -> NDArray[np.bool_]:
+def _usable(data: Dataset, limits: Mapping[str, Any]) -> NDArray[np.bool_]:
     """Rows of `label_geometry` whose runway is near, broad and by day, with its threshold in the picture."""
     assert data.labels is not None
     found = data.label_geometry
-    quads = corners[found.rows]
+    quads, camera = label_corners(data, found.rows), found.camera
     along = data.labels["along_track_m"].fill_null(np.nan).to_numpy()[found.rows]
     target = _targets(data)[found.rows]
-    size = np.column_stack([found.camera["width_px"], found.camera["height_px"]])[:, None, :]
+    size = np.column_stack([camera["width_px"], camera["height_px"]])[:, None, :]
     usable = np.isfinite(quads).all(axis=(1, 2))
     usable &= ((quads[:, 2:] > 0) & (quads[:, 2:] < size)).all(axis=(1, 2))
     usable &= np.linalg.norm(quads[:, 2] - quads[:, 3], axis=1) >= float(limits["min_width_px"])

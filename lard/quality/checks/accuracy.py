@@ -11,11 +11,20 @@ from numpy.typing import NDArray
 
 from lard.airports.provenance import is_named
 from lard.quality.dataset import Dataset
-from lard.quality.groups import crossed, groups_of, members
-from lard.quality.labels import ANGLES, DISTANCES, label_corners, label_name, recomputed_approach, reprojected
+from lard.quality.groups import grouped
+from lard.quality.labels import (
+    ANGLES,
+    DISTANCES,
+    frame_ids,
+    label_corners,
+    label_name,
+    recomputed_approach,
+    reprojected,
+)
 from lard.quality.measures.units import looks_like
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
+from lard.quality.sights import LabelGeometry
 
 Array = NDArray[np.float64]
 
@@ -36,37 +45,33 @@ NEAR_M = 1.0  # corners nearer than this to the camera plane need no pixel: they
 def corners_reprojected(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Distance in pixels of every stated corner to the runway corner projected along a second path, and what
     shift the labels of each group share."""
-    rows, points_px, depth = reprojected(data)
-    stated = label_corners(data)[rows]
-    missing = np.isnan(stated).any(axis=2)
-    error = np.linalg.norm(stated - points_px, axis=2)
-    in_front, has_pixel = depth > NEAR_M, ~missing
-    # a corner in front without pixels, or behind with pixels, is as wrong as one can be
-    contradiction = (in_front & missing & (depth > NEAR_M + 0.01)) | (has_pixel & (depth <= NEAR_M - 0.01))
-    judged = in_front & has_pixel
-    # far beyond the picture a hair of attitude or position is many pixels, as the square of the distance
-    reach = 4.0 * data.label_geometry.camera["width_px"][:, None]
-    size = np.maximum(np.nanmax(np.abs(points_px), axis=2, initial=0.0), reach) / reach
-    error = np.where(judged, error / size**2, 0.0)
+    found = data.label_geometry
+    m = len(found.rows)
+    error, judged = np.zeros((m, 4)), np.zeros((m, 4), bool)
+    contradiction, own = np.zeros(m, bool), np.full((m, 2), np.nan)
+    for piece, some in found.pieces():
+        error[piece], judged[piece], contradiction[piece], own[piece] = _corner_errors(data, some)
     worst = error.max(axis=1, initial=0.0)
     limit, limit99 = float(limits["max_px"]), float(limits["max_p99_px"])
     p99 = float(np.quantile(error[judged], 0.99)) if judged.any() else 0.0
     allowed = limit if p99 <= limit99 else limit99
+    bad = np.flatnonzero((worst > allowed) | contradiction)
     offences = []
-    for k in np.flatnonzero((worst > allowed) | contradiction.any(axis=1)):
-        text = f"farthest corner {worst[k]:.2f} px from its re-projection"
-        if contradiction[k].any():
-            text = "corners stated behind the camera are in front of it, or the reverse"
-        else:
-            hint = _corner_hint(stated[k], points_px[k])
-            text += f" ({hint})" if hint else ""
-        offences.append(Offence(label_name(data, int(rows[k])), float(worst[k]), text))
-    inside = judged & (points_px > 0).all(axis=2) & (points_px < reach[..., None] / 4).all(axis=2)
-    moves = np.where(inside[..., None], stated - points_px, np.nan)
-    common = _common_offences(data, rows, moves, float(limits["max_common_px"]))
+    for piece, some in found.at(bad).pieces():
+        stated, anew = label_corners(data, some.rows), reprojected(some)[0]
+        for k, row in enumerate(some.rows.tolist()):
+            off = float(worst[bad[piece][k]])
+            text = f"farthest corner {off:.2f} px from its re-projection"
+            if contradiction[bad[piece][k]]:
+                text = "corners stated behind the camera are in front of it, or the reverse"
+            else:
+                hint = _corner_hint(stated[k], anew[k])
+                text += f" ({hint})" if hint else ""
+            offences.append(Offence(label_name(data, row), off, text))
+    common = _common_offences(data, found.rows, own, float(limits["max_common_px"]))
     largest = float(error[judged].max()) if judged.any() else 0.0
     message = f"{int(judged.sum())} corners: 99 % within {p99:.3g} px, largest {largest:.3g} px"
-    if not len(rows):
+    if not m:
         return inconclusive(
             "no label names a runway of the database",
             "give the runway database the labels were made from (--runways)",
@@ -75,23 +80,43 @@ def corners_reprojected(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     if common and not offences:  # what fails is said, not what passes
         figures = max(o.measured or 0.0 for o in common), float(limits["max_common_px"])
     offences = [*common, *offences]
-    return Outcome(not offences, message, *figures, tuple(offences), len(rows))
+    return Outcome(not offences, message, *figures, tuple(offences), m)
 
 
-def _common_offences(data: Dataset, rows: NDArray[np.int64], moves: Array, limit: float) -> list[Offence]:
-    """Groups whose labels are all shifted alike, by less than a single label may be: moves (m, 4, 2), NaN
-    where a corner is not judged. Rounding moves corners to and fro, another pixel centre to one side."""
-    assert data.labels is not None
+def _corner_errors(
+    data: Dataset, found: LabelGeometry
+) -> tuple[Array, NDArray[np.bool_], NDArray[np.bool_], Array]:
+    """Of labels: errors (m, 4) px, 0 where a corner is not judged, and which are; whether corners contradict
+    the camera plane (m,); and how the label is moved (m, 2) px, NaN where no corner in the picture tells."""
+    points_px, depth = reprojected(found)
+    stated = label_corners(data, found.rows)
+    missing = np.isnan(stated).any(axis=2)
+    error = np.linalg.norm(stated - points_px, axis=2)
+    in_front, has_pixel = depth > NEAR_M, ~missing
+    # a corner in front without pixels, or behind with pixels, is as wrong as one can be
+    contradiction = (in_front & missing & (depth > NEAR_M + 0.01)) | (has_pixel & (depth <= NEAR_M - 0.01))
+    judged = in_front & has_pixel
+    # far beyond the picture a hair of attitude or position is many pixels, as the square of the distance
+    reach = 4.0 * found.camera["width_px"][:, None]
+    size = np.maximum(np.nanmax(np.abs(points_px), axis=2, initial=0.0), reach) / reach
+    error = np.where(judged, error / size**2, 0.0)
+    inside = judged & (points_px > 0).all(axis=2) & (points_px < reach[..., None] / 4).all(axis=2)
+    moves = np.where(inside[..., None], stated - points_px, np.nan)
+    own, seen = np.full((len(moves), 2), np.nan), np.isfinite(moves.sum(axis=2)).any(axis=1)
+    own[seen] = np.nanmedian(moves[seen], axis=1) if seen.any() else 0.0
+    return error, judged, np.asarray(contradiction.any(axis=1)), own
+
+
+def _common_offences(data: Dataset, rows: NDArray[np.int64], own: Array, limit: float) -> list[Offence]:
+    """Groups whose labels are all shifted alike, by less than a single label may be: own (m, 2), NaN where
+    none is known. Rounding moves corners to and fro, another pixel centre to one side."""
     if data.frames is None or not len(rows):
         return []
-    seen = np.isfinite(moves.sum(axis=2)).any(axis=1)
-    rows, moves = rows[seen], moves[seen]
-    own = np.nanmedian(moves, axis=1) if len(rows) else np.zeros((0, 2))
-    names = data.labels["frame_id"].cast(pl.String).to_list()
-    ids = [names[int(row)] for row in rows]
+    seen = np.isfinite(own).all(axis=1)
+    rows, own = rows[seen], own[seen]
     offences = []
-    for name, group in crossed(groups_of(data)).items():
-        inside = own[members(ids, group)] if len(ids) else own
+    for name, group in grouped(data, frame_ids(data, rows)).masks(crossed=True):
+        inside = own[group] if len(rows) else own
         if len(inside) < MIN_GROUP:
             continue
         shift, spread = np.median(inside, axis=0), inside.std(axis=0)
@@ -177,17 +202,17 @@ def _gap(name: str, stated: Array, true: Array) -> Array:
 def _drawn_here(data: Dataset) -> tuple[pl.DataFrame, int]:
     """Frames drawn on the database at hand, or on one they do not name, and how many were drawn on others."""
     assert data.frames is not None
-    frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
+    frames = data.once
     keys = ("runway_db", "runway_db_version")
     if data.database is None or any(name not in frames.columns for name in keys):
         return frames, 0
     ours = data.database
-    bases = frames.select(keys).rows()
-    same = {
-        (name, version): is_named(ours, name or ours.name, version or ours.version)
-        for name, version in set(bases)
-    }
-    here = frames.filter(pl.Series([same[base] for base in bases], dtype=pl.Boolean))
+    other = [
+        (pl.col(keys[0]).eq_missing(pl.lit(name)) & pl.col(keys[1]).eq_missing(pl.lit(version)))
+        for name, version in frames.select(keys).unique().iter_rows()
+        if not is_named(ours, name or ours.name, version or ours.version)
+    ]
+    here = frames.filter(~pl.any_horizontal(other)) if other else frames
     return here, len(frames) - len(here)
 
 

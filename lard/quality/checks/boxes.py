@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ Mask = NDArray[np.bool_]
 
 MOST = 0.9  # share of a group's boxes that tells one story about all of them
 LEAST = 5  # boxes that make such a group
+_ROWS_AT_ONCE = 50_000
 SMALLEST_PX = 64  # of a picture, below which fractions and pixels cannot be told apart
 
 
@@ -101,9 +102,7 @@ def _outlined(
     table: pl.DataFrame, boxes: Array, given: Mask, room: float, faults: dict[int, tuple[float | None, str]]
 ) -> None:
     """Note boxes that are not those of their polygon."""
-    lists = table["polygon"].to_list()
-    for k in np.flatnonzero(given).tolist():
-        points = lists[k]
+    for k, points in _polygons(table, np.flatnonzero(given)):
         if not points or len(points) % 2 or None in points:
             continue
         ring = np.array(points, np.float64).reshape(-1, 2)
@@ -116,12 +115,19 @@ def _outlined(
             faults.setdefault(k, (gap, f"the box is {gap:.1f} px from its polygon{hint}"))
 
 
+def _polygons(table: pl.DataFrame, rows: NDArray[np.int64]) -> Iterator[tuple[int, list[Any] | None]]:
+    """Rows and their polygons: as objects, those of all rows would fill the memory."""
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[start : start + _ROWS_AT_ONCE]
+        yield from zip(some.tolist(), table["polygon"].gather(some).to_list(), strict=True)
+
+
 def _layouts(table: pl.DataFrame, boxes: Array, size: Array, given: Mask) -> list[Offence]:
     """Sets, or all boxes, that look like another layout as a whole."""
-    splits = np.array([name or "" for name in table["split"].to_list()], dtype=object)
+    splits = table["split"].cast(pl.String).fill_null("")
     stories = []
-    for name in ["", *sorted(set(splits.tolist()) - {""})]:
-        rows = given & ((splits == name) if name else np.ones(len(boxes), bool))
+    for name in ["", *sorted(set(splits.unique().to_list()) - {""})]:
+        rows = given & ((splits == name).to_numpy() if name else np.ones(len(boxes), bool))
         if rows.sum() < LEAST or not np.isfinite(size[rows]).all():
             continue
         story = _layout(boxes[rows], size[rows])

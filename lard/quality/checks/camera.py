@@ -11,11 +11,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.quality.dataset import CAMERA, Dataset
-from lard.quality.groups import WHOLE, groups_of, members, sampled
-from lard.quality.labels import label_corners, label_name, reprojected
+from lard.quality.groups import WHOLE, grouped
+from lard.quality.labels import frame_ids, label_corners, label_name, reprojected
 from lard.quality.measures import geometry
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
+from lard.quality.sights import LabelGeometry
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -38,48 +39,44 @@ def pose_from_corners(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Perspective-n-point on the four corners; distance between found and stated camera over the range."""
     assert data.labels is not None
     found = data.label_geometry
-    stated = label_corners(data)[found.rows]
-    size = np.column_stack([found.camera["width_px"], found.camera["height_px"]])[:, None, :]
-    whole = ((stated >= 0) & (stated <= size)).all(axis=(1, 2))
+    whole = np.zeros(len(found.rows), bool)
+    for piece, some in found.pieces():
+        corners, camera = label_corners(data, some.rows), some.camera
+        size = np.column_stack([camera["width_px"], camera["height_px"]])[:, None, :]
+        whole[piece] = ((corners >= 0) & (corners <= size)).all(axis=(1, 2))
     usable = np.flatnonzero(whole)
-    names = data.labels["frame_id"].cast(pl.String).to_list()
-    groups = groups_of(data)
-    chosen = frozenset(
-        sampled(
-            [f"{k}" for k in usable],
-            _by_label(groups, usable, found.rows, names),
-            int(limits["max_samples"]),
-            30,
-        )
-    )
-    usable = np.array([k for k in usable if f"{k}" in chosen], np.int64)
-    quantum = _quantum(stated[usable])
+    groups = grouped(data, frame_ids(data, found.rows[usable]))
+    usable = usable[groups.sampled(np.arange(len(usable)), int(limits["max_samples"]), 30)]
+    found = found.at(usable)
+    stated, anew = label_corners(data, found.rows), reprojected(found)[0]
+    quantum = _quantum(stated)
     limit, limit95 = float(limits["max_median"]), float(limits["max_p95"])
-    anew = reprojected(data)[1]
     rounding = (quantum, limit95)
-    table = np.array([_pnp_error(data, int(k), stated[k], anew[k], rounding) for k in usable], np.float64)
+    table = np.array(
+        [_pnp_error(found.at(slice(k, k + 1)), stated[k], anew[k], rounding) for k in range(len(usable))],
+        np.float64,
+    )
     seen, known = len(table), ~np.isnan(table.reshape(-1, 3)[:, 0])
-    usable, (errors, farther, spread) = usable[known], table.reshape(-1, 3)[known].T
+    rows = found.rows[known]
+    errors, farther, spread = table.reshape(-1, 3)[known].T
     if not len(errors):
         text = "no label has all four corners in the picture"
         if seen:
             text = f"corners in steps of {quantum:g} px are too coarse for all {seen} runways"
         return inconclusive(text, "add frames that show a whole runway near, or keep corners unrounded")
-    ids = [names[int(found.rows[k])] for k in usable]
     offences = []
-    for name, members_ in groups.items():
-        inside = members(ids, members_)
+    for name, inside in grouped(data, frame_ids(data, rows)).masks():
         if inside.sum() >= (1 if name == WHOLE else MIN_GROUP):
             offences += _group_offences(name, errors[inside], limit, limit95)
             offences += _lean_offences(name, farther[inside], spread[inside], limit)
     if offences:
         offences += [
             Offence(
-                label_name(data, int(found.rows[k])),
+                label_name(data, int(row)),
                 float(error),
                 f"camera found from the corners is off by {error:.1%} of the range",
             )
-            for k, error in zip(usable, errors, strict=True)
+            for row, error in zip(rows, errors, strict=True)
             if not error <= limit95
         ]
     median, p95 = float(np.median(errors)), float(np.quantile(errors, 0.95))
@@ -89,15 +86,6 @@ def pose_from_corners(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         message += f", and {seen - len(errors)} runways too small to tell"
     worst = max((o.measured for o in offences[:1] if o.measured is not None), default=median)
     return Outcome(not offences, message, worst, limit, tuple(offences), len(errors))
-
-
-def _by_label(
-    groups: Mapping[str, frozenset[str]], usable: Rows, rows: Rows, names: list[str]
-) -> dict[str, frozenset[str]]:
-    """The groups of frames as groups of labels, by their place in `label_geometry`."""
-    return {
-        name: frozenset(f"{k}" for k in usable if names[int(rows[k])] in ids) for name, ids in groups.items()
-    }
 
 
 def _group_offences(name: str, errors: Array, limit: float, limit95: float) -> list[Offence]:
@@ -138,20 +126,17 @@ def _quantum(corners: Array) -> float:
 
 
 def _pnp_error(
-    data: Dataset, k: int, stated_px: Array, true_px: Array, rounding: tuple[float, float]
+    found: LabelGeometry, stated_px: Array, true_px: Array, rounding: tuple[float, float]
 ) -> tuple[float, float, float]:
-    """Distance from the stated camera to the one found by PnP, how much farther that is, and the standard
-    deviation that rounding explains; all over the distance to the runway.
+    """Of one label: distance from the stated camera to the one found by PnP, how much farther that is, and
+    the standard deviation that rounding explains; all over the distance to the runway.
 
     rounding: step of the corners in pixels, and the error that is asked about. Three of these deviations are
     taken off the distance; NaN where that is more than what is asked.
     """
-    found = data.label_geometry
-    earth = str(found.earth[k])
-    points = geometry.cart(found.corners[k], earth)
-    eye = geometry.cart(
-        np.array([found.pose["lat_deg"][k], found.pose["lon_deg"][k], found.pose["alt_m"][k]]), earth
-    )
+    earth, pose_of, lens_of = str(found.earth[0]), found.pose, found.camera
+    points = geometry.cart(found.corners[0], earth)
+    eye = geometry.cart(np.array([pose_of[name][0] for name in ("lat_deg", "lon_deg", "alt_m")]), earth)
     centre = points.mean(axis=0)
     # axes along the runway keep the solver's numbers small and well scaled
     along = points[:2].mean(axis=0) - points[2:].mean(axis=0)
@@ -161,11 +146,11 @@ def _pnp_error(
     across /= np.linalg.norm(across)
     axes = np.stack([across, along, np.cross(across, along)])
     model = (points - centre) @ axes.T
-    camera = {name: float(found.camera[name][k]) for name in CAMERA}
+    camera = {name: float(lens_of[name][0]) for name in CAMERA}
     matrix = np.array(
         [[camera["fx_px"], 0, camera["cx_px"]], [0, camera["fy_px"], camera["cy_px"]], [0, 0, 1]]
     )
-    lens = np.array([found.camera["k1"][k], found.camera["k2"][k], 0.0, 0.0, found.camera["k3"][k]])
+    lens = np.array([lens_of["k1"][0], lens_of["k2"][0], 0.0, 0.0, lens_of["k3"][0]])
     true_eye = axes @ (eye - centre)
     reach = float(np.linalg.norm(eye - points[2:].mean(axis=0)))
     explained, (quantum, asked) = 0.0, rounding

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lard.labels.occlusion import MOST_HIDDEN
 from lard.odd import OUT_OF_ODD
+from lard.odd.context import needed_parameters
 from lard.quality.dataset import Dataset
 from lard.quality.domain import bin_index, bins_of
 from lard.quality.frames import kept_rows, zone_rows
@@ -20,6 +21,8 @@ from lard.quality.labels import label_name, recomputed_approach
 from lard.quality.model import Offence, Outcome, share_outcome
 from lard.quality.odd import PARAMETERS, UNITS, VERDICTS
 from lard.quality.registry import check
+
+_ROWS_AT_ONCE = 200_000
 
 
 @check(
@@ -131,22 +134,28 @@ def verdicts_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Recompute each label's verdict from the pose and the runway, and compare."""
     assert data.labels is not None and data.odd is not None
     rows, values = recomputed_approach(data)
-    stated = data.labels["verdict"].to_list()
+    stated = data.labels["verdict"].gather(rows)
     slack = float(limits["slack"])  # values on a bound may fall to either side of it
-    context = {name: column[rows] for name, column in data.row_context(data.labels).items()}
-    loose, tight = (data.odd.verdicts(values, hair, context) for hair in (slack, -slack))
-    offences, judged = [], 0
-    hidden, drawn = mostly_hidden(data.labels), _drawn(data)
-    for k, row in enumerate(rows.tolist()):
-        verdict = stated[row]
-        if not drawn[row] and verdict in (None, "UNKNOWN"):
-            continue
-        judged += 1
-        allowed = (OUT_OF_ODD,) if hidden[row] else VERDICTS[loose[k] : tight[k] + 1]
-        if verdict not in allowed:
-            text = f"labelled {verdict}, but the pose is {' or '.join(allowed)}"
-            offences.append(Offence(label_name(data, row), None, text))
-    return share_outcome("labels carry the verdict of their pose", judged, offences)
+    asked = needed_parameters(data.odd.spec) if data.odd.spec is not None else None
+    context = {name: column[rows] for name, column in data.row_context(data.labels, asked).items()}
+    hidden, drawn = mostly_hidden(data.labels)[rows], _drawn(data)[rows]
+    judged = drawn | (stated.fill_null("UNKNOWN") != "UNKNOWN").to_numpy()
+    known = stated.replace_strict(list(VERDICTS), range(len(VERDICTS)), default=-1, return_dtype=pl.Int8)
+    verdict = known.fill_null(-1).to_numpy()
+    offences = []
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        piece = slice(start, start + _ROWS_AT_ONCE)
+        here = {name: column[piece] for name, column in values.items()}
+        around = {name: column[piece] for name, column in context.items()}
+        loose, tight = (data.odd.verdicts(here, hair, around) for hair in (slack, -slack))
+        least = np.where(hidden[piece], VERDICTS.index(OUT_OF_ODD), loose)
+        most = np.where(hidden[piece], VERDICTS.index(OUT_OF_ODD), tight)
+        wrong = judged[piece] & ((verdict[piece] < least) | (verdict[piece] > most))
+        for k in np.flatnonzero(wrong).tolist():
+            allowed = VERDICTS[least[k] : most[k] + 1]
+            text = f"labelled {stated[start + k]}, but the pose is {' or '.join(allowed)}"
+            offences.append(Offence(label_name(data, int(rows[start + k])), None, text))
+    return share_outcome("labels carry the verdict of their pose", int(judged.sum()), offences)
 
 
 def _drawn(data: Dataset) -> NDArray[np.bool_]:
@@ -154,7 +163,7 @@ def _drawn(data: Dataset) -> NDArray[np.bool_]:
     assert data.labels is not None and data.frames is not None and data.odd is not None
     zones = [zone.name for zone in data.odd.zones] if data.kind == "lard" else []
     drawn = data.frames.filter(pl.col("zone").is_in(zones))["frame_id"]
-    return data.labels["frame_id"].is_in(drawn.to_list()).to_numpy()
+    return data.labels["frame_id"].is_in(drawn.implode()).to_numpy()
 
 
 def mostly_hidden(labels: pl.DataFrame) -> NDArray[np.bool_]:

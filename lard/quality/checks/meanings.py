@@ -42,7 +42,7 @@ MIXED = 0.01  # of the headings, that are counted in another way than the rest
 def meanings(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Sun and clock anew from time and place, units by ranges, datum by the database, brightness."""
     assert data.frames is not None
-    frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
+    frames = data.once
     offences, judged = [], []
     if "time" in data.parts:
         judged.append("times")

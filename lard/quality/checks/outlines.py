@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from lard.camera import DISTORTION
-from lard.quality.dataset import BOX, CAMERA, Dataset
+from lard.quality.dataset import BOX, Dataset
 from lard.quality.labels import body_corners, label_corners, label_name
 from lard.quality.measures.outline import NEAR_M, in_picture, outlines, rings
 from lard.quality.model import Offence, Outcome, share_outcome
@@ -91,8 +91,7 @@ def _expected(data: Dataset) -> Expected:
     anew = np.zeros(len(table), bool)
     if {"pose", "camera", "runways"} <= data.parts:
         found = data.label_geometry
-        body = body_corners(data)
-        lens = {name: found.camera[name] for name in (*CAMERA, *DISTORTION)}
+        body, lens = body_corners(found), found.camera
         bent = np.any([lens[name] != 0.0 for name in DISTORTION], axis=0)
         wanted = np.flatnonzero(~whole[found.rows] | bent)
         chosen = {name: values[wanted] for name, values in lens.items()}

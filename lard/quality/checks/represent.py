@@ -48,7 +48,7 @@ FEW = 3  # airports of a set, below which none can be said to outweigh the other
 def sets_whole(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Share of each zone, condition and airport in each set, against the spec and the dataset as a whole."""
     assert data.frames is not None
-    frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
+    frames = data.once
     parts = {name: frames.filter(pl.col("split") == name) for name in SETS}
     parts = {name: part for name, part in parts.items() if len(part)}
     offences: list[Offence] = []

@@ -77,9 +77,12 @@ def _shown_elsewhere(data: Dataset, splits: Mapping[str, list[str]], most_px2: f
         return []
     assert data.frames is not None and data.labels is not None
     place = data.frames.select("frame_id", "split", pl.col("airport").alias("own"))
-    seen = data.labels.join(place.drop_nulls(), on="frame_id").filter(
-        (pl.col("airport") != pl.col("own")) & pl.col("airport").is_in(list(splits)),
-        pl.col("polygon").list.len() > 4,
+    keys = data.labels.select("frame_id", "airport").with_row_index("row")
+    away = keys.join(place.drop_nulls(), on="frame_id").filter(
+        (pl.col("airport") != pl.col("own")) & pl.col("airport").is_in(list(splits))
+    )
+    seen = away.with_columns(data.labels["polygon"].gather(away["row"])).filter(
+        pl.col("polygon").list.len() > 4
     )
     found: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for own, split, airport, flat in seen.select("own", "split", "airport", "polygon").iter_rows():
@@ -158,7 +161,7 @@ def _compared(data: Dataset) -> Iterator[tuple[str, str, str, list[Any], list[An
             for name in zone.bounds:
                 one, two = (parts[s][name].to_list() for s in (first, second))
                 yield f"{zone.name}/{name}", first, second, one, two
-    frames = data.frames.unique("frame_id", keep="first", maintain_order=True)
+    frames = data.once
     splits = frames["split"].to_list()
     for name in data.odd.environment:
         values, _ = data.environment_values(name, frames)

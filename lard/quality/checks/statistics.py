@@ -8,12 +8,12 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import polars as pl
 from scipy import stats
 
 from lard.odd.realised import realised
 from lard.quality.dataset import Dataset
 from lard.quality.frames import zone_rows
+from lard.quality.labels import visible_ids
 from lard.quality.model import Offence, Outcome
 from lard.quality.odd import PARAMETERS
 from lard.quality.registry import check
@@ -194,13 +194,11 @@ def several_runways(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     strips = _strips(data)
     if strips and max(strips.values()) < 2:
         return Outcome(None, "no airport of the dataset has more than one runway")
-    visible = data.labels
-    if "polygon" in data.parts:
-        visible = visible.filter(pl.col("visible_fraction") > 0)
-    known = set(data.frames["frame_id"].to_list())  # DQR-T02 reports labels of other frames
-    seen = Counter(name for name in visible["frame_id"].to_list() if name in known)
-    frames = data.frames["frame_id"].n_unique()
-    histogram = Counter(seen.values())
+    known = data.frames["frame_id"].unique()  # DQR-T02 reports labels of other frames
+    seen = visible_ids(data).to_frame().join(known.to_frame(), on="frame_id", how="semi")
+    seen = seen.group_by("frame_id").len("runways")
+    frames = len(known)
+    histogram = Counter(dict(seen.group_by("runways").len().iter_rows()))
     histogram[0] = frames - len(seen)
     share = sum(n for count, n in histogram.items() if count >= 2) / max(frames, 1)
     floor = float(limits["min_share"])
@@ -239,11 +237,9 @@ def _strips(data: Dataset) -> dict[str, int]:
 def negatives(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Share of frames without any visible label against the declared share."""
     assert data.frames is not None and data.labels is not None
-    visible = data.labels
-    if "polygon" in data.parts:
-        visible = visible.filter(pl.col("visible_fraction") > 0)
-    all_frames = set(data.frames["frame_id"].to_list())
-    empty = sorted(all_frames - set(visible["frame_id"].to_list()))
+    all_frames = data.frames["frame_id"].unique()
+    shown = visible_ids(data).unique().to_frame()
+    empty = all_frames.to_frame().join(shown, on="frame_id", how="anti")["frame_id"].sort().to_list()
     share, declared = len(empty) / max(len(all_frames), 1), float(limits["declared_share"])
     tolerance = float(limits["tolerance"])
     gap = abs(share - declared)

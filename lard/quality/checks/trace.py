@@ -121,19 +121,29 @@ def tables_agree(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
                 for row in twice["row"]
             ]
     if frames is not None and labels is not None:
-        known, used = set(frames["frame_id"].to_list()), set(labels["frame_id"].to_list())
+        known, used = frames["frame_id"].unique(), labels["frame_id"].unique()
         offences += [
-            Offence(str(f), None, "labels of a frame that is not in the frames") for f in sorted(used - known)
+            Offence(str(f), None, "labels of a frame that is not in the frames") for f in _less(used, known)
         ]
         if data.kind == "lard":
-            targets = set(labels.filter(pl.col("is_target"))["frame_id"].to_list())
+            targets = labels["frame_id"].filter(labels["is_target"].fill_null(False))
             offences += [
-                Offence(str(f), None, "frame without a label of its target") for f in sorted(known - targets)
+                Offence(str(f), None, "frame without a label of its target") for f in _less(known, targets)
             ]
     offences += [*contradictions(data), *misspelt(data), *unknown_words(data), *_spec_offences(data)]
     total = (len(frames) if frames is not None else 0) + (len(labels) if labels is not None else 0)
     message = f"{len(offences)} faults in {total} rows of frames and labels"
     return Outcome(not offences, message, float(len(offences)), 0.0, tuple(offences), total)
+
+
+def _less(names: pl.Series, others: pl.Series) -> list[str]:
+    """Names that are not among the others, sorted."""
+    lone = names.cast(pl.String).alias("name").to_frame()
+    return (
+        lone.join(others.cast(pl.String).alias("name").to_frame(), on="name", how="anti")["name"]
+        .sort()
+        .to_list()
+    )
 
 
 def _missing_values(frames: pl.DataFrame) -> list[Offence]:
