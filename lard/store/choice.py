@@ -45,8 +45,8 @@ class Chosen:
 def chosen(contents: Contents, choice: Choice, fetch: Callable[[str], Path]) -> Chosen:
     """The files that a choice wants; `fetch` brings a table that it depends on.
 
-    Tables are cut to the chosen frames, and dataset.json counts these. Files that tell of all frames (COCO files,
-    journals) are left out then.
+    Tables are cut to the chosen frames, and dataset.json counts these. Files that tell of all frames (COCO
+    files, journals) are left out then.
     """
     paths = sorted(contents.files, key=lambda path: ("/" not in path, path))
     if choice.by_frame:
@@ -55,9 +55,7 @@ def chosen(contents: Contents, choice: Choice, fetch: Callable[[str], Path]) -> 
     return Chosen([path for path in paths if wanted is None or path.startswith(PICTURES) is wanted])
 
 
-def _of_frames(
-    paths: list[str], choice: Choice, fetch: Callable[[str], Path], contents: Contents
-) -> Chosen:
+def _of_frames(paths: list[str], choice: Choice, fetch: Callable[[str], Path], contents: Contents) -> Chosen:
     tables = [path for path in paths if path.partition("/")[0] in TABLES and _may_hold(path, choice.airports)]
     made = {path: fetch(path) for path in tables}
     frames = {path: _read(file, path) for path, file in made.items() if path.startswith(TABLES[0])}
@@ -71,10 +69,13 @@ def _of_frames(
             table = table.filter(pl.col(name).is_in(list(wanted))) if wanted else table
         ids.update(table["frame_id"])
     if not ids:
-        known = pl.concat([table.select("airport", "split") for table in frames.values()], how="vertical_relaxed")
+        known = pl.concat(
+            [table.select("airport", "split") for table in frames.values()], how="vertical_relaxed"
+        )
         told = {name: ", ".join(sorted(map(str, known[name].unique()))[:20]) for name in known.columns}
         raise DataError(
-            f"--airports, --split: no frame of these; there are airports {told['airport']} and splits {told['split']}"
+            f"--airports, --split: no frame of these; there are airports {told['airport']} and splits "
+            f"{told['split']}"
         )
     kept = {path: file for path, file in made.items() if _cut(file, path, ids)}
     if INFO in contents.files:
@@ -120,9 +121,12 @@ def _counted(file: Path, frames: pl.DataFrame, ids: set[str]) -> Path:
     info = read_json(file)
     rows = frames.filter(pl.col("frame_id").is_in(list(ids)))
     if isinstance(info, dict) and len(rows) < len(frames):
-        splits = dict(rows.group_by("split").len().sort("split").iter_rows()) if "split" in rows.columns else {}
+        splits = (
+            dict(rows.group_by("split").len().sort("split").iter_rows()) if "split" in rows.columns else {}
+        )
         write_json(
-            info | {"frames": len(rows), "splits": splits, "airports": sorted(rows["airport"].unique().to_list())},
+            info
+            | {"frames": len(rows), "splits": splits, "airports": sorted(rows["airport"].unique().to_list())},
             file,
         )
     return file

@@ -1,8 +1,8 @@
 """What a folder in a store holds: a list of all its files, written last, so that none is seen half.
 
-Objects cannot be renamed and stores have no locks. A folder counts by its list, contents.parquet: each file's size,
-SHA-256 and the tag that the store gave it. Who reads checks every file against the list; one that is being
-written anew is told by its bytes.
+Objects cannot be renamed and stores have no locks. A folder counts by its list, contents.parquet: each file's
+size, SHA-256 and the tag that the store gave it. Who reads checks every file against the list; one that is
+being written anew is told by its bytes.
 """
 
 import hashlib
@@ -55,8 +55,8 @@ def read_contents(store: Store) -> Contents:
         data = store.read(CONTENTS)
     except Missing as error:
         raise DataError(
-            f"{store.url}: holds no {CONTENTS}: no folder that `lard push` or a command has finished there; check "
-            "the URL, or push it first"
+            f"{store.url}: holds no {CONTENTS}: no folder that `lard push` or a command has finished there; "
+            "check the URL, or push it first"
         ) from error
     return Contents(_checked(data, where), hashlib.sha256(data).hexdigest())
 
@@ -97,8 +97,8 @@ def begin(store: Store, listing: Mapping[str, Stored]) -> dict[str, Entry]:
         return dict(read_contents(store).files)
     if listing and MARK not in listing:
         raise DataError(
-            f"{joined(store.url, min(listing))}: lies there already, and no {CONTENTS} says that lard wrote it "
-            f"({len(listing)} such objects); choose another URL or remove them"
+            f"{joined(store.url, min(listing))}: lies there already, and no {CONTENTS} says that lard wrote "
+            f"it ({len(listing)} such objects); choose another URL or remove them"
         )
     if MARK not in listing:
         store.put(MARK, json_text({"format": "lard-folder-1"}).encode())

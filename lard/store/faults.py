@@ -46,7 +46,8 @@ def tries() -> int:
 def retried(do: Callable[[], T], url: str, doing: str) -> T:
     """What a request gives, tried again with longer and longer waits while its faults may pass by themselves.
 
-    `doing` says what is done at the URL ("read", "written", "listed"). LardError tells the last fault in a line.
+    `doing` says what is done at the URL ("read", "written", "listed"). LardError tells the last fault in a
+    line.
     """
     most = tries()
     for number in range(1, most + 1):
@@ -89,20 +90,22 @@ def told_fault(error: BaseException, url: str, doing: str, after: str = "") -> E
         return SourceError(f"{url}: the store does not accept the credentials; check {wanted}")
     if codes & _DENIED:
         return SourceError(f"{url}: cannot be {doing}, permission is denied; ask for it, or check {wanted}")
-    if _named(error, "NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "DefaultCredentialsError"):
+    if _named(
+        error, "NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "DefaultCredentialsError"
+    ):
         return SourceError(f"{url}: no credentials were found; set {wanted}")
     if codes & _TRANSIENT:
         return SourceError(
-            f"{url}: cannot be {doing}, the store is busy or fails{after} ({', '.join(sorted(codes))}); run again "
-            "later, what is finished is kept"
-        )
-    if _is_of_network(error):
-        return SourceError(
-            f"{url}: cannot be {doing}, no whole answer of the store{after} ({type(error).__name__}); check the "
-            "network and AWS_ENDPOINT_URL, and run again: what is finished is kept"
+            f"{url}: cannot be {doing}, the store is busy or fails{after} ({', '.join(sorted(codes))}); run "
+            "again later, what is finished is kept"
         )
     if codes:
         return SourceError(f"{url}: cannot be {doing}, the store answers {', '.join(sorted(codes))}")
+    if _is_of_network(error):
+        return SourceError(
+            f"{url}: cannot be {doing}, no whole answer of the store{after} ({type(error).__name__}); check "
+            "the network and AWS_ENDPOINT_URL, and run again: what is finished is kept"
+        )
     if isinstance(error, FileNotFoundError):
         return Missing(f"{url}: no such object; check the URL, or push it first")
     if isinstance(error, PermissionError):

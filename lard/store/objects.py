@@ -5,6 +5,8 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,11 +18,12 @@ from lard.store.urls import joined
 T = TypeVar("T")
 PIECE_BYTES = 16 << 20
 """What of a large object is in memory at once."""
+_AGAIN = ": it is being written, or damaged; run again later, or push it anew"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object as its store tells of it: bytes, and a tag that is another when its content is ("" for none)."""
+    """An object as its store tells of it: bytes, and a tag that changes with its content ("" for none)."""
 
     size: int
     tag: str
@@ -83,8 +86,8 @@ class Store:
                     raise Damaged(self._short(path, found, size))
                 if sha256 and digest != sha256:
                     raise Damaged(
-                        f"{joined(self.url, path)}: holds other bytes than its list says (SHA-256 {digest[:12]}... "
-                        f"for {sha256[:12]}...): it is being written, or damaged; run again later, or push it anew"
+                        f"{joined(self.url, path)}: holds other bytes than its list says (SHA-256 "
+                        f"{digest[:12]}... for {sha256[:12]}...){_AGAIN}"
                     )
 
         self._tried(once, path, "read")
@@ -106,7 +109,7 @@ class Store:
         """Remove objects; those already gone count as removed."""
         for path in paths:
             with suppress(Missing):
-                self._tried(lambda path=path: self._fs.rm_file(self._key(path)), path, "removed")  # type: ignore[misc]
+                self._tried(partial(self._fs.rm_file, self._key(path)), path, "removed")
 
     def holds(self, stored: Stored, known: Digests) -> bool | None:
         """Whether an object of the listing has a file's content; None where the store does not tell."""
@@ -129,7 +132,7 @@ class Store:
         return retried(do, joined(self.url, path) if path else self.url, doing)
 
     def _short(self, path: str, found: int, size: int) -> str:
-        return f"{joined(self.url, path)}: {found} of {size} bytes came; run again, or push it anew"
+        return f"{joined(self.url, path)}: {found} of {size} bytes came{_AGAIN}"
 
     def _found(self) -> dict[str, Stored]:
         with suppress(FileNotFoundError):
@@ -173,6 +176,8 @@ class Store:
                     raise _changed(source)
         else:
             self._fs.put_file(str(source), self._key(path))
+            if digests(source).sha256 != known.sha256:
+                raise _changed(source)
         return self._proved(path, known.md5, known.size)
 
     def _proved(self, path: str, md5: str, size: int) -> Stored:
@@ -196,7 +201,8 @@ def _tag(info: Mapping[str, Any]) -> str:
             return str(info[name]).strip('"')
     if "mtime" in info:
         return f"{info['mtime']:.9f}-{info.get('ino', 0)}"
-    return str(info.get("created", ""))
+    created = info.get("created", "")  # of memory: a time in two forms
+    return repr(created.timestamp() if isinstance(created, datetime) else created)
 
 
 def _told_md5(tag: str, md5: str) -> bool | None:
@@ -207,4 +213,3 @@ def _told_md5(tag: str, md5: str) -> bool | None:
 
 def _changed(source: Path) -> DataError:
     return DataError(f"{source}: has changed while it was sent; let what writes it end, and push again")
-

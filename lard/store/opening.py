@@ -47,8 +47,11 @@ def _client(scheme: str, _: int) -> Any:
             fs.retries = 1
             return fs
         options = {"skip_instance_cache": scheme != "memory"}
-        return fsspec.filesystem(scheme, **options, **({"use_listings_cache": False} if scheme == "gs" else {}))
+        return fsspec.filesystem(
+            scheme, **options, **({"use_listings_cache": False} if scheme == "gs" else {})
+        )
     except ImportError as error:
         raise SourceError(
-            f"{scheme}://: the package that reads it is not installed ({error.name}); pip install 'lard[{scheme}]'"
+            f"{scheme}://: the package that reads it is not installed ({error.name}); pip install "
+            f"'lard[{scheme}]'"
         ) from error

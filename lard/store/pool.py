@@ -22,7 +22,7 @@ def threads() -> int:
 
 
 def each(do: Callable[[S], T], items: Iterable[S], count: int | None = None) -> Iterator[T]:
-    """do(item) of every item in their order, a few at a time; the first error ends it, with what has not begun.
+    """do(item) of every item in their order, a few at a time; the first error ends it and what waits.
 
     No more than four items for each thread wait, however many there are.
     """

@@ -46,14 +46,16 @@ def pull(url: str, folder: Path, choice: Choice | None = None, *, overwrite: boo
     contents = read_contents(store)
     with folder_lock(folder):
         base = _base(folder, store.url)
-        write_json({"format": _FORMAT, "url": store.url}, folder / MARK)
         with staging(folder, affixes("pull")) as scratch:
             selected = chosen(contents, choice, partial(_fetched, store, contents, scratch))
             if not overwrite:
                 _keep_changes(folder, base, selected, contents)
+            write_json({"format": _FORMAT, "url": store.url}, folder / MARK)
             done = _fetch_all(store, contents, selected, folder)
         removed = _forget(folder, base, selected) if not choice.only else 0
-        stays = {} if not choice.only else {path: sha for path, sha in base.items() if (folder / path).is_file()}
+        stays = (
+            {} if not choice.only else {path: sha for path, sha in base.items() if (folder / path).is_file()}
+        )
         _write_base(folder, stays | {path: sha for path, sha, _ in done})
     sent = [path for path, _, fetched in done if fetched]
     size = contents.total(path for path in sent if path not in selected.made)
@@ -68,7 +70,9 @@ def _fetched(store: Store, contents: Contents, scratch: Path, path: str) -> Path
     return target
 
 
-def _fetch_all(store: Store, contents: Contents, selected: Chosen, folder: Path) -> list[tuple[str, str, bool]]:
+def _fetch_all(
+    store: Store, contents: Contents, selected: Chosen, folder: Path
+) -> list[tuple[str, str, bool]]:
     """Path, SHA-256 and whether it was fetched, of every chosen file."""
     done = []
     with Meter("pull", len(selected.paths), "files") as meter:
@@ -104,8 +108,8 @@ def _base(folder: Path, url: str) -> dict[str, str]:
         theirs = sorted(path.name for path in folder.iterdir())
         if theirs:
             raise DataError(
-                f"{folder / theirs[0]}: is of no earlier `lard pull` and could be written over; name a new or empty "
-                "folder"
+                f"{folder / theirs[0]}: is of no earlier `lard pull` and could be written over; name a new "
+                "or empty folder"
             )
         return {}
     found = read_json(mark)
@@ -135,12 +139,13 @@ def _keep_changes(folder: Path, base: Mapping[str, str], selected: Chosen, conte
             found = sha256_file(target)
             if found not in (base[path], contents.files[path].sha256):
                 raise DataError(
-                    f"{target}: was changed here since it was fetched; move it away, push it, or pull with --overwrite"
+                    f"{target}: was changed here since it was fetched; move it away, push it, or pull with "
+                    "--overwrite"
                 )
 
 
 def _forget(folder: Path, base: Mapping[str, str], selected: Chosen) -> int:
-    """Remove files that the last pull left and this one does not choose, where they were not changed; how many."""
+    """Remove what the last pull left and this one does not choose, where it was not changed; how many."""
     count = 0
     for path in sorted(set(base) - set(selected.paths)):
         target = below(folder, path)

@@ -30,8 +30,8 @@ class Pushed:
 def push(folder: Path, url: str, *, delete: bool = False) -> Pushed:
     """Send what changed of a folder to a URL; a run that was killed is gone on with.
 
-    Files that the folder no longer has leave the list; with `delete` they are removed from the store too, where an
-    earlier list names them.
+    Files that the folder no longer has leave the list; with `delete` they are removed from the store too,
+    where an earlier list names them.
     """
     files = dict(local_files(folder))
     if not files:
@@ -63,7 +63,7 @@ def send(
 
 
 def local_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Files below a folder by their relative paths with slashes; those whose names begin with a dot are left out.
+    """Files below a folder by their relative paths with slashes; names that begin with a dot are left out.
 
     DataError for what is no plain file, or cannot be named in a store.
     """
@@ -76,7 +76,9 @@ def local_files(folder: Path) -> Iterator[tuple[str, Path]]:
             if name.startswith(".") or (path.parent == folder and name in LISTS):
                 continue
             if not path.is_file() or name_fault(name):
-                raise DataError(f"{path}: {name_fault(name) or 'is no plain file'}; move it away to push the folder")
+                raise DataError(
+                    f"{path}: {name_fault(name) or 'is no plain file'}; move it away to push the folder"
+                )
             yield path.relative_to(folder).as_posix(), path
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,11 @@ class S3Store(Store):
 
     def abandoned(self, paths: Collection[str]) -> int:
         """End uploads in parts that killed runs left of these objects, whose parts cost room; how many."""
-        ours, ended, after = {self._name(path) for path in paths}, 0, {}
+        ours, ended = {self._name(path) for path in paths}, 0
+        after: dict[str, str] = {}
         while True:
             page = self._tried(
-                lambda after=after: self._call("list_multipart_uploads", Prefix=self._name(""), **after),  # type: ignore[misc]
-                "",
-                "listed",
+                partial(self._call, "list_multipart_uploads", Prefix=self._name(""), **after), "", "listed"
             )
             for upload in page.get("Uploads", []):
                 if upload["Key"] in ours:
@@ -69,13 +69,9 @@ class S3Store(Store):
     def _found(self) -> dict[str, Stored]:
         """1,000 objects a request; of a prefix, those below it and not those whose names begin alike."""
         found: dict[str, Stored] = {}
-        below, token = self._name(""), {}
+        below, token = self._name(""), dict[str, str]()
         while True:
-            page = self._tried(
-                lambda token=token: self._call("list_objects_v2", Prefix=below, **token),  # type: ignore[misc]
-                "",
-                "listed",
-            )
+            page = self._tried(partial(self._call, "list_objects_v2", Prefix=below, **token), "", "listed")
             for entry in page.get("Contents", []):
                 found[entry["Key"][len(below) :]] = Stored(int(entry["Size"]), entry["ETag"].strip('"'))
             if not page.get("IsTruncated"):
@@ -129,8 +125,8 @@ class S3Store(Store):
         own_key = answer.get("ServerSideEncryption") == "aws:kms" or "SSECustomerAlgorithm" in answer
         if _MD5.fullmatch(tag) and tag != wanted and not own_key:  # a tag of what is encrypted is no MD5
             raise Damaged(
-                f"{joined(self.url, path)}: the store tells the MD5 {tag} of what it got, {wanted} was sent; run "
-                "again, and check what stands between"
+                f"{joined(self.url, path)}: the store tells the MD5 {tag} of what it got, {wanted} was sent; "
+                "run again, and check what stands between"
             )
         return Stored(size, tag)
 

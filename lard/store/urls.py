@@ -18,10 +18,10 @@ def is_url(text: object) -> bool:
 
 
 def checked_url(text: str) -> str:
-    """A URL as scheme://bucket/prefix without a slash at its end; DataError for what is none or holds secrets.
+    """A URL as scheme://bucket/prefix without a slash at its end; DataError for what is none or has secrets.
 
-    Credentials come from the environment or the files of the store's own tools, never from a URL: URLs are told in
-    messages and kept in lists.
+    Credentials come from the environment or the files of the store's own tools, never from a URL: URLs are
+    told in messages and kept in lists.
     """
     if not is_url(text):
         raise DataError(
@@ -31,8 +31,9 @@ def checked_url(text: str) -> str:
     scheme = parts.scheme.lower()
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise DataError(
-            f"{scheme}://{parts.netloc.rpartition('@')[2]}/...: credentials, queries and fragments do not belong in "
-            "the URL; give scheme://bucket/prefix, and credentials by the environment (docs/scale.md)"
+            f"{scheme}://{parts.netloc.rpartition('@')[2]}/...: credentials, queries and fragments do not "
+            "belong in the URL; give scheme://bucket/prefix, and credentials by the environment "
+            "(docs/scale.md)"
         )
     place = text.split("://", 1)[1]
     if scheme == "file":
