@@ -64,6 +64,10 @@ class Store:
         found = self._tried(self._found, "", "listed")
         return {path: stored for path, stored in found.items() if path}
 
+    def info(self, path: str) -> Stored:
+        """What the store tells of an object; Missing where there is none."""
+        return self._tried(lambda: self._info(path), path, "read")
+
     def read(self, path: str, stored: Stored | None = None) -> bytes:
         """An object's bytes; Missing where there is none, SourceError where not all of them come."""
 
@@ -145,6 +149,12 @@ class Store:
             }
         return {}
 
+    def _info(self, path: str) -> Stored:
+        info = self._fs.info(self._key(path))
+        if info.get("type") == "directory":
+            raise Missing(f"{joined(self.url, path)}: is no file but a folder; name a file in it")
+        return Stored(int(info["size"]), _tag(info))
+
     def _received(self, path: str, made: Path, size: int) -> str:
         """Write an object's bytes to a file; their SHA-256."""
         if size <= PIECE_BYTES:
@@ -182,8 +192,7 @@ class Store:
 
     def _proved(self, path: str, md5: str, size: int) -> Stored:
         """What the store tells of an object just written; Damaged unless size and MD5 are those sent."""
-        info = self._fs.info(self._key(path))
-        stored = Stored(int(info["size"]), _tag(info))
+        stored = self._info(path)
         if stored.size != size or _told_md5(stored.tag, md5) is False:
             raise Damaged(
                 f"{joined(self.url, path)}: the store holds {stored.size} bytes, tag {stored.tag[:40]!r}, of "

@@ -78,6 +78,10 @@ class S3Store(Store):
                 return found
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
+    def _info(self, path: str) -> Stored:
+        answer = self._call("head_object", Key=self._name(path))
+        return Stored(int(answer["ContentLength"]), str(answer["ETag"]).strip('"'))
+
     def _put(self, path: str, data: bytes) -> Stored:
         md5 = hashlib.md5(data, usedforsecurity=False)
         answer = self._call("put_object", Key=self._name(path), Body=data, ContentMD5=_base64(md5.digest()))
