@@ -31,6 +31,7 @@ TAKEN: Mapping[str, Mapping[str, str]] = {
     "dqr run": {"dataset": ALL, "out": FOLDER, "waivers": FILE},
     "predict": {"model": FILE, "datasets": SPLIT, "out": FILE},
     "score": {"results": FILE, "datasets": TABLES, "validation": FILE, "out": FILE},
+    "import webdataset": {"source": ALL, "out": FOLDER},
     "export coco": _TABLES_OUT,
     "export card": {"dataset": TABLES, "out": FILE},
     **{

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from lard.store.objects import Store
 from lard.store.urls import joined
 
 _LIMIT_GB = 20.0
+_LEFT_S = 86_400.0
 _TRIES = 5  # of others that make room between a fetch and a link
 
 
@@ -90,6 +92,10 @@ def make_room(size: int, what: str) -> None:
         for path in (root / "files").glob("??/*"):
             with contextlib.suppress(FileNotFoundError):
                 found = path.stat()
+                if path.name.startswith("."):  # is being fetched, or a killed process has left it
+                    if time.time() - found.st_mtime > _LEFT_S:
+                        path.unlink()
+                    continue
                 files.append((found.st_mtime_ns, found.st_size, found.st_nlink, path))
         held = sum(one[1] for one in files)
         for _, length, links, path in sorted(files):

@@ -106,6 +106,9 @@ def told_fault(error: BaseException, url: str, doing: str, after: str = "") -> E
             f"{url}: cannot be {doing}, no whole answer of the store{after} ({type(error).__name__}); check "
             "the network and AWS_ENDPOINT_URL, and run again: what is finished is kept"
         )
+    name = getattr(error, "filename", None)
+    if name is not None and not str(name).startswith(url.partition("://")[2]):
+        return error if isinstance(error, Exception) else SourceError(str(error))  # of this machine's files
     if isinstance(error, FileNotFoundError):
         return Missing(f"{url}: no such object; check the URL, or push it first")
     if isinstance(error, PermissionError):

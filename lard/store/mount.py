@@ -10,7 +10,6 @@ from lard.errors import DataError
 from lard.files import affixes, below, sha256_file, staging
 from lard.progress import Meter
 from lard.store.cache import cache_folder, linked, make_room
-from lard.store.choice import PICTURES
 from lard.store.contents import Contents, Entry, read_contents
 from lard.store.faults import Missing
 from lard.store.objects import Store, digests
@@ -19,6 +18,7 @@ from lard.store.pool import each
 from lard.store.push import local_files, send
 from lard.store.urls import checked_url, last_name, parent
 
+_READ_ONLY = (".jpg", ".jpeg", ".png", ".tif", ".tar")
 Wanted = Callable[["Mount"], Collection[str]]
 """Which files of a folder are needed: may add some to the mount, and look at them."""
 
@@ -43,7 +43,7 @@ class Mount:
         def one(path: str) -> None:
             target = self.folder / path
             linked(self.store, path, files[path], target)
-            if not path.startswith(PICTURES):  # what may be written in place is none of the cache's
+            if not path.endswith(_READ_ONLY):  # what may be written in place is none of the cache's
                 own = target.with_name(f".{target.name}.own")
                 shutil.copyfile(target, own)
                 own.replace(target)
