@@ -26,6 +26,7 @@ OWNED = {
     "torch": ("lard/detect", "lard/robust", "lard/segment", "lard/assurance"),
     "rasterio": ("lard/ground", "lard/airports", "lard/intake"),
     "fsspec": ("lard/store",),
+    "gcsfs": ("lard/store",),
     "s3fs": ("lard/store",),
     "requests": ("lard/ground", "lard/simulators", "lard/airports"),
 }

@@ -109,6 +109,8 @@ def told_fault(error: BaseException, url: str, doing: str, after: str = "") -> E
     name = getattr(error, "filename", None)
     if name is not None and not str(name).startswith(url.partition("://")[2]):
         return error if isinstance(error, Exception) else SourceError(str(error))  # of this machine's files
+    if isinstance(error, FileNotFoundError) and doing == "written":
+        return DataError(f"{url}: there is no such bucket; check its name, or create it")
     if isinstance(error, FileNotFoundError):
         return Missing(f"{url}: no such object; check the URL, or push it first")
     if isinstance(error, PermissionError):

@@ -46,10 +46,11 @@ def _client(scheme: str, _: int) -> Any:
             )
             fs.retries = 1
             return fs
-        options = {"skip_instance_cache": scheme != "memory"}
-        return fsspec.filesystem(
-            scheme, **options, **({"use_listings_cache": False} if scheme == "gs" else {})
-        )
+        if scheme == "gs":
+            from gcsfs.core import GCSFileSystem  # that of plain buckets, which asks nothing about their kind
+
+            return GCSFileSystem(use_listings_cache=False, skip_instance_cache=True)
+        return fsspec.filesystem(scheme, skip_instance_cache=scheme != "memory")
     except ImportError as error:
         raise SourceError(
             f"{scheme}://: the package that reads it is not installed ({error.name}); pip install "
