@@ -17,14 +17,17 @@ MODULES = sorted((ROOT / "lard").rglob("*.py")) + sorted((ROOT / "pipelines").gl
 # a room may import only from itself and from rooms that stand before it
 ROOMS = (
     "errors", "progress", "compiled", "distortion", "documents", "files", "pictures", "parts", "tables",
-    "workers", "written", "geodesy", "camera", "airports", "approach", "odd", "scenario", "labels", "ground",
-    "render", "simulators", "intake", "quality", "calibrate", "export", "score", "detect", "robust",
+    "store", "workers", "written", "geodesy", "camera", "airports", "approach", "odd", "scenario", "labels",
+    "ground", "render", "simulators", "intake", "quality", "calibrate", "export", "score", "detect", "robust",
     "segment", "assurance", "report", "project", "plan", "cli", "pipelines",
 )  # fmt: skip
 RANKS = {room: rank for rank, room in enumerate(ROOMS)}
 OWNED = {
     "torch": ("lard/detect", "lard/robust", "lard/segment", "lard/assurance"),
     "rasterio": ("lard/ground", "lard/airports", "lard/intake"),
+    "fsspec": ("lard/store",),
+    "gcsfs": ("lard/store",),
+    "s3fs": ("lard/store",),
     "requests": ("lard/ground", "lard/simulators", "lard/airports"),
 }
 

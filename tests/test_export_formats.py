@@ -9,6 +9,7 @@ import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -315,7 +316,7 @@ def test_cards_escape_what_they_are_given(folder: Path, tmp_path: Path) -> None:
 def test_webdataset_shards(folder: Path, tmp_path: Path) -> None:
     for k in range(2):
         run("export", "webdataset", folder, "--out", tmp_path / f"w{k}", "--shard-size", 3)
-    shards = sorted(path.name for path in (tmp_path / "w0").iterdir())
+    shards = sorted(path.name for path in (tmp_path / "w0").glob("*.tar"))
     assert shards[0] == "test-000000.tar" and len(shards) == 7
     found = 0
     for name in shards:
@@ -338,6 +339,58 @@ def test_webdataset_by_its_reader(folder: Path, tmp_path: Path) -> None:
     samples = list(read)
     assert [s["__key__"] for s in samples] == open_dataset(folder).splits["train"]["frame_id"].to_list()
     assert samples[0]["jpg"].size == (256, 192) and "objects" in samples[0]["json"]
+
+
+def test_webdataset_of_a_size_comes_back(folder: Path, tmp_path: Path) -> None:
+    """Shards hold at most the bytes asked for; the dataset made of them has the bytes that it had."""
+    pictures = sum(path.stat().st_size for path in (folder / "images").iterdir())
+    run("export", "webdataset", folder, "--out", tmp_path / "w", "--shard-mb", 0.1)
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "w").glob("*.tar")}
+    assert max(sizes.values()) <= 100_000 < sum(sizes.values()) and len(sizes) < N, "several frames a shard"
+    assert sum(sizes.values()) > pictures
+    keys = []
+    for name in sorted(sizes):
+        with tarfile.open(tmp_path / "w" / name) as tar:
+            assert {(m.mtime, m.uid, m.uname, m.mode) for m in tar} == {(0, 0, "", 0o644)}
+            keys += [m.name[:-4] for m in tar if m.name.endswith(".jpg")]
+    assert sorted(keys) == sorted(open_dataset(folder).frames["frame_id"])
+    assert f"{N} frames" in run("import", "webdataset", tmp_path / "w", "--out", tmp_path / "back")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert (tmp_path / "back" / path.relative_to(folder)).read_bytes() == path.read_bytes()
+    assert (tmp_path / "back/coco/test.json").is_file()
+
+
+def _rewritten(path: Path, change: Any) -> None:
+    """The members of a tar, changed as a list of names and contents."""
+    with tarfile.open(path) as tar:
+        members = [(m.name, tar.extractfile(m).read()) for m in tar]  # type: ignore[union-attr]
+    with tarfile.open(path, "w") as tar:
+        for name, content in change(members):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda rows: rows[2:], "pictures are in no shard"),
+        (lambda rows: [*rows, rows[0]], "is in the shards twice"),
+        (lambda rows: [*rows, ("../../x.jpg", b"x")], "is no frame of"),
+        (lambda rows: [(rows[0][0], rows[0][1] + b"x"), *rows[1:]], "is another than the manifest states"),
+        (None, "train-000000.tar: "),
+    ],
+)
+def test_shards_that_are_not_whole(folder: Path, tmp_path: Path, change: Any, text: str) -> None:
+    run("export", "webdataset", folder, "--out", tmp_path / "w")
+    path = tmp_path / "w" / "train-000000.tar"
+    if change is None:
+        path.write_bytes(path.read_bytes()[:700])
+    else:
+        _rewritten(path, change)
+    assert text in run("import", "webdataset", tmp_path / "w", "--out", tmp_path / "back", code=2)
+    assert not (tmp_path / "back").exists()
 
 
 def test_card_counts_what_is_there(folder: Path, tmp_path: Path) -> None:

@@ -292,7 +292,7 @@ def test_pictures_that_a_worker_wrote_elsewhere_do_not_count(
 ) -> None:
     make_scene(tmp_path / "XTST", AIRPORT, size=(256, 256), gsd_m=8.0, levels=2)
     monkeypatch.setattr(
-        "lard.render.driver.render_task", lambda task: [(task.frames[0]["frame_id"], "0" * 64)]
+        "lard.render.driver.render_task", lambda task: [(task.frames[0]["frame_id"], "0" * 64, "")]
     )
     with pytest.raises(SourceError, match=r"rendered by a worker \(this process\) and not here"):
         render_frames(frames_table(1), tmp_path, tmp_path / "out", 1, DB)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from lard.cli.options import check_kept, finite_number
+from lard.cli.remote import is_url, taking_urls
 
 _OUTPUTS = ("out", "target", "json_path", "draw", "corrections_out")
 """Parameters that name what a command writes."""
@@ -32,7 +33,7 @@ def checked(command: click.Command) -> click.Command:
             param.type = _NEEDED
     run = command.callback
     if run is not None and not isinstance(command, click.Group) and not hasattr(run, "keeps_inputs"):
-        command.callback = _keeping_inputs(run)
+        command.callback = _marked(taking_urls(_keeping_inputs(run)))
     return command
 
 
@@ -45,6 +46,8 @@ class _NamedPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not os.fspath(value):
             self.fail("the path is empty; name a file or folder", param, ctx)
+        if is_url(value):
+            return value
         return super().convert(value, param, ctx)
 
 
@@ -78,8 +81,12 @@ def _keeping_inputs(run: Any) -> Any:
                         _keep(out, paths)
         return run(*args, **values)
 
-    kept.keeps_inputs = True  # type: ignore[attr-defined]
     return kept
+
+
+def _marked(run: Any) -> Any:
+    run.keeps_inputs = True
+    return run
 
 
 def _paths(values: dict[str, Any]) -> Iterator[tuple[str, list[Path]]]:

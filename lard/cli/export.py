@@ -149,19 +149,28 @@ def huggingface(dataset: Path, out: Path) -> None:
 @_DATASET
 @_OUT
 @click.option(
-    "--shard-size", default=1000, show_default=True, type=click.IntRange(min=1), help="Frames per tar."
+    "--shard-size",
+    type=click.IntRange(min=1),
+    help="Frames per tar at most.  [default: 1000, none by --shard-mb]",
 )
-def webdataset(dataset: Path, out: Path, shard_size: int) -> None:
-    """WebDataset tar shards: KEY.jpg and KEY.json per frame.
+@click.option("--shard-mb", type=click.FloatRange(min=0.1), help="MB (1,000,000 bytes) per tar at most.")
+def webdataset(dataset: Path, out: Path, shard_size: int | None, shard_mb: float | None) -> None:
+    """WebDataset tar shards: KEY.jpg and KEY.json per frame, and the dataset's tables in tables/.
+
+    The same dataset gives the same bytes. `lard import webdataset` makes the dataset of them again, so that a
+    million pictures can lie in a store as a few thousand objects.
 
     \b
     Examples:
       lard export webdataset data/ortho --shard-size 500 --out out/wds
+      lard export webdataset data/ortho --shard-mb 256 --out s3://bucket/ortho-shards
     """
     from lard.export.common import open_dataset
     from lard.export.webdataset import write_webdataset
 
-    click.echo(f"{len(write_webdataset(open_dataset(dataset), out, shard_size))} shards in {out}")
+    most = shard_size or (1000 if shard_mb is None else None)
+    most_bytes = None if shard_mb is None else int(shard_mb * 1e6)
+    click.echo(f"{len(write_webdataset(open_dataset(dataset), out, most, most_bytes))} shards in {out}")
 
 
 _RESULTS = click.option(

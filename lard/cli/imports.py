@@ -191,6 +191,31 @@ def labelstudio(source: Path, label: str, split: str, **rest: Any) -> None:
     _finish(source, partial(read_labelstudio_set, source, split, label), **rest)
 
 
+@import_.command()
+@_SOURCE
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Dataset folder to make.")
+def webdataset(source: Path, out: Path) -> None:
+    """Tar shards of lard export webdataset: the dataset that they were made of, and its coco/.
+
+    Every picture is checked against the manifest.
+
+    \b
+    Examples:
+      lard import webdataset shards/ --out data/ortho
+      lard import webdataset s3://bucket/ortho-shards --out data/ortho
+    """
+    from lard.errors import naming
+    from lard.export.coco import write_coco
+    from lard.export.common import open_dataset, staged_folder
+    from lard.intake.sets.webdataset_set import read_webdataset
+
+    with naming(source, out), staged_folder(out) as made:
+        count = read_webdataset(source, made)
+        opened = open_dataset(made)
+        write_coco(opened.frames, opened.labels, made / "coco", opened.info)
+    click.echo(f"{out}: {count} frames")
+
+
 def _finish(
     source: Path,
     read: Callable[[], Imported],

@@ -6,7 +6,7 @@ picture's SHA-256. A frame is kept when both still hold; so a run may be killed 
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,30 +25,12 @@ from lard.ground.terrain.surface import FAR_REACH_M
 from lard.progress import Meter
 from lard.render.beyond import FLAT_SHARE, PAINTED_SHARE, beyond_shares
 from lard.render.conditions import COLUMNS, check_conditions
-from lard.render.journal import (
-    JOURNAL,
-    Journal,
-    check_folder,
-    image_name,
-    journal_line,
-    kept_pictures,
-    part_of,
-    picture_path,
-    remove_stale,
-    unique_frames,
-    unwritable,
-    write_tables,
-)  # fmt: skip
+from lard.render.journal import image_name, part_of, unique_frames
+from lard.render.place import Folder, Ground, GroundFolder, Place
 from lard.render.renderer import RENDERER_VERSION
 from lard.render.task import RenderSettings, Task, render_task, single_frames, task_name
-from lard.tables import (
-    MANIFEST,
-    below,
-    folder_lock,
-    folders_for,
-    sha256_file,
-)  # fmt: skip
-from lard.workers import Failures, Shares, Workers, arrived, run_tasks, workers_of
+from lard.tables import MANIFEST, below
+from lard.workers import Failures, run_tasks, workers_of
 
 _FRAMES_PER_TASK = 4
 _INPUT_COLUMNS = [
@@ -66,7 +48,8 @@ class _Run:
     """What all frames of a run share."""
 
     ground_root: Path
-    out_dir: Path
+    place: Place
+    ground_of: Callable[[str], Ground]
     workers: str | int
     db: RunwayDatabase
     settings: RenderSettings
@@ -76,7 +59,7 @@ class _Run:
 def render_frames(
     frames: pl.DataFrame,
     ground_root: str | Path,
-    out_dir: str | Path,
+    out_dir: str | Path | Place,
     workers: str | int,
     db: RunwayDatabase,
     *,
@@ -85,44 +68,40 @@ def render_frames(
     shard: tuple[int, int] = (0, 1),
     dem: str | Path | None = None,
     coarse: bool = False,
+    ground_of: Callable[[str], Ground] | None = None,
 ) -> pl.DataFrame:
     """Write images/<frame_id>.jpg of every frame, frames.parquet and manifest.parquet; return the manifest.
 
-    dem is a terrain model's path (lard.ground.terrain.dem); coarse lets ground imagery be much too
-    coarse for its frames, which is an error otherwise. With shard (i, n) only an n-th part of the frames, by
-    airport, is checked and rendered and no table is written; a last call without one checks all pictures,
-    makes what is missing and writes the tables. Frames that fail are told at the end (Unfinished), when all
-    others are there.
+    dem is a terrain model's path (lard.ground.terrain.dem); coarse lets ground imagery be much too coarse for
+    its frames, which is an error otherwise. With shard (i, n) only an n-th part of the frames, by airport, is
+    checked and rendered and no table is written; a last call without one checks all pictures, makes what is
+    missing and writes the tables. Frames that fail are told at the end (Unfinished), when all others are
+    there. ground_of gives workers an airport's ground where they do not see ground_root, which then holds
+    manifests and covers alone.
     """
-    settings, out_dir, ground_root = settings or RenderSettings(), Path(out_dir), Path(ground_root)
+    settings, ground_root = settings or RenderSettings(), Path(ground_root)
+    place = Folder(Path(out_dir)) if isinstance(out_dir, str | Path) else out_dir
     frames = _checked(part_of(unique_frames(frames), shard))
     if len(frames) == 0:  # more shards than frames
         return pl.DataFrame(schema={**MANIFEST, FLAT_SHARE: pl.Float64, PAINTED_SHARE: pl.Float64})
     grounds = _ground_manifests(frames, ground_root, db)
     check_resolution(frames, grounds, db, refuse_ratio=None if coarse else REFUSE_RATIO)
-    check_folder(out_dir, frames["frame_id"].to_list())
-    run = _Run(ground_root, out_dir, workers, db, settings, str(dem or ""))
+    place.check(frames["frame_id"].to_list())
+    run = _Run(
+        ground_root, place, ground_of or partial(_here, ground_root), workers, db, settings, str(dem or "")
+    )
     keys = _keys(frames, grounds, run)
     if shard[1] > 1:
-        journal = out_dir / f"{JOURNAL}_{shard[0]}_{shard[1]}.jsonl"
-        with folders_for(out_dir / "images"):
-            done = _render_missing(frames, keys, grounds, journal, run, resume)
-        return _manifest(frames, done, grounds, run)
-    with folder_lock(out_dir):
-        journal = out_dir / f"{JOURNAL}.jsonl"
-        with folders_for(out_dir / "images"):
-            done = _render_missing(frames, keys, grounds, journal, run, resume)
-        remove_stale(out_dir, done)
+        return _manifest(frames, _render_missing(frames, keys, grounds, shard, run, resume), grounds, run)
+    with place.held():
+        done = _render_missing(frames, keys, grounds, shard, run, resume)
         manifest = _manifest(frames, done, grounds, run)
-        lines = [journal_line(name, keys[name], done[name]) for name in sorted(done)]
-        try:
-            # the journal sorted, so that its bytes do not tell the order of work
-            write_tables(out_dir, frames, manifest, journal, "".join(lines))
-        except OSError as error:
-            raise unwritable(out_dir, error) from error
-        for part_journal in out_dir.glob(f"{JOURNAL}_*.jsonl"):
-            part_journal.unlink()
+        place.finish(frames, manifest, keys, done)
     return manifest
+
+
+def _here(root: Path, icao: str) -> Ground:
+    return GroundFolder((root / icao).absolute())
 
 
 def _checked(frames: pl.DataFrame) -> pl.DataFrame:
@@ -187,43 +166,28 @@ def _given(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _render_missing(
-    frames: pl.DataFrame, keys: dict[str, str], grounds: dict[str, dict[str, Any]], journal: Path,
+    frames: pl.DataFrame, keys: dict[str, str], grounds: dict[str, dict[str, Any]], shard: tuple[int, int],
     run: _Run, resume: bool,
 ) -> dict[str, str]:  # fmt: skip
     """SHA-256 of every frame's picture, after rendering those that are missing, damaged or out of date."""
-    done = kept_pictures({name: keys[name] for name in frames["frame_id"]}, run.out_dir) if resume else {}
+    done = run.place.kept({name: keys[name] for name in frames["frame_id"]}) if resume else {}
     todo = frames.filter(~pl.col("frame_id").is_in(list(done)))
     if len(todo) == 0:
         return done
-    airports = todo["airport"].unique().sort()
-    manifests = tuple(run.ground_root / run.db.airport(icao).icao / "manifest.json" for icao in airports)
-    workers = workers_of(run.workers, Shares(run.out_dir, manifests))
+    of_airports = [run.ground_of(run.db.airport(icao).icao) for icao in todo["airport"].unique().sort()]
+    shared = tuple(g.path / "manifest.json" for g in of_airports if isinstance(g, GroundFolder))
+    workers = workers_of(run.workers, run.place.shares(shared))
     failures = Failures(task_name, single_frames)
-    with Journal(journal) as entries, Meter("render", len(todo), "frames") as meter:
+    with run.place.journal(shard) as note, Meter("render", len(todo), "frames") as meter:
         kept = len(done)
         for results in run_tasks(workers, render_task, _tasks(todo, grounds, run), failures):
-            _check_arrived(results, run.out_dir, workers)
-            entries.add([journal_line(frame_id, keys[frame_id], digest) for frame_id, digest in results])
-            done.update(results)
+            run.place.check_arrived(results, workers)
+            note([(keys[row[0]], row) for row in results])
+            done.update((frame_id, digest) for frame_id, digest, _ in results)
             meter.advance(len(results), f"{kept} kept" if kept else "")
+    run.place.confirm(done)
     failures.check()
     return done
-
-
-def _check_arrived(results: list[tuple[str, str]], out_dir: Path, workers: Workers) -> None:
-    """SourceError unless the pictures that a worker says it wrote are here, as it wrote them."""
-    for frame_id, digest in results:
-        path = picture_path(out_dir, frame_id)
-        is_whole = partial(_is_whole, path, digest)
-        if not (arrived(is_whole) if workers.remote else is_whole()):
-            raise SourceError(
-                f"{path}: rendered by a worker ({workers.where}) and not here; give an --out that all "
-                "workers and this process share, and run again"
-            )
-
-
-def _is_whole(path: Path, digest: str) -> bool:
-    return path.is_file() and sha256_file(path) == digest
 
 
 def _tasks(frames: pl.DataFrame, grounds: dict[str, dict[str, Any]], run: _Run) -> Iterator[Task]:
@@ -233,8 +197,8 @@ def _tasks(frames: pl.DataFrame, grounds: dict[str, dict[str, Any]], run: _Run) 
         for start in range(0, len(group), _FRAMES_PER_TASK):
             rows = [_given(row) for row in group[start : start + _FRAMES_PER_TASK].select(columns).to_dicts()]
             yield Task(
-                (run.ground_root / airport.icao).absolute(), grounds[str(icao)]["digest"], airport,
-                run.out_dir.absolute(), run.settings, rows,
+                run.ground_of(airport.icao), grounds[str(icao)]["digest"], airport,
+                run.place.elsewhere(), run.settings, rows,
                 str(Path(run.dem).absolute()) if run.dem else "", run.db.altitude_datum,
             )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,7 +12,7 @@ from lard.camera import Poses, camera_of_row
 from lard.errors import DataError, LardError, SourceError
 from lard.ground.terrain.dem import load_dem
 from lard.render.conditions import Conditions
-from lard.render.journal import picture_path, write_jpeg
+from lard.render.place import Ground, Place, Written
 from lard.render.renderer import Quality
 from lard.render.view import Scene, load_scene, render_view
 from lard.tables import sha256_file
@@ -50,10 +49,10 @@ class Task:
     digest is that of the ground's manifest, by which the frames' keys were made.
     """
 
-    ground: Path
+    ground: Ground
     digest: str
     airport: Airport
-    out_dir: Path
+    place: Place
     settings: RenderSettings
     frames: list[dict[str, Any]]
     dem: str = ""
@@ -71,15 +70,15 @@ def task_name(task: Task) -> str:
     return f"frame {names[0]}" if len(names) == 1 else f"frames {', '.join(names)}"
 
 
-def render_task(task: Task) -> list[tuple[str, str]]:
-    """Render and write the frames of a task; frame ids with the SHA-256 of their pictures."""
+def render_task(task: Task) -> list[Written]:
+    """Render and write the frames of a task; what was written."""
     results = []
     for row in task.frames:
         try:
             jpeg = _jpeg(task, row)
         except LardError as error:
             raise type(error)(f"frame {row['frame_id']}: {error}") from error
-        results.append((row["frame_id"], write_jpeg(jpeg, picture_path(task.out_dir, row["frame_id"]))))
+        results.append(task.place.write(row["frame_id"], jpeg))
     return results
 
 
@@ -101,15 +100,16 @@ _scene: dict[tuple[str, str, str, str], Scene] = {}
 
 
 def _scene_of(task: Task, earth: str) -> Scene:
-    digest = sha256_file(task.ground / "manifest.json")
+    folder = task.ground.folder()
+    digest = sha256_file(folder / "manifest.json")
     if digest != task.digest:
         raise SourceError(
-            f"{task.ground}: is another ground here than where the run was started, or has changed since; "
+            f"{folder}: is another ground here than where the run was started, or has changed since; "
             "finish it and run again"
         )
-    key = (str(task.ground), digest, earth, task.dem)
+    key = (str(folder), digest, earth, task.dem)
     if key not in _scene:
         _scene.clear()
         dem = load_dem(task.dem, task.altitude_datum) if task.dem else None
-        _scene[key] = load_scene(task.ground, task.airport, earth, dem)
+        _scene[key] = load_scene(folder, task.airport, earth, dem)
     return _scene[key]
