@@ -18,7 +18,7 @@ from lard.quality.checks import tears
 from lard.quality.checks.integrity import declared_bands, labels_in_bands
 from lard.quality.measures.overlay import still_parts
 from lard.quality.measures.pictures import _measure_pixels
-from lard.quality.measures.tearing import FIELDS, row_jumps, unpacked
+from lard.quality.measures.tearing import FIELDS, _goes_aside, row_jumps, unpacked
 from lard.quality.model import FAIL, NOT_APPLICABLE, PASS, Offence
 
 SHAPE = (240, 320)
@@ -186,3 +186,17 @@ def test_two_interlaced_fields_are_told_from_one_picture() -> None:
     laced[1::2] = np.roll(picture[1::2], 4, axis=1)  # the second field is of a moment later
     assert _measure_pixels(picture)["comb"] < 1.15
     assert _measure_pixels(laced)["comb"] > 1.3
+
+
+def test_far_ground_that_slants_goes_on_aside_from_each_row_and_is_not_torn() -> None:
+    """Everything leans by one row in 35 pixels; in the torn picture the rows below 60 moved by as much."""
+    rng = np.random.default_rng(8)
+    line = cv2.GaussianBlur(rng.normal(0, 120, (1, 6000)), (0, 0), 3.0)[0] + 120
+    rows, columns = np.mgrid[0:120, 0:320]
+    slanting = np.clip(line[columns + 35 * rows], 0, 255).astype(np.uint8)
+    assert _goes_aside(slanting, 60)[1] == 1.0
+    still = np.clip(np.repeat(line[None, :320], 120, axis=0) + rng.normal(0, 3, (120, 320)), 0, 255)
+    torn = np.concatenate([still[:61], np.roll(still[61:], -35, axis=1)]).astype(np.uint8)
+    lag, misfit = _goes_aside(torn, 60)
+    assert (lag, misfit < 0.2) == (35.0, True)
+    assert _goes_aside(still.astype(np.uint8), 60)[1] == 1.0

@@ -20,6 +20,7 @@ from lard.quality.measures.ground import (
 )
 from lard.quality.measures.offsets import Offset, shared
 from lard.quality.measures.rolled import rolled
+from lard.quality.neighbours import Neighbours, displaced_groups
 
 
 def scene(seed: int = 1) -> np.ndarray:
@@ -114,6 +115,47 @@ def test_a_shift_that_a_zone_shares_is_told_by_other_zones_and_directions() -> N
     assert np.abs(found["far"].px - shift["far"]).max() < 0.15
     assert np.abs(found["close"].px).max() < 0.15
     assert shared(pairs[:4]) == {}
+
+
+def test_ground_that_is_level_where_runways_lean_is_no_displacement() -> None:
+    """Pairs along one approach, larger by a quarter to a half: they lie aside as by the lean of the plane."""
+    rng = np.random.default_rng(6)
+    scales = rng.uniform(1.2, 1.5, 30)
+    leaning, flat = [], []
+    for scale in scales:
+        moved = np.array([1.9, 0.3]) * (scale - 1.0) + rng.normal(0, 0.03, 2)
+        leaning.append(Offset("far", "far", moved, scale * np.eye(2), np.array([2.0, 0.4]) * (scale - 1.0)))
+        flat.append(Offset("far", "far", moved, scale * np.eye(2)))
+    found = {"XLEA": tuple(leaning), "XFLA": tuple(flat)}
+    assert shared(leaning)["far"].level_px == pytest.approx(np.hypot(2.0, 0.4), rel=0.01)
+    assert shared(flat)["far"].level_px == 0.0
+    told = displaced_groups(Neighbours({}, (), {}, found, ()), {})
+    assert [name for name, _, _ in told] == ["airport XFLA, zone far"]
+
+
+def test_the_level_plane_goes_through_the_middle_of_the_runways() -> None:
+    corners = np.array(load_shipped().airport("HKJK").runway("24").corners)
+    pose = {"lat_deg": np.array([-1.28]), "lon_deg": np.array([36.97]), "alt_m": np.array([1900.0])}
+    pose |= {
+        name: np.array([value])
+        for name, value in zip(("yaw_deg", "pitch_deg", "roll_deg"), (240.0, -5.0, 2.0), strict=True)
+    }
+    camera = {
+        name: np.array([value])
+        for name, value in zip(
+            ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px"),
+            (320.0, 320.0, 277.0, 277.0, 160.0, 160.0),
+            strict=True,
+        )
+    }
+    lean, level = (from_plane(corners, pose, camera, "wgs84", flat) for flat in (False, True))
+    middle = np.array([0.0, 0.0, 1.0])
+    assert level[0] @ middle == pytest.approx(lean[0] @ middle)
+    ahead = np.array([4000.0, 2300.0, 1.0])  # beyond the threshold of 24
+    flat, leaning = level[0] @ ahead, lean[0] @ ahead
+    assert 1.0 < leaning[1] / leaning[2] - flat[1] / flat[2] < 20.0, (
+        "leaning down towards 24, the ground lies lower"
+    )
 
 
 def test_small_pictures_keep_their_shape_and_lenses_are_straightened() -> None:

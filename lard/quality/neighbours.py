@@ -128,13 +128,14 @@ def _views(data: Dataset, frames: pl.DataFrame) -> tuple[list[str], list[str], V
     if len(kept) < FEWEST:
         return [], [], None
     points = np.array(corners, np.float64).reshape(-1, 3)
-    maps = from_plane(points, pose, camera, str(frames["earth_model"][0]))
+    earth = str(frames["earth_model"][0])
+    maps, level = (from_plane(points, pose, camera, earth, flat) for flat in (False, True))
     names = frames["frame_id"].cast(pl.String).to_list()
     zones = frames["zone"].fill_null("").to_list() if "zone" in frames.columns else [""] * len(names)
     return (
         [names[k] for k in kept],
         [str(zones[k]) for k in kept],
-        views([g for k in kept if (g := greys[k]) is not None], maps[kept]),
+        views([g for k in kept if (g := greys[k]) is not None], maps[kept], level[kept]),
     )
 
 
@@ -225,7 +226,7 @@ def displaced_groups(found: Neighbours, width_of: Mapping[str, int]) -> list[tup
         for zone, one in shared(pairs).items():
             size = float(np.hypot(*one.px))
             error = float(np.hypot(*(one.px / max(size, 1e-9) * one.error)))
-            if size > LEAST_PX and size > LEAST_SIGMAS * error:
+            if size > LEAST_PX + one.level_px and size > LEAST_SIGMAS * error:
                 right, down = one.px * scale
                 text = (
                     f"the pictures look shifted by about ({right:+.0f}, {down:+.0f}) px against those of "

@@ -41,6 +41,7 @@ class Views:
     structure: Single  # (n, h, w)
     ground: Single  # (n, h, w) 1 where the plane is seen, else 0
     from_plane: Array  # (n, 3, 3) homogeneous pixels, whose last is the depth in m, of (east, north, 1) in m
+    from_level: Array  # (n, 3, 3) the same from a level plane
     overlap: Array  # (n, n) how much of picture i picture j shows at a like scale, 0 to 1
 
 
@@ -99,8 +100,13 @@ def _intrinsics(camera: Mapping[str, Array]) -> Array:
     return matrices
 
 
-def from_plane(corners: Array, pose: Mapping[str, Array], camera: Mapping[str, Array], earth: str) -> Array:
-    """Maps (n, 3, 3) from the plane through runway corners (k, 3) geodetic to small pictures of n poses."""
+def from_plane(
+    corners: Array, pose: Mapping[str, Array], camera: Mapping[str, Array], earth: str, level: bool = False
+) -> Array:
+    """Maps (n, 3, 3) from the plane through runway corners (k, 3) geodetic to small pictures of n poses.
+
+    level: from the level plane through their middle instead.
+    """
     points = geometry.cart(corners, earth)
     middle = points.mean(axis=0)
     lat, lon = np.radians(corners[:, 0].mean()), np.radians(corners[:, 1].mean())
@@ -108,9 +114,9 @@ def from_plane(corners: Array, pose: Mapping[str, Array], camera: Mapping[str, A
     east = np.array([-np.sin(lon), np.cos(lon), 0.0])
     axes = np.stack([east, np.cross(up, east), up])
     local = (points - middle) @ axes.T
-    level = np.column_stack([local[:, :2], np.ones(len(local))])
+    design = np.column_stack([local[:, :2], np.ones(len(local))])
     # one runway alone says hardly how the ground leans across it: the small singular value is left out
-    slope_east, slope_north, height = np.linalg.lstsq(level, local[:, 2], rcond=0.02)[0]
+    slope_east, slope_north, height = np.linalg.lstsq(design, local[:, 2], rcond=0.02)[0]
     eye = geometry.cart(np.column_stack([pose["lat_deg"], pose["lon_deg"], pose["alt_m"]]), earth) - middle
     eye = eye @ axes.T
     attitude = geometry.body_in_ecef(
@@ -119,19 +125,20 @@ def from_plane(corners: Array, pose: Mapping[str, Array], camera: Mapping[str, A
     # right, down, forward of east, north, up
     turn = (attitude.inv().as_matrix() @ axes.T)[:, [1, 2, 0]]
     plane = np.broadcast_to(np.diag([1.0, 1.0, 0.0]), (len(eye), 3, 3)).copy()
-    plane[:, 2] = [slope_east, slope_north, height]
+    plane[:, 2] = [0.0, 0.0, height] if level else [slope_east, slope_north, height]
     plane[:, :, 2] -= eye
     return np.asarray(_intrinsics(camera) @ turn @ plane)
 
 
-def views(greys: Sequence[NDArray[np.uint8]], maps: Array) -> Views:
-    """The pictures (h, w) of one size with the maps (n, 3, 3) of `from_plane`."""
+def views(greys: Sequence[NDArray[np.uint8]], maps: Array, level: Array) -> Views:
+    """The pictures (h, w) of one size with the maps (n, 3, 3) of `from_plane`, leaning and level."""
     height, width = greys[0].shape
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     pixels = np.stack([x.ravel(), y.ravel(), np.ones(x.size)]).astype(np.float64)
     ground = np.stack([_depths(one, pixels) for one in maps]).reshape(-1, height, width)
     seen = ((ground > 0) & (ground < FAR_M)).astype(np.float32)
-    return Views(np.stack([structure(grey) for grey in greys]), seen, maps, _overlap(maps, width, height))
+    overlap = _overlap(maps, width, height)
+    return Views(np.stack([structure(grey) for grey in greys]), seen, maps, level, overlap)
 
 
 def _depths(one: Array, pixels: Array) -> Array:

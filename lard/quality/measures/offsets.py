@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.fft
@@ -29,13 +29,15 @@ LEAST_SPREAD_PX = 0.02
 class Offset:
     """Where one picture of a pair lies against what the other shows, in small pixels.
 
-    A displacement a of the one and b of the other give a - turn @ b.
+    A displacement a of the one and b of the other give a - turn @ b; ground that is level, where it was taken
+    to lean as the runways do, gives `level` besides.
     """
 
     one: str  # group of either picture
     other: str
     px: Array  # (2,) right, down
     turn: Array  # (2, 2)
+    level: Array = field(default_factory=lambda: np.zeros(2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Shared:
     px: Array
     error: Array
     pairs: int
+    level_px: float = 0.0  # how much of it level ground may pretend
 
 
 def offsets(all_: Views, groups: Sequence[str]) -> tuple[Offset, ...]:
@@ -68,7 +71,10 @@ def offsets(all_: Views, groups: Sequence[str]) -> tuple[Offset, ...]:
             pairs += 1
             place = _peak(fields[i], warped, float(seen.sum()), size)
             if place is not None:
-                found.append(Offset(groups[i], groups[j], place, _turn(warp, seen)))
+                level = all_.from_level[i] @ np.linalg.inv(all_.from_level[j])
+                found.append(
+                    Offset(groups[i], groups[j], place, _turn(warp, seen), _moved(warp, level, seen))
+                )
     return tuple(found)
 
 
@@ -81,16 +87,29 @@ def _turn(warp: Array, seen: Single) -> Array:
 
     Where it is drawn out most it agrees least, and counts less.
     """
-    places = np.flatnonzero(seen)
-    if not len(places):
+    if not seen.any():
         return np.eye(2)
+    _, each, weight = _spread(warp, seen)
+    return np.asarray((each * weight[:, None, None]).sum(axis=0) / weight.sum())
+
+
+def _moved(warp: Array, other: Array, seen: Single) -> Array:
+    """How far another homography puts what is seen (2,), averaged as _turn does."""
+    before, _, weight = _spread(warp, seen)
+    after, there = warp @ before, other @ before
+    return np.asarray((there[:2] / there[2] - after[:2] / after[2]) @ weight / weight.sum())
+
+
+def _spread(warp: Array, seen: Single) -> tuple[Array, Array, Array]:
+    """Places (3, m), before a homography, of what is seen; how they are drawn out (m, 2, 2); weights (m,)."""
+    places = np.flatnonzero(seen)
     row, column = np.divmod(places[:: max(1, len(places) // POINTS)], seen.shape[1])
     before = np.linalg.inv(warp) @ np.stack([column, row, np.ones(len(row))])
-    after = warp @ (before / before[2])
+    before = before / before[2]
+    after = warp @ before
     place = (after[:2] / after[2]).T
     each = (warp[:2, :2] - place[:, :, None] * warp[2, :2]) / after[2][:, None, None]  # (m, 2, 2)
-    weight = 1 / (DRAWN_OUT + (each**2).sum(axis=(1, 2)))
-    return np.asarray((each * weight[:, None, None]).sum(axis=0) / weight.sum())
+    return before, each, 1 / (DRAWN_OUT + (each**2).sum(axis=(1, 2)))
 
 
 def _peak(field: NDArray[np.complex64], warped: Single, seen: float, size: tuple[int, ...]) -> Array | None:
@@ -133,6 +152,10 @@ def shared(found: Sequence[Offset]) -> dict[str, Shared]:
         # Huber's weights until the start is sure, then those of Cauchy
         far = misfit / (1.5 * spread)
         weights = 1 / np.maximum(far, 1.0) if step < STEPS // 2 else 1 / (1 + far**2)
+    level = inverse @ (normal @ np.concatenate([one.level for one in found]))
     error = np.sqrt(np.diag(inverse)) * spread
     count = {name: sum(name in (one.one, one.other) for one in found) for name in names}
-    return {name: Shared(best[k : k + 2], error[k : k + 2], count[name]) for name, k in index.items()}
+    return {
+        name: Shared(best[k : k + 2], error[k : k + 2], count[name], float(np.hypot(*level[k : k + 2])))
+        for name, k in index.items()
+    }

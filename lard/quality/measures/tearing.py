@@ -81,9 +81,9 @@ def _goes_on(grey: NDArray[np.uint8], k: int) -> tuple[float, float]:
 
 def _goes_aside(grey: NDArray[np.uint8], k: int) -> tuple[float, float]:
     """The same of rows: what fine structure lacks of agreeing in four of six parts of the row. A slanting
-    horizon drawn in steps goes on aside from each row to the next as well, but in one part alone."""
-    before, after = grey[k : k + 1].astype(np.float32), grey[k + 1 : k + 2].astype(np.float32)
-    before, after = (cv2.blur(row, (FINE_PX, 1)) - cv2.blur(row, (COARSE_PX, 1)) for row in (before, after))
+    horizon drawn in steps goes on aside from each row to the next as well, but in one part alone, or, with
+    the far ground below it, from each row to the next."""
+    before, after = _fine(grey, k), _fine(grey, k + 1)
     reach = grey.shape[1] // 8
     if reach <= LEAST_LAG_PX:
         return 0.0, 1.0
@@ -91,16 +91,32 @@ def _goes_aside(grey: NDArray[np.uint8], k: int) -> tuple[float, float]:
     fit = cv2.matchTemplate(before, middle, cv2.TM_SQDIFF).ravel()
     fit[reach - LEAST_LAG_PX + 1 : reach + LEAST_LAG_PX] = np.inf
     best = int(np.argmin(fit))
-    parts = np.array_split(np.arange(middle.shape[1]), PARTS)
+    agrees, gain = _aside(before, after, reach, best)
+    if len(agrees) < AGREEING or gain < GAIN:
+        return float(best - reach), 1.0
+    for j in (k - 1, k + 1):
+        if 0 <= j < len(grey) - 1 and _aside(_fine(grey, j), _fine(grey, j + 1), reach, best)[1] > GAIN / 2:
+            return float(best - reach), 1.0  # all slants so
+    return float(best - reach), 1.0 - sorted(agrees)[-AGREEING]
+
+
+def _fine(grey: NDArray[np.uint8], k: int) -> NDArray[np.float32]:
+    """The fine structure (1, w) of a row."""
+    row = grey[k : k + 1].astype(np.float32)
+    return np.asarray(cv2.blur(row, (FINE_PX, 1)) - cv2.blur(row, (COARSE_PX, 1)), np.float32)
+
+
+def _aside(before: Array, after: Array, reach: int, best: int) -> tuple[list[float], float]:
+    """Correlations of the parts of a row with what lies `best` - `reach` aside in the row before, and by how
+    much they are better than straight above, in the median."""
+    middle = after[:, reach:-reach]
     agrees, gains = [], []
-    for part in parts:
+    for part in np.array_split(np.arange(middle.shape[1]), PARTS):
         one, there, here = middle[0, part], before[0, part + best], before[0, part + reach]
         if min(one.std(), there.std()) > FINE_LEVELS:
             agrees.append(_correlation(one, there))
             gains.append(agrees[-1] - _correlation(one, here))
-    if len(agrees) < AGREEING or float(np.median(gains)) < GAIN:
-        return float(best - reach), 1.0
-    return float(best - reach), 1.0 - sorted(agrees)[-AGREEING]
+    return agrees, float(np.median(gains)) if gains else 0.0
 
 
 def _correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
