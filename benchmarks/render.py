@@ -1,25 +1,33 @@
 """Speed, accuracy and memory of the renderer beside a bare OpenCV remap: python benchmarks/render.py.
 
-Speed: one thread, 1024 x 1024, 60 degrees, CPU time, sensor noise included; the remap is bilinear from the
-finest level, of the same view, in the same run; its time is given bare, with the maps made in advance, and
-with making them in NumPy. Accuracy: PSNR on the runway's pixels against the brute-force oracle, runway edges
-against projected labels. Frames per second with 1 and 2 processes, resident memory over many frames.
+Speed: one thread, 1024 x 1024, 60 degrees, CPU time, bare (no noise, no shadows) and with sensor noise; the
+remap is bilinear from the finest level, of the same view, in turn with the renderer in the same run; its time
+is given bare, with the maps made in advance, and with making them in NumPy. Accuracy: PSNR on the runway's
+pixels against the brute-force oracle, runway edges against projected labels. What each effect adds: the same
+views by steps, from bare ground over sensor noise, shadows and weather to a JPEG file and to reading the
+ground, in frames a second of one core. Frames per second with 1 and 2 processes, resident memory over frames.
 """
 
 import argparse
+import io
+import json
 import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import rasterio
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from render_scene import GRASS, RUNWAY, make_airport, make_scene
@@ -34,12 +42,15 @@ from lard.render.atmosphere import Atmosphere
 from lard.render.conditions import Conditions
 from lard.render.reference import reference_pixels
 from lard.render.renderer import Quality, clear_day, render_frame, view_record
+from lard.render.view import load_scene, render_view
+from lard.tables import sha256_file
 
 ALONG_M = (200.0, 500.0, 1500.0, 4000.0)
 LENGTH_M = 2500.0
 CAMERA = Camera.from_fov(1024, 1024, 60.0)
 BUDGET_BYTES = 64 << 20
 CLEAR_M = 1e12
+OBJECTS_GSD_M = 2.0
 
 
 def markings(x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
@@ -141,8 +152,12 @@ def speed_and_accuracy(folder: Path, quality: Quality, repeats: int) -> None:
             return cv2.remap(texture, *maps, cv2.INTER_LINEAR)
 
         cv2.setNumThreads(1)
-        pairs = [(cpu_s(render, 2), cpu_s(remap, 2)) for _ in range(repeats)]
-        seconds, bare_s = min(p[0] for p in pairs), min(p[1] for p in pairs)
+
+        def clean(pose: Poses = pose, air: Atmosphere = air) -> Any:
+            return render_frame(ground, surface, pose, CAMERA, None, quality, air)
+
+        turns = [(cpu_s(clean, 2), cpu_s(render, 2), cpu_s(remap, 2)) for _ in range(repeats)]
+        clean_s, seconds, bare_s = (min(turn[k] for turn in turns) for k in range(3))
         made_s = cpu_s(lambda p=pose: plane_maps(ground, surface, p, CAMERA), 1)
         cv2.setNumThreads(2)
         both_s = wall_s(remap, repeats)
@@ -154,13 +169,80 @@ def speed_and_accuracy(folder: Path, quality: Quality, repeats: int) -> None:
         expected = reference_pixels(ground, surface, pose, CAMERA, inside, CLEAR_M, (6, 48))
         error = picture[inside[:, 1], inside[:, 0]] - expected
         psnr = 10 * np.log10(255**2 / np.mean(error**2))
+        whole_s = bare_s + made_s
         print(
-            f"{along_m:6.0f} m: render {seconds * 1e3:4.1f} ms, cv2.remap {bare_s * 1e3:4.1f} ms "
-            f"({seconds / bare_s:.1f}x), with its maps {(bare_s + made_s) * 1e3:4.1f} ms "
-            f"({seconds / (bare_s + made_s):.1f}x), on 2 threads {both_s * 1e3:4.1f} ms wall "
+            f"{along_m:6.0f} m: render {clean_s * 1e3:4.1f} ms, with noise {seconds * 1e3:4.1f} ms; remap "
+            f"{bare_s * 1e3:4.1f} ms ({clean_s / bare_s:.2f}x, {seconds / bare_s:.2f}x), with its maps "
+            f"{whole_s * 1e3:4.1f} ms ({seconds / whole_s:.1f}x), on 2 threads {both_s * 1e3:4.1f} ms wall "
             f"({seconds / 2 / both_s:.1f}x for two pictures at once); "
             f"runway PSNR {psnr:.1f} dB over {len(inside)} px"
         )
+
+
+def standing(folder: Path) -> None:
+    """Give a ground folder things that stand: rows of houses and trees in a third of its cells of 16 x 16."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    if "objects" in manifest:
+        return
+    rng, size = np.random.default_rng(3), 2048
+    height = np.where(rng.random((size // 16, size // 16)) < 0.33, 1, 0).astype(np.uint8)
+    height = np.kron(height, np.ones((16, 16), np.uint8))
+    height *= (rng.random((size, size)) < 0.2).astype(np.uint8) * rng.integers(5, 60, (size, size), np.uint8)
+    y, x = np.mgrid[:size, :size] * OBJECTS_GSD_M - size * OBJECTS_GSD_M / 2
+    height[(np.abs(y) < 150) | (np.abs(x) < 150)] = 0  # about the runway's middle, along and across
+    profile = {"driver": "GTiff", "width": size, "height": size, "count": 1, "dtype": "uint8"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(folder / "objects.tif", "w", **profile, compress="deflate") as out:
+            out.write(height, 1)
+    manifest["objects"] = {
+        "file": "objects.tif", "gsd_m": OBJECTS_GSD_M, "x_min_m": -size * OBJECTS_GSD_M / 2,
+        "y_max_m": size * OBJECTS_GSD_M / 2, "width_px": size, "height_px": size, "unit_m": 0.25,
+        "sha256": sha256_file(folder / "objects.tif"),
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def effects(folder: Path, repeats: int) -> None:
+    """Print CPU time and frames a second of one core, effect by effect, means of the views."""
+    airport, ground, surface = busy_scene(folder)
+    standing(folder)
+    scene = load_scene(folder, airport)
+    scene.ground.read_all()
+    noisy = Conditions(visibility_m=20000.0, noise_sigma=1.5, noise_key="benchmark")
+    weather = replace(noisy, rain_mm_h=2.0, visibility_m=8000.0, vignette_fraction=0.2)
+    flat = replace(scene, objects=None, pooled=None)
+    poses = list(views(airport).values())
+    quality = Quality()
+
+    def jpeg(pixels: np.ndarray) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=92, subsampling=0)
+        return buffer.getvalue()
+
+    def read(pose: Poses) -> bytes:
+        return jpeg(render_view(load_scene(folder, airport), pose, CAMERA, noisy, quality))
+
+    texture = np.ascontiguousarray(ground.read_all().level_array(0))
+    maps = [plane_maps(ground, surface, pose, CAMERA) for pose in poses]
+    steps: dict[str, Callable[[int], Any]] = {
+        "cv2.remap": lambda k: cv2.remap(texture, *maps[k], cv2.INTER_LINEAR),
+        "bare": lambda k: render_view(flat, poses[k], CAMERA, replace(noisy, noise_sigma=0.0), quality),
+        "sensor noise": lambda k: render_view(flat, poses[k], CAMERA, noisy, quality),
+        "noise, shadows": lambda k: render_view(scene, poses[k], CAMERA, noisy, quality),
+        "noise, shadows, rain": lambda k: render_view(scene, poses[k], CAMERA, weather, quality),
+        "noise, shadows, JPEG": lambda k: jpeg(render_view(scene, poses[k], CAMERA, noisy, quality)),
+        "the same, ground read for each": lambda k: read(poses[k]),
+    }
+    cv2.setNumThreads(1)
+    found: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(max(repeats // 2, 1)):
+        for name, step in steps.items():
+            found[name].append(sum(cpu_s(lambda k=k, step=step: step(k), 1) for k in range(len(poses))))
+    base = min(found["cv2.remap"])
+    for name, times in found.items():
+        mean_s = min(times) / len(poses)
+        print(f"{name:32s} {mean_s * 1e3:6.1f} ms, {1 / mean_s:5.1f} frames/s, {min(times) / base:5.2f}x")
 
 
 def edges(folder: Path) -> None:
@@ -246,6 +328,7 @@ def main() -> None:
         throughput(folder / "busy", arguments.frames)
         edges(folder / "edges")
         speed_and_accuracy(folder / "busy", quality, arguments.repeats)
+        effects(folder / "busy", arguments.repeats)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Perspective views of ground imagery draped over an airport's surface: any pose, any pinhole camera."""
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,15 +58,21 @@ def view_record(surface: Surface, pose: Poses, camera: Camera, quality: Quality)
 
 def _put_surface(view: View, surface: Surface) -> None:
     """The earth around the surface's origin, and its grids of heights."""
-    lat0, lon0, earth = surface.lat0_deg, surface.lon0_deg, surface.earth
-    zero, half, _ = quadric(lat0, lon0, 0.0, earth)
-    view["drop"] = zero[0, 0], zero[1, 1], zero[2, 2], half[2], zero[1, 2]
-    view["prime_m"], view["meridian_m"] = surface.radii_m
-    view["polynomial"] = map_polynomial(lat0, lon0, earth)
+    around = _earth_around(surface.lat0_deg, surface.lon0_deg, surface.earth)
+    view["drop"], (view["prime_m"], view["meridian_m"]), view["polynomial"] = around
     view["z_far_m"] = surface.z_far_m
     view["near_x_m"], view["near_y_m"], view["near_step_m"] = surface.x_min_m, surface.y_min_m, surface.step_m
     view["far_x_m"], view["far_y_m"] = surface.far_x_min_m, surface.far_y_min_m
     view["far_step_m"] = surface.far_step_m
+
+
+@lru_cache(maxsize=8)
+def _earth_around(lat0_deg: float, lon0_deg: float, earth: str) -> tuple[Any, Any, Any]:
+    """The ellipsoid of height 0 around a place, its two radii and the polynomial from ENU to the map."""
+    zero, half, _ = quadric(lat0_deg, lon0_deg, 0.0, earth)
+    prime, meridian = curvature_radii(lat0_deg, earth)
+    drop = zero[0, 0], zero[1, 1], zero[2, 2], half[2], zero[1, 2]
+    return drop, (float(prime), float(meridian)), map_polynomial(lat0_deg, lon0_deg, earth)
 
 
 def _put_pose(view: View, surface: Surface, pose: Poses) -> None:
