@@ -14,11 +14,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.airports.model import Runway, RunwayDatabase
-from lard.camera import Camera, Poses, cam_from_ecef
+from lard.camera import DISTORTION, Camera, Poses, cam_from_ecef
 from lard.errors import DataError
 from lard.geodesy import ecef_from_geodetic, enu_from_ecef, wrap_deg
 from lard.labels.table import facing_end
-from lard.quality.dataset import DISTORTION, with_distortion
+from lard.quality.dataset import with_distortion
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -165,7 +165,7 @@ def see_level(
     if whole:
         for i in range(n):
             start, q = int(raw[STARTS, i]), int(raw[PLACES, i])
-            red, green, blue = walk(  # type: ignore[call-arg, misc]
+            red, green, blue = walk(  # type: ignore[call-arg, misc, var-annotated]
                 texels, place + (start >> 8) * step, step, side, length, start, q, change
             )
             raw[SUMS, i], raw[SUMS + 1, i], raw[SUMS + 2, i] = red, green, blue
