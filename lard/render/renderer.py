@@ -75,13 +75,16 @@ def _earth_around(lat0_deg: float, lon0_deg: float, earth: str) -> tuple[Any, An
     return drop, (float(prime), float(meridian)), map_polynomial(lat0_deg, lon0_deg, earth)
 
 
+_shell = lru_cache(maxsize=8)(quadric)
+
+
 def _put_pose(view: View, surface: Surface, pose: Poses) -> None:
     """The camera's place and attitude, the shell at z_far and the horizon as seen from there."""
     rotation, origin = cam_from_ecef(pose)
     lat0, lon0, earth = surface.lat0_deg, surface.lon0_deg, surface.earth
     position = to_enu(origin, lat0, lon0, 0.0, earth)[0]
     local = enu_from_ecef(lat0, lon0)
-    matrix, b, c = quadric(lat0, lon0, surface.z_far_m, earth)
+    matrix, b, c = _shell(lat0, lon0, surface.z_far_m, earth)
     level = float(position @ matrix @ position + 2 * b @ position + c)
     above_m = float(pose.alt_m[0]) - surface.z_far_m
     if level <= 0:
@@ -148,6 +151,8 @@ _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
 def _noise_words(conditions: Conditions) -> NDArray[np.uint32]:
+    if conditions.noise_sigma == 0:
+        return np.zeros(2, np.uint32)
     rng = frame_rng(conditions.noise_seed, conditions.noise_key)
     return rng.integers(0, 1 << 32, 2, np.uint32)
 

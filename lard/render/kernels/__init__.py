@@ -7,7 +7,7 @@ sees; the texture is averaged along its long axis, row by row (or column by colu
 shares of the rows at both ends, on the pyramid level whose texels suit its short axis.
 
 layout: the view's record and what the vectors hold; rays: pixel to surface; air: haze, fog, sky; lattice:
-points of squares and whether they make a plane; texels: one level along footprints; footprint: levels and
-shadows; squares, pixels: filled at once, or one by one; drawing: tiles and bands; film: exposure and noise;
-steps, march: the first crossing of rays with terrain.
+points of squares and whether they make a plane; lanes: texels as vectors of their channels; texels: one level
+along footprints; footprint: levels and shadows; squares, pixels: filled at once, or one by one; drawing:
+tiles and bands; film: exposure and noise; steps, march: the first crossing of rays with terrain.
 """
