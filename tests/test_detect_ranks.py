@@ -92,7 +92,7 @@ def test_two_machines_under_torchrun_end_with_the_bytes_of_one_process(toy: Path
 
 def test_a_killed_process_is_named_and_one_process_goes_on_for_two(toy: Path, tmp_path: Path) -> None:
     """The state of two processes leads one to the bytes of a run that nothing happened to."""
-    plan = TrainSpec.model_validate({**PLAN.model_dump(), "steps": 60})
+    plan = TrainSpec.model_validate({**PLAN.model_dump(), "steps": 40})
     whole = train("m", LIP, plan, toy, tmp_path / "whole", tmp_path / "w").read_bytes()
     state = tmp_path / "work" / "m.resume.pt"
 

@@ -87,6 +87,8 @@ def _rows_of(
     """COCO result rows of each picture."""
     torch.set_num_threads(1)  # one thread per process: the same sums however many processes run
     cv2.setNumThreads(1)
+    if plan.device == "cuda" and torch.cuda.device_count() > 1:
+        torch.cuda.set_device(os.getpid() % torch.cuda.device_count())  # workers start with numbers in a row
     stats = [(file, file.stat()) for file in (checkpoint, corners) if file is not None]
     key = (*((file, found.st_mtime_ns, found.st_size) for file, found in stats), plan.model_dump_json())
     if key not in _opened:
