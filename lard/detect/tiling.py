@@ -17,7 +17,7 @@ OVERLAP = 0.25  # of a tile's side
 BORDER_PX = 1.0
 MOST = 2000
 """So many of the best boxes of all tiles are compared with each other, which bounds the memory."""
-FAINT = 0.02
+FAINT = 0.005
 """Of several scales each one's detections count from this score on, whatever their mean must reach."""
 WHOLE_PX = 9_500_000
 """A picture up to so many pixels (a 4K frame has 8.3 million) passes through a network at once."""
