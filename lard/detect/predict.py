@@ -21,7 +21,8 @@ from lard.detect.data import Picture, load_image, read_pictures
 from lard.detect.decode import Detections, detect
 from lard.detect.deploy import open_onnx
 from lard.detect.fcos import channels_last
-from lard.detect.tiling import search, seen_at_scales
+from lard.detect.rescoring import faintly
+from lard.detect.tiling import search
 from lard.errors import DataError, ModelError, naming
 from lard.progress import track
 from lard.score.truth import Paths
@@ -93,7 +94,7 @@ def _rows_of(
         opened = open_detector(checkpoint, plan)
         # frames of a dataset are seen as they are, of whatever size; at other scales as any picture is
         locate = opened.locate
-        if plan.scales != (1.0,):
+        if plan.scales != (1.0,) or plan.relative:
             locate = partial(search, opened.locate, frame_px=opened.frame_px, plan=plan)
         _opened[key] = (locate, None if corners is None else load_corners(corners))
     return [_rows(picture, *_opened[key]) for picture in pictures]
@@ -109,7 +110,7 @@ class Opened(NamedTuple):
 
 def open_detector(path: Path, plan: PredictSpec, name: str | None = None) -> Opened:
     """Open a checkpoint, or a file that ends in .onnx."""
-    plan = seen_at_scales(plan)
+    plan = faintly(plan)
     if path.suffix == ".onnx":
         onnx = open_onnx(path, plan)
         return Opened(onnx.name, onnx, onnx.frame_px)
