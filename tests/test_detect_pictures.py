@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from detect_support import bright_boxes, write_random_model
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -22,7 +20,7 @@ from lard.detect.decode import Detections
 from lard.detect.draw import draw_found
 from lard.detect.models import SCORE, Found, Model, resolve
 from lard.detect.shipped import ship
-from lard.detect.tiling import agreed, locate_in_tiles, search, starts
+from lard.detect.tiling import locate_in_tiles, search, starts
 from lard.errors import DataError, ModelError
 from lard.pictures import MOST_PX, ORIENTATION, upright_rgb
 
@@ -173,54 +171,6 @@ def test_a_runway_is_found_once_in_its_own_pixels_at_all_scales(
     assert len(boxes) == len(scores) == 1 and np.abs(boxes[0] - (40, 30, 100, 60)).max() <= 2.5
     plain, _ = search(bright_boxes, image, None, PredictSpec())
     assert plain.tolist() == [[40, 30, 100, 60]]
-
-
-def test_scales_that_agree_raise_a_runway_above_what_one_of_them_takes_for_one() -> None:
-    """By hand: seen twice (.6, .4) means .5; seen once, at .9, .45; the box is that of the better look."""
-    first = np.array([[10.0, 10, 30, 30], [100.0, 10, 120, 30]]), np.array([0.6, 0.9])
-    second = np.array([[12.0, 10, 32, 30]]), np.array([0.4])
-    boxes, scores = agreed([first, second], PredictSpec())
-    assert boxes.tolist() == [[10, 10, 30, 30], [100, 10, 120, 30]] and np.allclose(scores, [0.5, 0.45])
-    boxes, scores = agreed([first, second], PredictSpec(score_floor=0.46, max_boxes=5))
-    assert np.allclose(scores, [0.5]) and len(boxes) == 1
-    one, score = agreed([first], PredictSpec())
-    assert score.tolist() == [0.9, 0.6] and one.tolist() == first[0][::-1].tolist()
-    none = np.zeros((0, 4)), np.zeros(0)
-    assert [len(part) for part in agreed([none, none], PredictSpec())] == [0, 0]
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
-def test_agreement_is_a_choice_of_boxes_with_scores_no_higher_than_before(seed: int, looks: int) -> None:
-    rng = np.random.default_rng(seed)
-    views = []
-    for _ in range(looks):
-        low = rng.uniform(0, 60, (rng.integers(0, 12), 2))
-        views.append(
-            (np.concatenate((low, low + rng.uniform(1, 30, low.shape)), axis=1), rng.random(len(low)))
-        )
-    plan = PredictSpec(score_floor=0.0)
-    boxes, scores = agreed(views, plan)
-    every = np.concatenate([found for found, _ in views])
-    given_scores = np.concatenate([score for _, score in views])
-    assert (np.diff(scores) <= 0).all()
-    for box, score in zip(boxes, scores, strict=True):
-        own = given_scores[(every == box).all(axis=1)]
-        assert own.max() / looks <= score + 1e-12 and score <= own.max() + 1e-12
-    again, same = agreed([(boxes, scores)], plan)
-    assert np.array_equal(again, boxes) and np.array_equal(same, scores)  # nothing overlaps any more
-    turned, alike = agreed(views[::-1], plan)
-    assert np.allclose(alike, scores) and len(turned) == len(boxes)
-
-
-def test_a_threshold_between_one_look_and_the_mean_loses_no_agreed_runway(tmp_path: Path) -> None:
-    """What a detector finds at several scales above a score is what it finds above none, cut there."""
-    model = write_random_model(tmp_path / "m.pt")
-    plan = PredictSpec(scales=(1.0, 2.0))
-    whole = lard.detect.load(model, score=0.0, plan=plan).detect(_scene())
-    middle = float(np.median(whole.scores))
-    above = lard.detect.load(model, score=middle, plan=plan).detect(_scene())
-    assert len(above) and above.scores.tolist() == whole.scores[whole.scores >= middle].tolist()
 
 
 def test_scales_of_the_command_are_numbers_in_range(tmp_path: Path) -> None:

@@ -62,6 +62,12 @@ def _scales(_: click.Context, __: click.Parameter, text: str | None) -> tuple[fl
     " parameter file, or 1].",
 )
 @click.option(
+    "--relative",
+    is_flag=True,
+    help="Score detections against the five best of their picture, where a runway is to be expected: for"
+    " 1-Lipschitz models, whose scores shrink with its contrast; needs --score with INPUTS.",
+)
+@click.option(
     "--draw",
     type=click.Path(path_type=Path),
     help="Folder for the pictures and videos of INPUTS with their detections drawn.",
@@ -78,6 +84,7 @@ def predict(
     score: float | None,
     corners: str | None,
     scales: tuple[float, ...] | None,
+    relative: bool,
     draw: Path | None,
     every: int | None,
     split: str | None,
@@ -95,6 +102,7 @@ def predict(
       lard predict models/ortho/fcos-s/checkpoint.pt photos/ --score 0.5 --out found.json
       lard predict fcos-s.onnx approach.mp4 --every 10 --draw out
       lard predict fcos-m photos/ --scales 1,2 --draw out
+      lard predict lip-fcos-m-robust photos/ --scales 1,2 --relative --score 0.9 --draw out
       lard predict fcos-m photos/ --corners corners-s --draw out
       lard predict models/ortho/fcos-s/checkpoint.pt --data data/ortho --out results/ortho/fcos-s.json
       lard predict models/ortho/fcos-s/checkpoint.pt --data data/ortho --split val --out val.json
@@ -108,6 +116,8 @@ def predict(
     plan = parameters(config).predict
     if scales is not None:
         plan = plan.model_copy(update={"scales": scales})
+    if relative:
+        plan = plan.model_copy(update={"relative": True})
     if out is not None:
         check_kept(out, Path(model), None if corners is None else Path(corners), config)
     if inputs:

@@ -237,6 +237,7 @@ class PredictSpec(_Params):
     scales: tuple[_Scale, ...] = Field(
         default=(1.0,), min_length=1, max_length=8
     )  # of pictures, all searched
+    relative: bool = False  # scores against the best of the same picture
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "float32"  # of the networks' arithmetic
     batch: int = Field(default=1, ge=1, le=1024)  # pictures of one size that a network sees at once

@@ -98,6 +98,11 @@ def load(
     `corners` is the name or checkpoint of a corner model, which finds the four corners of each detection.
     """
     path = resolve(model)
+    if score is None and plan is not None and plan.relative:
+        raise ModelError(
+            f"{model}: relative scores have no operating point on a card; give a score, chosen on pictures of"
+            " your own or by lard score --val"
+        )
     if score is None:
         stated = card_of(str(model)).score_threshold if str(model) in shipped() else None
         score = SCORE if stated is None else stated

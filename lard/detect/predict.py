@@ -21,7 +21,8 @@ from lard.detect.data import Picture, load_image, read_pictures
 from lard.detect.decode import Detections, detect_all
 from lard.detect.deploy import open_onnx
 from lard.detect.fcos import channels_last
-from lard.detect.tiling import search, seen_at_scales
+from lard.detect.rescoring import faintly
+from lard.detect.tiling import search
 from lard.errors import DataError, ModelError, naming
 from lard.progress import track
 from lard.score.truth import Paths
@@ -96,7 +97,7 @@ def _rows_of(
         opened = open_detector(checkpoint, plan)
         # frames of a dataset are seen as they are, of whatever size; at other scales as any picture is
         locate_all = opened.locate_all
-        if plan.scales != (1.0,):
+        if plan.scales != (1.0,) or plan.relative:
             one = partial(search, opened.locate, frame_px=opened.frame_px, plan=plan)
             locate_all = partial(_each, one)
         _opened[key] = (locate_all, None if corners is None else load_corners(corners))
@@ -125,7 +126,7 @@ class Opened(NamedTuple):
 
 def open_detector(path: Path, plan: PredictSpec, name: str | None = None) -> Opened:
     """Open a checkpoint, or a file that ends in .onnx."""
-    plan = seen_at_scales(plan)
+    plan = faintly(plan)
     if path.suffix == ".onnx":
         onnx = open_onnx(path, plan)
         return Opened(onnx.name, onnx, onnx.frame_px, partial(_each, onnx))

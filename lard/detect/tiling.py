@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 
 from lard.detect.config import PredictSpec
 from lard.detect.decode import Detections, nms
-from lard.score.boxes import extents, iou
+from lard.detect.rescoring import MOST, against_rivals, agreed, chosen
 
 OVERLAP = 0.25  # of a tile's side
 BORDER_PX = 1.0
-MOST = 2000
-"""So many of the best boxes of all tiles are compared with each other, which bounds the memory."""
-FAINT = 0.02
-"""Of several scales each one's detections count from this score on, whatever their mean must reach."""
 WHOLE_PX = 9_500_000
 """A picture up to so many pixels (a 4K frame has 8.3 million) passes through a network at once."""
 TILE_PX = 2048
@@ -32,10 +28,11 @@ def search(
 ) -> Detections:
     """Detections of an RGB picture (h, w, 3) at every scale of the plan, in pixels of the picture.
 
-    Of several scales `locate` is to give the faint ones too (seen_at_scales): their mean is what counts.
-    frame_px (width, height) is the most that `locate` takes; None: any picture of up to WHOLE_PX pixels.
+    Scores are the mean of the scales', and in a relative plan against the best of the picture; for that
+    `locate` is to give the faint detections too (lard.detect.rescoring.faintly). frame_px (width, height) is
+    the most that `locate` takes; None: any picture of up to WHOLE_PX pixels.
     """
-    if plan.scales == (1.0,):
+    if plan.scales == (1.0,) and not plan.relative:
         return locate_in_tiles(locate, image, _frame(image, frame_px), plan)
     height, width = image.shape[:2]
     views = []
@@ -45,40 +42,8 @@ def search(
         seen = image if scale == 1 else np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
         found, score = locate_in_tiles(locate, seen, _frame(seen, frame_px), plan)
         views.append((found / (np.array([*size, *size]) / np.array([width, height, width, height])), score))
-    return agreed(views, plan)
-
-
-def agreed(views: Sequence[Detections], plan: PredictSpec) -> Detections:
-    """What several looks at one picture find, best first, each scored by how far they agree.
-
-    Of boxes that overlap by more than plan.nms_iou the best one stays, with the mean over the looks of the
-    best score that each has there, 0 where it has none: a runway is seen in most of them, what is taken for
-    one rarely twice in a place. One look keeps its scores.
-    """
-    boxes = np.concatenate([found for found, _ in views])
-    scores = np.concatenate([score for _, score in views])
-    look = np.repeat(np.arange(len(views)), [len(score) for _, score in views])
-    best = np.argsort(-scores, kind="stable")[:MOST]
-    boxes, scores, look = boxes[best], scores[best], look[best]
-    kept = nms(boxes, scores, plan.nms_iou, len(boxes))
-    if not len(kept):
-        return boxes[kept], scores[kept]
-    alike = iou(extents(boxes), extents(boxes[kept])) > plan.nms_iou
-    alike[kept, np.arange(len(kept))] = True  # a box without extent overlaps nothing
-    owner = alike.argmax(axis=1)  # the box that suppressed it
-    seen = np.zeros((len(kept), len(views)))
-    np.maximum.at(seen, (owner, look), scores)
-    score = seen.mean(axis=1)
-    order = np.argsort(-score, kind="stable")
-    order = order[score[order] >= plan.score_floor][: plan.max_boxes]
-    return boxes[kept][order], score[order]
-
-
-def seen_at_scales(plan: PredictSpec) -> PredictSpec:
-    """The plan by which a detector looks at one of the plan's scales."""
-    if len(plan.scales) == 1:
-        return plan
-    return plan.model_copy(update={"score_floor": min(plan.score_floor, FAINT)})
+    found = agreed(views, plan.nms_iou)
+    return chosen(against_rivals(found) if plan.relative else found, plan)
 
 
 def _frame(image: NDArray[np.uint8], frame_px: tuple[int, int] | None) -> tuple[int, int]:

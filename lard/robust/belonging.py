@@ -35,13 +35,13 @@ def check_belongs(
 ) -> bool:
     """DataError where a model does not find the best detections of these results in most of a few pictures.
 
-    False, nothing compared: results without any detection, a plan that searches other scales, or pictures
-    that are not there.
+    False, nothing compared: results without any detection, a plan that searches other scales or whose
+    scores are relative, or pictures that are not there.
     """
     folders = several(datasets)
     below = folders[0] if len(folders) == 1 else Path()
     there = all(image_path(below, str(image["file_name"])).is_file() for image in truth["images"])
-    if plan.scales != (1.0,) or not rows or not there:
+    if plan.scales != (1.0,) or plan.relative or not rows or not there:
         return False
     by_picture: dict[int, list[Mapping[str, Any]]] = {}
     for row in rows:
