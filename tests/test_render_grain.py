@@ -134,7 +134,7 @@ def test_pavement_before_a_threshold_has_none(scene: Scene, tmp_path: Path) -> N
 
 
 def test_painted_ground_says_what_of_it_is_smooth() -> None:
-    strip = plane_strip(*load_shipped().airport("MMMX").strips[:1], None, 19.4, -99.1, False, 1)
+    strip = plane_strip(load_shipped().airport("MMMX").strips[0], None, 19.4, -99.1, False, 1)
     x, y, ux, uy, half, wide = strip.smooth
     assert half == pytest.approx(
         (strip.near.length_m + strip.near.displaced_m + strip.near.pad_m + strip.far.pad_m) / 2, abs=0.01
