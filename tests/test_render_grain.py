@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from render_scene import make_airport, make_scene
 
+from lard.airports import load_shipped
 from lard.airports.model import Airport
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera
 from lard.errors import SourceError
+from lard.ground.painted.airport import plane_strip
 from lard.ground.pyramid import ABSENT, GroundPyramid, load_ground
 from lard.ground.terrain.surface import Surface
 from lard.render.kernels import grain, layout
@@ -50,11 +52,13 @@ def lights(
     x: np.ndarray, y_m: float, major_m: float, seed: int = SEED, strips: np.ndarray = NO_STRIPS
 ) -> np.ndarray:
     """Light (n,) on evenly spaced map points of one row."""
-    s, suns = np.zeros(layout.SPAN_SIZE), np.ones(len(x))
+    s, suns, view = np.zeros(layout.SPAN_SIZE), np.ones(len(x)), np.zeros((), layout.VIEW)[()]
+    view["grain"], view["grain_seed"], view["zone_margin_m"] = STRENGTH, seed, 12.0
+    view["smooth_count"], view["smooth"][: len(strips)] = len(strips), strips
     s[layout.W], s[layout.X], s[layout.Y] = 1.0, x[0], y_m
     s[layout.CHANGE + layout.X] = x[1] - x[0]
     middle = float(x[len(x) // 2])
-    grain.roughen(s, len(x), middle, y_m, major_m, STRENGTH, seed, strips, 12.0, THERE, TABLE, True, suns)
+    grain.roughen(s, len(x), middle, y_m, major_m, view, THERE, TABLE, True, suns)
     return suns
 
 
@@ -112,11 +116,43 @@ def test_grain_comes_in_beyond_a_runway_s_zone() -> None:
     assert 0.0 < change[(x > 33) & (x < 37)].max() < change[x > 52].max()
 
 
-@pytest.mark.parametrize("value", [2.0, -0.1, "much", True, None])
-def test_a_manifest_with_a_bad_grain_is_refused(scene: Scene, tmp_path: Path, value: object) -> None:
-    folder = tmp_path / "ground"
+def manifest_with(scene: Scene, folder: Path, entries: dict[str, object]) -> Path:
     shutil.copytree(scene[1].folder, folder)
     path = folder / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"grain": value}))
-    with pytest.raises(SourceError, match="grain"):
-        load_ground(folder)
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+    return folder
+
+
+def test_pavement_before_a_threshold_has_none(scene: Scene, tmp_path: Path) -> None:
+    """The grass before the threshold is said to be paved, 200 m out."""
+    airport, _, surface = scene
+    x, y, ux, uy, half, _ = surface.strips[0]
+    paved = [x - (half + 100) * ux, y - (half + 100) * uy, ux, uy, 100.0, 60.0]
+    ground = load_ground(manifest_with(scene, tmp_path / "ground", {"smooth": [paved]}))
+    plain, rough = pictures((airport, ground, surface), 120.0, 0.8)
+    assert (plain[-30:, 60:140] == rough[-30:, 60:140]).all()
+
+
+def test_painted_ground_says_what_of_it_is_smooth() -> None:
+    strip = plane_strip(load_shipped().airport("MMMX").strips[0], None, 19.4, -99.1, False, 1)
+    x, y, ux, uy, half, wide = strip.smooth
+    assert half == pytest.approx(
+        (strip.near.length_m + strip.near.displaced_m + strip.near.pad_m + strip.far.pad_m) / 2, abs=0.01
+    )
+    assert (wide, float(np.hypot(ux, uy))) == (strip.near.width_m / 2, pytest.approx(1.0))
+    edge = strip.at(np.array([[-strip.near.displaced_m - strip.near.pad_m, 0.0]]))[0]
+    assert edge == pytest.approx([x - half * ux, y - half * uy], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        *({"grain": value} for value in (2.0, -0.1, "much", True, None)),
+        *({"smooth": value} for value in ([[1.0, 2.0]], [["a"] * 6], 3, None, [[1e12] * 6])),
+    ],
+)
+def test_a_manifest_with_a_bad_grain_is_refused(
+    scene: Scene, tmp_path: Path, entries: dict[str, object]
+) -> None:
+    with pytest.raises(SourceError, match=next(iter(entries))):
+        load_ground(manifest_with(scene, tmp_path / "ground", entries))

@@ -15,6 +15,9 @@ Place = Annotated[int, Field(ge=0, le=1 << 24)]
 FileName = Annotated[str, AfterValidator(lambda name: inside(name, "file", ValueError))]
 
 
+_Rectangle = Annotated[list[Number], Field(min_length=6, max_length=6)]
+
+
 class _Strict(BaseModel):
     """Numbers are numbers: what is checked is used as it stands; what is absent its reader names."""
 
@@ -60,3 +63,4 @@ class GroundManifest(_Strict):
     levels: list[_Level] = Field(min_length=1)
     objects: _Objects | None = None
     grain: float = Field(0.0, ge=0, le=0.5)  # detail drawn below the texels, as a share of their light
+    smooth: list[_Rectangle] = []  # centre, unit axis, half length, half width on the map: without grain

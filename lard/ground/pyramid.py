@@ -89,6 +89,7 @@ class GroundPyramid:
         self.airport: str = str(manifest["airport"])
         self.lat0_deg, self.lon0_deg = float(manifest["lat0_deg"]), float(manifest["lon0_deg"])
         self.grain = float(manifest.get("grain", 0.0))
+        self.smooth = np.array(manifest.get("smooth", []), np.float64).reshape(-1, 6)
         self.grain_seed = stable_hash(f"grain/{self.airport}/{manifest.get('seed')}") % (1 << 31)
         self.levels = _levels_of(manifest)
         size = sum(level.pitch * level.height_px for level in self.levels) * TEXEL_BYTES

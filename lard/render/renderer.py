@@ -175,7 +175,9 @@ def _draw(
             f"{surface.lat0_deg}, {surface.lon0_deg}; build the surface at the ground's origin"
         )
     view = view_record(surface, pose, camera, quality)
-    view["grain"], view["grain_seed"] = ground.grain, ground.grain_seed
+    smooth = np.concatenate([surface.strips, ground.smooth])[: len(view["smooth"])]
+    view["grain"], view["grain_seed"], view["smooth_count"] = ground.grain, ground.grain_seed, len(smooth)
+    view["smooth"][: len(smooth)] = smooth
     ground.trim()
     start = start_depths(view, surface, quality.supersample) if surface.far_height_m.size else _NONE
     band, bands = 0, -(-camera.height_px // TILE)

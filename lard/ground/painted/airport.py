@@ -159,6 +159,7 @@ def prepare(
         setting,
         pack(lanes + roads + around + piers + scene.quads + (scene.runways if runways else [])),
         ground_seed,
+        [strip.smooth for strip in strips] if runways else [],
     )
 
 
@@ -263,6 +264,7 @@ def build_ground(
                 "levels": levels,
                 "objects": objects,
                 "grain": GRAIN,
+                "smooth": ground.smooth,
                 "season": season,
                 "seed": seed,
                 "generator": GENERATOR,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,7 @@ class Ground:
     setting: LandSetting
     rows: Array  # packed quads in drawing order
     seed: int
+    smooth: list[list[float]] = field(default_factory=list)  # rectangles of pavement without grain
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,15 @@ class Strip:
             -self.near.displaced_m - end_m, self.near.length_m + self.far.displaced_m + end_m, -half, half
         )
 
+    @property
+    def smooth(self) -> list[float]:
+        """Centre, unit axis, half length, half width (6,) of its pavement, displaced parts and pads too."""
+        x, y, ux, uy = self.frame
+        start = -self.near.displaced_m - self.near.pad_m
+        end = self.near.length_m + self.far.displaced_m + self.far.pad_m
+        middle, half = (start + end) / 2, (end - start) / 2
+        return [x + middle * ux, y + middle * uy, ux, uy, half, self.near.width_m / 2]
+
 
 def polygon(corners: Array) -> Polygon:
     """Return plane corners as a shapely polygon."""

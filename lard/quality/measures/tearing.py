@@ -106,7 +106,7 @@ def _fine(grey: NDArray[np.uint8], k: int) -> NDArray[np.float32]:
     return np.asarray(cv2.blur(row, (FINE_PX, 1)) - cv2.blur(row, (COARSE_PX, 1)), np.float32)
 
 
-def _aside(before: Array, after: Array, reach: int, best: int) -> tuple[list[float], float]:
+def _aside(before: NDArray[Any], after: NDArray[Any], reach: int, best: int) -> tuple[list[float], float]:
     """Correlations of the parts of a row with what lies `best` - `reach` aside in the row before, and by how
     much they are better than straight above, in the median."""
     middle = after[:, reach:-reach]

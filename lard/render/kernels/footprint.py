@@ -148,8 +148,8 @@ def add_far(
 @inlined
 def see(
     s: Array, out: Array, place_out: int, n: int, size: float, share: float, keep: bool, sampling: bool,
-    raw: Array, view: View, strips: Array, texels: Array, blocks: Array, table: Array, ground: Array,
-    air: Array, shade: Array, shade_frame: Array,
+    raw: Array, view: View, texels: Array, blocks: Array, table: Array, ground: Array, air: Array,
+    shade: Array, shade_frame: Array,
 ) -> bool:  # fmt: skip
     """`share` of the colours of n pixels of the row s, into or onto `out`; whether all blocks were there."""
     levels = table.shape[0]
@@ -193,10 +193,7 @@ def see(
     if shaded:
         shine(s, n, ax, ay, major, air[SHADOW_DEPTH], shade, shade_frame, raw)
     if sampling and view.grain > 0.0:
-        shaded = roughen(
-            s, n, x, y, major, view.grain, view.grain_seed, strips, view.zone_margin_m, blocks, table, shaded,
-            raw[SUNS],
-        )  # fmt: skip
+        shaded = roughen(s, n, x, y, major, view, blocks, table, shaded, raw[SUNS])
     while True:
         state = see_level(
             s, n, table[k], ax, ay, major, weight, base, keep, sampling, texels, blocks, out, place_out,

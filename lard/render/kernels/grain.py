@@ -2,7 +2,8 @@
 
 The ground holds nothing finer than its texels; what grass, soil and tar look like below them is drawn: value
 noise fixed to the map, an octave for every halving of the texel that a pixel resolves. Nothing is drawn where
-texels are smaller than pixels, nor on runways and their edges, on which labels rest.
+texels are smaller than pixels, nor on runways and their edges, on which labels rest,
+nor on the pavement before and beyond their thresholds.
 """
 
 import math
@@ -10,7 +11,7 @@ import math
 import numpy as np
 
 from lard.ground.pyramid import ABSENT, BLOCK_PX
-from lard.render.kernels.layout import CHANGE, Array, W, X, Y, inlined, jit
+from lard.render.kernels.layout import CHANGE, Array, View, W, X, Y, inlined, jit
 
 LONGEST_TEXELS = 2.0  # wavelength of the first octave: what the ground itself resolves
 FADE_M = 20.0  # beyond a runway's zone, over which grain comes in
@@ -60,26 +61,25 @@ def texel_m(x: float, y: float, blocks: Array, table: Array) -> float:
 
 
 @inlined
-def openness(x: float, y: float, strips: Array, margin: float) -> float:
+def openness(x: float, y: float, view: View) -> float:
     """0 on a runway and within the margin around it, 1 beyond FADE_M more."""
     least = FADE_M
-    for k in range(strips.shape[0]):
-        rx, ry = x - strips[k, 0], y - strips[k, 1]
-        along = abs(rx * strips[k, 2] + ry * strips[k, 3]) - strips[k, 4]
-        across = abs(ry * strips[k, 2] - rx * strips[k, 3]) - strips[k, 5]
-        least = min(least, max(along, across) - margin)
+    for k in range(view.smooth_count):
+        rx, ry = x - view.smooth[k, 0], y - view.smooth[k, 1]
+        along = abs(rx * view.smooth[k, 2] + ry * view.smooth[k, 3]) - view.smooth[k, 4]
+        across = abs(ry * view.smooth[k, 2] - rx * view.smooth[k, 3]) - view.smooth[k, 5]
+        least = min(least, max(along, across) - view.zone_margin_m)
     return max(least, 0.0) / FADE_M
 
 
 @jit
 def roughen(
-    s: Array, n: int, x: float, y: float, major: float, strength: float, seed: int, strips: Array,
-    margin: float, blocks: Array, table: Array, shaded: bool, suns: Array,
+    s: Array, n: int, x: float, y: float, major: float, view: View, blocks: Array, table: Array, shaded: bool,
+    suns: Array,
 ) -> bool:  # fmt: skip
     """Grain on the light (n,) of a row of pixels; its middle sees (x, y), footprints are major metres long.
 
-    strength: of an octave, as a share of the light; shaded: whether suns hold light already. Whether they do
-    now.
+    shaded: whether suns hold light already. Whether they do now.
     """
     texel = texel_m(x, y, blocks, table)
     if texel <= major:
@@ -88,13 +88,13 @@ def roughen(
         t = 1.0 / (s[W] + i * s[CHANGE + W])
         px, py = (s[X] + i * s[CHANGE + X]) * t, (s[Y] + i * s[CHANGE + Y]) * t
         total = 0.0
-        gain = strength * openness(px, py, strips, margin)
+        gain = view.grain * openness(px, py, view)
         if gain > 0.0:
             resolved, scale, octave = texel / major, 1.0 / (LONGEST_TEXELS * texel), 0
             while resolved > 1.0 and octave < _OCTAVES:
                 share = min(resolved - 1.0, 1.0)
                 c, d = _COS[octave] * scale, _SIN[octave] * scale
-                word = np.uint32(seed + 0x3C6EF372 * octave)
+                word = np.uint32(view.grain_seed + 0x3C6EF372 * octave)
                 total += share * share * (3.0 - 2.0 * share) * _noise(px * c - py * d, px * d + py * c, word)
                 resolved, scale, octave = 0.5 * resolved, 2.0 * scale, octave + 1
         light = 1.0 + gain * total

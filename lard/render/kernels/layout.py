@@ -11,6 +11,8 @@ Array = NDArray[Any]
 View = Any
 """A record of VIEW, compiled."""
 
+MOST_SMOOTH = 48
+
 VIEW = np.dtype(
     [
         ("width_px", np.int64),
@@ -48,6 +50,8 @@ VIEW = np.dtype(
         ("max_taps", np.float64),
         ("grain", np.float64),  # strength of drawn detail below the texels, and its seed
         ("grain_seed", np.int64),
+        ("smooth", np.float64, (MOST_SMOOTH, 6)),  # rectangles without it, as strips, and their number
+        ("smooth_count", np.int64),
     ]
 )
 

@@ -13,8 +13,8 @@ from lard.render.kernels.rays import intersect, ray
 def exact_pixel(
     j: int, i: int, size: float, share: float, du: float, dv: float, band: int, out: Array, keep: bool,
     sampling: bool, s: Array, raw: Array, point: Array, view: View, heights: Array, far: Array,
-    start: Array, strips: Array, texels: Array, blocks: Array, table: Array, ground: Array, sky: Array,
-    air: Array, shade: Array, shade_frame: Array,
+    start: Array, texels: Array, blocks: Array, table: Array, ground: Array, sky: Array, air: Array,
+    shade: Array, shade_frame: Array,
 ) -> bool:  # fmt: skip
     """Add `share` of the colour of one pixel's part met exactly; whether all blocks were there."""
     place = 3 * ((j - band) * view.width_px + i)
@@ -48,8 +48,8 @@ def exact_pixel(
     for c in range(3):
         s[ADD + c] = point[ADD + c]
     return see(
-        s, out, place, 1, size, share, keep, sampling, raw, view, strips, texels, blocks, table, ground, air,
-        shade, shade_frame
+        s, out, place, 1, size, share, keep, sampling, raw, view, texels, blocks, table, ground, air, shade,
+        shade_frame
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def fill_exactly(
                 for a in range(parts):
                     whole &= exact_pixel(
                         j0 + j, i0 + i, part, part * part, (a + 0.5) * part - 0.5, (b + 0.5) * part - 0.5,
-                        band, out, a + b > 0, sampling, s, raw, point, view, heights, far, start, strips,
-                        texels, blocks, table, ground, sky, air, shade, shade_frame,
+                        band, out, a + b > 0, sampling, s, raw, point, view, heights, far, start, texels,
+                        blocks, table, ground, sky, air, shade, shade_frame,
                     )  # fmt: skip
     return whole

@@ -63,6 +63,6 @@ def fill_square(
                     row_of(plane, j + dy, left + dx, size, s)
                 whole &= see(
                     s, out, line + 3 * (i0 + left), right - left, size_px, share, job > 2, sampling, raw,
-                    view, strips, texels, blocks, table, ground, air, shade, shade_frame,
+                    view, texels, blocks, table, ground, air, shade, shade_frame,
                 )  # fmt: skip
     return whole
