@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.odd.laws import Law
+from lard.quality.columns import once
 from lard.quality.dataset import POSE, Dataset, posed
 from lard.quality.due import strip_numbers
 from lard.quality.measures import geometry
@@ -89,7 +90,8 @@ def _thresholds(data: Dataset) -> dict[str, Array]:
     if not {"approach", "pose"} <= data.parts or data.kind != "lard":
         return {}
     assert data.frames is not None
-    frames = data.frames.filter(posed()).drop_nulls(["airport", "runway", *PARAMETERS])
+    told = data.frames.select("airport", "runway", *POSE, *(n for n in PARAMETERS if n not in POSE))
+    frames = told.filter(posed()).drop_nulls(["airport", "runway", *PARAMETERS])
     apex = data.odd.lateral_apex_m if data.odd is not None else 0.0
     values = {
         name: frames[name].to_numpy() for name in (*POSE, "along_track_m", "lateral_deg", "yaw_offset_deg")
@@ -121,7 +123,7 @@ def _thresholds(data: Dataset) -> dict[str, Array]:
 
 def _repeated(data: Dataset, limits: Mapping[str, Any], allowed: float) -> tuple[float, list[Offence]]:
     """Largest share of frames whose approach, position or attitude recurs at another runway, and offences."""
-    targets = data.targets.unique("frame_id", keep="first", maintain_order=True)
+    targets = once(data.targets)
     free = _free(data)
     worst, offences = 0.0, []
     for what, names in KEYS.items():

@@ -49,7 +49,8 @@ def sets_whole(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Share of each zone, condition and airport in each set, against the spec and the dataset as a whole."""
     assert data.frames is not None
     frames = data.once
-    parts = {name: frames.filter(pl.col("split") == name) for name in SETS}
+    told = frames.select("split", "airport", "runway")
+    parts = {name: told.filter(pl.col("split") == name) for name in SETS}
     parts = {name: part for name, part in parts.items() if len(part)}
     offences: list[Offence] = []
     table: dict[str, Any] = {name: {"frames": len(part)} for name, part in parts.items()}
@@ -215,8 +216,8 @@ def _one_way(parts: Mapping[str, pl.DataFrame]) -> list[Offence]:
             direction=pl.col("runway").cast(pl.String).str.extract(r"^(\d+)").cast(pl.Int32, strict=False)
         )
         for airport, frames in known.drop_nulls("direction").group_by("airport", maintain_order=True):
-            angles = np.radians(10.0 * frames["direction"].to_numpy())
-            if len(angles) >= ONE_WAY:
+            angles = np.radians(10.0 * frames["direction"].unique().to_numpy())
+            if len(frames) >= ONE_WAY:
                 both = np.cos(angles[:, None] - angles).min() < -0.9
                 flown.setdefault(name, {})[str(airport[0])] = bool(both)
     offences = []
