@@ -163,6 +163,19 @@ def test_tables_in_parts_come_by_airport(folder: Path, url: str, tmp_path: Path,
     assert faults.seen["GET"] - before < N, "parts of others are not fetched"
 
 
+def test_a_command_that_puts_files_in_the_place_of_others(
+    folder: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts in the place of tables: the tables of before are gone from list and store."""
+    monkeypatch.setenv("LARD_STORE_CACHE", str(tmp_path / "cache"))
+    run("push", folder, url)
+    run("partition", url)
+    run("partition", folder)
+    assert "frames.parquet" not in open_store(url).listing()
+    run("pull", url, tmp_path / "back")
+    assert held(tmp_path / "back") == held(folder)
+
+
 def test_a_push_that_is_killed_counts_for_nothing_and_is_gone_on_with(
     folder: Path, url: str, tmp_path: Path, served: tuple[str, Faults]
 ) -> None:

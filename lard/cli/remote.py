@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,6 +126,7 @@ class _Session:
     def _input(self, url: str, kind: str) -> Path:
         from lard.errors import DataError
         from lard.store.mount import fetch_file, write_back
+        from lard.store.push import local_files
         from lard.store.urls import checked_url
 
         url = checked_url(url)
@@ -136,7 +137,8 @@ class _Session:
             return place
         mount = self._mount(url, kind)
         if kind == EDITED:
-            self._after.append(lambda: _told(write_back(mount), url))
+            brought = [path for path, _ in local_files(mount.folder)]
+            self._after.append(lambda: _told(write_back(mount, _gone(mount, brought)), url))
         return mount.folder
 
     def _output(self, url: str, kind: str) -> Path:
@@ -162,7 +164,7 @@ class _Session:
         store = open_store(url)
         if CONTENTS in store.listing():
             mount = self._mount(url, ALL)
-            self._after.append(lambda: _told(write_back(mount, _gone(mount)), url))
+            self._after.append(lambda: _told(write_back(mount, _gone(mount, mount.contents.files)), url))
             return mount.folder
         place = self._scratch(url) / last_name(url)
 
@@ -237,8 +239,9 @@ def _pictures_of_split(mount: Mount, tables: list[str], values: Mapping[str, Any
     return sorted(named & set(mount.contents.files))
 
 
-def _gone(mount: Mount) -> list[str]:
-    return [path for path in mount.contents.files if not (mount.folder / path).exists()]
+def _gone(mount: Mount, brought: Iterable[str]) -> list[str]:
+    """Files that a command has removed of those that were brought here."""
+    return [path for path in brought if not (mount.folder / path).is_file()]
 
 
 def _told(count: int, url: str) -> None:

@@ -79,7 +79,7 @@ def mounted(url: str, wanted: Wanted) -> Iterator[Mount]:
 
 
 def write_back(mount: Mount, lost: Collection[str] = ()) -> int:
-    """Send what was changed in a mount, with a new list last; how many files. `lost` leave the list.
+    """Send what was changed in a mount, with a new list last; how many files. `lost` are removed there.
 
     DataError where the folder was written by another run meanwhile.
     """
@@ -95,7 +95,7 @@ def write_back(mount: Mount, lost: Collection[str] = ()) -> int:
         for path, entry in mount.contents.files.items()
         if path not in changed and path not in lost
     }
-    return send(mount.store, changed, keep).sent
+    return send(mount.store, changed, keep, delete=bool(lost)).sent
 
 
 def fetch_file(url: str, folder: Path) -> Path | None:
