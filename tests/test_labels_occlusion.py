@@ -12,7 +12,7 @@ from lard.approach import Approaches, pose_of
 from lard.errors import DataError
 from lard.geodesy import geodesic_inverse
 from lard.labels import label_frames
-from lard.labels.dataset import check_land_known
+from lard.labels.spread import check_land_known
 from lard.labels.occlusion import hidden_fraction, smooth_earth
 from lard.odd import load_spec
 

@@ -248,3 +248,20 @@ def test_columns_are_read_some_at_a_time(made: Path, folder: Path) -> None:
     pl.read_parquet(file).with_columns(seed=pl.lit([1])).write_parquet(file)
     with pytest.raises(DataError, match=r"frames\.parquet"):
         read_table(folder / "frames.parquet", FRAMES)
+
+
+def test_workers_label_airports_to_the_same_bytes(made: Path, folder: Path) -> None:
+    wanted = _bytes(made)["labels.parquet"], _bytes(made)["dataset.json"]
+    (folder / "labels.parquet").unlink()
+    done = CliRunner().invoke(main, ["label", str(folder), "--workers", "2"])
+    assert done.exit_code == 0, done.output
+    assert ((folder / "labels.parquet").read_bytes(), (folder / "dataset.json").read_bytes()) == wanted
+    split_tables(folder)
+    shutil.rmtree(folder / "labels.parquet")
+    assert CliRunner().invoke(main, ["label", str(folder), "--workers", "2"]).exit_code == 0
+    assert sorted(part_files(folder / "labels.parquet")) == sorted(AIRPORTS)
+    join_tables(folder)
+    assert ((folder / "labels.parquet").read_bytes(), (folder / "dataset.json").read_bytes()) == wanted
+    refused = CliRunner().invoke(main, ["label", str(folder), "--workers", "many"])
+    assert refused.exit_code == 2 and "workers is 'many'" in refused.stderr
+    assert (folder / "labels.parquet").read_bytes() == wanted[0]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lard.cli.options import workers_option
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -96,6 +98,7 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
     "image_type",
     help="Column `type` of a .csv. Default: by the manifest beside SCENARIO, else earth_studio.",
 )
+@workers_option("1")
 def label(scenario: Path, runways: str | None, convention: str, out: Path | None, **options: Any) -> None:
     """Label every runway in view of each pose of SCENARIO.
 
@@ -106,6 +109,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     \b
     Examples:
       lard label data/ortho
+      lard label data/ortho --terrain srtm/ --workers 8
       lard label data/frames.parquet --out labels.parquet
       lard label data/ortho --odd my_odd.yaml
       lard label KATL/KATL.yaml --runways runways_db_V2_ArcGIS.json --convention lard-v2 --out KATL.csv
@@ -132,7 +136,13 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     _keep_others(out)
     if scenario.suffix.lower() == ".parquet" and convention == "exact" and out.suffix.lower() == ".parquet":
         _label_frames(
-            scenario, runways, options["odd_path"], out, options["terrain"], _stated(options["assume"])
+            scenario,
+            runways,
+            options["odd_path"],
+            out,
+            tuple(tile.absolute() for tile in options["terrain"]),  # a worker may stand in another folder
+            _stated(options["assume"]),
+            options["workers"] or 1,
         )
         return
     zone, drawn = options["timezone"], None
@@ -188,6 +198,11 @@ def _terrain(tiles: tuple[Path, ...], datum: str) -> Terrain | None:
     return partial(terrain_heights, tiles, datum=datum) if tiles else None
 
 
+def _files(tiles: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The rasters that are files of their own, which workers must have as they are here."""
+    return tuple(tile for tile in tiles if tile.is_file())
+
+
 _LAND_M = 60_000.0  # around an airport: how far a line of sight reaches
 
 
@@ -226,11 +241,13 @@ def _label_frames(
     out: Path,
     tiles: tuple[Path, ...],
     stated: dict[str, str],
+    workers: str | int,
 ) -> None:
     from lard.errors import naming
     from lard.labels import label_frames
     from lard.labels.conditions import clock_notes, unseen_note
-    from lard.labels.dataset import check_land_known, write_labels
+    from lard.labels.dataset import write_labels
+    from lard.labels.spread import check_land_known
     from lard.labels.verdict import assume, check_needed
     from lard.tables import FRAMES, LABELS, POSE, read_table, write_table
 
@@ -244,7 +261,9 @@ def _label_frames(
     with naming(path):
         if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
             rests_on = _rests_on(frames, db, tiles, stated)
-            labels, _ = write_labels(out.parent, frames, db, spec, odd, terrain, rests_on)
+            labels, _ = write_labels(
+                out.parent, frames, db, spec, odd, terrain, rests_on, workers, _files(tiles)
+            )
         else:
             labels = label_frames(frames, db, spec, terrain)
             if terrain is not None:

@@ -15,11 +15,11 @@ from lard.airports.files import SHIPPED, open_database
 from lard.airports.lardjson import LardEntry, left_of_axis, read_lard_entries
 from lard.errors import AirportError, DataError
 from lard.labels import label_frames
-from lard.labels.dataset import check_land_known
 from lard.labels.lard_v1 import SphereCameras, label_v1
 from lard.labels.lard_v2 import label_v2
 from lard.labels.occlusion import Terrain
 from lard.labels.pixels import labels_of_pixels
+from lard.labels.spread import check_land_known
 from lard.labels.verdict import assume
 from lard.odd import OddSpec
 from lard.odd.parameters import PARAMETERS

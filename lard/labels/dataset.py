@@ -19,7 +19,7 @@ from lard.labels.judging import named
 from lard.labels.occlusion import Terrain
 from lard.labels.parted import write_label_parts
 from lard.labels.reach import reach_stated
-from lard.labels.table import label_frames
+from lard.labels.spread import Labeller, labels_by_airport
 from lard.odd import OddSpec
 from lard.parts import is_parted, is_table, replaced
 from lard.tables import (
@@ -78,31 +78,36 @@ def write_labels(
     spec_path: str,
     terrain: Terrain | None = None,
     stated: Mapping[str, Any] | None = None,
+    workers: str | int = 1,
+    reads: tuple[Path, ...] = (),
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Label the frames of a dataset folder: write labels.parquet and dataset.json, and return both.
 
     `stated` is what else the labels rest on: values assumed of the environment, the terrain. Where
     frames.parquet is a folder of parts, so is labels.parquet, and of labels only a few columns are returned.
+    Workers take an airport each and never change the result; `reads` are files that the terrain is read from.
     """
 
-    def label(rows: pl.DataFrame) -> pl.DataFrame:
-        labels = label_frames(rows, db, spec, terrain)
-        if terrain is not None:
-            check_land_known(rows, labels)
-        return labels
+    label = Labeller(db, spec, terrain)
+
+    def labelled() -> pl.DataFrame:
+        if workers in (1, "1"):
+            return label(frames)
+        parts = [labels for _, labels in labels_by_airport(frames, label, workers, reads)]
+        return pl.concat(parts).sort("frame_id", "airport", "runway")
 
     parted = is_parted(folder / "frames.parquet")
     if parted or is_parted(folder / "labels.parquet"):
         with atomic_path(folder / "dataset.json") as told, replaced(folder / "labels.parquet") as made:
             if parted:
-                labels = write_label_parts(frames, made, label)
+                labels = write_label_parts(labels_by_airport(frames, label, workers, reads), made)
             else:
-                labels = label(frames)
+                labels = labelled()
                 write_table(labels, made, LABELS)
             info = _stated(folder, frames, labels, db, spec, spec_path, stated)
             told.write_text(json_text(info), encoding="utf-8")
         return labels, info
-    labels = label(frames)
+    labels = labelled()
     info = _stated(folder, frames, labels, db, spec, spec_path, stated)
     with staged(folder) as made:
         write_table(labels, made / "labels.parquet", LABELS)
@@ -123,20 +128,6 @@ def _stated(
     info = describe(folder.resolve().name, frames, db, spec, spec_path) | dict(stated or {})
     info["reach"] = reach_stated(frames, labels)
     return info
-
-
-def check_land_known(frames: pl.DataFrame, labels: pl.DataFrame) -> None:
-    """DataError unless the terrain tells what hides the runways in sight of the frames' own airports."""
-    own = labels.join(frames.select("frame_id", "airport"), on=["frame_id", "airport"], how="semi")
-    blind = own.filter(pl.col("hidden_fraction").is_null() & (pl.col("visible_fraction") > 0))
-    if len(blind):
-        first = blind.row(0, named=True)
-        raise DataError(
-            f"the terrain does not cover the land between the camera and the runways of "
-            f"{', '.join(sorted(set(blind['airport'])))} in {blind['frame_id'].n_unique()} of {len(frames)} "
-            f"frames (first: {first['frame_id']}, runway {first['runway']}); add tiles there, or label "
-            "without a terrain"
-        )
 
 
 def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
