@@ -42,8 +42,8 @@ def search(
         seen = image if scale == 1 else np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
         found, score = locate_in_tiles(locate, seen, _frame(seen, frame_px), plan)
         views.append((found / (np.array([*size, *size]) / np.array([width, height, width, height])), score))
-    found = agreed(views, plan.nms_iou)
-    return chosen(against_rivals(found) if plan.relative else found, plan)
+    together = agreed(views, plan.nms_iou)
+    return chosen(against_rivals(together) if plan.relative else together, plan)
 
 
 def _frame(image: NDArray[np.uint8], frame_px: tuple[int, int] | None) -> tuple[int, int]:
