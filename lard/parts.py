@@ -54,6 +54,18 @@ def part_files(path: Path) -> dict[str, list[Path]]:
     return found
 
 
+def check_whole(path: Path, frames: pl.DataFrame) -> None:
+    """DataError where a table in parts has none for an airport of the frames: its rows are lost."""
+    if not is_parted(path):
+        return
+    lacking = sorted(set(frames["airport"].fill_null("").replace("", NOWHERE)) - set(part_files(path)))
+    if lacking:
+        raise DataError(
+            f"{path}: no part for {', '.join(lacking[:3])}{' and others' if len(lacking) > 3 else ''}, "
+            "though frames.parquet has frames of it; bring the part back, or make the table again"
+        )
+
+
 def part_path(path: Path, airport: str) -> Path:
     """Where the only part of an airport is written."""
     airport = airport or NOWHERE

@@ -68,7 +68,8 @@ def object_store() -> Iterator[str]:
                  for name, port in ports.items()]  # fmt: skip
         command = [
             str(program), "server", "-dir=.", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3",
-            "-s3.config=s3.json", "-s3.port.iceberg=0", "-s3.autoCreateBucket=false", "-volume.max=50",
+            "-s3.config=s3.json", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
+            "-volume.max=50",
             "-master.volumeSizeLimitMB=64", "-master.telemetry=false",
             "-master.electionTimeout=1s", "-master.heartbeatInterval=200ms", *flags,
         ]  # fmt: skip

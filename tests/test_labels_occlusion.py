@@ -12,8 +12,8 @@ from lard.approach import Approaches, pose_of
 from lard.errors import DataError
 from lard.geodesy import geodesic_inverse
 from lard.labels import label_frames
-from lard.labels.spread import check_land_known
 from lard.labels.occlusion import hidden_fraction, smooth_earth
+from lard.labels.spread import check_land_known
 from lard.odd import load_spec
 
 DB = database()

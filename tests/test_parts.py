@@ -265,3 +265,31 @@ def test_workers_label_airports_to_the_same_bytes(made: Path, folder: Path) -> N
     refused = CliRunner().invoke(main, ["label", str(folder), "--workers", "many"])
     assert refused.exit_code == 2 and "workers is 'many'" in refused.stderr
     assert (folder / "labels.parquet").read_bytes() == wanted[0]
+
+
+def test_a_part_that_is_lost_or_there_twice_is_named(folder: Path, tmp_path: Path) -> None:
+    """Else the frames of an airport would be background to whoever trains on the export."""
+    split_tables(folder)
+    part = folder / "labels.parquet" / "airport=KATL"
+    shutil.copy(part / "part-0.parquet", part / "part-1.parquet")
+    export = ["export", "coco", str(folder), "--out", str(tmp_path / "coco")]
+    told = CliRunner().invoke(main, export)
+    assert told.exit_code == 2 and "is labelled twice; label again" in told.stderr
+    shutil.rmtree(part)
+    for words in (export, ["partition", str(folder), "--join"]):
+        told = CliRunner().invoke(main, words)
+        assert (
+            told.exit_code == 2 and "no part for KATL, though frames.parquet has frames of it" in told.stderr
+        )
+    assert is_parted(folder / "frames.parquet") and not (tmp_path / "coco").exists()
+
+
+def test_airports_without_labels_have_a_part_without_rows(made: Path, folder: Path) -> None:
+    labels = read_table(made / "labels.parquet", LABELS)
+    seen = read_table(made / "frames.parquet", FRAMES).filter(pl.col("airport") != "EHAM")["frame_id"]
+    write_table(labels.filter(pl.col("frame_id").is_in(seen.implode())), folder / "labels.parquet", LABELS)
+    before = (folder / "labels.parquet").read_bytes()
+    split_tables(folder)
+    assert sorted(part_files(folder / "labels.parquet")) == sorted(AIRPORTS)
+    join_tables(folder)
+    assert (folder / "labels.parquet").read_bytes() == before

@@ -1,7 +1,9 @@
 """Tasks and workers: what fails is named, the rest is done, and nothing is trusted unseen."""
 
 import errno
+import importlib.util
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -315,8 +317,11 @@ def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_network_card_that_is_not_here_is_named(
     profile: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("dask_jobqueue")
+    if importlib.util.find_spec("dask_jobqueue") is None:
+        pytest.skip("dask-jobqueue is not installed")
     monkeypatch.setattr("shutil.which", lambda name: name)
     path = profile(PROFILE + "interface: none0\n")
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(SpecError, match=r"site.yaml: interface: no network card 'none0'.*expected .*lo"):
         workers_of(f"slurm:{path}")
+    assert signal.getsignal(signal.SIGINT) is before, "Ctrl-C does what it did"

@@ -21,7 +21,7 @@ from lard.labels.parted import write_label_parts
 from lard.labels.reach import reach_stated
 from lard.labels.spread import Labeller, labels_by_airport
 from lard.odd import OddSpec
-from lard.parts import is_parted, is_table, replaced
+from lard.parts import check_whole, is_parted, is_table, replaced
 from lard.tables import (
     FRAMES,
     LABELS,
@@ -144,6 +144,7 @@ def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[s
             f"{folder}: {', '.join(missing)} missing; run the render and label stages, or `lard label`"
         )
     frames = read_table(folder / "frames.parquet", FRAMES)
+    check_whole(folder / "labels.parquet", frames)
     labels = read_table(folder / "labels.parquet", LABELS)
     faults = label_faults(labels, folder)
     if faults:
@@ -175,7 +176,7 @@ def checked_info(info: Any, path: Path) -> dict[str, Any]:
 
 
 def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
-    """Runways of no picture, and those in view whose box or outline is missing, not finite or half there."""
+    """Runways of no picture or told twice, and those in view without a whole box and outline."""
     where = folder / "labels.parquet"
     outline = pl.col("polygon")
     whole = (
@@ -191,10 +192,15 @@ def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
         (pl.col("x_max_px") < pl.col("x_min_px")) | (pl.col("y_max_px") < pl.col("y_min_px"))
     )
     empty = labels.filter(pl.col("image").is_null())
+    # by numbers first, which take less memory than names
+    alike = labels.select(pl.struct("frame_id", "airport", "runway").hash()).to_series().is_duplicated()
+    some = labels.filter(alike).select("frame_id", "airport", "runway")
+    twice = some.filter(some.is_duplicated()).unique(maintain_order=True)
     return [
         f"{where}: runway {runway} of frame {name} {what}; label again"
         for rows, what in (
             (empty, "names no image"),
+            (twice, "is labelled twice"),
             (bad, "is in view without a whole box and outline"),
             (turned, "has a box whose end lies before its beginning"),
         )

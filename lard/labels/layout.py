@@ -8,7 +8,7 @@ import polars as pl
 
 from lard.errors import DataError
 from lard.files import folder_lock
-from lard.parts import NOWHERE, by_airport, is_parted, is_table, part_path, replaced, restored
+from lard.parts import NOWHERE, by_airport, check_whole, is_parted, is_table, part_path, replaced, restored
 from lard.tables import FRAMES, LABELS, MANIFEST, read_table, write_table
 
 TABLES = {"frames.parquet": FRAMES, "labels.parquet": LABELS, "manifest.parquet": MANIFEST}
@@ -35,7 +35,10 @@ def split_tables(folder: Path) -> list[str]:
                     f"({len(lost)} such rows); make the table again"
                 )
             with replaced(folder / name) as made:
-                for airport, rows in by_airport(table, own["_place"]):
+                parts = dict.fromkeys(
+                    places["_place"].unique().sort(), table.clear()
+                )  # a part each, empty or not
+                for airport, rows in (*parts.items(), *by_airport(table, own["_place"])):
                     path = part_path(made, airport)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     write_table(rows, path, TABLES[name])
@@ -45,8 +48,10 @@ def split_tables(folder: Path) -> list[str]:
 def join_tables(folder: Path) -> list[str]:
     """Put every table of a dataset folder that is in parts into one file; the names of those."""
     with folder_lock(folder):
-        _frames(folder)
+        frames = _frames(folder)
         parted = [name for name in TABLES if is_parted(folder / name)]
+        for name in parted:
+            check_whole(folder / name, frames)
         for name in parted:
             with replaced(folder / name) as made:
                 write_table(read_table(folder / name, TABLES[name]), made, TABLES[name])

@@ -9,7 +9,8 @@ from pathlib import Path
 from lard.errors import DataError
 from lard.files import name_fault
 from lard.progress import Meter
-from lard.store.contents import LISTS, Entry, begin, write_contents
+from lard.store.contents import CONTENTS, LISTS, Entry, begin, read_contents, write_contents
+from lard.store.faults import Missing
 from lard.store.objects import Digests, Store, Stored, digests
 from lard.store.opening import open_store
 from lard.store.pool import each
@@ -56,10 +57,25 @@ def send(
             meter.advance(note=f"{sent_bytes / 1e6:.0f} MB sent")
     gone = [path for path in before if path not in entries and path in listing]
     if entries != before or not set(LISTS[:1]) <= set(listing):
+        _alone(store, before)
         write_contents(store, entries)
     if delete:
         store.delete(gone)
     return Pushed(sent, sent_bytes, len(files) - sent, len(gone) * delete, len(gone) * (not delete), ended)
+
+
+def _alone(store: Store, before: Mapping[str, Entry]) -> None:
+    """DataError where another run has finished a list of this folder since `before` was read."""
+    try:
+        store.info(CONTENTS)
+        now = dict(read_contents(store).files)
+    except Missing:
+        now = {}
+    if now != before:
+        raise DataError(
+            f"{store.url}: was written by another run meanwhile, whose list stays; see what is there, "
+            "and push again"
+        )
 
 
 def local_files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -46,6 +46,8 @@ def checked_url(text: str) -> str:
         raise DataError(f"{text[:200]}: bucket {bucket[:80]!r}; expected letters, digits, dots and dashes")
     if scheme != "file" and prefix:
         inside(prefix, text[:200])
+        if "//" in prefix:  # some stores fold it, so that the place would be another's
+            raise DataError(f"{text[:200]}: has an empty part in {prefix[:80]!r}; write one slash")
     if len(place.encode()) > _LONGEST:
         raise DataError(f"{text[:200]}...: longer than {_LONGEST} bytes; choose a shorter place")
     return f"{scheme}://{place}"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,12 +36,26 @@ def read_profile(path: str | Path) -> SlurmProfile:
     )
 
 
+@contextlib.contextmanager
+def _own_interrupt() -> Iterator[None]:
+    """Keep what Ctrl-C does: dask_jobqueue makes it a plain exit when it is imported."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers are set by the main thread alone, by importing modules too
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 def slurm_scheduler(path: str, shares: Shares, limit_s: float) -> Scheduler:
     """The workers of a profile's jobs, which end with the work; LardError where Slurm or Dask is absent."""
     profile = read_profile(path)
     dask_client(f"workers 'slurm:{path}' are Dask's")
     try:
-        from dask_jobqueue import SLURMCluster
+        with _own_interrupt():
+            from dask_jobqueue import SLURMCluster
     except ImportError as error:
         raise LardError(
             f"workers 'slurm:{path}' need dask-jobqueue, which is not installed; pip install 'lard[slurm]'"
