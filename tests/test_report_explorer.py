@@ -417,5 +417,9 @@ def test_heat_maps_of_another_dataset_are_refused(toy: Path, tmp_path: Path) -> 
         write_json(document | changed, path)
         refused(text)
     write_json(document, path)
+    panel = next((tmp_path / "looks" / "gallery").rglob("*.png"))
+    panel.unlink()
+    panel.symlink_to(path)  # a file of any kind, which must not get into pages that are passed on
+    refused("png.*explain again")
     shutil.rmtree(tmp_path / "looks" / "gallery")
     refused("no heat map of these frames")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,24 @@ def test_frames_of_unknown_airports_are_refused(toy: Path, tmp_path: Path) -> No
     with pytest.raises(DataError, match="--runways"):
         live.view(broken, save=tmp_path / "x.rrd")
     assert not (tmp_path / "x.rrd").exists()
+
+
+def test_damaged_pictures_are_told_and_left_out(toy: Path, tmp_path: Path) -> None:
+    pytest.importorskip("rerun")
+    copy = Path(shutil.copytree(toy, tmp_path / "copy"))
+    secret = tmp_path / "secret"
+    secret.write_text("not for others")
+    first, second, third, *_ = sorted((copy / "images").iterdir())
+    first.unlink()
+    first.symlink_to(secret)
+    second.write_bytes(second.read_bytes()[:300])
+    third.unlink()
+    told = CliRunner().invoke(main, ["view", str(copy), "--save", str(tmp_path / "copy.rrd")])
+    assert told.exit_code == 0, told.output
+    assert "3 of 12 pictures cannot be shown (first: " in told.stderr
+    assert b"not for others" not in (tmp_path / "copy.rrd").read_bytes()
+    rows = rows_of(tmp_path / "copy.rrd")
+    cameras = [name for name in rows if name.endswith("/camera/picture")]
+    shown = sum(len(values(rows[name], "EncodedImage:blob")) for name in cameras)
+    lenses = sum(len(values(rows[name], "Pinhole:resolution")) for name in cameras)
+    assert (shown, lenses) == (9, 12)

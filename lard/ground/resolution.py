@@ -112,7 +112,8 @@ def check_resolution(
             f"{_rounded(entry.needed_gsd_m * (refuse_ratio or 1))}"
             for entry in faults
         ]
-        raise SourceError("\n".join([*lines, "Or keep the camera farther away."]))
+        remedy = "Or keep the camera farther away, or take what there is by lard render --allow-coarse."
+        raise SourceError("\n".join([*lines, remedy]))
     for entry in worst:
         if entry.ratio > warn_ratio:
             print(f"{entry}; --gsd {_rounded(entry.needed_gsd_m)} would be sharp", file=sys.stderr)

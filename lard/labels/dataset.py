@@ -192,9 +192,10 @@ def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
         (pl.col("x_max_px") < pl.col("x_min_px")) | (pl.col("y_max_px") < pl.col("y_min_px"))
     )
     empty = labels.filter(pl.col("image").is_null())
+    key = ["frame_id", "airport", "runway"]
     # by numbers first, which take less memory than names
-    alike = labels.select(pl.struct("frame_id", "airport", "runway").hash()).to_series().is_duplicated()
-    some = labels.filter(alike).select("frame_id", "airport", "runway")
+    alike = labels.select(pl.struct(key).hash()).to_series().is_duplicated()
+    some = labels.filter(alike).select(key).filter(pl.col("runway") != "")  # nameless ones may be several
     twice = some.filter(some.is_duplicated()).unique(maintain_order=True)
     return [
         f"{where}: runway {runway} of frame {name} {what}; label again"

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from lard.errors import DataError
 from lard.files import name_fault
 from lard.intake.coco import read_coco
+from lard.report.explorer_thumbs import picture_fault
 from lard.score.truth import truth_sha256
 from lard.tables import read_json
 
@@ -60,8 +61,12 @@ def read_explained(folder: Path, dataset: Path, names: Sequence[str]) -> Looks:
     for model in sorted(models):
         for number, frame in sorted(frames.items()):
             panel = folder / "gallery" / model / f"{number}.png"
-            if frame in known and panel.is_file():
-                panels.setdefault(frame, []).append((model, panel))
+            if frame not in known or not panel.is_file():
+                continue
+            fault = picture_fault(panel)
+            if fault:  # what is no picture could be any file that the name leads to
+                raise DataError(f"{fault}; explain again")
+            panels.setdefault(frame, []).append((model, panel))
     if not panels:
         raise DataError(f"{folder}: gallery: no heat map of these frames; explain with --gallery 9 or more")
     return Looks(panels)

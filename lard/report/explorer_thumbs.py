@@ -15,6 +15,7 @@ from lard.progress import Meter
 
 SIDE_PX = 200
 FOLDER_FILES = 1000
+MOST_SIDE_PX = 16_384  # that browsers and viewers draw
 _QUALITY = 72
 
 
@@ -39,6 +40,21 @@ def size_of(path: Path) -> tuple[int, int]:
             return upright_size(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return 1, 1
+
+
+def picture_fault(path: Path) -> str | None:
+    """Why a file is no picture that browsers and viewers show, by a look at a reduced size; else None."""
+    if not path.is_file():
+        return f"{path}: no such picture"
+    try:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
+            if max(image.size) > MOST_SIDE_PX:
+                return f"{path}: {image.size[0]} x {image.size[1]} px; at most {MOST_SIDE_PX} each way"
+            image.draft("RGB", (SIDE_PX, SIDE_PX))
+            image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return str(unreadable(path, error))
+    return None
 
 
 def _quickly(path: Path, side_px: int) -> Image.Image | None:

@@ -27,6 +27,7 @@ from lard.progress import track
 from lard.quality import Odd
 from lard.report.explorer import image_names
 from lard.report.explorer_results import FALSE_ALARM, FOUND, Judged, judge_results
+from lard.report.explorer_thumbs import picture_fault
 from lard.report.scene import cameras, nominal_path, origin_of, runway_outline, zone_edges
 from lard.tables import MANIFEST, atomic_path, read_table
 
@@ -59,6 +60,8 @@ class _Material:
     frames: pl.DataFrame
     labels: Mapping[str, list[dict[str, Any]]]
     images: Mapping[str, Path]
+    broken: Mapping[str, str]
+    """Reasons of frames whose pictures are missing or damaged."""
     judged: Sequence[Judged]
     odd: Odd | None
 
@@ -147,7 +150,14 @@ def _material(
     for row in seen.iter_rows(named=True):
         rows.setdefault(row["frame_id"], []).append(row)
     shown = frames.sort(order, nulls_last=True).head(limit or len(frames))
-    return _Material(folder, shown, rows, images, judged, domain), notes
+    broken = {
+        name: fault
+        for name in shown["frame_id"].to_list()
+        if (fault := picture_fault(images[name])) is not None
+    }
+    if broken:
+        notes.append(f"{len(broken)} of {len(shown)} pictures cannot be shown (first: {broken[min(broken)]})")
+    return _Material(folder, shown, rows, images, broken, judged, domain), notes
 
 
 def _record(
@@ -171,6 +181,9 @@ def _record(
                 stream.set_time("flight", duration=moment)
             _frame(rr, stream, code, frame, position, rotation, data)
             place += 1
+        stream.reset_time()
+        stream.set_time("frame", sequence=place)
+        stream.log(f"{code}/camera", rr.Clear(recursive=True))  # no frame of it is of a later moment
 
 
 def _surroundings(
@@ -220,11 +233,11 @@ def _frame(
         principal_point=[camera.cx_px, camera.cy_px], image_plane_distance=150.0,
         camera_xyz=rr.ViewCoordinates.RDF,
     )  # fmt: skip
+    if name in data.broken:  # before the lens, which it would take away as well
+        stream.log(f"{here}/picture", rr.Clear(recursive=False))
     stream.log(f"{here}/picture", lens)
-    picture = data.images[name]
-    stream.log(
-        f"{here}/picture", rr.EncodedImage(path=picture) if picture.is_file() else rr.Clear(recursive=False)
-    )
+    if name not in data.broken:
+        stream.log(f"{here}/picture", rr.EncodedImage(path=data.images[name]))
     rows = [row for row in data.labels.get(name, []) if row["polygon"]]
     lines = [np.array([*row["polygon"], *row["polygon"][:2]], np.float64).reshape(-1, 2) for row in rows]
     words = [f"{row['airport']} {row['runway']} {row['verdict']}" for row in rows]
