@@ -83,7 +83,7 @@ def _start(folder: Path) -> subprocess.Popen[str]:
 
 def _repro(folder: Path) -> tuple[int, str]:
     process = _start(folder)
-    output, _ = process.communicate(timeout=900)
+    output, _ = process.communicate(timeout=1800)
     return process.returncode, output
 
 
