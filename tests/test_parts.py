@@ -256,6 +256,9 @@ def test_workers_label_airports_to_the_same_bytes(made: Path, folder: Path) -> N
     done = CliRunner().invoke(main, ["label", str(folder), "--workers", "2"])
     assert done.exit_code == 0, done.output
     assert ((folder / "labels.parquet").read_bytes(), (folder / "dataset.json").read_bytes()) == wanted
+    elsewhere = ["label", str(folder), "--out", str(folder / "other.parquet"), "--workers", "2"]
+    assert CliRunner().invoke(main, elsewhere).exit_code == 0
+    assert (folder / "other.parquet").read_bytes() == wanted[0]
     split_tables(folder)
     shutil.rmtree(folder / "labels.parquet")
     assert CliRunner().invoke(main, ["label", str(folder), "--workers", "2"]).exit_code == 0

@@ -244,10 +244,9 @@ def _label_frames(
     workers: str | int,
 ) -> None:
     from lard.errors import naming
-    from lard.labels import label_frames
     from lard.labels.conditions import clock_notes, unseen_note
     from lard.labels.dataset import write_labels
-    from lard.labels.spread import check_land_known
+    from lard.labels.spread import Labeller, labels_of
     from lard.labels.verdict import assume, check_needed
     from lard.tables import FRAMES, LABELS, POSE, read_table, write_table
 
@@ -265,9 +264,7 @@ def _label_frames(
                 out.parent, frames, db, spec, odd, terrain, rests_on, workers, _files(tiles)
             )
         else:
-            labels = label_frames(frames, db, spec, terrain)
-            if terrain is not None:
-                check_land_known(frames, labels)
+            labels = labels_of(frames, Labeller(db, spec, terrain), workers, _files(tiles))
             write_table(labels, out, LABELS)
     click.echo(f"{len(labels)} labels of {labels['frame_id'].n_unique()} frames in {out}")
     for note in filter(None, (*clock_notes(frames), unseen_note(frames, labels))):

@@ -14,12 +14,11 @@ from lard.airports import RunwayDatabase, normalise_ident
 from lard.airports.files import SHIPPED, open_database
 from lard.airports.lardjson import LardEntry, left_of_axis, read_lard_entries
 from lard.errors import AirportError, DataError
-from lard.labels import label_frames
 from lard.labels.lard_v1 import SphereCameras, label_v1
 from lard.labels.lard_v2 import label_v2
 from lard.labels.occlusion import Terrain
 from lard.labels.pixels import labels_of_pixels
-from lard.labels.spread import check_land_known
+from lard.labels.spread import Labeller
 from lard.labels.verdict import assume
 from lard.odd import OddSpec
 from lard.odd.parameters import PARAMETERS
@@ -64,9 +63,7 @@ def label_exact(
         ]
         frames = frames.with_columns(told.select(known))
     frames = assume(frames, stated or {})
-    labels = label_frames(frames, db, spec, terrain)
-    if terrain is not None:
-        check_land_known(frames, labels)
+    labels = Labeller(db, spec, terrain)(frames)
     named = dict(zip(scenario.frame_ids, images or [""] * len(frames), strict=True))
     labels = labels.with_columns(image=pl.col("frame_id").replace_strict(named, return_dtype=pl.String))
     return Labelled(labels, (scenario.image.width_px, scenario.image.rendered_height_px))

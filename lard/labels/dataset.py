@@ -19,7 +19,7 @@ from lard.labels.judging import named
 from lard.labels.occlusion import Terrain
 from lard.labels.parted import write_label_parts
 from lard.labels.reach import reach_stated
-from lard.labels.spread import Labeller, labels_by_airport
+from lard.labels.spread import Labeller, labels_by_airport, labels_of
 from lard.odd import OddSpec
 from lard.parts import check_whole, is_parted, is_table, replaced
 from lard.tables import (
@@ -87,14 +87,7 @@ def write_labels(
     frames.parquet is a folder of parts, so is labels.parquet, and of labels only a few columns are returned.
     Workers take an airport each and never change the result; `reads` are files that the terrain is read from.
     """
-
     label = Labeller(db, spec, terrain)
-
-    def labelled() -> pl.DataFrame:
-        if workers in (1, "1"):
-            return label(frames)
-        parts = [labels for _, labels in labels_by_airport(frames, label, workers, reads)]
-        return pl.concat(parts).sort("frame_id", "airport", "runway")
 
     parted = is_parted(folder / "frames.parquet")
     if parted or is_parted(folder / "labels.parquet"):
@@ -102,12 +95,12 @@ def write_labels(
             if parted:
                 labels = write_label_parts(labels_by_airport(frames, label, workers, reads), made)
             else:
-                labels = labelled()
+                labels = labels_of(frames, label, workers, reads)
                 write_table(labels, made, LABELS)
             info = _stated(folder, frames, labels, db, spec, spec_path, stated)
             told.write_text(json_text(info), encoding="utf-8")
         return labels, info
-    labels = labelled()
+    labels = labels_of(frames, label, workers, reads)
     info = _stated(folder, frames, labels, db, spec, spec_path, stated)
     with staged(folder) as made:
         write_table(labels, made / "labels.parquet", LABELS)

@@ -57,6 +57,16 @@ def labels_by_airport(
     yield from track(done, "label", frames["airport"].n_unique(), "airports")
 
 
+def labels_of(
+    frames: pl.DataFrame, label: Labeller, workers: str | int = 1, reads: tuple[Path, ...] = ()
+) -> pl.DataFrame:
+    """The labels of all frames as one table, by workers as labels_by_airport has them."""
+    if workers in (1, "1"):
+        return label(frames)
+    parts = [labels for _, labels in labels_by_airport(frames, label, workers, reads)]
+    return pl.concat(parts).sort("frame_id", "airport", "runway")
+
+
 def check_land_known(frames: pl.DataFrame, labels: pl.DataFrame) -> None:
     """DataError unless the terrain tells what hides the runways in sight of the frames' own airports."""
     own = labels.join(frames.select("frame_id", "airport"), on=["frame_id", "airport"], how="semi")
