@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from lard.store.opening import _client
+
 KEY, READER, SECRET = "AKIAOWNER", "AKIAREADER", "a-secret-that-is-never-told"
 
 
@@ -219,3 +221,30 @@ def lard_process(endpoint: str, *arguments: str, **options: Any) -> subprocess.P
         text=True,
         **options,
     )
+
+
+@contextmanager
+def spoiled_store() -> Iterator[tuple[str, Faults]]:
+    """A store that this process speaks to through a proxy: its endpoint, and what it spoils.
+
+    It has the bucket bkt; waits between tries take no time.
+    """
+    with (
+        object_store() as endpoint,
+        proxy(endpoint) as (front, faults),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in environment(front).items():
+            patch.setenv(name, value)
+        patch.setattr("lard.store.faults._FIRST_S", 0.001)
+        _client.cache_clear()
+        yield front, faults
+    _client.cache_clear()
+
+
+@contextmanager
+def planted(faults: Faults) -> Iterator[Faults]:
+    """Faults for one test, none of which is left for the next."""
+    yield faults
+    faults.planned.clear()
+    faults.always.clear()

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 from labels_support import grey_dataset
-from store_support import KEY, READER, SECRET, Faults, environment, lard_process, object_store, proxy
+from store_support import KEY, READER, SECRET, Faults, lard_process, planted, spoiled_store
 
 from lard.cli import main
 from lard.labels.dataset import read_dataset
@@ -26,24 +26,14 @@ AIRPORTS = ["KXYZ", "KAAA", "KBBB"]
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[str, Faults]]:
     """The endpoint of a proxy before a store with the bucket bkt, and what it spoils."""
-    with (
-        object_store() as endpoint,
-        proxy(endpoint) as (front, faults),
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in environment(front).items():
-            patch.setenv(name, value)
-        patch.setattr("lard.store.faults._FIRST_S", 0.001)
-        _client.cache_clear()
-        yield front, faults
-    _client.cache_clear()
+    with spoiled_store() as found:
+        yield found
 
 
 @pytest.fixture
 def faults(served: tuple[str, Faults]) -> Iterator[Faults]:
-    yield served[1]
-    served[1].planned.clear()
-    served[1].always.clear()
+    with planted(served[1]) as found:
+        yield found
 
 
 @pytest.fixture

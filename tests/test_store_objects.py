@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from store_support import KEY, SECRET, Faults, environment, object_store, proxy
+from store_support import KEY, SECRET, Faults, planted, spoiled_store
 
 from lard.errors import DataError, LardError, SourceError
 from lard.store.contents import CONTENTS, Entry, begin, read_contents, write_contents
@@ -25,25 +25,14 @@ SHA = hashlib.sha256(SOME).hexdigest()
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[str, Faults]]:
     """The endpoint of a proxy before a store with the bucket bkt, and what it spoils."""
-    with (
-        object_store() as endpoint,
-        proxy(endpoint) as (front, faults),
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in environment(front).items():
-            patch.setenv(name, value)
-        _client.cache_clear()
-        yield front, faults
-    _client.cache_clear()
+    with spoiled_store() as found:
+        yield found
 
 
 @pytest.fixture
-def faults(served: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
-    """Faults to plant, none at first; waits between tries take no time."""
-    monkeypatch.setattr("lard.store.faults._FIRST_S", 0.001)
-    yield served[1]
-    served[1].planned.clear()
-    served[1].always.clear()
+def faults(served: tuple[str, Faults]) -> Iterator[Faults]:
+    with planted(served[1]) as found:
+        yield found
 
 
 @pytest.fixture(params=["s3://bkt/{}", "file://{}", "memory://m/{}"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from render_scene import make_scene
-from store_support import KEY, READER, Faults, environment, object_store, proxy
+from store_support import KEY, READER, Faults, planted, spoiled_store
 from test_render_driver import AIRPORT, DB, frames_table
 
 from lard.errors import DataError, SourceError, Unfinished
@@ -41,25 +41,15 @@ if __name__ == "__main__":
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Faults]]:
     """A store behind a proxy that spoils, and a cache of these tests' own."""
-    with (
-        object_store() as endpoint,
-        proxy(endpoint) as (front, faults),
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in environment(front).items():
-            patch.setenv(name, value)
+    with spoiled_store() as found, pytest.MonkeyPatch.context() as patch:
         patch.setenv("LARD_STORE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr("lard.store.faults._FIRST_S", 0.001)
-        _client.cache_clear()
-        yield front, faults
-    _client.cache_clear()
+        yield found
 
 
 @pytest.fixture
 def faults(served: tuple[str, Faults]) -> Iterator[Faults]:
-    yield served[1]
-    served[1].planned.clear()
-    served[1].always.clear()
+    with planted(served[1]) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
