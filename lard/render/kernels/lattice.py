@@ -25,6 +25,15 @@ TOLERANCE_GREY = 0.5
 MOST_ZOOM = 1.35  # ratio of distances across a square: one footprint serves a row of its pixels
 
 
+@inlined
+def begin_at(u: float, v: float, view: View, start: Array) -> float:
+    """How far along its ray the ground of an image point is looked for first; 0 where nothing is known."""
+    if start.shape[0] == 0:
+        return 0.0
+    j = min(max(int(v), 0), view.height_px - 1)
+    return float(start[j, min(max(int(u), 0), start.shape[1] - 1)])
+
+
 @jit
 def meet(
     u: float,
@@ -39,11 +48,7 @@ def meet(
 ) -> None:
     """The lattice point of an image point: where its ray meets the ground, and the air before it."""
     dx, dy, dz, norm = ray(u, v, view)
-    guess = 0.0
-    if start.shape[0] > 0:
-        j = min(max(int(v), 0), view.height_px - 1)
-        guess = start[j, min(max(int(u), 0), start.shape[1] - 1)]
-    t, x, y, height, _, _ = intersect(dx, dy, dz, guess, view, heights, far)
+    t, x, y, height, _, _ = intersect(dx, dy, dz, begin_at(u, v, view, start), view, heights, far)
     if t <= 0.0:
         sky_point(dx, dy, dz, norm, view, sky, air, out)
         return
@@ -55,11 +60,7 @@ def meet(
 def kind_at(u: float, v: float, view: View, heights: Array, far: Array, start: Array, strips: Array) -> int:
     """What an image point sees: 0 the sky, 1 the ground, 2 a runway or what lies close to one."""
     dx, dy, dz, _ = ray(u, v, view)
-    guess = 0.0
-    if start.shape[0] > 0:
-        j = min(max(int(v), 0), view.height_px - 1)
-        guess = start[j, min(max(int(u), 0), start.shape[1] - 1)]
-    t, x, y, _, _, _ = intersect(dx, dy, dz, guess, view, heights, far)
+    t, x, y, _, _, _ = intersect(dx, dy, dz, begin_at(u, v, view, start), view, heights, far)
     if t <= 0.0:
         return 0
     w = 1.0 / t  # as points of the lattice keep it
