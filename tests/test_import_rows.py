@@ -131,6 +131,12 @@ def test_an_annotation_that_stands_twice_is_taken_once(tmp_path: Path) -> None:
     assert len(labels(tmp_path)) == 3
 
 
+def test_a_name_given_to_two_runways_of_a_picture_is_refused(tmp_path: Path) -> None:
+    """Which of them is 06 nobody can tell; runways without a name may be several."""
+    told = read_coco(tmp_path, {"runway": "06"}, {"bbox": [9, 9, 9, 9], "runway": "06"}, code=2)
+    assert "a.jpg: runway 06 is labelled twice; leave one out, or rename one" in told
+
+
 def read_yolo(folder: Path, text: str, code: int = 0, data: str = "train: images\nnames: [runway]\n") -> str:
     picture(folder / "in" / "images" / "a.jpg")
     (folder / "in" / "labels").mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a frames table must be before it is labelled."""
+"""What a frames table must be before it is labelled, and labels of which each stands once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from lard.errors import AirportError, DataError
 from lard.labels.conditions import condition_faults
 from lard.labels.verdict import verdict_faults
 from lard.odd import OddSpec
+
+UNNAMED = ("", "?")
+"""What stands for the runway's name where nobody told it; a picture may show several such runways."""
 
 _NUMBERS = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
 
@@ -57,3 +60,14 @@ def check_frames(frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec) -> Non
             )
     if faults:
         raise DataError("\n".join(faults))
+
+
+def labelled_twice(labels: pl.DataFrame) -> pl.DataFrame:
+    """frame_id, airport, runway of named runways that stand more than once in a frame, each once, in order.
+
+    Hashes are compared first, which take less memory than names.
+    """
+    key = ["frame_id", "airport", "runway"]
+    alike = labels.select(pl.struct(key).hash()).to_series().is_duplicated()
+    some = labels.filter(alike).select(key).filter(~pl.col("runway").is_in(UNNAMED))
+    return some.filter(some.is_duplicated()).unique(maintain_order=True)

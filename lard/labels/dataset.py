@@ -15,6 +15,7 @@ from lard.airports import RunwayDatabase
 from lard.camera import camera_of
 from lard.documents import checked
 from lard.errors import DataError
+from lard.labels.checks import labelled_twice
 from lard.labels.judging import named
 from lard.labels.occlusion import Terrain
 from lard.labels.parted import write_label_parts
@@ -185,16 +186,11 @@ def label_faults(labels: pl.DataFrame, folder: Path) -> list[str]:
         (pl.col("x_max_px") < pl.col("x_min_px")) | (pl.col("y_max_px") < pl.col("y_min_px"))
     )
     empty = labels.filter(pl.col("image").is_null())
-    key = ["frame_id", "airport", "runway"]
-    # by numbers first, which take less memory than names
-    alike = labels.select(pl.struct(key).hash()).to_series().is_duplicated()
-    some = labels.filter(alike).select(key).filter(pl.col("runway") != "")  # nameless ones may be several
-    twice = some.filter(some.is_duplicated()).unique(maintain_order=True)
     return [
         f"{where}: runway {runway} of frame {name} {what}; label again"
         for rows, what in (
             (empty, "names no image"),
-            (twice, "is labelled twice"),
+            (labelled_twice(labels), "is labelled twice"),
             (bad, "is in view without a whole box and outline"),
             (turned, "has a box whose end lies before its beginning"),
         )

@@ -16,6 +16,7 @@ from lard import __version__
 from lard.errors import DataError
 from lard.intake.sets.model import Imported, refuse
 from lard.intake.sets.sizes import upright_size
+from lard.labels.checks import labelled_twice
 from lard.pictures import ORIENTATION, unreadable, upright_jpeg
 from lard.progress import track
 from lard.tables import (
@@ -66,7 +67,7 @@ def write_set(
 
 
 def check_set(found: Imported, out: Path) -> None:
-    """DataError unless `out` is a new or empty folder and the pictures are as the labels say."""
+    """DataError unless `out` is new or empty, pictures are as the labels say and each runway stands once."""
     if out.is_dir() and any(not path.name.startswith(STAGING) for path in out.iterdir()):
         holds = "a dataset already" if (out / "dataset.json").exists() else "other files"
         raise DataError(f"{out}: holds {holds}; give a new or empty folder")
@@ -81,6 +82,10 @@ def check_set(found: Imported, out: Path) -> None:
         size = upright_size(path)
         if size != (width, height):
             faults.append(f"{path}: {size[0]}x{size[1]} px, its labels say {width}x{height}")
+    faults += [
+        f"{found.pictures[name]}: runway {runway} is labelled twice; leave one out, or rename one"
+        for name, _, runway in labelled_twice(found.labels).iter_rows()
+    ]
     refuse(out, faults)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from lard.labels.checks import UNNAMED
 from lard.quality.agreement import contradictions
 from lard.quality.dataset import Dataset
 from lard.quality.frames import TESTING, zone_rows
@@ -114,7 +115,8 @@ def tables_agree(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     if labels is not None:
         keys = labels.select("frame_id", "airport", "runway")
         if data.kind == "lard":
-            twice = keys.with_row_index("row").filter(keys.is_duplicated())
+            again = keys.is_duplicated() & ~keys["runway"].is_in(UNNAMED)
+            twice = keys.with_row_index("row").filter(again)
             twice = twice.unique(keys.columns, keep="first").sort(keys.columns)
             offences += [
                 Offence(label_name(data, row), None, "runway labelled twice in a frame")
