@@ -1,4 +1,4 @@
-"""Damage to tables (parquet), pictures, rasters, models and SQLite by what they hold."""
+"""Damage to tables (parquet), pictures, rasters, models, SQLite and tars by what they hold."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import sqlite3
+import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,46 @@ def of_sqlite(raw: bytes, rng: Rng) -> bytes:
             store.execute(f"update {table} set {column} = ?{one}", (value,))
         store.close()
         return path.read_bytes()
+
+
+def of_tar(raw: bytes, rng: Rng) -> bytes:
+    """A tar with a member lost, doubled, renamed (out of its folder too), made a link, or of other bytes."""
+    if rng.random() < 0.2:
+        return of_bytes(raw, rng)
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        members = [(one, (tar.extractfile(one) or io.BytesIO()).read()) for one in tar.getmembers()]
+    place = int(rng.integers(len(members)))
+    entry, data = members[place]
+    match int(rng.integers(0, 6)):
+        case 0:
+            members.pop(place)
+        case 1:
+            members.append(members[place])
+        case 2:
+            names = (
+                "../out.jpg",
+                "/tmp/out.jpg",
+                "a.jpg",
+                "",
+                "x" * 300 + ".json",
+                "\udcff.jpg",
+                "a/../b.jpg",
+            )
+            entry.name = names[int(rng.integers(len(names)))]
+        case 3:
+            entry.type = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE)[
+                int(rng.integers(4))
+            ]
+            entry.linkname, data = "/etc/hostname", b""
+        case 4:
+            members.insert(int(rng.integers(len(members))), members.pop(place))
+        case _:
+            data = of_bytes(data, rng)
+            entry.size = len(data)
+            members[place] = entry, data
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for one, content in members:
+            one.size = len(content) if one.isreg() else 0
+            tar.addfile(one, io.BytesIO(content))
+    return stream.getvalue()

@@ -16,6 +16,7 @@ from fuzz.mutate_binary import (
     of_picture,
     of_raster,
     of_sqlite,
+    of_tar,
 )
 
 JSON: tuple[Mutator, ...] = (of_json, of_json, of_json, of_bytes, of_text)
@@ -97,6 +98,7 @@ def readers() -> Iterator[Reader]:
     yield from _runways()
     yield from _scenarios()
     yield from _models()
+    yield from _carried()
     yield from _foreign()
     yield from _imagery()
 
@@ -212,6 +214,29 @@ def _models() -> Iterator[Reader]:
     yield Reader("models/m.onnx", f"predict CASE/models/m.onnx {_DATA} --out OUT/p.json", (of_onnx,))
     picture = f"predict {_MODEL} CASE/footage/shot_0.png --out OUT/p.json --draw OUT/d"
     yield Reader("footage/shot_0.png", picture, (of_picture,), keeps=True)
+
+
+def _carried() -> Iterator[Reader]:
+    """Datasets in a store, in tar shards and in tables by airport, and heat maps beside them."""
+    for seed, mutators in (
+        ("pushed/contents.parquet", PARQUET),
+        ("pushed/dataset.json", JSON),
+        ("pushed/labels.parquet", PARQUET),
+    ):
+        yield Reader(seed, "pull file://CASE/pushed OUT/x", mutators, keeps=True)
+        yield Reader(seed, "export coco file://CASE/pushed --out OUT/x", mutators)
+    for seed, mutators in (
+        ("tars/test-000000.tar", (of_tar,)), ("tars/tables/manifest.parquet", PARQUET),
+        ("tars/tables/frames.parquet", PARQUET), ("tars/tables/dataset.json", JSON),
+    ):  # fmt: skip
+        yield Reader(seed, "import webdataset CASE/tars --out OUT/x", mutators)
+    for name in ("frames", "labels", "manifest"):
+        seed = f"parted/{name}.parquet/airport=KATL/part-0.parquet"
+        yield Reader(seed, "export coco CASE/parted --out OUT/x", PARQUET)
+        yield Reader(seed, "dqr run CASE/parted --odd SEEDS/odd/tiny.yaml --workers 1 --out OUT/x", PARQUET)
+    walk = "explore SEEDS/ds --explained CASE/looks --workers 1 --out OUT/x"
+    yield Reader("looks/explain.json", walk, JSON)
+    yield Reader("looks/gallery/fcos/2.png", walk, (of_picture,))
 
 
 def _foreign() -> Iterator[Reader]:

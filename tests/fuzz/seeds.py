@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,7 @@ def build_seeds(root: Path) -> None:
     _scenarios(root)
     _models(root)
     _results(root)
+    _carried(root)
     _annotated(root)
     _imagery(root)
 
@@ -216,6 +218,19 @@ def _results(root: Path) -> None:
     names = [Path(image["file_name"]).stem for image in truth["images"]]
     for name in names:
         (root / "yolo" / f"{name}.txt").write_text("0 0.5 0.5 0.1 0.2 0.9\n0 0.2 0.2 0.1 0.1 0.4\n")
+
+
+def _carried(root: Path) -> None:
+    """The dataset in a store, in tar shards, in tables by airport, and heat maps of it."""
+    data = root / "ds"
+    command("push", data, f"file://{root}/pushed")
+    command("export", "webdataset", data, "--out", root / "tars")
+    shutil.copytree(data, root / "parted")
+    command("partition", root / "parted")
+    command(
+        "explain", root / "models/fcos.pt", "--data", data, "--n", "1", "--methods", "gradient",
+        "--score", "0.01", "--out", root / "looks",
+    )  # fmt: skip
 
 
 def _annotated(root: Path) -> None:

@@ -50,6 +50,7 @@ def serving(folder: Path) -> Iterator[str]:
 def work(to: Connection, seeds: Path, folder: Path, seed: int, first: int, only: str) -> None:
     """Run number `first` and all that follow until killed; a fault of the fuzzer itself is sent as a text."""
     folder.mkdir(parents=True, exist_ok=True)
+    os.environ["LARD_STORE_TRIES"] = "1"  # what is damaged here stays so
     native = os.open(folder / "native.txt", os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     os.dup2(native, 2)  # what decoders in C and Rust say
     try:
