@@ -20,7 +20,7 @@ from lard.plan.measure import scheduler_ms, store_mb_s
 from lard.plan.rates import Rates, Run, fitted, read_rates, this_machine, write_rates
 from lard.plan.simulate import Cluster, knees, simulate
 from lard.plan.stages import STAGES
-from lard.plan.steps import TIMED, Step, measuring, verifying
+from lard.plan.steps import BENT, TIMED, Step, measuring, verifying
 
 
 def _run(units: int, fixed: float, each: float) -> Run:
@@ -63,6 +63,23 @@ def test_two_sizes_part_what_is_fixed_from_what_each_takes() -> None:
         fitted("frame", [_run(8, 2, 0.5), _run(8, 2, 0.5)])
 
 
+def test_three_sizes_part_the_first_frames_of_an_airport_from_those_that_follow() -> None:
+    """Known answer: 2 s, 0.3 s for each of the first 40 of an airport and 0.1 s beyond."""
+    took = {n: 2 + 0.3 * min(n, 40) + 0.1 * max(n - 40, 0) for n in (8, 40, 400)}
+    rate = fitted("frame", [_run(n, s, 0) for n, s in took.items()])
+    assert (
+        rate.knee == 40 and rate.each.cpu_s == pytest.approx(0.1) and rate.first.cpu_s == pytest.approx(0.2)
+    )
+    for n, s in took.items():
+        assert rate.of("cpu_s", n) == pytest.approx(s)
+    assert rate.of("cpu_s", 1000, 1, airports=5) == pytest.approx(2 + 200 * 0.3 + 800 * 0.1)
+    assert rate.of("cpu_s", 100, 1, airports=5) == pytest.approx(2 + 100 * 0.3)
+    assert rate.of("cpu_s", 1000, 10, airports=5) == pytest.approx(20 + 400 * 0.3 + 600 * 0.1)
+    assert fitted("frame", [_run(n, s, 0) for n, s in took.items()], airports=2).knee == 20
+    grows = fitted("frame", [_run(8, 10, 0), _run(40, 12, 0), _run(400, 92, 0)])
+    assert grows.first.cpu_s == 0 and grows.of("cpu_s", 400) == pytest.approx(92)
+
+
 def test_a_plan_shares_what_workers_share_and_nothing_else(rates: Rates) -> None:
     costs = {cost.stage: cost for cost in plan(rates, Size(1000, 6, 10, tested=0.1, steps=4))}
     assert list(costs) == [stage.name for stage in STAGES]
@@ -84,7 +101,7 @@ def test_a_plan_shares_what_workers_share_and_nothing_else(rates: Rates) -> None
 def test_more_frames_never_cost_less_and_more_workers_never_take_longer(
     frames: int, more: int, workers: int
 ) -> None:
-    table = {"render": fitted("frame", [_run(8, 2, 0.5), _run(40, 2, 0.5)])}
+    table = {"render": fitted("frame", [_run(8, 2, 0.5), _run(40, 2, 0.5), _run(400, 12, 0.25)])}
     some = Rates.model_construct(stages=table)
     few, many = (plan(some, Size(n, 1, workers))[0] for n in (frames, frames + more))
     assert few.cpu_hours <= many.cpu_hours and few.bytes <= many.bytes
@@ -131,11 +148,12 @@ def _changed(rates: Rates, folder: Path, change: Any) -> Path:
             lambda d: d["stages"]["render"]["fixed"].update(bytes=0),
             "stages.render.fixed is not what its runs",
         ),
+        (lambda d: d["stages"]["render"].update(knee=9), "stages.render.knee is not what its runs"),
         (lambda d: d["stages"]["render"]["runs"].pop(), "stages.render.runs: expected at least 2"),
         (lambda d: d["stages"]["render"]["runs"][1].update(units=8), "runs of 1 sizes"),
         (lambda d: d.update(scheduler_ms="2"), "scheduler_ms: expected a valid number"),
         (lambda d: d.update(store_mb_s=True), "store_mb_s: expected a valid number"),
-        (lambda d: d.update(format="lard plan rates 0"), "format"),
+        (lambda d: d.update(format="lard plan rates 1"), "format"),
         (lambda d: d.update(lard_version="9.9"), "lard_version is 9.9, this is"),
         (lambda d: d["machine"].update(cores=4096), "machine is .*4096 cores"),
     ],
@@ -326,7 +344,8 @@ def test_steps_find_what_they_need_and_are_named_once() -> None:
     sizes: dict[str, set[int]] = {}
     for step in measuring(["LFPO"], 2, "fcos-s"):
         sizes.setdefault(step.stage, set()).add(step.units)
-    assert set(sizes) - {""} == {*TIMED, "train"} and all(len(sizes[name]) == 2 for name in (*TIMED, "train"))
+    assert set(sizes) - {""} == {*TIMED, "train"}
+    assert all(len(sizes[name]) == (3 if name in BENT else 2) for name in (*TIMED, "train"))
     stages = [step.stage for step in verifying(["LFPO"], 50, ["label", "check tables"])]
     assert stages == ["sample", "label", "check tables"]
     assert [step.stage for step in verifying(["LFPO"], 50, ["ground"])] == ["ground"]

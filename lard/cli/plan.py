@@ -48,7 +48,7 @@ _POSITIVE = click.FloatRange(0, min_open=True)
 @click.option(
     "--measure",
     is_flag=True,
-    help="Measure rates by small runs of every stage: about 8 minutes of a processor. Cut off, it goes on "
+    help="Measure rates by small runs of every stage: about 10 minutes of a processor. Cut off, it goes on "
     "where it was.",
 )
 @click.option(
@@ -109,8 +109,8 @@ def plan(
     """State hours, storage and memory of every stage for a dataset of --frames.
 
     All figures follow from rates that --measure wrote: processor time with a fixed part per process and one
-    per frame, airport or step. Hours are those of processors that do nothing else. How well they foretell,
-    --verify tells (docs/costs.md).
+    per frame, airport or step, more for the first frames of an airport. Hours are those of processors that do
+    nothing else. How well they foretell, --verify tells (docs/costs.md).
 
     \b
     Examples:
@@ -151,10 +151,11 @@ def _measure(out: Path, options: dict[str, Any]) -> None:
         _tell(f"what is measured is kept in {folder} until all is")
         rates = measure(folder, _codes(options), options["repeats"], options["train"], _tell)
         write_rates(rates, out)
-    columns = ["stage", "per", "fixed CPU s", "CPU s each", "spread", "peak MiB", "kB each"]
+    columns = ["stage", "per", "fixed CPU s", "CPU s each", "first ones", "spread", "peak MiB", "kB each"]
     rows = [
         [
             name, rate.unit, f"{rate.fixed.cpu_s:.2f}", f"{rate.each.cpu_s:.3g}",
+            f"{rate.first.cpu_s + rate.each.cpu_s:.3g}" if rate.knee else "",
             "" if rate.spread is None else f"{rate.spread:.0%}", f"{rate.most_mib:.0f}",
             f"{rate.each.bytes / 1e3:.4g}",
         ]

@@ -40,8 +40,9 @@ class Cost:
 def plan(rates: Rates, size: Size) -> list[Cost]:
     """The cost of every stage that rates tell of.
 
-    A process pays a stage's fixed part once; those that share a stage pay it each. Processors are taken to be
-    free for it: hours are processor seconds, and what waits (a slow store, failures) is left to `simulate`.
+    A process pays a stage's fixed part once; those that share a stage pay it each. They share its airports as far
+    as these go, and the frames of an airport then. Processors are taken to be free for it: hours are processor
+    seconds, and what waits (a slow store, failures) is left to `simulate`.
     """
     faults = [
         f"{name} is {value}; expected at least {least}"
@@ -67,14 +68,16 @@ def _cost(rates: Rates, stage: Stage, size: Size) -> Cost:
     processes = max(min(size.workers, tasks), 1) if stage.spread else 1
     if units == 0:
         return Cost(stage.name, 0, stage.unit, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    airports = min(size.airports, units)
     # memory does not grow with pictures that are finished with, but with the rows of a table
     tables = rates.stages.get(TABLES_OF.get(stage.name, ""), None if stage.pictures else rate)
     memory = max(rate.most_mib, tables.of("peak_mib", units) if tables else 0.0)
     return Cost(
         stage.name, units, stage.unit, processes,
-        hours=rate.of("cpu_s", ceil(units / processes)) / 3600,
-        cpu_hours=rate.of("cpu_s", units, processes) / 3600,
-        bytes=rate.of("bytes", units), files=rate.of("files", units), process_mib=memory,
+        hours=rate.of("cpu_s", ceil(units / processes), 1, ceil(airports / processes)) / 3600,
+        cpu_hours=rate.of("cpu_s", units, processes, airports) / 3600,
+        bytes=rate.of("bytes", units, 1, airports), files=rate.of("files", units, 1, airports),
+        process_mib=memory,
     )  # fmt: skip
 
 
@@ -95,7 +98,7 @@ def cluster_of(
     per_task = FRAMES_PER_TASK if cost.unit == "frame" else 1
     return Cluster(
         tasks=ceil(cost.units / per_task),
-        task_s=rate.each.cpu_s * per_task,
+        task_s=max(cost.cpu_hours * 3600 - rate.fixed.cpu_s * cost.processes, 0.0) / cost.units * per_task,
         start_s=rate.fixed.cpu_s,
         log_sd=rates.frame_log_sd,
         mtbf_s=mtbf_s,

@@ -30,7 +30,7 @@ def measure(
     train: str = "",
     tell: Callable[[str], None] = lambda _: None,
 ) -> Rates:
-    """Rates of every stage on this machine: medians of `repeats` runs of two sizes, one process each.
+    """Rates of every stage on this machine: medians of `repeats` runs of each size, one process each.
 
     `train` names a model to measure training of; `tell` hears each command before it runs. What is done is
     kept in the folder, which vanishes at the end: a call after one that was cut goes on there.
@@ -48,7 +48,10 @@ def measure(
         machine=this_machine(),
         airports=list(airports),
         models={**MODELS, **({"train": train} if train else {})},
-        stages={name: fitted(units[name], some) for name, some in runs.items()},  # type: ignore[arg-type]
+        stages={
+            name: fitted(units[name], some, len(airports))  # type: ignore[arg-type]
+            for name, some in runs.items()
+        },
         frame_log_sd=statistics.stdev(bench.lags(steps)),
         scheduler_ms=scheduler_ms("2"),
         scheduler="2 processes of this machine",
@@ -77,7 +80,7 @@ def verify(
     found = {}
     for stage in (name for name in runs if name in stages):
         run, rate = runs[stage][0], rates.stages[stage]
-        told = {name: rate.of(name, run.units) for name in QUANTITIES}
+        told = {name: rate.of(name, run.units, 1, min(len(airports), run.units)) for name in QUANTITIES}
         found[stage] = (Run(units=run.units, **told), run)
     return found
 

@@ -1,4 +1,8 @@
-"""Rates of the stages: a fixed part and one per unit, fitted to runs of two sizes; the file of them."""
+"""Rates of the stages, fitted to runs of two or three sizes; the file of them.
+
+A stage takes a fixed part per process and one per unit. The first frames of an airport may take more than
+those that follow: ground has to be read, and some comparisons are of so many pictures of an airport, no more.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import os
 import platform
 import statistics
 from collections.abc import Sequence
+from itertools import pairwise
 from math import isclose
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -18,7 +23,7 @@ from lard.errors import DataError, naming
 from lard.plan.stages import STAGES, TABLES_OF
 from lard.tables import write_json
 
-FORMAT = "lard plan rates 1"
+FORMAT = "lard plan rates 2"
 Quantity = Literal["cpu_s", "wall_s", "peak_mib", "bytes", "files"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
@@ -46,16 +51,24 @@ class Run(Spent):
 
 
 class Rate(_Model):
-    """What a stage takes: `fixed` once per process, `each` per unit; and the runs both come from."""
+    """What a stage takes, and the runs that it comes from.
+
+    `fixed` once per process, `each` per unit, and `first` besides for each of the first `knee` units of an
+    airport; where an airport is shared, every process has its own first ones.
+    """
 
     unit: Literal["airport", "frame", "step"]
     fixed: Spent
     each: Spent
+    first: Spent
+    knee: Annotated[int, Field(ge=0)]
     runs: Annotated[list[Run], Field(min_length=2)]
 
-    def of(self, quantity: Quantity, units: float, processes: int = 1) -> float:
-        """What `units` of work take in all when so many processes share them."""
-        return float(getattr(self.fixed, quantity) * processes + getattr(self.each, quantity) * units)
+    def of(self, quantity: Quantity, units: float, processes: int = 1, airports: int = 1) -> float:
+        """What `units` of work at so many airports take in all when so many processes share them."""
+        fixed, each, first = (getattr(part, quantity) for part in (self.fixed, self.each, self.first))
+        early = min(units, self.knee * max(airports, processes))
+        return float(fixed * processes + each * units + first * early)
 
     @property
     def spread(self) -> float | None:
@@ -83,7 +96,7 @@ class Machine(_Model):
 class Rates(_Model):
     """A rates file."""
 
-    format: Literal["lard plan rates 1"] = FORMAT  # type: ignore[assignment]
+    format: Literal["lard plan rates 2"] = FORMAT  # type: ignore[assignment]
     lard_version: str
     machine: Machine
     airports: list[str]
@@ -98,20 +111,37 @@ class Rates(_Model):
     """Megabytes (10^6) per second written in files of a picture's size."""
 
 
-def fitted(unit: Literal["airport", "frame", "step"], runs: Sequence[Run]) -> Rate:
-    """A rate from runs of two sizes: the line through the medians of both, neither part below zero."""
+def fitted(unit: Literal["airport", "frame", "step"], runs: Sequence[Run], airports: int = 1) -> Rate:
+    """A rate from the medians of runs of two sizes, a line, or of three, a line that bends at the second.
+
+    The frames of each run lie at so many airports.
+
+    No part is below zero; where units beyond the second size take more than those before, it is straight.
+    """
     sizes = sorted({run.units for run in runs})
-    if len(sizes) != 2:
-        raise DataError(f"runs of {len(sizes)} sizes; expected two, which part fixed from per {unit}")
-    few, many = sizes
-    fixed, each = {}, {}
-    for name in QUANTITIES:
-        low, high = (
-            statistics.median(getattr(run, name) for run in runs if run.units == size) for size in sizes
+    if len(sizes) not in (2, 3):
+        raise DataError(
+            f"runs of {len(sizes)} sizes; expected two or three, which part fixed from per {unit}"
         )
-        each[name] = max((high - low) / (many - few), 0.0)
-        fixed[name] = max(low - each[name] * few, 0.0)
-    return Rate(unit=unit, fixed=Spent(**fixed), each=Spent(**each), runs=list(runs))
+    fixed, each, first = {}, {}, {}
+    for name in QUANTITIES:
+        took = [statistics.median(getattr(run, name) for run in runs if run.units == size) for size in sizes]
+        slopes = [
+            max((high - low) / (many - few), 0.0)
+            for (few, low), (many, high) in pairwise(zip(sizes, took, strict=True))
+        ]
+        if slopes[0] < slopes[-1]:
+            slopes = [max((took[-1] - took[0]) / (sizes[-1] - sizes[0]), 0.0)]
+        each[name], first[name] = slopes[-1], slopes[0] - slopes[-1]
+        fixed[name] = max(took[0] - slopes[0] * sizes[0], 0.0)
+    return Rate(
+        unit=unit,
+        fixed=Spent(**fixed),
+        each=Spent(**each),
+        first=Spent(**first),
+        knee=sizes[1] // airports if len(sizes) == 3 else 0,
+        runs=list(runs),
+    )
 
 
 def this_machine() -> Machine:
@@ -180,8 +210,10 @@ def read_rates(path: Path, foreign: bool = False) -> Rates:
         if rate.unit != units[name]:
             raise DataError(f"{path}: stages.{name}.unit is {rate.unit}, expected {units[name]}; {HOW}")
         with naming(f"{path}: stages.{name}.runs"):
-            told = fitted(rate.unit, rate.runs)
-        for part in ("fixed", "each"):
+            told = fitted(rate.unit, rate.runs, max(len(rates.airports), 1))
+        if rate.knee != told.knee:
+            raise DataError(f"{path}: stages.{name}.knee is not what its runs come to; {HOW}")
+        for part in ("fixed", "each", "first"):
             if not _near(getattr(rate, part), getattr(told, part)):
                 raise DataError(f"{path}: stages.{name}.{part} is not what its runs come to; {HOW}")
     here, faults = this_machine(), []

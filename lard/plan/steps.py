@@ -9,7 +9,9 @@ from pathlib import Path
 from lard.plan.stages import STAGES, TABLES_OF
 
 PICTURES, ROWS, STEPS = (8, 40), (1000, 20_000), (4, 20)
-"""Frames of runs with pictures, of runs with tables alone, and steps of training."""
+"""Frames of runs with pictures (of an airport), of runs with tables alone, and steps of training."""
+MANY, BENT = 400, ("render", "check")
+"""More pictures of an airport, for stages to which its first ones cost more than those that follow."""
 MODELS = {"predict": "fcos-s", "certify": "lip-fcos-s"}
 TIMED = (*(stage.name for stage in STAGES if not stage.optional), TABLES_OF["check"])
 """What can be verified."""
@@ -32,19 +34,25 @@ class Step:
 
 
 def measuring(airports: Sequence[str], repeats: int, train: str = "") -> list[Step]:
-    """All runs that rates come from: of two sizes, `repeats` times each."""
-    steps = [_ground(airports), _ground_again(airports)]
+    """All runs that rates come from: of two or three sizes, `repeats` times each."""
+    # compiles kernels where no run before this has
+    steps = [
+        Step(
+            "warm ground", ("ground", airports[0], "--gsd", "4", "--out", "warm_ground"), ("warm_ground",), 5
+        )
+    ]
+    steps += [_ground(airports), _ground_again(airports)]
     steps.append(_sample(airports, 4, "warm.parquet", ""))
-    # compiles the kernels where no run before this has
     warm = ("render", "warm.parquet", "--ground", "ground", "--out", "warm", "--workers", "1")
     steps.append(Step("warm up", warm, ("warm",), 8))
     for repeat in range(repeats):
         for n in PICTURES:
-            steps += _pictures(airports, n, repeat, TIMED)
+            steps += _pictures(airports, n * len(airports), repeat, TIMED)
         for n in ROWS:
             steps += _tables(airports, n, repeat, TIMED)
+        steps += _pictures(airports, MANY * len(airports), repeat, BENT)
     for count in STEPS if train else ():
-        steps.append(_train(train, count))
+        steps.append(_train(train, count, max(PICTURES) * len(airports)))
     return steps
 
 
@@ -117,12 +125,12 @@ def _pictures(airports: Sequence[str], n: int, repeat: int, stages: Collection[s
     return [step for step in steps if step.stage in ("", "render", *stages)]
 
 
-def _train(model: str, count: int) -> Step:
-    """Train a model for so many steps on the frames of the larger dataset."""
+def _train(model: str, count: int, frames: int) -> Step:
+    """Train a model for so many steps on the dataset of so many frames."""
     out, config = f"model{count}", f"train{count}.yaml"
 
     def prepare(folder: Path) -> None:
-        data, source = folder / "train", folder / f"data{max(PICTURES)}_0"
+        data, source = folder / "train", folder / f"data{frames}_0"
         if not data.is_dir():
             (data / "coco").mkdir(parents=True)
             (data / "images").symlink_to(source / "images")
