@@ -40,8 +40,8 @@ class Cost:
 def plan(rates: Rates, size: Size) -> list[Cost]:
     """The cost of every stage that rates tell of.
 
-    A process pays a stage's fixed part once; those that share a stage pay it each. They share its airports as far
-    as these go, and the frames of an airport then. Processors are taken to be free for it: hours are processor
+    A process pays a stage's fixed part once; those that share a stage pay it each. They share its airports
+    as far as these go, and its frames then. Processors are taken to be free: hours are processor
     seconds, and what waits (a slow store, failures) is left to `simulate`.
     """
     faults = [
