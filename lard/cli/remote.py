@@ -111,6 +111,8 @@ class _Session:
             self._say()  # results are told when they are where the command was asked to put them
         finally:
             self._stack.close()
+        if isinstance(error, click.ClickException):
+            object.__setattr__(error, "message", renamed(error.message, self._names))  # declared as final
         if isinstance(error, LardError):
             raise type(error)(renamed(str(error), self._names)) from error
 
