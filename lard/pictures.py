@@ -39,19 +39,22 @@ class Upright:
     exif_orientation: int
 
 
-def upright_rgb(source: Source) -> Upright:
-    """Decode, turn upright and bring to 8-bit RGB; DataError in one line for what cannot be."""
+def upright_rgb(source: Source, content: bytes | None = None) -> Upright:
+    """Decode, turn upright and bring to 8-bit RGB; DataError in one line for what cannot be.
+
+    `content` holds the bytes of a source that is no file of its own, whose path then is but a name.
+    """
     if isinstance(source, np.ndarray):
         return Upright(_checked(source), 1)
     name = "image" if isinstance(source, Image.Image) else str(source)
-    if not isinstance(source, Image.Image) and not Path(source).is_file():
+    if not isinstance(source, Image.Image) and content is None and not Path(source).is_file():
         raise DataError(f"{name}: no such picture")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about sizes and odd tags: sizes are checked here
         try:
             if isinstance(source, Image.Image):
                 return _of_image(source, name)
-            with Image.open(source) as image:
+            with Image.open(source if content is None else io.BytesIO(content)) as image:
                 return _of_image(image, name)
         except DataError:
             raise
@@ -98,7 +101,7 @@ def upright_jpeg(path: Path) -> tuple[bytes, tuple[int, int]]:
     return stream.getvalue(), (width, height)
 
 
-def plain_colour(path: Path) -> bool:
+def plain_colour(path: Path | io.BytesIO) -> bool:
     """Whether a file holds 8-bit colour or grey, which every decoder reads alike."""
     try:
         with Image.open(path) as image:

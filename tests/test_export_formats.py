@@ -20,6 +20,7 @@ from labels_support import grey_dataset
 from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from tars_support import rewritten
 
 from lard.cli import main
 from lard.errors import DataError
@@ -361,17 +362,6 @@ def test_webdataset_of_a_size_comes_back(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "back/coco/test.json").is_file()
 
 
-def _rewritten(path: Path, change: Any) -> None:
-    """The members of a tar, changed as a list of names and contents."""
-    with tarfile.open(path) as tar:
-        members = [(m.name, tar.extractfile(m).read()) for m in tar]  # type: ignore[union-attr]
-    with tarfile.open(path, "w") as tar:
-        for name, content in change(members):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-
-
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -388,7 +378,7 @@ def test_shards_that_are_not_whole(folder: Path, tmp_path: Path, change: Any, te
     if change is None:
         path.write_bytes(path.read_bytes()[:700])
     else:
-        _rewritten(path, change)
+        rewritten(path, change)
     assert text in run("import", "webdataset", tmp_path / "w", "--out", tmp_path / "back", code=2)
     assert not (tmp_path / "back").exists()
 

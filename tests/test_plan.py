@@ -1,7 +1,13 @@
 """Plans follow from measured rates: sums with known answers, files of others refused, clusters simulated."""
 
+import contextlib
 import json
+import os
 import resource
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from math import exp, inf
 from pathlib import Path
@@ -323,6 +329,62 @@ def test_what_was_measured_before_a_cut_is_not_measured_again(tmp_path: Path) ->
         (folder / JOURNAL).write_text(text)
         with pytest.raises(DataError, match=told_of):
             Bench(folder, {}, told.append)
+
+
+_WAITS = """
+import sys
+from pathlib import Path
+from lard.plan import bench
+from lard.plan.steps import Step
+bench._COMMAND = (
+    "import os, subprocess, sys, time; from pathlib import Path; "
+    "grand = subprocess.Popen(['sleep', '60']); "
+    "Path('pids.part').write_text(f'{os.getpid()} {grand.pid}'); os.rename('pids.part', 'pids'); "
+    "time.sleep(60)" if sys.argv[2] == "wait" else bench._COMMAND
+)
+steps = [Step(name, ("--version",), (), 1.0) for name in sys.argv[3:]]
+bench.Bench(Path(sys.argv[1]), {}, print).run(steps)
+"""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+def test_a_command_that_is_measured_ends_with_its_parent(tmp_path: Path, how: signal.Signals) -> None:
+    """And what it started; the parent ends by the signal, and its journal stands."""
+    script, folder = tmp_path / "run.py", tmp_path / "work"
+    script.write_text("import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + _WAITS)
+    command = [sys.executable, str(script), str(folder)]
+    subprocess.run([*command, "go", "one"], check=True)
+    parent = subprocess.Popen([*command, "wait", "one", "two"], stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 60
+        while not (folder / "pids").exists():
+            assert time.monotonic() < end and parent.poll() is None
+            time.sleep(0.05)
+        started = [int(pid) for pid in (folder / "pids").read_text().split()]
+        parent.send_signal(how)
+        assert parent.wait(20) == -how
+        mine = started[:1] if how == signal.SIGKILL else started  # of the rest nobody is left to tell
+        end = time.monotonic() + 10
+        while any(map(_alive, mine)) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not any(map(_alive, mine))
+    finally:
+        parent.kill()
+        parent.wait()
+        for pid in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    assert [json.loads(line).get("step") for line in (folder / JOURNAL).read_text().splitlines()] == [
+        None,
+        "one",
+    ]
 
 
 def test_steps_find_what_they_need_and_are_named_once() -> None:

@@ -155,10 +155,11 @@ def huggingface(dataset: Path, out: Path) -> None:
 )
 @click.option("--shard-mb", type=click.FloatRange(min=0.1), help="MB (1,000,000 bytes) per tar at most.")
 def webdataset(dataset: Path, out: Path, shard_size: int | None, shard_mb: float | None) -> None:
-    """WebDataset tar shards: KEY.jpg and KEY.json per frame, and the dataset's tables in tables/.
+    """WebDataset tar shards: KEY.jpg and KEY.json per frame; coco/, and the dataset's tables in tables/.
 
     The same dataset gives the same bytes. `lard import webdataset` makes the dataset of them again, so that a
-    million pictures can lie in a store as a few thousand objects.
+    million pictures can lie in a store as a few thousand objects; `lard train` and `lard predict --data` read
+    the pictures where they are.
 
     \b
     Examples:

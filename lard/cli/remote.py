@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import functools
-import io
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lard.cli.spoken import renamed, spoken
+from lard.cli.wanted import ALL, EDITED, FILE, FOLDER, LEARNT, OWN, SPLIT, TABLES, wanted_files
+
 if TYPE_CHECKING:
     from lard.store.mount import Mount
 
 SCHEMES = ("s3://", "gs://", "file://", "memory://")
-TABLES, ALL, SPLIT, EDITED, FILE, FOLDER, OWN = "tables", "all", "split", "edited", "file", "folder", "own"
 _DATASET_OUT = {"dataset": ALL, "out": FOLDER}
 _TABLES_OUT = {"dataset": TABLES, "out": FOLDER}
 # command: parameter: what is brought of a dataset, or what kind of output it is
@@ -30,6 +30,7 @@ TAKEN: Mapping[str, Mapping[str, str]] = {
     "explore": {"dataset": ALL, "results": FILE, "findings": FILE, "tables": FILE, "out": FOLDER},
     "dqr run": {"dataset": ALL, "out": FOLDER, "waivers": FILE},
     "predict": {"model": FILE, "datasets": SPLIT, "out": FILE},
+    "train": {"datasets": LEARNT, "start": FILE},
     "score": {"results": FILE, "datasets": TABLES, "validation": FILE, "out": FILE},
     "import webdataset": {"source": ALL, "out": FOLDER},
     "export coco": _TABLES_OUT,
@@ -40,6 +41,10 @@ TAKEN: Mapping[str, Mapping[str, str]] = {
     },
 }
 _OUTPUTS = ("out",)
+_FRAMES = (".parquet", ".yaml", ".yml", ".json", ".esp")
+"""How files end that commands take in the place of a dataset."""
+BESIDE = ".score.json"
+"""How the score file of results is called, beside them."""
 _NEEDED = {"score": ("results", "out"), "label": ("", "")}
 """Of a command, an input by URL and the output that must then be named: beside the input it would be lost."""
 
@@ -86,9 +91,11 @@ class _Session:
         self._values, self._stack = values, ExitStack()
         self._names: dict[str, str] = {}
         self._after: list[Callable[[], None]] = []
+        self._mounts: dict[str, Mount] = {}
+        self._written: set[str] = set()
 
     def __enter__(self) -> _Session:
-        self._stack.enter_context(_spoken(self._names))
+        self._say = self._stack.enter_context(spoken(self._names, lambda: bool(self._after)))
         _sessions.append(self)
         return self
 
@@ -101,10 +108,13 @@ class _Session:
             if kind is None or code in (0, 1):  # 1: judged and found wanting, or part of it failed
                 for send in self._after:
                     send()
+            self._say()  # results are told when they are where the command was asked to put them
         finally:
             self._stack.close()
+        if isinstance(error, click.ClickException):
+            object.__setattr__(error, "message", renamed(error.message, self._names))  # declared as final
         if isinstance(error, LardError):
-            raise type(error)(_renamed(str(error), self._names)) from error
+            raise type(error)(renamed(str(error), self._names)) from error
 
     def call(self, place: Path, url: str) -> None:
         """Let messages call a place by its URL."""
@@ -125,32 +135,35 @@ class _Session:
 
     def _input(self, url: str, kind: str) -> Path:
         from lard.errors import DataError
-        from lard.store.mount import fetch_file, write_back
-        from lard.store.push import local_files
+        from lard.store.mount import fetch_file
         from lard.store.urls import checked_url
 
         url = checked_url(url)
-        if kind == FILE or (kind == EDITED and Path(url).suffix):
-            place = fetch_file(url, self._scratch(url))
-            if place is None:
+        if kind == FILE or (kind == EDITED and Path(url).suffix.lower() in _FRAMES):
+            listed = kind == EDITED and self._listed(url, TABLES)
+            place = listed or fetch_file(url, self._scratch(url))
+            if place is None or not place.is_file():
                 raise DataError(f"{url}: no such object; check the URL")
+            if url.endswith(".json"):  # where a score file beside results tells their operating point
+                fetch_file(url.removesuffix(".json") + BESIDE, place.parent)
             return place
         mount = self._mount(url, kind)
         if kind == EDITED:
-            brought = [path for path, _ in local_files(mount.folder)]
-            self._after.append(lambda: _told(write_back(mount, _gone(mount, brought)), url))
+            self._back(mount)
         return mount.folder
 
     def _output(self, url: str, kind: str) -> Path:
         """Where an output is written here; what lies there already is brought, so that it is not lost."""
         from lard.store.contents import CONTENTS
-        from lard.store.mount import fetch_file, send_file, write_back
+        from lard.store.mount import fetch_file, send_file
         from lard.store.opening import open_store
         from lard.store.push import local_files, send
         from lard.store.urls import checked_url, last_name
 
         url = checked_url(url)
         if kind == FILE:
+            if listed := self._listed(url, FILE):
+                return listed
             scratch = self._scratch(url)
             place = fetch_file(url, scratch) or scratch / last_name(url)
             before = place.stat().st_mtime_ns if place.exists() else None
@@ -164,7 +177,7 @@ class _Session:
         store = open_store(url)
         if CONTENTS in store.listing():
             mount = self._mount(url, ALL)
-            self._after.append(lambda: _told(write_back(mount, _gone(mount, mount.contents.files)), url))
+            self._back(mount)
             return mount.folder
         place = self._scratch(url) / last_name(url)
 
@@ -175,22 +188,57 @@ class _Session:
         self._after.append(send_folder)
         return place
 
+    def _listed(self, url: str, kind: str) -> Path | None:
+        """Where a file of a folder with a list lies, which then changes with it; None of any other file."""
+        from lard.store.contents import CONTENTS
+        from lard.store.faults import Missing
+        from lard.store.opening import open_store
+        from lard.store.urls import last_name, parent
+
+        try:
+            open_store(parent(url)).info(CONTENTS)
+        except Missing:
+            return None
+        mount, name = self._mount(parent(url), kind), last_name(url)
+        if name in mount.contents.files:
+            mount.add([name])
+        self._back(mount)
+        return mount.folder / name
+
     def _mount(self, url: str, kind: str) -> Mount:
+        """A folder of a store here, one for all arguments that name it."""
         from lard.store.mount import mounted
 
-        mount = self._stack.enter_context(mounted(url, functools.partial(_wanted, kind, self._values)))
-        self._names[str(mount.folder)] = url
-        return mount
+        if url not in self._mounts:
+            find = functools.partial(wanted_files, kind, self._values)
+            self._mounts[url] = self._stack.enter_context(mounted(url, find))
+            self._names[str(self._mounts[url].folder)] = url
+        else:
+            self._mounts[url].add(wanted_files(kind, self._values, self._mounts[url]))
+        return self._mounts[url]
+
+    def _back(self, mount: Mount) -> None:
+        """Let what a command changes in a folder be sent when it ends."""
+        from lard.store.mount import write_back
+        from lard.store.push import local_files
+
+        url = mount.store.url
+        if url in self._written:
+            return
+        self._written.add(url)
+        brought = [path for path, _ in local_files(mount.folder)]
+        self._after.append(lambda: _told(write_back(mount, _gone(mount, brought)), url))
 
     def _scratch(self, url: str) -> Path:
         """An empty folder that stands for what holds a URL."""
         from lard.files import affixes, staging
         from lard.store.cache import cache_folder
-        from lard.store.urls import parent
+        from lard.store.urls import last_name, parent
 
         root = cache_folder()
         root.mkdir(parents=True, exist_ok=True)
-        made = self._stack.enter_context(staging(root, affixes("mount")))
+        made = self._stack.enter_context(staging(root, affixes("mount"))) / last_name(parent(url))
+        made.mkdir()  # called as in the store, for commands that name what they make after its folder
         self._names[str(made)] = parent(url)
         return made
 
@@ -204,39 +252,8 @@ def call_by(place: Path, url: str) -> None:
         session.call(place, url)
 
 
-_AS_TEXT = ("model", "frames_path")
+_AS_TEXT = ("model", "frames_path", "start")
 """Parameters that commands take as texts."""
-
-
-def _wanted(kind: str, values: Mapping[str, Any], mount: Mount) -> list[str]:
-    """The files of a dataset that a command needs."""
-    from lard.store.choice import PICTURES
-
-    paths = list(mount.contents.files)
-    tables = [path for path in paths if not path.startswith(PICTURES)]
-    if kind == ALL:
-        return paths
-    if kind == SPLIT:
-        return tables + _pictures_of_split(mount, tables, values)
-    return tables
-
-
-def _pictures_of_split(mount: Mount, tables: list[str], values: Mapping[str, Any]) -> list[str]:
-    """The pictures of the split that is predicted on, which its COCO file names."""
-    from lard.cli.benchmark import parameters
-    from lard.documents import read_json
-    from lard.errors import DataError
-
-    split = values.get("split") or parameters(values.get("config")).predict.split
-    name = f"coco/{split}.json"
-    if name not in mount.contents.files:
-        raise DataError(
-            f"{mount.store.url}/{name}: no such object; write it with `lard export coco` and push it"
-        )
-    mount.add(tables)
-    images = read_json(mount.folder / name).get("images", [])
-    named = {str(image.get("file_name", "")) for image in images if isinstance(image, dict)}
-    return sorted(named & set(mount.contents.files))
 
 
 def _gone(mount: Mount, brought: Iterable[str]) -> list[str]:
@@ -247,44 +264,3 @@ def _gone(mount: Mount, brought: Iterable[str]) -> list[str]:
 def _told(count: int, url: str) -> None:
     if count:
         click.echo(f"{url}: {count} files sent", err=True)
-
-
-@contextmanager
-def _spoken(names: Mapping[str, str]) -> Iterator[None]:
-    """What is printed names URLs, not the places here that stand for them."""
-    before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _Renaming(sys.stdout, names), _Renaming(sys.stderr, names)  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
-
-
-def _renamed(text: str, names: Mapping[str, str]) -> str:
-    for place, url in names.items():
-        text = text.replace(place, url)
-    return text
-
-
-class _Renaming(io.TextIOBase):
-    """A stream of text in which places are called by other names."""
-
-    def __init__(self, stream: Any, names: Mapping[str, str]) -> None:
-        self._stream, self._names = stream, names
-
-    def write(self, text: str) -> int:
-        """Write a text."""
-        self._stream.write(_renamed(text, self._names))
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush the stream."""
-        self._stream.flush()
-
-    def isatty(self) -> bool:
-        """Whether the stream is a terminal."""
-        return bool(self._stream.isatty())
-
-    def fileno(self) -> int:
-        """The stream's own."""
-        return int(self._stream.fileno())

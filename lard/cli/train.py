@@ -67,6 +67,8 @@ def train(
     share each batch, in the place of train.processes; --out then has to be one folder for all. Every
     train.validate_every steps the average precision on frames of the validation split is measured; it stands
     in the log and its curves.
+    Pictures of a dataset may lie in the tar shards of lard export webdataset, and a dataset at a URL; neither
+    changes a byte.
     With --start the weights of a model of the same layers are the first ones, the optimiser is new, and
     the airports that it learnt from count as those of the result.
 
@@ -79,6 +81,7 @@ def train(
       lard train corners-s --data data/ortho
       lard train fcos-m --data data/ortho --data data/flightgear --loaders 8 --tensorboard runs
       lard train fcos-s --data data/ortho --processes 2 --save-minutes 10
+      lard train fcos-s --data s3://bucket/ortho-shards --loaders 8
       torchrun --no-python --nproc-per-node 4 lard train fcos-l --data data/ortho
     """
     from contextlib import nullcontext

@@ -58,7 +58,7 @@ def read_cornered(datasets: Paths, split: str) -> list[Cornered]:
     for note in truth["annotations"]:
         notes.setdefault(int(note["image_id"]), []).append(note)
     found = []
-    for picture in read_pictures(datasets, split, truth):
+    for picture in read_pictures(datasets, split, truth, shards=True):
         corners, flags = corners_of(notes.get(picture.image_id, []))
         found.append(Cornered(picture, corners, flags == 2))
     return found

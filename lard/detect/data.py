@@ -1,9 +1,10 @@
-"""COCO files read for training and prediction."""
+"""COCO files read for training and prediction, their pictures as files or in tar shards."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.errors import DataError
+from lard.intake.tars import Member, index, is_sharded, lost, read_member
 from lard.pictures import plain_colour, upright_rgb
 from lard.score.truth import Paths, coco_paths, image_path, read_truth, several
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One image of a COCO file with its runways; boxes (n, 4) as corner pairs in px."""
+    """One image of a COCO file with its runways; boxes (n, 4) as corner pairs in px.
+
+    With a `place` its path is that of a tar and, below it, of the picture's name there.
+    """
 
     image_id: int
     path: Path
@@ -28,12 +33,21 @@ class Picture:
     polygons: tuple[NDArray[np.float64], ...]
     ignored: NDArray[np.bool_]
     info: dict[str, Any] = field(default_factory=dict)
+    place: Member | None = None
+
+    @property
+    def file(self) -> Path:
+        """The file that holds its bytes."""
+        return self.path if self.place is None else self.path.parent
 
 
-def read_pictures(datasets: Paths, split: str, truth: Mapping[str, Any] | None = None) -> list[Picture]:
+def read_pictures(
+    datasets: Paths, split: str, truth: Mapping[str, Any] | None = None, *, shards: bool = False
+) -> list[Picture]:
     """Read coco/<split>.json of one dataset folder or several, by image id; missing images in one error.
 
-    `truth` is what read_truth gave of these files, where the caller has read them already.
+    `truth` is what read_truth gave of these files, where the caller has read them already. With `shards`
+    pictures may lie in tars (Picture.place); else such a dataset is a DataError.
     """
     folders, paths = several(datasets), coco_paths(datasets, split)
     named = ", ".join(map(str, paths))
@@ -46,13 +60,39 @@ def read_pictures(datasets: Paths, split: str, truth: Mapping[str, Any] | None =
         _picture(below, image, notes[int(image["id"])])
         for image in sorted(document["images"], key=lambda image: int(image["id"]))
     ]
-    missing = [str(picture.path) for picture in pictures if not picture.path.is_file()]
+    for folder in filter(is_sharded, folders):
+        if not shards:
+            raise DataError(
+                f"{folder}: its pictures lie in tars, which only lard train and lard predict read; make a "
+                f"folder of them first: lard import webdataset {folder} --out FOLDER"
+            )
+        pictures = _placed(pictures, folder, split)
+    missing = [
+        str(picture.path) for picture in pictures if picture.place is None and not picture.path.is_file()
+    ]
     if missing:
         names = ", ".join(missing[:3])
         raise DataError(
             f"{named}: {len(missing)} of {len(pictures)} images are missing ({names}); render them first"
         )
     return pictures
+
+
+def _placed(pictures: Sequence[Picture], folder: Path, split: str) -> list[Picture]:
+    """The pictures with those of a folder of shards found in them."""
+    places = index(folder, split)
+    found, missing, own = [], [], 0
+    for picture in pictures:
+        if picture.path.parent in (folder, folder / "images"):
+            own += 1
+            tar, place = places.get(picture.path.stem, (folder, None))
+            if place is None or picture.path.suffix != ".jpg":
+                missing.append(picture.path.stem)
+            picture = replace(picture, path=tar / picture.path.name, place=place)
+        found.append(picture)
+    if missing:
+        raise lost(folder, missing, own)
+    return found
 
 
 def _picture(dataset: Path, image: dict[str, Any], notes: list[dict[str, Any]]) -> Picture:
@@ -81,7 +121,10 @@ def _picture(dataset: Path, image: dict[str, Any], notes: list[dict[str, Any]]) 
 
 def load_image(picture: Picture) -> NDArray[np.uint8]:
     """Decode an image as RGB (h, w, 3); raise DataError when it cannot be read or has another size."""
-    image = picture_pixels(picture.path)
+    content = None
+    if picture.place is not None:
+        content = read_member(picture.file, picture.path.stem, picture.place)
+    image = picture_pixels(picture.path, content)
     if image.shape[:2] != (picture.height_px, picture.width_px):
         found = f"{image.shape[1]}x{image.shape[0]}"
         raise DataError(
@@ -91,16 +134,19 @@ def load_image(picture: Picture) -> NDArray[np.uint8]:
     return image
 
 
-def picture_pixels(path: Path) -> NDArray[np.uint8]:
-    """Decode an image of any size as RGB (h, w, 3); raise DataError when it cannot be read."""
-    return np.asarray(cv2.cvtColor(_decoded(path), cv2.COLOR_BGR2RGB), np.uint8)
+def picture_pixels(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
+    """Decode an image of any size as RGB (h, w, 3), of its content where that is given; else DataError."""
+    return np.asarray(cv2.cvtColor(_decoded(path, content), cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _decoded(path: Path) -> NDArray[np.uint8]:
+def _decoded(path: Path, content: bytes | None) -> NDArray[np.uint8]:
     """Upright pixels (h, w, 3) blue-green-red of a picture of any mode."""
-    if not plain_colour(path):
-        return np.ascontiguousarray(upright_rgb(path).pixels[:, :, ::-1])
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if not plain_colour(path if content is None else io.BytesIO(content)):
+        return np.ascontiguousarray(upright_rgb(path, content).pixels[:, :, ::-1])
+    if content is None:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    else:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise DataError(f"{path}: cannot be decoded; render it again")
     return np.asarray(image, np.uint8)

@@ -48,9 +48,9 @@ def predict(
     """
     open_detector(Path(checkpoint), plan, name)  # a bad file is reported once, before any process starts
     finder = None if corners is None else load_corners(corners).file
-    pictures = read_pictures(datasets, plan.split)
+    pictures = read_pictures(datasets, plan.split, shards=True)
     place = os.path.realpath(out)
-    if Path(place).exists() and any(os.path.realpath(picture.path) == place for picture in pictures):
+    if Path(place).exists() and place in {os.path.realpath(picture.file) for picture in pictures}:
         raise DataError(f"--out {out}: is one of the pictures; name another file")
     rows: list[dict[str, Any]] = []
     title = f"predict {Path(out).stem}"
@@ -69,7 +69,7 @@ def _results(
     find = partial(_rows_of, checkpoint.absolute(), corners and corners.absolute(), plan)
     # a worker may stand in another folder
     pictures = [replace(picture, path=picture.path.absolute()) for picture in pictures]
-    shares = Shares(reads=(checkpoint, *([corners] if corners else ()), *(one.path for one in pictures[:1])))
+    shares = Shares(reads=(checkpoint, *([corners] if corners else ()), *(one.file for one in pictures[:1])))
     count = max(_AT_ONCE, plan.batch)
     parts = [pictures[start : start + count] for start in range(0, len(pictures), count)]
     for found in run_tasks(workers_of(processes, shares), find, parts):

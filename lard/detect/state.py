@@ -19,6 +19,7 @@ from lard.detect.checkpoint import read_tensors, write_tensors
 from lard.detect.config import TrainSpec
 from lard.detect.learner import Learning
 from lard.errors import ModelError
+from lard.intake.tars import TABLES, is_sharded
 from lard.tables import sha256_file
 
 DECIDING = (
@@ -27,8 +28,8 @@ DECIDING = (
     "detect/learner.py", "detect/lockstep.py", "detect/log.py", "detect/loss.py", "detect/masks.py",
     "detect/norm.py", "detect/ortho.py",
     "detect/precision.py", "detect/rank.py", "detect/segmenter.py", "detect/start.py", "detect/train.py",
-    "detect/validate.py", "intake/coco.py", "pictures.py", "score/averaging.py", "score/boxes.py",
-    "score/evaluation.py", "score/provenance.py", "score/truth.py",
+    "detect/validate.py", "intake/coco.py", "intake/tars.py", "pictures.py",
+    "score/averaging.py", "score/boxes.py", "score/evaluation.py", "score/provenance.py", "score/truth.py",
 )  # fmt: skip
 """Modules that decide what a state holds; one of other code would mix two runs."""
 CORNERS_DECIDING = (
@@ -64,10 +65,14 @@ def fingerprint(
     parameters |= {f"train.{key}": value for key, value in deciding_of(plan).items()}
     parameters["--start"] = start_sha256
     data = {
-        f"{name} of dataset {number}": sha256_file(dataset / name)
+        f"{name} of dataset {number}": sha256_file(folder / name)
         for number, dataset in enumerate(datasets, start=1)
-        for name in ("coco/train.json", "coco/val.json", "manifest.parquet")
-        if (dataset / name).is_file()
+        for name, folder in (
+            ("coco/train.json", dataset),
+            ("coco/val.json", dataset),
+            ("manifest.parquet", dataset / TABLES if is_sharded(dataset) else dataset),
+        )
+        if (folder / name).is_file()
     }
     root = Path(lard.__file__).parent
     code = {f"lard/{name}": sha256_file(root / name) for name in deciding}

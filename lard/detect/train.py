@@ -136,7 +136,7 @@ def _train(run: Run[ModelSpec], place: Place) -> Path:
     first, plan = place.rank == 0, run.plan
     device = place.device(plan.device)
     with folder_lock(run.state.parent) if first else contextlib.nullcontext():
-        pictures = read_pictures(run.datasets, "train")
+        pictures = read_pictures(run.datasets, "train", shards=True)
         if run.spec.segments:
             every = [path for split in ("train", "val") for path in coco_paths(run.datasets, split)]
             for path in filter(Path.is_file, every):

@@ -28,7 +28,7 @@ class Validation:
     """Frames of the validation split, evenly drawn from all of them, and what is to be found in them."""
 
     def __init__(self, datasets: Sequence[Path], most: int) -> None:
-        every = read_pictures(datasets, "val")
+        every = read_pictures(datasets, "val", shards=True)
         rows = np.unique(np.linspace(0, len(every) - 1, min(most, len(every))).round().astype(int))
         self.pictures: list[Picture] = [every[row] for row in rows]
         chosen = {picture.image_id for picture in self.pictures}

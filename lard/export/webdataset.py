@@ -1,6 +1,7 @@
 """WebDataset shards: tar files of pictures with a JSON record each, the same bytes every time.
 
-Beside them lie the dataset's tables as they are, from which `lard import webdataset` makes the dataset again.
+Beside them lie the dataset's tables as they are, from which `lard import webdataset` makes the dataset again,
+and its coco/, by which `lard train` and `lard predict` read the pictures where they are.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lard.errors import DataError
+from lard.export.coco import write_coco
 from lard.export.common import LabelledFolder, staged_folder
 from lard.export.records import frame_fields, objects
+from lard.intake.tars import TABLES
 from lard.progress import Meter
 
-TABLES = "tables"
-"""Folder beside the shards."""
 _COPIED = ("frames.parquet", "labels.parquet", "manifest.parquet", "dataset.json")
+_COCO = "coco"
 _BLOCK = tarfile.BLOCKSIZE
 
 
@@ -45,6 +47,10 @@ def write_webdataset(
                     shard.add(key, picture, record)
                     meter.advance()
             names += shard.names
+        if (dataset.folder / _COCO).is_dir():
+            shutil.copytree(dataset.folder / _COCO, folder / _COCO)
+        else:
+            write_coco(dataset.frames, dataset.labels, folder / _COCO, dataset.info)
         (folder / TABLES).mkdir()
         for name in _COPIED:
             source = dataset.folder / name

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import log
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -140,15 +144,18 @@ class Bench:
         )
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "LARD_WORKERS": "1"}
         log_path, start = self.folder / "log.txt", time.perf_counter()
-        with log_path.open("wb") as stream:
+        setpriv = shutil.which("setpriv")  # lets the kernel end it where this process is killed (-9)
+        bound = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+        with log_path.open("wb") as stream, _told_to_end() as begun:
             process = subprocess.Popen(
-                [sys.executable, "-c", _COMMAND, *step.arguments],
-                cwd=self.folder, env=environment, stdout=stream, stderr=subprocess.STDOUT,
+                [*bound, sys.executable, "-c", _COMMAND, *step.arguments], cwd=self.folder, env=environment,
+                stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, process_group=0,
             )  # fmt: skip
             try:
+                begun(process.pid)
                 _, status, usage = os.wait4(process.pid, 0)
             except BaseException:
-                process.kill()
+                _kill_group(process.pid)
                 process.wait()
                 raise
         wall_s = time.perf_counter() - start
@@ -160,6 +167,51 @@ class Bench:
                 f"{text[-_TAIL_CHARACTERS:]}"
             )
         return usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss / 1024  # Linux counts in KiB
+
+
+@contextlib.contextmanager
+def _told_to_end() -> Iterator[Callable[[int], None]]:
+    """While a command runs, a signal that ends this process ends the command's group first.
+
+    Yields what takes the number of its process. This process then ends by the signal, as without a command;
+    a signal that came between the start and that call counts at once.
+    """
+    groups: list[int] = []
+    waiting: list[int] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        if not groups:
+            waiting.append(number)
+            return
+        _kill_group(groups[0])
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def begun(group: int) -> None:
+        groups.append(group)
+        for number in waiting:
+            end(number, None)
+
+    own = threading.current_thread() is threading.main_thread()  # others may not handle signals
+    # Ctrl-C too: what polars puts before Python's handler lets the wait for the command go on
+    ending = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT) if own else ()
+    before = {number: signal.getsignal(number) for number in ending}
+    usual = (signal.SIG_DFL, signal.default_int_handler)  # nohup and background jobs ignore some
+    taken = [number for number, handler in before.items() if handler in usual]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield begun
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,20 +1,14 @@
 """WebDataset shards of `lard export webdataset` as the dataset folder that they were made of."""
 
 import shutil
-import tarfile
-from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 
 from lard.errors import DataError
+from lard.intake.tars import TABLES, Member, in_twice, lost, members, read_member, shards_of, stated_sha256
 from lard.labels.dataset import read_dataset
-from lard.parts import is_table
 from lard.progress import Meter
-from lard.tables import MANIFEST, read_table
 
-TABLES = "tables"
 _COPIED = ("frames.parquet", "labels.parquet", "manifest.parquet", "dataset.json")
-_LARGEST = 200_000_000  # bytes of a picture
 
 
 def read_webdataset(source: Path, out: Path) -> int:
@@ -29,53 +23,28 @@ def read_webdataset(source: Path, out: Path) -> int:
         )
     frames, _, _ = read_dataset(tables)
     ids = set(frames["frame_id"])
-    stated: dict[str, str] = {}
-    if is_table(tables / "manifest.parquet"):
-        manifest = read_table(tables / "manifest.parquet", MANIFEST)
-        stated = dict(manifest.select("frame_id", "sha256").iter_rows())
+    stated = stated_sha256(source)
+    shards = shards_of(source)
+    if not shards:
+        raise DataError(f"{source}: holds no .tar; give the folder of the shards")
     (out / "images").mkdir()
     found: set[str] = set()
     with Meter("pictures", len(ids), "img") as meter:
-        for where, key, content in _pictures(source):
-            if key not in ids or key in found:
-                what = "is in the shards twice" if key in found else f"is no frame of {tables}"
-                raise DataError(f"{where}: {key[:80]!r} {what}; export the dataset again")
-            if key in stated and sha256(content).hexdigest() != stated[key]:
-                raise DataError(f"{where}: picture {key} is another than the manifest states; export again")
-            (out / "images" / f"{key}.jpg").write_bytes(content)
-            found.add(key)
-            meter.advance()
-    if lost := sorted(ids - found):
-        raise DataError(
-            f"{source}: {len(lost)} of {len(ids)} pictures are in no shard, the first is {lost[0]}; fetch "
-            "the missing shards or export the dataset again"
-        )
+        for path in shards:
+            for key, place in members(path):
+                if key in found:
+                    raise in_twice(path, key)
+                if key not in ids:
+                    raise DataError(f"{path}: {key[:80]!r} is no frame of {tables}; export the dataset again")
+                content = read_member(path, key, Member(place.offset, place.size, stated.get(key, "")))
+                (out / "images" / f"{key}.jpg").write_bytes(content)
+                found.add(key)
+                meter.advance()
+    if missing := sorted(ids - found):
+        raise lost(source, missing, len(ids))
     for name in _COPIED:
         if (tables / name).is_dir():
             shutil.copytree(tables / name, out / name)
         elif (tables / name).is_file():
             shutil.copyfile(tables / name, out / name)
     return len(ids)
-
-
-def _pictures(source: Path) -> Iterator[tuple[Path, str, bytes]]:
-    """Shard, key and bytes of every picture; nothing is unpacked by the names in a tar."""
-    shards = sorted(source.glob("*.tar"))
-    if not shards:
-        raise DataError(f"{source}: holds no .tar; give the folder of the shards")
-    for path in shards:
-        try:
-            with tarfile.open(path, "r:") as tar:
-                for entry in tar:
-                    if not entry.name.endswith(".jpg"):
-                        continue
-                    key = entry.name.removesuffix(".jpg")
-                    if not entry.isreg() or entry.size > _LARGEST:
-                        raise DataError(f"{path}: {entry.name[:80]!r} is no plain picture; export again")
-                    stream = tar.extractfile(entry)
-                    content = stream.read() if stream is not None else b""
-                    if len(content) != entry.size:
-                        raise DataError(f"{path}: ends within {entry.name[:80]!r}; fetch or export it again")
-                    yield path, key, content
-        except (tarfile.TarError, EOFError) as error:
-            raise DataError(f"{path}: cannot be read as a tar ({error}); fetch or export it again") from error

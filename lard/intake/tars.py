@@ -1,0 +1,108 @@
+"""Pictures in the tar shards of `lard export webdataset`: where each lies, and its bytes.
+
+Nothing is unpacked: a picture is read from its offset, by the name of its key and never by a path in a tar.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from lard.errors import DataError
+from lard.parts import is_table
+from lard.tables import MANIFEST, read_table
+
+TABLES = "tables"
+"""Folder beside the shards with the dataset's tables."""
+_LARGEST = 200_000_000  # bytes of a picture
+_SUFFIX = ".jpg"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """The bytes of a picture in a tar: where they begin, how many, and their SHA-256 where it is stated."""
+
+    offset: int
+    size: int
+    sha256: str = ""
+
+
+def shards_of(folder: Path, split: str = "") -> list[Path]:
+    """The tars in a folder, of one split or of all, by name."""
+    names = [path.name for path in folder.glob("*.tar")]
+    return [folder / name for name in (shards_of_split(names, split) if split else sorted(names))]
+
+
+def shards_of_split(names: Iterable[str], split: str) -> list[str]:
+    """Those of the names of files that are tars of a split, sorted."""
+    return sorted(name for name in names if re.fullmatch(rf"{re.escape(split)}-\d+\.tar", name))
+
+
+def is_sharded(folder: Path) -> bool:
+    """Whether a dataset's pictures lie in tars: it has some, and no images/."""
+    return not (folder / "images").is_dir() and bool(shards_of(folder))
+
+
+def stated_sha256(folder: Path) -> dict[str, str]:
+    """SHA-256 of pictures by frame, as the manifest beside shards states them; none without a manifest."""
+    path = folder / TABLES / "manifest.parquet"
+    return dict(read_table(path, MANIFEST).select("frame_id", "sha256").iter_rows()) if is_table(path) else {}
+
+
+def members(path: Path) -> Iterator[tuple[str, Member]]:
+    """Key and place of every picture in a tar, by its headers alone; DataError where it is cut or no tar."""
+    size = path.stat().st_size
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for entry in tar:
+                if not entry.name.endswith(_SUFFIX):
+                    continue
+                if not entry.isreg() or entry.issparse() or not 0 < entry.size <= _LARGEST:
+                    raise DataError(f"{path}: {entry.name[:80]!r} is no plain picture; export again")
+                if entry.offset_data + entry.size > size:
+                    raise DataError(f"{path}: ends within {entry.name[:80]!r}; fetch or export it again")
+                yield entry.name.removesuffix(_SUFFIX), Member(entry.offset_data, entry.size)
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
+        told = str(error) if isinstance(error, tarfile.TarError) else type(error).__name__
+        raise DataError(f"{path}: cannot be read as a tar ({told:.100}); fetch or export it again") from error
+
+
+def index(folder: Path, split: str) -> dict[str, tuple[Path, Member]]:
+    """Tar and place of every picture of a split, by key; DataError for a key that stands twice."""
+    stated = stated_sha256(folder)
+    found: dict[str, tuple[Path, Member]] = {}
+    for path in shards_of(folder, split):
+        for key, place in members(path):
+            if key in found:
+                raise in_twice(path, key)
+            found[key] = path, Member(place.offset, place.size, stated.get(key, ""))
+    return found
+
+
+def in_twice(path: Path, key: str) -> DataError:
+    """What is wrong with shards that hold a picture twice."""
+    return DataError(f"{path}: {key[:80]!r} is in the shards twice; export the dataset again")
+
+
+def read_member(path: Path, key: str, place: Member) -> bytes:
+    """The bytes of a picture; DataError where the tar was cut or they are others than stated."""
+    with path.open("rb") as stream:
+        stream.seek(place.offset)
+        content = stream.read(place.size)
+    if len(content) != place.size:
+        raise DataError(f"{path}: ends within {key + _SUFFIX!r}; fetch or export it again")
+    if place.sha256 and sha256(content).hexdigest() != place.sha256:
+        raise DataError(f"{path}: picture {key} is another than the manifest states; export again")
+    return content
+
+
+def lost(folder: Path, keys: list[str], count: int) -> DataError:
+    """What is wrong with shards that lack pictures, of `count` that there should be."""
+    return DataError(
+        f"{folder}: {len(keys)} of {count} pictures are in no shard, the first is {min(keys)[:80]}; fetch "
+        "the missing shards or export the dataset again"
+    )

@@ -1,0 +1,24 @@
+"""Harm done to tar shards."""
+
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+Rows = list[tuple[str, bytes]]
+
+
+def rewritten(path: Path, change: Callable[[Rows], Rows]) -> None:
+    """The members of a tar, changed as a list of names and contents."""
+    with tarfile.open(path) as tar:
+        members = [(m.name, tar.extractfile(m).read()) for m in tar]  # type: ignore[union-attr]
+    with tarfile.open(path, "w") as tar:
+        for name, content in change(members):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+
+
+def cut(path: Path, size: int) -> None:
+    """The first bytes of a tar."""
+    path.write_bytes(path.read_bytes()[:size])
