@@ -4,14 +4,36 @@ import numpy as np
 import pytest
 
 from lard.compiled import compiled
-from lard.render.kernels.lanes import walk
+from lard.render.kernels.lanes import walk_down, walk_right
 
 
 @compiled(error_model="numpy")
-def one_walk(
-    texels: np.ndarray, index: int, step: int, side: int, length: int, start: int, q: int, slope: int
-) -> tuple[float, float, float]:
-    return walk(texels, index, step, side, length, start, q, slope)  # type: ignore[call-arg, return-value]
+def down(
+    texels: np.ndarray, place: int, pitch: int, length: int, slope: int, starts: np.ndarray, qs: np.ndarray,
+    sums: np.ndarray,
+) -> None:  # fmt: skip
+    walk_down(texels, place, pitch, length, slope, len(starts), starts, qs, sums)  # type: ignore[call-arg]
+
+
+@compiled(error_model="numpy")
+def right(
+    texels: np.ndarray, place: int, pitch: int, length: int, slope: int, starts: np.ndarray, qs: np.ndarray,
+    sums: np.ndarray,
+) -> None:  # fmt: skip
+    walk_right(texels, place, pitch, length, slope, len(starts), starts, qs, sums)  # type: ignore[call-arg]
+
+
+def walks(texels: np.ndarray, length: int, slope: int, starts: list[int], qs: list[int]) -> np.ndarray:
+    """Sums (lines, 3) of lines down a square of texels, which both ways to walk must find."""
+    found = []
+    for walk, along in ((down, texels), (right, texels.T)):
+        sums = np.full((3, len(starts) + 2), -1.0)
+        flat = np.ascontiguousarray(along).ravel()
+        walk(flat, 0, len(texels), length, slope, np.array(starts, float), np.array(qs, float), sums)
+        assert (sums[:, len(starts) :] == -1.0).all()
+        found.append(sums[:, : len(starts)].T)
+    np.testing.assert_array_equal(*found)
+    return found[0]
 
 
 def expected(pixels: np.ndarray, first: int, length: int, start: int, q: int, slope: int) -> np.ndarray:
@@ -27,28 +49,30 @@ def expected(pixels: np.ndarray, first: int, length: int, start: int, q: int, sl
 
 
 @pytest.mark.parametrize("length", [256, 300, 511, 512, 1500, 40 * 256])
-@pytest.mark.parametrize("down", [True, False])
-def test_a_walk_sums_what_whole_numbers_sum(length: int, down: bool) -> None:
+@pytest.mark.parametrize("slope", [0, 20000, -20000])
+def test_walks_sum_what_whole_numbers_sum(length: int, slope: int) -> None:
     rng = np.random.default_rng(length)
     pixels = rng.integers(0, 256, (64, 64, 4), np.uint8)
     pixels[..., 3] = 0
-    texels = pixels.view("<u4")[..., 0]
-    flat = np.ascontiguousarray(texels if down else texels.T).ravel()
-    step, side = (64, 1) if down else (1, 64)
-    for start in (0, 1, 128, 255, *rng.integers(0, 256, 8).tolist()):
-        for slope in (0, 20000, -20000):
-            first, q = 3, (31 << 16) + int(rng.integers(0, 65536))
-            found = one_walk(flat, first * step, step, side, length, start, q, slope)
-            assert found == tuple(expected(pixels[..., :3], first, length, start, q, slope))
+    parts = [0, 1, 128, 255, *rng.integers(0, 256, 8).tolist()]
+    firsts = rng.integers(0, 20, len(parts)).tolist()
+    qs = ((31 << 16) + rng.integers(0, 65536, len(parts))).tolist()
+    starts = [256 * first + part for first, part in zip(firsts, parts, strict=True)]
+    found = walks(pixels.view("<u4")[..., 0], length, slope, starts, qs)
+    for k, part in enumerate(parts):
+        assert (found[k] == expected(pixels[..., :3], firsts[k], length, part, qs[k], slope)).all()
 
 
 def test_a_white_line_sums_to_its_length() -> None:
-    texels = np.full(64 * 64, 0x00FFFFFF, np.uint32)
-    assert one_walk(texels, 64, 64, 1, 1000, 37, 9 << 16, 900) == (255 * 256 * 1000,) * 3
+    texels = np.full((64, 64), 0x00FFFFFF, np.uint32)
+    assert (walks(texels, 1000, 900, [256 + 37], [9 << 16]) == 255 * 256 * 1000).all()
 
 
-def test_a_walk_reads_no_texel_beyond_its_last() -> None:
-    """The last one lies `length` after the start, or one further; no read goes past it and its neighbour."""
-    texels = np.zeros(64 * 64, np.uint32)
-    texels[5 * 64 :] = 0x00FFFFFF  # a line of 2 texels from row 2 on: rows 2 to 4
-    assert one_walk(texels, 2 * 64, 64, 1, 512, 255, 7 << 16, 0) == (0.0, 0.0, 0.0)
+def test_a_walk_takes_nothing_from_beyond_its_last_texel() -> None:
+    texels = np.zeros((64, 64), np.uint32)
+    texels[5:] = 0x00FFFFFF  # a line of 2 texels from row 2 on: rows 2 to 4
+    assert (walks(texels, 512, 0, [2 * 256 + 255], [7 << 16]) == 0).all()
+
+
+def test_no_lines_are_no_walks() -> None:
+    assert walks(np.full((64, 64), 0x00FFFFFF, np.uint32), 512, 0, [], []).shape == (0, 3)

@@ -9,8 +9,10 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 _NUMBER, _PLACE = ir.IntType(32), ir.IntType(64)
-_BYTES, _LANES = ir.VectorType(ir.IntType(8), 4), ir.VectorType(_NUMBER, 4)
+_ONE, _TWO = ir.VectorType(ir.IntType(8), 4), ir.VectorType(ir.IntType(8), 8)
+_LANES, _HALVES = ir.VectorType(_NUMBER, 4), ir.VectorType(ir.IntType(16), 8)
 _FLOATS = ir.VectorType(ir.DoubleType(), 4)
+_SHARES = [256 - q | q << 16 for q in range(256)]  # of a texel and, above, of the one beside it
 
 
 @intrinsic
@@ -30,72 +32,133 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
-def walk(
-    typingctx: Any, texels: Any, index: Any, step: Any, side: Any, length: Any, start: Any, q: Any, slope: Any
+def walk_down(
+    typingctx: Any, texels: Any, place: Any, pitch: Any, length: Any, slope: Any, count: Any, starts: Any,
+    places: Any, sums: Any,
 ) -> Any:  # fmt: skip
-    """Weighted sums (red, green, blue) of the channels along a line of texels, blended sideways.
+    """Weighted sums (red, green, blue) of the channels along `count` lines down, blended sideways.
 
-    index: of the texel at place across 0 where the line begins; step, side: to the next texel along and
-    across the line; length: of the line, at least 256, and start: its first texel's part before it, 1/256
-    texel; q, slope: place across of the first texel and its change per texel, 1/65536. Whole numbers below
-    2^32, as floats. Lines of one length take the same way through the code, which processors can foresee.
+    place: of texel (0, 0); pitch: from row to row; length: of the lines, at least 256, and starts (count,)
+    of each, both 1/256 texel; places (count,): across, of each line's first texel, and slope: their change
+    per texel, 1/65536. Written to sums (3, count or more): whole numbers below 2^32, as floats. Reads the
+    texel after a line's last one, too, and all their neighbours to the right. Lines of one length take the
+    same way through the code, which processors can foresee.
     """
+    return _signature(texels, starts, places, sums), _rows_of(True)
 
+
+@intrinsic
+def walk_right(
+    typingctx: Any, texels: Any, place: Any, pitch: Any, length: Any, slope: Any, count: Any, starts: Any,
+    places: Any, sums: Any,
+) -> Any:  # fmt: skip
+    """As `walk_down`, along lines to the right, blended downwards."""
+    return _signature(texels, starts, places, sums), _rows_of(False)
+
+
+def _signature(texels: Any, starts: Any, places: Any, sums: Any) -> Any:
+    return types.void(texels, *[types.int64] * 5, starts, places, sums)
+
+
+def _rows_of(down: bool) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = make_array(signature.args[0])(context, builder, arguments[0]).data
-        index, step, side, length, start, q, slope = arguments[1:]
-        low = builder.and_(start, _PLACE(255))
-        end = builder.add(low, length)
-        whole, rest = builder.ashr(length, _PLACE(8)), builder.and_(end, _PLACE(255))
+        arrays = {k: make_array(signature.args[k])(context, builder, arguments[k]) for k in (0, 6, 7, 8)}
+        numbers = arguments[1:6]
+        between = cgutils.unpack_tuple(builder, arrays[8].strides, 2)[0]
+        given = [arrays[0].data, *numbers, arrays[6].data, arrays[7].data, arrays[8].data, between]
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in given])
+        name = f"walks_{'down' if down else 'right'}"
+        function = builder.module.globals.get(name)
+        if function is None:
+            # a function of its own: among all else of its caller the registers would not do for its loop
+            function = ir.Function(builder.module, kind, name)
+            function.linkage = "internal"
+            function.attributes.add("noinline")
+            _write(function, down)
+        builder.call(function, given)
+
+    return generate
+
+
+def _write(function: Any, down: bool) -> None:
+    """The loop over lines, and along each."""
+    builder = ir.IRBuilder(function.append_basic_block())
+    data, place, pitch, length, slope, count, starts, places, sums, between = function.args
+    table_type = ir.ArrayType(_NUMBER, len(_SHARES))
+    table = cgutils.global_constant(
+        builder, f"{function.name}_shares", ir.Constant(table_type, [_NUMBER(share) for share in _SHARES])
+    )
+
+    def splat(value: Any) -> Any:
+        one = builder.insert_element(ir.Constant(_LANES, ir.Undefined), value, _NUMBER(0))
+        return builder.shuffle_vector(one, one, ir.Constant(_LANES, [0] * 4))
+
+    def alike(value: int) -> Any:
+        return ir.Constant(_LANES, [value] * 4)
+
+    def load(at: Any, kind: Any) -> Any:
+        return builder.load(builder.bitcast(builder.gep(data, [at]), kind.as_pointer()), align=4)
+
+    def parts(index: Any, q: Any) -> tuple[Any, Any]:
+        """What a texel and the one beside it give to 256 times the channels between them."""
+        across = builder.ashr(q, _PLACE(16))
+        turns = ir.Constant(ir.VectorType(_NUMBER, 8), [0, 4, 1, 5, 2, 6, 3, 7])  # channel by channel
+        if down:
+            both = load(builder.add(index, across), _TWO)
+            mixed = builder.shuffle_vector(both, both, turns)
+        else:
+            at = builder.add(index, builder.mul(across, pitch))
+            mixed = builder.shuffle_vector(load(at, _ONE), load(builder.add(at, pitch), _ONE), turns)
+        pairs = builder.zext(mixed, _HALVES)
+        share = builder.and_(builder.ashr(q, _PLACE(8)), _PLACE(255))
+        weights = builder.bitcast(splat(builder.load(builder.gep(table, [_PLACE(0), share]))), _HALVES)
+        first, second = (builder.mul(every_other(pairs, k), every_other(weights, k)) for k in (0, 1))
+        return first, second
+
+    def every_other(halves: Any, first: int) -> Any:
+        order = ir.Constant(_LANES, [first, first + 2, first + 4, first + 6])
+        return builder.sext(builder.shuffle_vector(halves, halves, order), _LANES)
+
+    def add_to(total: Any, part: Any) -> None:
+        builder.store(builder.add(builder.load(total), part), total)
+
+    step = pitch if down else _PLACE(1)
+    whole = builder.ashr(length, _PLACE(8))
+    lengths, wholes = splat(builder.trunc(length, _NUMBER)), splat(builder.trunc(whole, _NUMBER))
+    between_ends = builder.sub(whole, _PLACE(1))
+    index_at, q_at = cgutils.alloca_once(builder, _PLACE), cgutils.alloca_once(builder, _PLACE)
+    # two sums, as each addition waits for the one before it
+    totals = [cgutils.alloca_once(builder, _LANES) for _ in range(2)]
+    with cgutils.for_range(builder, count) as line:
+        i = line.index
+        start = builder.fptosi(builder.load(builder.gep(starts, [i])), _PLACE)
+        q = builder.fptosi(builder.load(builder.gep(places, [i])), _PLACE)
+        index = builder.add(place, builder.mul(builder.ashr(start, _PLACE(8)), step))
         # the end lies `whole` texels after the first one, or one further; then that before it counts fully
-        further = builder.sub(builder.ashr(end, _PLACE(8)), whole)
+        low = builder.and_(splat(builder.trunc(start, _NUMBER)), alike(255))
+        end = builder.add(low, lengths)
+        rest = builder.and_(end, alike(255))
+        further = builder.sub(builder.lshr(end, alike(8)), wholes)
         beyond = builder.mul(rest, further)
-        full = builder.add(builder.sub(rest, beyond), builder.shl(further, _PLACE(8)))
-
-        def splat(value: Any) -> Any:
-            one = builder.insert_element(ir.Constant(_LANES, ir.Undefined), value, _NUMBER(0))
-            return builder.shuffle_vector(one, one, ir.Constant(_LANES, [0] * 4))
-
-        def channels(at: Any) -> Any:
-            pointer = builder.bitcast(builder.gep(data, [at]), _BYTES.as_pointer())
-            return builder.zext(builder.load(pointer, align=4), _LANES)
-
-        def seen(index: Any, q: Any) -> tuple[Any, Any]:
-            """Channels of one texel, and 256 times what is to be added of the one beside it."""
-            at = builder.add(index, builder.mul(builder.ashr(q, _PLACE(16)), side))
-            here, there = channels(at), channels(builder.add(at, side))
-            share = builder.trunc(builder.and_(builder.ashr(q, _PLACE(8)), _PLACE(255)), _NUMBER)
-            return here, builder.mul(builder.sub(there, here), splat(share))
-
-        eight = ir.Constant(_LANES, [8] * 4)
-
-        def weighted(index: Any, q: Any, weight: Any) -> Any:
-            here, more = seen(index, q)
-            blended = builder.add(builder.shl(here, eight), more)
-            return builder.mul(blended, splat(builder.trunc(weight, _NUMBER)))
-
-        place, across = cgutils.alloca_once_value(builder, index), cgutils.alloca_once_value(builder, q)
-        plain = cgutils.alloca_once_value(builder, ir.Constant(_LANES, [0] * 4))
-        slanted = cgutils.alloca_once_value(builder, ir.Constant(_LANES, [0] * 4))
-        ends = weighted(index, q, builder.sub(_PLACE(256), low))
-
-        def advance() -> None:
-            builder.store(builder.add(builder.load(place), step), place)
-            builder.store(builder.add(builder.load(across), slope), across)
-
-        with cgutils.for_range(builder, builder.sub(whole, _PLACE(1))):
-            advance()
-            here, more = seen(builder.load(place), builder.load(across))
-            builder.store(builder.add(builder.load(plain), here), plain)
-            builder.store(builder.add(builder.load(slanted), more), slanted)
-        advance()
-        at, beside = builder.load(place), builder.load(across)
-        ends = builder.add(ends, weighted(at, beside, full))
-        at = builder.add(at, builder.mul(step, further))
-        ends = builder.add(ends, weighted(at, builder.add(beside, builder.mul(slope, further)), beyond))
-        middle = builder.add(builder.shl(builder.load(plain), eight), builder.load(slanted))
-        sums = builder.uitofp(builder.add(ends, builder.shl(middle, eight)), _FLOATS)
-        found = [builder.extract_element(sums, _NUMBER(c)) for c in range(3)]
-        return context.make_tuple(builder, signature.return_type, found)
-
-    return types.UniTuple(types.float64, 3)(texels, *[types.int64] * 7), generate
+        full = builder.add(builder.sub(rest, beyond), builder.shl(further, alike(8)))
+        ends = builder.mul(builder.add(*parts(index, q)), builder.sub(alike(256), low))
+        builder.store(index, index_at)
+        builder.store(q, q_at)
+        for total in totals:
+            builder.store(alike(0), total)
+        with cgutils.for_range(builder, between_ends):
+            index, q = builder.add(builder.load(index_at), step), builder.add(builder.load(q_at), slope)
+            for total, part in zip(totals, parts(index, q), strict=True):
+                add_to(total, part)
+            builder.store(index, index_at)
+            builder.store(q, q_at)
+        index, q = builder.load(index_at), builder.load(q_at)
+        for weight in (full, beyond):
+            index, q = builder.add(index, step), builder.add(q, slope)
+            ends = builder.add(ends, builder.mul(builder.add(*parts(index, q)), weight))
+        middle = builder.shl(builder.add(*(builder.load(total) for total in totals)), alike(8))
+        found = builder.uitofp(builder.add(ends, middle), _FLOATS)
+        for c in range(3):
+            row = cgutils.pointer_add(builder, sums, builder.mul(between, _PLACE(c)))
+            builder.store(builder.extract_element(found, _NUMBER(c)), builder.gep(row, [i]))
+    builder.ret_void()

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from lard.ground.pyramid import ABSENT, BLOCK_PX, READ, WANTED
-from lard.render.kernels.lanes import prefetch, walk
+from lard.render.kernels.lanes import prefetch, walk_down, walk_right
 from lard.render.kernels.layout import (
     ADD,
     CHANGE,
@@ -162,13 +162,10 @@ def see_level(
     if shaded:
         for i in range(n):
             raw[SHARES, i] *= raw[SUNS, i]
-    if whole:
-        for i in range(n):
-            start, q = int(raw[STARTS, i]), int(raw[PLACES, i])
-            red, green, blue = walk(  # type: ignore[call-arg, misc, var-annotated]
-                texels, place + (start >> 8) * step, step, side, length, start, q, change
-            )
-            raw[SUMS, i], raw[SUMS + 1, i], raw[SUMS + 2, i] = red, green, blue
+    if whole and down:
+        walk_down(texels, place, pitch, length, change, n, raw[STARTS], raw[PLACES], raw[SUMS:])  # type: ignore[call-arg]
+    elif whole:
+        walk_right(texels, place, pitch, length, change, n, raw[STARTS], raw[PLACES], raw[SUMS:])  # type: ignore[call-arg]
     else:
         for i in range(n):
             start, q = int(raw[STARTS, i]), int(raw[PLACES, i])
