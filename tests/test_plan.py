@@ -26,7 +26,7 @@ from lard.plan.measure import scheduler_ms, store_mb_s
 from lard.plan.rates import Rates, Run, fitted, read_rates, this_machine, write_rates
 from lard.plan.simulate import Cluster, knees, simulate
 from lard.plan.stages import STAGES
-from lard.plan.steps import BENT, TIMED, Step, measuring, verifying
+from lard.plan.steps import PICTURES, TIMED, Step, measuring, verifying
 
 
 def _run(units: int, fixed: float, each: float) -> Run:
@@ -407,7 +407,7 @@ def test_steps_find_what_they_need_and_are_named_once() -> None:
     for step in measuring(["LFPO"], 2, "fcos-s"):
         sizes.setdefault(step.stage, set()).add(step.units)
     assert set(sizes) - {""} == {*TIMED, "train"}
-    assert all(len(sizes[name]) == (3 if name in BENT else 2) for name in (*TIMED, "train"))
+    assert all(len(sizes[name]) == len(PICTURES.get(name, (1, 2))) for name in (*TIMED, "train"))
     stages = [step.stage for step in verifying(["LFPO"], 50, ["label", "check tables"])]
     assert stages == ["sample", "label", "check tables"]
     assert [step.stage for step in verifying(["LFPO"], 50, ["ground"])] == ["ground"]

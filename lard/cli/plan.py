@@ -48,7 +48,7 @@ _POSITIVE = click.FloatRange(0, min_open=True)
 @click.option(
     "--measure",
     is_flag=True,
-    help="Measure rates by small runs of every stage: about 10 minutes of a processor. Cut off, it goes on "
+    help="Measure rates by small runs of every stage: about 15 minutes of a processor. Cut off, it goes on "
     "where it was.",
 )
 @click.option(

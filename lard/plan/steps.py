@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lard.plan.stages import STAGES, TABLES_OF
 
-PICTURES, ROWS, STEPS = (8, 40), (1000, 20_000), (4, 20)
-"""Frames of runs with pictures (of an airport), of runs with tables alone, and steps of training."""
-MANY, BENT = 400, ("render", "check")
-"""More pictures of an airport, for stages to which its first ones cost more than those that follow."""
+PICTURES: Mapping[str, tuple[int, ...]] = {
+    "render": (8, 40, 400), "check": (8, 400, 1600), "predict": (8, 40), "certify": (8, 40),
+}  # fmt: skip
+"""Pictures of an airport in runs of a stage. Three sizes where the first ones take more than those that
+follow: rendering reads ground into memory, checks look finely at samples of some hundred pictures."""
+ONCE = 1600
+"""From this size on one run is enough to bear out a rate."""
+ROWS, STEPS = (1000, 20_000), (4, 20)
+"""Frames of runs with tables alone, and steps of training."""
 MODELS = {"predict": "fcos-s", "certify": "lip-fcos-s"}
 TIMED = (*(stage.name for stage in STAGES if not stage.optional), TABLES_OF["check"])
 """What can be verified."""
@@ -46,13 +51,14 @@ def measuring(airports: Sequence[str], repeats: int, train: str = "") -> list[St
     warm = ("render", "warm.parquet", "--ground", "ground", "--out", "warm", "--workers", "1")
     steps.append(Step("warm up", warm, ("warm",), 8))
     for repeat in range(repeats):
-        for n in PICTURES:
-            steps += _pictures(airports, n * len(airports), repeat, TIMED)
+        for n in sorted({size for sizes in PICTURES.values() for size in sizes}):
+            if n < ONCE or repeat == 0:
+                stages = [stage for stage, sizes in PICTURES.items() if n in sizes]
+                steps += _pictures(airports, n * len(airports), repeat, stages)
         for n in ROWS:
             steps += _tables(airports, n, repeat, TIMED)
-        steps += _pictures(airports, MANY * len(airports), repeat, BENT)
     for count in STEPS if train else ():
-        steps.append(_train(train, count, max(PICTURES) * len(airports)))
+        steps.append(_train(train, count, max(PICTURES["predict"]) * len(airports)))
     return steps
 
 
@@ -122,7 +128,8 @@ def _pictures(airports: Sequence[str], n: int, repeat: int, stages: Collection[s
         Step(f"predict {data}", predict, (found,), 6 + 0.36 * n, "predict", n),
         Step(f"certify {data}", certify, (certified,), 9 + 0.37 * n, "certify", n),
     ]
-    return [step for step in steps if step.stage in ("", "render", *stages)]
+    steps = [step for step in steps if step.stage in ("", "render", *stages)]
+    return [step if step.stage in stages else replace(step, stage="") for step in steps]
 
 
 def _train(model: str, count: int, frames: int) -> Step:
