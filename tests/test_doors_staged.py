@@ -119,7 +119,12 @@ def test_only_own_plain_files_that_nobody_holds_are_forgotten(
 def test_a_folder_is_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not for each of a million pictures."""
     seen, scan = [], os.scandir
-    monkeypatch.setattr("os.scandir", lambda place: (seen.append(place), scan(place))[1])
+
+    def looked(place: str) -> object:
+        seen.append(place)
+        return scan(place)
+
+    monkeypatch.setattr("os.scandir", looked)
     for number in range(20):
         with atomic_path(tmp_path / f"{number}.jpg") as temporary:
             temporary.write_text("x")
