@@ -20,11 +20,12 @@ import numpy as np
 
 from lard.documents import read_json
 from lard.errors import DataError, LardError
+from lard.siblings import affixes as affixes
+from lard.siblings import held_sibling
 
 NAME_LIMIT_BYTES = 200
 NO_NAME = r"^\s*$|^\.|[\x00-\x1f\x7f/\\]"
 """What makes a text no name of a file in a folder."""
-_STEM_CHARACTERS = 40  # of a temporary name, which must not outgrow what file systems allow
 
 
 def name_fault(name: str) -> str:
@@ -93,7 +94,7 @@ def _holds(path: Path, is_own: Callable[[Any], bool]) -> bool:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling of path that replaces it on success and vanishes on failure.
 
-    Folders made for it vanish with it.
+    Folders made for it vanish with it; what a killed run left of it goes with the next.
     """
     with atomic_paths([path]) as (temporary,):
         yield temporary
@@ -104,6 +105,7 @@ def atomic_paths(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
     """Yield a temporary sibling of each path; on success all replace their paths, on failure none does."""
     targets = [Path(path) for path in paths]
     temporaries: list[Path] = []
+    held: list[int] = []
     with contextlib.ExitStack() as stack:
         for path in targets:
             stack.enter_context(meant(affixes(path.stem, path.suffix), path))
@@ -113,10 +115,9 @@ def atomic_paths(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
                 _keep_folder(path)
                 if path.exists() and not path.is_file():  # root could replace /dev/null
                     raise DataError(f"{path}: is a device or pipe, which a file would replace; name a file")
-                start, end = affixes(path.stem, path.suffix)
-                handle, name = tempfile.mkstemp(prefix=start, suffix=end, dir=path.parent)
-                os.close(handle)
-                temporaries.append(Path(name))
+                handle, temporary = held_sibling(path)
+                held.append(handle)
+                temporaries.append(temporary)
             yield temporaries
             for temporary in temporaries:
                 temporary.chmod(0o644)
@@ -129,11 +130,8 @@ def atomic_paths(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
         finally:
             for temporary in temporaries:
                 temporary.unlink(missing_ok=True)
-
-
-def affixes(name: str, suffix: str = "") -> tuple[str, str]:
-    """How the names of a file's or folder's temporary siblings begin and end."""
-    return f".{name[:_STEM_CHARACTERS]}.", f".tmp{suffix}"
+            for handle in held:
+                os.close(handle)
 
 
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)

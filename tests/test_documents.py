@@ -1,9 +1,14 @@
 """Foreign documents at the door: any Unicode encoding, finite numbers, bounded depth, size and aliases."""
 
+import contextlib
+import gc
+import json
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from lard.documents import (
@@ -68,6 +73,56 @@ def test_json_that_only_looks_odd_is_read() -> None:
     assert parse_json('{"NaN": "Infinity", "a": 0.1234567890123456789, "b": 1e100}', "x")["b"] == 1e100
     deep = "[" * DEPTH_LIMIT + "]" * DEPTH_LIMIT
     assert parse_json(deep, "x")
+
+
+_TEXTS = st.text(alphabet='a" :\\\n\té', max_size=4)
+_VALUES = st.recursive(
+    st.none() | st.integers(-99, 99) | _TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(value=_VALUES, between=st.sampled_from([":", " :", "\n\t : ", "\r:"]))
+def test_json_is_that_of_the_standard_library(value: object, between: str) -> None:
+    """Whatever colons, quotes and spaces stand in strings and around keys."""
+    text = json.dumps(value, separators=(",", between))
+    assert parse_json(text, "x") == json.loads(text) == value
+
+
+@given(inner=_VALUES, key=_TEXTS, other=_VALUES, between=st.sampled_from([":", " :", "\n\t : ", "\r:"]))
+def test_a_key_that_stands_twice_is_told_wherever_it_is(
+    inner: object, key: str, other: object, between: str
+) -> None:
+    one, two, name = json.dumps(inner), json.dumps(other), json.dumps(key)
+    text = json.dumps([other, {"x": "MARK"}], separators=(",", between))
+    text = text.replace('"MARK"', f"{{{name}{between}{one}, {name}{between}{two}}}")
+    with pytest.raises(DataError, match="stands twice in one object"):
+        parse_json(text, "x")
+
+
+@pytest.mark.parametrize("look", [8, 1 << 24])
+def test_numbers_are_looked_at_in_pieces(look: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lard.documents.json._LOOK", look)
+    for place in range(12):
+        for number in ("99999999999999999999", "-99999999999999999999", "1e999", "1E+200", "7.5e200"):
+            with pytest.raises(DataError, match="is no number"):
+                parse_json(" " * place + f'["é", {number}]', "x")
+    assert parse_json('["1e999", 1e99, 0.1234567890123456789]', "x")[1] == 1e99
+
+
+def test_a_large_document_leaves_collecting_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lard.documents.json._LARGE", 1)
+    for text in ('{"a": 1}', "{"):
+        with contextlib.suppress(DataError):
+            parse_json(text, "x")
+        assert gc.isenabled()
+    gc.disable()
+    try:
+        parse_json('{"a": 1}', "x")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(

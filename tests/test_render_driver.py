@@ -75,6 +75,32 @@ def test_writes_the_dataset_and_keeps_it(tmp_path: Path, ground_root: Path) -> N
     assert hashes(out) == first
 
 
+def test_linked_folders_are_read(tmp_path: Path, ground_root: Path) -> None:
+    """Data on scratch: ground, one airport of it and finished images/ may be links; nothing is drawn again.
+
+    A picture that is to be written is not put through a link that leads out of the dataset.
+    """
+    frames, out, scratch = frames_table(2), tmp_path / "ortho", tmp_path / "scratch"
+    first = render_frames(frames, ground_root, out, 1, DB)
+    linked = tmp_path / "ground"
+    linked.mkdir()
+    (linked / "XTST").symlink_to(ground_root / "XTST")
+    (out / "images").rename(scratch)
+    (out / "images").symlink_to(scratch)
+    before = {path: path.stat().st_mtime_ns for path in scratch.iterdir()}
+    assert render_frames(frames, linked, out, 1, DB).equals(first)
+    assert {path: path.stat().st_mtime_ns for path in scratch.iterdir()} == before
+    (tmp_path / "all").symlink_to(linked)
+    assert render_frames(frames, tmp_path / "all", tmp_path / "other", 1, DB).equals(first)
+    min(scratch.iterdir()).unlink()
+    with pytest.raises(Unfinished, match=r"images: is a link to .*scratch, outside"):
+        render_frames(frames, linked, out, 1, DB)
+    assert len(list(scratch.iterdir())) == 1
+    outward = frames.with_columns(airport=pl.lit("../ground/XTST"))
+    with pytest.raises(LardError):
+        render_frames(outward, linked, tmp_path / "outward", 1, DB)
+
+
 def test_repairs_what_a_killed_run_left(tmp_path: Path, ground_root: Path) -> None:
     frames, out = frames_table(), tmp_path / "ortho"
     render_frames(frames, ground_root, out, 1, DB)

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parent.parent
 FOUNDATIONS = {
     "lard/compiled.py",
+    "lard/siblings.py",
     "lard/documents/__init__.py",
     "lard/documents/json.py",
     "lard/documents/model.py",

@@ -1,9 +1,11 @@
 """JSON: bounded in depth, and only numbers that a table can hold."""
 
+import contextlib
+import gc
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,14 @@ FLOAT_LIMIT = 1e100
 NO_NUMBER = f"is no number that can be used; expected a finite one of at most 64 bits and {FLOAT_LIMIT:g}"
 
 _ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
+_KEY_ENDS = ('":', " :", "\t:", "\n:", "\r:")
+_LOOK, _OVERLAP, _LARGE = 1 << 24, 32, 1 << 20
+_DIGITS = bytes(
+    48 if chr(code).isdigit() and code < 128 else 101 if code in b"eE" else 43 if code == 43 else 32
+    for code in range(256)
+)
+"""Digits as 0, e of either case, + as it is and all else as a space."""
+_MARKS = (b"0" * 19, b"e000", b"e+000")
 _SUSPECT = re.compile(r"(?:^|[\s\[,:-])\d{19}|[eE]\+?\d{3}")
 
 
@@ -41,11 +51,12 @@ def parse_json(
 ) -> Any:
     """Value of a JSON text; `pairs` makes objects of keys and values, else no key may stand twice in one."""
     text = decode_text(raw, where, error=error) if isinstance(raw, bytes) else raw
-    hooks: dict[str, Any] = {"object_pairs_hook": pairs or _once}
-    if "NaN" in text or "Infinity" in text or _SUSPECT.search(text):
+    hooks: dict[str, Any] = {}
+    if "NaN" in text or "Infinity" in text or (_may_be_suspect(text) and _SUSPECT.search(text)):
         hooks |= {"parse_constant": _finite, "parse_float": _finite, "parse_int": _whole}
     try:
-        value = json.loads(text, **hooks)
+        with _no_collecting(len(text)):
+            value = _loaded(text, hooks, pairs)
     except json.JSONDecodeError as fault:
         raise error(
             f"{where}:{fault.lineno}: not valid JSON ({fault.msg}, column {fault.colno}); write it again"
@@ -61,6 +72,50 @@ def parse_json(
     if text.count("[") + text.count("{") > DEPTH_LIMIT and _deeper_than(value, DEPTH_LIMIT):
         raise error(f"{where}: nested deeper than {DEPTH_LIMIT} levels; expected a plain document")
     return value
+
+
+def _loaded(text: str, hooks: dict[str, Any], pairs: Callable[[list[tuple[str, Any]]], Any] | None) -> Any:
+    """The value of a text; without `pairs` a _KeyTwiceError where a key stands twice in one object.
+
+    A key ends in a quote and a colon, with white space between them or none: where there are no more such
+    places than keys in the objects made, none was lost. Else, as with a colon after a space in some string,
+    each object is looked at, which takes longer.
+    """
+    if pairs is not None:
+        return json.loads(text, object_pairs_hook=pairs, **hooks)
+    keys = 0
+
+    def counted(found: dict[str, Any]) -> dict[str, Any]:
+        nonlocal keys
+        keys += len(found)
+        return found
+
+    value = json.loads(text, object_hook=counted, **hooks)
+    if sum(map(text.count, _KEY_ENDS)) > keys:
+        value = json.loads(text, object_pairs_hook=_once, **hooks)
+    return value
+
+
+def _may_be_suspect(text: str) -> bool:
+    """Whether a text may have numbers that _SUSPECT finds: a quick look, which finds no fewer."""
+    for start in range(0, len(text), _LOOK):
+        digits = text[start : start + _LOOK + _OVERLAP].encode("ascii", "replace").translate(_DIGITS)
+        if any(mark in digits for mark in _MARKS):
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _no_collecting(characters: int) -> Iterator[None]:
+    """Let no search for circles go through the many objects of a large text again and again: it has none."""
+    if characters < _LARGE or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _check_characters(value: Any, where: object, error: type[LardError]) -> None:
@@ -108,6 +163,9 @@ def _line(text: str, part: str) -> int:
     return text.count("\n", 0, max(text.find(part), 0)) + 1
 
 
+_NESTING = (list, dict)  # a tuple is tried sooner than a union
+
+
 def _deeper_than(value: Any, limit: int) -> bool:
     """Whether lists and mappings lie in each other more than `limit` times."""
     level = [value] if isinstance(value, list | dict) else []
@@ -116,7 +174,7 @@ def _deeper_than(value: Any, limit: int) -> bool:
             child
             for item in level
             for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, list | dict)
+            if isinstance(child, _NESTING)
         ]
         if not level:
             return False

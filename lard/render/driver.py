@@ -18,6 +18,7 @@ import lard
 from lard.airports.model import RunwayDatabase
 from lard.camera import Camera
 from lard.errors import DataError, SourceError
+from lard.files import inside
 from lard.ground.pyramid import load_ground
 from lard.ground.resolution import REFUSE_RATIO, check_resolution
 from lard.ground.terrain.dem import load_dem
@@ -29,7 +30,7 @@ from lard.render.journal import image_name, part_of, unique_frames
 from lard.render.place import Folder, Ground, GroundFolder, Place
 from lard.render.renderer import RENDERER_VERSION
 from lard.render.task import RenderSettings, Task, render_task, single_frames, task_name
-from lard.tables import MANIFEST, below
+from lard.tables import MANIFEST
 from lard.workers import Failures, run_tasks, workers_of
 
 _FRAMES_PER_TASK = 4
@@ -123,7 +124,7 @@ def _ground_manifests(frames: pl.DataFrame, root: Path, db: RunwayDatabase) -> d
     manifests, faults = {}, []
     for icao in frames["airport"].unique().sort():
         db.airport(icao)
-        path = below(root, f"{icao}/manifest.json")
+        path = root / inside(f"{icao}/manifest.json", "frames: airport")  # read: links lead anywhere
         if path.is_file():
             ground = load_ground(path.parent)  # a malformed manifest is named before the work begins
             manifests[icao] = {**ground.manifest, "digest": ground.digest}

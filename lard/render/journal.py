@@ -73,7 +73,7 @@ def kept_pictures(keys: Mapping[str, str], out_dir: Path) -> dict[str, str]:
     found = {frame_id: digest for frame_id, key, digest in _entries(out_dir) if keys.get(frame_id) == key}
 
     def undamaged(entry: tuple[str, str]) -> bool:
-        path = picture_path(out_dir, entry[0])
+        path = out_dir / image_name(entry[0])  # read: images/ may be a link
         return path.is_file() and sha256_file(path) == entry[1]
 
     # every byte is read: sizes and times do not tell of a picture changed in place. Reading and hashing
