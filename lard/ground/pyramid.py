@@ -185,7 +185,8 @@ class GroundPyramid:
                         x0, x1 = max(run[1] * BLOCK_PX, left), min(run[2] * BLOCK_PX, right)
                         y0, y1 = max(run[0] * BLOCK_PX, top), min((run[0] + 1) * BLOCK_PX, bottom)
                         window = Window(x0 - left, y0 - top, x1 - x0, y1 - y0)
-                        image[y0:y1, x0:x1] = np.moveaxis(source.read((1, 2, 3), window=window), 0, -1)
+                        for channel, band in enumerate(source.read((1, 2, 3), window=window)):
+                            image[y0:y1, x0:x1, channel] = band  # whole rows at once, not texel by texel
             except GDAL_FAULTS as error:
                 raise SourceError(
                     f"{path}: cannot be read ({error}); delete the folder {self.folder} and make it again"

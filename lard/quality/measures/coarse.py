@@ -32,6 +32,7 @@ _READ = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
+_SEGMENTS = 256  # worked out together; each may have thousands of points
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +82,21 @@ def lines_along(starts: Array, ends: Array, size: tuple[int, int]) -> Lines:
     known = np.isfinite(starts).all(axis=1) & np.isfinite(ends).all(axis=1)
     starts, ends = starts[known], ends[known]
     length = np.linalg.norm(ends - starts, axis=1)
-    points, double = [np.zeros((0, 2))], [np.zeros((0, 2))]
     step = size[0] / SMALL_PX
-    for start, end, long in zip(starts, ends, length, strict=True):
-        if long < step:
-            continue
+    starts, ends, length = (values[length >= step] for values in (starts, ends, length))
+    points, double = [np.zeros((0, 2))], [np.zeros((0, 2))]
+    for first in range(0, len(starts), _SEGMENTS):
+        part = slice(first, first + _SEGMENTS)
+        start, along = starts[part], ends[part] - starts[part]
         # corners far outside the picture need no points there: as many as a diagonal has
-        share = (np.arange(count := int(min(long / step, 4000)) + 1) + 0.5) / count
-        place = start + share[:, None] * (end - start)
+        count = np.minimum(length[part] / step, 4000).astype(np.int64) + 1
+        segment = np.repeat(np.arange(len(count)), count)
+        share = (np.arange(len(segment)) - (np.cumsum(count) - count)[segment] + 0.5) / count[segment]
+        place = start[segment] + share[:, None] * along[segment]
         inside = ((place > 0) & (place < np.array(size))).all(axis=1)
-        angle = 2 * np.arctan2(end[1] - start[1], end[0] - start[0])
+        angle = 2 * np.arctan2(along[:, 1], along[:, 0])
         points.append(place[inside])
-        double.append(np.tile([np.cos(angle), np.sin(angle)], (int(inside.sum()), 1)))
+        double.append(np.column_stack([np.cos(angle), np.sin(angle)])[segment[inside]])
     every, both = np.concatenate(points), np.concatenate(double)
     kept = np.linspace(0, len(every) - 1, min(len(every), MOST_POINTS)).round().astype(np.int64)
     return Lines(every[kept] / size[0], both[kept])

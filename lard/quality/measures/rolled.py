@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.compiled import compiled
 from lard.quality.measures.ground import Reference
 
 Single = NDArray[np.float32]
+Gains = NDArray[Any]
 
 LEAST_ROWS = 6
 LEAST_ASIDE_PX = 4
@@ -33,7 +36,7 @@ def rolled(values: Single, expected: Reference) -> Rolled | None:
 
     None where no run of LEAST_ROWS gains, or too few rows have a reference.
     """
-    height, width = values.shape
+    width = values.shape[1]
     known = expected.seen.mean(axis=1) >= FEWEST_SEEN
     if known.sum() < 2 * LEAST_ROWS:
         return None
@@ -46,19 +49,8 @@ def rolled(values: Single, expected: Reference) -> Rolled | None:
     here = both[:, near].max(axis=1)
     gain = both - np.maximum(here, 0.0)[:, None]
     # a row that gains nothing costs something: runs end where agreement does
-    best, start = np.zeros(width), np.zeros(width, np.int64)
-    top = (0.0, 0, 0, 0)
     lags = (np.arange(width) + width // 2) % width - width // 2
-    allowed = np.abs(lags) >= LEAST_ASIDE_PX
-    for row in range(height):
-        fresh = best <= 0
-        start[fresh], best[fresh] = row, 0.0
-        best += gain[row]
-        score = np.where(allowed & (row + 1 - start >= LEAST_ROWS), best, -np.inf)
-        lag = int(np.argmax(score))
-        if score[lag] > top[0]:
-            top = (float(score[lag]), int(start[lag]), row + 1, lag)
-    _, first, last, lag = top
+    first, last, lag = _best_run(gain, np.abs(lags) >= LEAST_ASIDE_PX, LEAST_ROWS)
     rows = slice(first, last)
     if last - first < LEAST_ROWS or known[rows].mean() < FEWEST_SEEN:
         return None
@@ -66,3 +58,22 @@ def rolled(values: Single, expected: Reference) -> Rolled | None:
     aside = float(both[rows, lag].sum()) / size
     still = float(both[rows][:, near].sum(axis=0).max()) / size
     return Rolled(first, last, int(lags[lag]), still, aside)
+
+
+@compiled(nogil=True, error_model="numpy")
+def _best_run(gain: Gains, allowed: NDArray[np.bool_], least: int) -> tuple[int, int, int]:
+    """First row, end and column of the run of at least so many rows of gain (h, w) with the greatest sum.
+
+    A run of a column begins anew where its sum falls to 0; only allowed columns (w,) count. All 0: none.
+    """
+    height, width = gain.shape
+    best, start = np.zeros(width), np.zeros(width, np.int64)
+    greatest, first, last, column = 0.0, 0, 0, 0
+    for row in range(height):
+        for lag in range(width):
+            if best[lag] <= 0.0:
+                start[lag], best[lag] = row, 0.0
+            best[lag] += gain[row, lag]
+            if allowed[lag] and row + 1 - start[lag] >= least and best[lag] > greatest:
+                greatest, first, last, column = best[lag], start[lag], row + 1, lag
+    return int(first), int(last), int(column)

@@ -24,9 +24,9 @@ from lard.render.kernels.squares import fill_square
 @jit
 def fill_tile(
     lattice: Array, j0: int, ti: int, count: int, out: Array, sampling: bool, s: Array, raw: Array,
-    inner: Array, known: Array, stack: Array, point: Array, kinds: Array, plane: Array, view: View,
-    heights: Array, far: Array, start: Array, strips: Array, texels: Array, blocks: Array, table: Array,
-    ground: Array, sky: Array, air: Array, shade: Array, shade_frame: Array,
+    inner: Array, known: Array, stack: Array, point: Array, kinds: Array, plane: Array, prints: Array,
+    view: View, heights: Array, far: Array, start: Array, strips: Array, texels: Array, blocks: Array,
+    table: Array, ground: Array, sky: Array, air: Array, shade: Array, shade_frame: Array,
 ) -> bool:  # fmt: skip
     """Colours of one tile, in squares as large as the surface allows, down to pixels one by one."""
     i0 = ti * TILE
@@ -68,7 +68,7 @@ def fill_tile(
         if fits(inner, b, a, step, size, point, tolerance, j, i, start):
             whole &= fill_square(
                 inner, b, a, step, j, i, size, j0, zone, count, out, sampling, s, raw, view, strips, texels,
-                blocks, table, ground, air, shade, shade_frame, plane,
+                blocks, table, ground, air, shade, shade_frame, plane, prints,
             )  # fmt: skip
         elif step == 1:
             whole &= fill_exactly(
@@ -102,7 +102,7 @@ def draw(
     inner, known = np.empty((cells, cells, POINT_SIZE)), np.empty((cells, cells), np.bool_)
     stack, plane = np.empty((16, 3), np.int64), np.empty((4, CHANGE))
     point, s, raw = np.empty(POINT_SIZE), np.empty(SPAN_SIZE), np.empty((RAW_ROWS, TILE))
-    kinds = np.empty((CELL + 2, CELL + 2), np.int64)
+    kinds, prints = np.empty((CELL + 2, CELL + 2), np.int64), np.empty((6, TILE))
     keep = colours.shape[0] > 0
     flat = colours.reshape(-1)
     scratch = np.empty(0 if keep else 3 * TILE * width, np.float32)
@@ -129,7 +129,7 @@ def draw(
         for i in range(across):
             whole &= fill_tile(
                 lattice, band * TILE, i, count, out, lacking == bands and whole, s, raw, inner, known,
-                stack, point, kinds, plane, view, heights, far, start, strips, texels, blocks, table,
+                stack, point, kinds, plane, prints, view, heights, far, start, strips, texels, blocks, table,
                 ground, sky, air, shade, shade_frame,
             )  # fmt: skip
         if not whole:

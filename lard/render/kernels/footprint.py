@@ -55,6 +55,43 @@ def footprint(s: Array, at: float, size: float) -> tuple[float, float, float, fl
 
 
 @jit
+def footprints(plane: Array, size: int, at: float, rows: int, prints: Array) -> None:
+    """What `footprint` gives of pixel `at` of the first rows of a square, into prints (6, rows or more).
+
+    A loop without branches, which the compiler turns into vectors: roots of several rows at once.
+    """
+    for j in range(rows):
+        change_w, change_x, change_y = (
+            plane[1, W] + plane[3, W] * j,
+            plane[1, X] + plane[3, X] * j,
+            plane[1, Y] + plane[3, Y] * j,
+        )
+        t = 1.0 / (plane[0, W] + plane[2, W] * j + at * change_w)
+        x = (plane[0, X] + plane[2, X] * j + at * change_x) * t
+        y = (plane[0, Y] + plane[2, Y] * j + at * change_y) * t
+        down_w, down_x, down_y = (
+            plane[2, W] + plane[3, W] * (0.5 * size),
+            plane[2, X] + plane[3, X] * (0.5 * size),
+            plane[2, Y] + plane[3, Y] * (0.5 * size),
+        )
+        xu, yu = (change_x - x * change_w) * t, (change_y - y * change_w) * t
+        xv, yv = (down_x - x * down_w) * t, (down_y - y * down_w) * t
+        xx, yy, xy = xu * xu + xv * xv, yu * yu + yv * yv, xu * yu + xv * yv
+        half = 0.5 * (xx - yy)
+        root = math.sqrt(half * half + xy * xy)
+        major = math.sqrt(max(0.5 * (xx + yy) + root, 1e-12))
+        ax = half + root if half >= 0.0 else xy
+        ay = xy if half >= 0.0 else root - half
+        length = math.sqrt(ax * ax + ay * ay)
+        prints[0, j], prints[1, j] = x, y
+        prints[2, j], prints[3, j] = (
+            ax / length if length > 0.0 else 0.0,
+            ay / length if length > 0.0 else 1.0,
+        )
+        prints[4, j], prints[5, j] = major, abs(xu * yv - xv * yu) / major
+
+
+@jit
 def greys_of_row(
     s: Array, n: int, ax: float, ay: float, major: float, rasters: Array, frames: Array, k: int, raw: Array
 ) -> bool:  # fmt: skip
@@ -147,13 +184,16 @@ def add_far(
 
 @inlined
 def see(
-    s: Array, out: Array, place_out: int, n: int, size: float, share: float, keep: bool, sampling: bool,
-    raw: Array, view: View, texels: Array, blocks: Array, table: Array, ground: Array, air: Array,
-    shade: Array, shade_frame: Array,
+    s: Array, seen: tuple[float, float, float, float, float, float], out: Array, place_out: int, n: int,
+    share: float, keep: bool, sampling: bool, raw: Array, view: View, texels: Array, blocks: Array,
+    table: Array, ground: Array, air: Array, shade: Array, shade_frame: Array,
 ) -> bool:  # fmt: skip
-    """`share` of the colours of n pixels of the row s, into or onto `out`; whether all blocks were there."""
+    """`share` of the colours of n pixels of the row s, into or onto `out`; whether all blocks were there.
+
+    seen: the footprint of the row's middle.
+    """
     levels = table.shape[0]
-    x, y, ax, ay, major, minor = footprint(s, 0.5 * (n - 1), size)
+    x, y, ax, ay, major, minor = seen
     suited = max(minor, 2.0 * major / view.max_taps)
     lod = max(math.log2(suited / table[0, 0]) + view.lod_bias, 0.0)
     k = min(int(lod), levels - 1)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lard.render.kernels.air import sky_point, through_air
-from lard.render.kernels.footprint import see
+from lard.render.kernels.footprint import footprint, see
 from lard.render.kernels.lattice import kind_at
 from lard.render.kernels.layout import ADD, CHANGE, CLEAR, DOWN, EDGE, Array, View, W, X, Y, jit
 from lard.render.kernels.rays import intersect, ray
@@ -48,8 +48,8 @@ def exact_pixel(
     for c in range(3):
         s[ADD + c] = point[ADD + c]
     return see(
-        s, out, place, 1, size, share, keep, sampling, raw, view, texels, blocks, table, ground, air, shade,
-        shade_frame
+        s, footprint(s, 0.0, size), out, place, 1, share, keep, sampling, raw, view, texels, blocks,
+        table, ground, air, shade, shade_frame,
     )  # fmt: skip
 
 

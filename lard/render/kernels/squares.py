@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lard.render.kernels.footprint import footprint, see
+from lard.render.kernels.footprint import footprint, footprints, see
 from lard.render.kernels.lattice import in_zone, plane_of, row_of
 from lard.render.kernels.layout import ADD, CHANGE, KIND, Array, View, W, X, Y, jit
 
@@ -14,6 +14,7 @@ def fill_square(
     points: Array, pj: int, pi: int, step: int, j0: int, i0: int, size: int, band: int, zone: bool,
     count: int, out: Array, sampling: bool, s: Array, raw: Array, view: View, strips: Array, texels: Array,
     blocks: Array, table: Array, ground: Array, air: Array, shade: Array, shade_frame: Array, plane: Array,
+    prints: Array,
 ) -> bool:  # fmt: skip
     """Colours of a square of pixels between four lattice points; whether all blocks were there."""
     columns = min(size, view.width_px - i0)
@@ -33,6 +34,7 @@ def fill_square(
                     out[at + np.uintp(1)] = np.float32(green + i * green_1)
                     out[at + np.uintp(2)] = np.float32(blue + i * blue_1)
         return True
+    footprints(plane, size, 0.5 * (columns - 1), rows, prints)
     for j in range(rows):
         row_of(plane, float(j), 0.0, size, s)
         line = 3 * (j0 - band + j) * view.width_px
@@ -61,8 +63,14 @@ def fill_square(
             if left < right:
                 if job > 0:
                     row_of(plane, j + dy, left + dx, size, s)
+                if right - left == columns and job == 0:
+                    seen = (
+                        prints[0, j], prints[1, j], prints[2, j], prints[3, j], prints[4, j], prints[5, j]
+                    )  # fmt: skip
+                else:
+                    seen = footprint(s, 0.5 * (right - left - 1), size_px)
                 whole &= see(
-                    s, out, line + 3 * (i0 + left), right - left, size_px, share, job > 2, sampling, raw,
-                    view, texels, blocks, table, ground, air, shade, shade_frame,
+                    s, seen, out, line + 3 * (i0 + left), right - left, share, job > 2, sampling,
+                    raw, view, texels, blocks, table, ground, air, shade, shade_frame,
                 )  # fmt: skip
     return whole
