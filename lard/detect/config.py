@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lard.detect.clutter import PARTS, ClutterPart
+from lard.detect.clutter import USUAL, ClutterPart
 from lard.detect.corner_spec import CORNER_PRESETS, CornerSpec, speaks_of_corners
 from lard.detect.presets import PRESETS, from_preset
 from lard.documents import checked, read_yaml
@@ -176,7 +176,7 @@ class TrainSpec(_Params):
     positives: Literal["required", "visible"] = "visible"
     zoom: float = Field(default=1.0, ge=1, le=4)
     clutter: float = Field(default=0.0, ge=0, le=1)  # share of crops with clutter around their runways
-    clutter_parts: tuple[ClutterPart, ...] = PARTS
+    clutter_parts: tuple[ClutterPart, ...] = USUAL
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     clip_norm: float = Field(default=10.0, gt=0)
