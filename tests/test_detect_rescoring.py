@@ -130,7 +130,7 @@ def test_relative_scores_in_pictures_and_datasets(tmp_path: Path) -> None:
 
 def test_relative_scores_want_a_threshold_of_their_own(tmp_path: Path) -> None:
     model = write_random_model(tmp_path / "m.pt")
-    with pytest.raises(ModelError, match="no operating point"):
+    with pytest.raises(ModelError, match="no card states an operating point of relative scores at scales 1;"):
         lard.detect.load(model, plan=PredictSpec(relative=True))
     Image.fromarray(SCENE).save(tmp_path / "p.png")
     command = ["predict", str(model), str(tmp_path / "p.png"), "--relative"]

@@ -19,18 +19,31 @@ _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class Measured(BaseModel):
-    """Scores on one set of pictures; the threshold of the false alarms was chosen on validation airports."""
+    """Scores on one set of pictures; the threshold of the false alarms was chosen on validation airports.
+
+    scales and relative say how the pictures were searched, as in PredictSpec.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     on: str = Field(min_length=1, max_length=200)
     pictures: int = Field(ge=1)
+    scales: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field(
+        default=(1.0,), min_length=1
+    )
+    relative: bool = False
     AP: _Share
     AP50: _Share
     by_zone: dict[str, _Share] = Field(default_factory=dict)  # AP50
     score_threshold: _Share | None = None
     recall: _Share | None = None  # at that threshold, as the false alarms are
     false_alarms_per_image: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+    @property
+    def what(self) -> str:
+        """Which pictures, and how they were searched where that is not the usual way."""
+        scales = "" if self.scales == (1.0,) else f", scales {','.join(f'{one:g}' for one in self.scales)}"
+        return self.on + scales + (", relative scores" if self.relative else "")
 
 
 class CornersMeasured(BaseModel):
@@ -80,7 +93,14 @@ class ModelCard(Card):
     @property
     def score_threshold(self) -> float | None:
         """The operating point chosen on the validation airports, None where none is stated."""
-        return next((one.score_threshold for one in self.scores if one.score_threshold is not None), None)
+        return self.threshold_of((1.0,), relative=False)
+
+    def threshold_of(self, scales: tuple[float, ...], relative: bool) -> float | None:
+        """The operating point of pictures searched that way, None where none is stated."""
+        told = (
+            one.score_threshold for one in self.scores if (one.scales, one.relative) == (scales, relative)
+        )
+        return next((score for score in told if score is not None), None)
 
 
 def shipped() -> list[str]:
@@ -121,9 +141,10 @@ def card_of(name: str) -> ModelCard:
 
 
 def appraised(name: str, scores: Sequence[Measured]) -> ModelCard:
-    """Write scores into the card of a shipped model, in place of those on the same pictures."""
+    """Write scores into the card of a shipped model, in place of those of the same pictures and search."""
     card = card_of(name)
-    kept = [one for one in card.scores if one.on not in {new.on for new in scores}]
+    new = {(one.on, one.scales, one.relative) for one in scores}
+    kept = [one for one in card.scores if (one.on, one.scales, one.relative) not in new]
     card = card.model_copy(update={"scores": (*kept, *scores)})
     write_json(card.model_dump(mode="json"), weights_of(name).with_suffix(".json"))
     return card
