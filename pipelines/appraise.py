@@ -11,7 +11,7 @@ from lard.report.scorefile import read_score
 from pipelines.stage import run
 
 USAGE = (
-    "expected a model's name, --scales 1,2 and --relative where lard predict was given them, then"
+    "expected a model's name, --scales 1,2, --relative, --blend where lard predict was given them, then"
     " WHAT=score.json for each set of pictures"
 )
 
@@ -24,7 +24,7 @@ def main(name: str, *given: str) -> None:
         raise SpecError(f"{USAGE}; found {' '.join(given) or 'none'}")
     if name in shipped_corners():
         if way:
-            raise SpecError(f"{name}: a corner model; --scales and --relative are about detectors")
+            raise SpecError(f"{name}: a corner model; --scales, --relative and --blend are about detectors")
         for found in corners_appraised(name, [_corners(what, Path(path)) for what, _, path in pairs]).scores:
             print(f"{name} on {found.on}, {found.boxes}: median {found.corner_px_median} px")
         return
@@ -38,8 +38,8 @@ def _way(given: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     rest = list(given)
     while rest and rest[0].startswith("--"):
         option = rest.pop(0)
-        if option == "--relative":
-            way["relative"] = True
+        if option in ("--relative", "--blend"):
+            way[option.removeprefix("--")] = True
         elif option == "--scales" and rest:
             text = rest.pop(0)
             try:

@@ -63,9 +63,11 @@ def test_each_way_to_search_has_its_operating_point(zoo: Path) -> None:
     scaled = usual.model_copy(update={"scales": (1.0, 2.0), "score_threshold": 0.5})
     relative = usual.model_copy(update={"relative": True, "score_threshold": 0.9})
     appraised("random", [scaled, relative])
-    with pytest.raises(ModelError, match="relative scores at scales 1,2; give a score"):
+    with pytest.raises(ModelError, match="this search, scales 1,2, relative scores; give a score"):
         lard.detect.load("random", plan=PredictSpec(scales=(1, 2), relative=True))
     assert lard.detect.load("random").plan.score_floor == SCORE, "none is stated for a single scale"
+    with pytest.raises(ModelError, match="scales 1,2, blended; give a score"):
+        lard.detect.load("random", plan=PredictSpec(scales=(1, 2), blend=True))
     appraised("random", [usual])
     assert len(card_of("random").scores) == 3, "the same pictures, searched in three ways"
     plans = {0.6: PredictSpec(), 0.5: PredictSpec(scales=(1, 2)), 0.9: PredictSpec(relative=True)}

@@ -238,6 +238,7 @@ class PredictSpec(_Params):
         default=(1.0,), min_length=1, max_length=8
     )  # of pictures, all searched
     relative: bool = False  # scores against the best of the same picture
+    blend: bool = False  # of several scales the geometric mean of scores and the mean of boxes
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "float32"  # of the networks' arithmetic
     batch: int = Field(default=1, ge=1, le=1024)  # pictures of one size that a network sees at once

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.detect.cards import card_of, shipped, shipped_corners, weights_of
+from lard.detect.cards import card_of, shipped, shipped_corners, told, weights_of
 from lard.detect.config import PredictSpec
 from lard.detect.corners import CornerFinder, load_corners
 from lard.detect.decode import Detections
@@ -96,7 +96,7 @@ def load(
 
     Without a score that of a shipped model is the operating point of its card for pictures searched as the
     plan says, at several scales else the one of a single scale; that of another model is SCORE. Relative
-    scores without an operating point ask for a score.
+    and blended scores without an operating point ask for a score.
     `corners` is the name or checkpoint of a corner model, which finds the four corners of each detection.
     """
     path = resolve(model)
@@ -114,12 +114,12 @@ def load(
 def _operating_point(model: str, plan: PredictSpec) -> float:
     """The least score of a detection where none is given."""
     card = card_of(model) if model in shipped() else None
-    stated = card.threshold_of(plan.scales, plan.relative) if card else None
-    if stated is None and plan.relative:
-        scales = ",".join(f"{scale:g}" for scale in plan.scales)
+    way = (plan.scales, plan.relative, plan.blend)
+    stated = card.threshold_of(way) if card else None
+    if stated is None and (plan.relative or plan.blend):
         raise ModelError(
-            f"{model}: no card states an operating point of relative scores at scales {scales}; give a score,"
-            " chosen on pictures of your own or by lard score --val"
+            f"{model}: no card states an operating point of this search{told(way)}; give a score, chosen on"
+            " pictures of your own or by lard score --val"
         )
     if stated is None and card:
         stated = card.score_threshold
