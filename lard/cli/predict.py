@@ -65,7 +65,8 @@ def _scales(_: click.Context, __: click.Parameter, text: str | None) -> tuple[fl
     "--relative",
     is_flag=True,
     help="Score detections against the five best of their picture, where a runway is to be expected: for"
-    " 1-Lipschitz models, whose scores shrink with its contrast; needs --score with INPUTS.",
+    " 1-Lipschitz models, whose scores shrink with its contrast; needs --score with INPUTS where no card"
+    " states one.",
 )
 @click.option(
     "--blend",
@@ -109,7 +110,8 @@ def predict(
       lard predict models/ortho/fcos-s/checkpoint.pt photos/ --score 0.5 --out found.json
       lard predict fcos-s.onnx approach.mp4 --every 10 --draw out
       lard predict fcos-m photos/ --scales 1,2 --draw out
-      lard predict lip-fcos-m-robust photos/ --scales 1,2 --relative --blend --score 0.9 --draw out
+      lard predict lip-fcos-m-robust photos/ --relative --draw out
+      lard predict lip-fcos-m-robust photos/ --scales 1,2 --relative --blend --score 0.65 --draw out
       lard predict fcos-m photos/ --corners corners-s --draw out
       lard predict models/ortho/fcos-s/checkpoint.pt --data data/ortho --out results/ortho/fcos-s.json
       lard predict models/ortho/fcos-s/checkpoint.pt --data data/ortho --split val --out val.json
