@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lard.detect.clutter import PARTS, clutter, fractal, kept
+from lard.detect.clutter import PARTS, USUAL, clutter, fractal, kept
+from lard.detect.config import TrainSpec
+from lard.detect.lookalikes import gaps, panes, smear
 
-PAINTED = tuple(part for part in PARTS if part != "camera")
+PAINTED = tuple(part for part in PARTS if part not in ("camera", "smear"))
 RUNWAY = np.array([[60.0, 30.0], [70.0, 30.0], [95.0, 120.0], [40.0, 120.0]])
 
 
@@ -73,3 +75,51 @@ def test_fractals_are_finite_and_normalised(height: int, width: int, seed: int, 
     assert noise.shape == (height, width)
     assert np.isfinite(noise).all()
     assert abs(float(noise.mean())) < 1e-3
+
+
+def test_later_parts_are_for_those_who_ask_for_them() -> None:
+    """A recipe that names none gives the crops it gave before there were others."""
+    assert TrainSpec().clutter_parts == USUAL == PARTS[: len(USUAL)]
+    for seed in range(10):
+        usual = clutter(_grey(), [RUNWAY], np.random.default_rng(seed), USUAL)
+        more = clutter(_grey(), [RUNWAY], np.random.default_rng(seed), PARTS)
+        again = clutter(_grey(), [RUNWAY], np.random.default_rng(seed), PARTS)
+        assert np.array_equal(more, again)
+        painted = tuple(part for part in USUAL if part != "camera")
+        before = clutter(_grey(), [RUNWAY], np.random.default_rng(seed), painted)
+        after = clutter(_grey(), [RUNWAY], np.random.default_rng(seed), (*painted, "gaps", "panes"))
+        assert np.array_equal(before[_on_runway()], after[_on_runway()])
+        assert usual.shape == more.shape
+
+
+@pytest.mark.parametrize("paint", [gaps, panes])
+def test_what_looks_like_a_runway_is_light_beside_dark(paint: object) -> None:
+    """On mid grey both appear in nearly every crop: what is lighter by 20 levels, what is darker by 20."""
+    grey = np.full((96, 128, 3), 100, np.float32)
+    lighter = darker = 0
+    for seed in range(60):
+        painted = paint(grey.copy(), np.random.default_rng(seed))  # type: ignore[operator]
+        assert painted.shape == grey.shape and np.isfinite(painted).all()
+        assert painted.min() > -1 and painted.max() < 256
+        lighter += bool((painted.mean(axis=2) > 120).any())
+        darker += bool((painted.mean(axis=2) < 80).any())
+    assert lighter >= 45 and darker >= 45
+
+
+def test_smeared_pictures_keep_their_scene_and_lose_detail() -> None:
+    rng = np.random.default_rng(3)
+    fine = rng.integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    broad = np.repeat(np.linspace(40, 210, 128)[None, :, None], 96, axis=0).repeat(3, axis=2).astype(np.uint8)
+    for seed in range(25):
+        seen = smear(fine, np.random.default_rng(seed)).astype(float)
+        assert seen.shape == fine.shape and np.array_equal(seen, smear(fine, np.random.default_rng(seed)))
+        detail = np.abs(np.diff(seen, axis=1)).mean()
+        assert detail < 0.75 * np.abs(np.diff(fine.astype(float), axis=1)).mean()
+        scene = smear(broad, np.random.default_rng(seed)).mean(axis=(0, 2))
+        assert np.corrcoef(scene, broad[0, :, 0])[0, 1] > 0.97
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 200, 3), (9, 8, 3)])
+def test_small_and_narrow_crops_are_painted_too(shape: tuple[int, int, int]) -> None:
+    for seed in range(30):
+        assert clutter(np.full(shape, 90, np.uint8), [], np.random.default_rng(seed), PARTS).shape == shape

@@ -73,6 +73,42 @@ def test_a_threshold_between_one_look_and_the_mean_loses_no_agreed_runway(tmp_pa
     assert len(above) and above.scores.tolist() == whole.scores[whole.scores >= middle].tolist()
 
 
+def test_blended_scales_have_the_geometric_mean_and_the_boxes_between() -> None:
+    """By hand: .9 and .4 mean .6, the box is 9 : 4 between theirs; seen once, sqrt(.8 FAINT), its own box."""
+    first = np.array([[10.0, 10, 30, 30], [100.0, 10, 120, 30]]), np.array([0.9, 0.8])
+    second = np.array([[12.0, 10, 32, 36], [10.0, 14, 30, 30]]), np.array([0.4, 0.3])
+    boxes, scores = agreed([first, second], NMS_IOU, blend=True)
+    assert np.allclose(scores, [0.6, np.sqrt(0.8 * FAINT)])
+    between = (0.9 * first[0][0] + 0.4 * second[0][0]) / 1.3
+    assert np.allclose(boxes, [between, first[0][1]])
+    one, same = agreed([first], NMS_IOU, blend=True)
+    assert one.tolist() == first[0].tolist() and same.tolist() == first[1].tolist()
+    none = np.zeros((0, 4)), np.zeros(0)
+    assert [len(part) for part in agreed([none, none], NMS_IOU, blend=True)] == [0, 0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 4))
+def test_blends_stay_within_what_the_looks_found(seed: int, looks: int) -> None:
+    """No score above the plain mean but for FAINT; boxes within the hull; any order of looks."""
+    rng = np.random.default_rng(seed)
+    views = []
+    for _ in range(looks):
+        low = rng.uniform(0, 60, (rng.integers(0, 12), 2))
+        found = np.concatenate((low, low + rng.uniform(1, 30, low.shape)), axis=1)
+        views.append((found, rng.uniform(FAINT, 1, len(low))))
+    boxes, scores = agreed(views, NMS_IOU, blend=True)
+    assert (np.diff(scores) <= 0).all() and len(boxes) == len(agreed(views, NMS_IOU)[0])
+    if len(boxes):
+        every = np.concatenate([found for found, _ in views])
+        assert (boxes >= every.min(axis=0) - 1e-9).all() and (boxes <= every.max(axis=0) + 1e-9).all()
+        assert scores.max() <= max(score.max() for _, score in views if len(score)) + 1e-12
+        plain = np.sort(agreed(views, NMS_IOU)[1])[::-1]
+        assert (scores <= plain + FAINT).all()
+    turned, alike = agreed(views[::-1], NMS_IOU, blend=True)
+    assert np.allclose(alike, scores) and len(turned) == len(boxes)
+
+
 def boxes_of(count: int) -> np.ndarray:
     """Boxes (count, 4) that do not overlap."""
     return np.array([[30.0 * k, 0, 30.0 * k + 10, 10] for k in range(count)]).reshape(-1, 4)
@@ -130,7 +166,9 @@ def test_relative_scores_in_pictures_and_datasets(tmp_path: Path) -> None:
 
 def test_relative_scores_want_a_threshold_of_their_own(tmp_path: Path) -> None:
     model = write_random_model(tmp_path / "m.pt")
-    with pytest.raises(ModelError, match="no operating point"):
+    with pytest.raises(
+        ModelError, match="no card states an operating point of this search, relative scores; give a score"
+    ):
         lard.detect.load(model, plan=PredictSpec(relative=True))
     Image.fromarray(SCENE).save(tmp_path / "p.png")
     command = ["predict", str(model), str(tmp_path / "p.png"), "--relative"]
@@ -138,5 +176,9 @@ def test_relative_scores_want_a_threshold_of_their_own(tmp_path: Path) -> None:
     assert done.exit_code == 2 and "give a score" in done.stderr and not done.stdout
     done = CliRunner().invoke(main, [*command, "--score", "0.45", "--scales", "1,2"])
     assert done.exit_code == 0, done.output
+    blended = CliRunner().invoke(main, [*command, "--score", "0.45", "--scales", "1,2", "--blend"])
+    assert blended.exit_code == 0 and blended.stdout != done.stdout, blended.output
+    alone = CliRunner().invoke(main, [*command, "--score", "0.45", "--blend"])
+    assert alone.exit_code == 2 and "add --scales 1,2" in alone.stderr
     found = json.loads(done.stdout)["detections"]
     assert found and all(row["score"] >= 0.45 for row in found)

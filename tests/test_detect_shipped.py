@@ -11,7 +11,8 @@ from detect_support import write_random_model
 import lard.detect
 from lard.detect.cards import Measured, appraised, card_of, shipped
 from lard.detect.checkpoint import description_of, read_tensors, trained_airports, write_tensors
-from lard.detect.config import parse_params
+from lard.detect.config import PredictSpec, parse_params
+from lard.detect.models import SCORE
 from lard.detect.shipped import adopt, ship
 from lard.errors import ModelError, SpecError
 from lard.report.entries import Board, Entry
@@ -54,6 +55,26 @@ def test_scores_on_the_same_pictures_are_replaced_and_others_kept(zoo: Path) -> 
     better = first.model_copy(update={"AP": 0.4})
     appraised("random", [better])
     assert card_of("random").scores == (second, better)
+
+
+def test_each_way_to_search_has_its_operating_point(zoo: Path) -> None:
+    """A card's threshold is that of pictures searched alike; several scales fall back on the one of one."""
+    usual = Measured(on="a", pictures=2, AP=0.1, AP50=0.2, score_threshold=0.6)
+    scaled = usual.model_copy(update={"scales": (1.0, 2.0), "score_threshold": 0.5})
+    relative = usual.model_copy(update={"relative": True, "score_threshold": 0.9})
+    appraised("random", [scaled, relative])
+    with pytest.raises(ModelError, match="this search, scales 1,2, relative scores; give a score"):
+        lard.detect.load("random", plan=PredictSpec(scales=(1, 2), relative=True))
+    assert lard.detect.load("random").plan.score_floor == SCORE, "none is stated for a single scale"
+    with pytest.raises(ModelError, match="scales 1,2, blended; give a score"):
+        lard.detect.load("random", plan=PredictSpec(scales=(1, 2), blend=True))
+    appraised("random", [usual])
+    assert len(card_of("random").scores) == 3, "the same pictures, searched in three ways"
+    plans = {0.6: PredictSpec(), 0.5: PredictSpec(scales=(1, 2)), 0.9: PredictSpec(relative=True)}
+    for threshold, plan in (*plans.items(), (0.6, PredictSpec(scales=(1, 3)))):
+        assert lard.detect.load("random", plan=plan).plan.score_floor == threshold
+    assert lard.detect.load("random", score=0.1, plan=plans[0.9]).plan.score_floor == 0.1
+    assert "a, scales 1,2" in (page := leaderboard_html([])) and "a, relative scores" in page
 
 
 def test_a_card_at_fault_names_the_field(zoo: Path) -> None:

@@ -65,7 +65,14 @@ def _scales(_: click.Context, __: click.Parameter, text: str | None) -> tuple[fl
     "--relative",
     is_flag=True,
     help="Score detections against the five best of their picture, where a runway is to be expected: for"
-    " 1-Lipschitz models, whose scores shrink with its contrast; needs --score with INPUTS.",
+    " 1-Lipschitz models, whose scores shrink with its contrast; needs --score with INPUTS where no card"
+    " states one.",
+)
+@click.option(
+    "--blend",
+    is_flag=True,
+    help="Of several --scales take the geometric mean of the scores and the mean of the boxes, instead of the"
+    " mean and the best box: for 1-Lipschitz models; needs --score with INPUTS.",
 )
 @click.option(
     "--draw",
@@ -85,6 +92,7 @@ def predict(
     corners: str | None,
     scales: tuple[float, ...] | None,
     relative: bool,
+    blend: bool,
     draw: Path | None,
     every: int | None,
     split: str | None,
@@ -102,7 +110,8 @@ def predict(
       lard predict models/ortho/fcos-s/checkpoint.pt photos/ --score 0.5 --out found.json
       lard predict fcos-s.onnx approach.mp4 --every 10 --draw out
       lard predict fcos-m photos/ --scales 1,2 --draw out
-      lard predict lip-fcos-m-robust photos/ --scales 1,2 --relative --score 0.9 --draw out
+      lard predict lip-fcos-m-robust photos/ --relative --draw out
+      lard predict lip-fcos-m-robust photos/ --scales 1,2 --relative --blend --score 0.65 --draw out
       lard predict fcos-m photos/ --corners corners-s --draw out
       lard predict models/ortho/fcos-s/checkpoint.pt --data data/ortho --out results/ortho/fcos-s.json
       lard predict models/ortho/fcos-s/checkpoint.pt --data data/ortho --split val --out val.json
@@ -118,6 +127,10 @@ def predict(
         plan = plan.model_copy(update={"scales": scales})
     if relative:
         plan = plan.model_copy(update={"relative": True})
+    if blend:
+        if len(plan.scales) == 1:
+            raise click.UsageError("--blend is about several scales; add --scales 1,2")
+        plan = plan.model_copy(update={"blend": True})
     if out is not None:
         check_kept(out, Path(model), None if corners is None else Path(corners), config)
     if inputs:

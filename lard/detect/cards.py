@@ -17,20 +17,49 @@ CORNERS = "corners"
 """Folder of corner models below that of detectors."""
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
+Way = tuple[tuple[float, ...], bool, bool]
+"""How pictures are searched: scales, relative and blend of a PredictSpec."""
+USUAL: Way = ((1.0,), False, False)
+
+
+def told(way: Way) -> str:
+    """What is unusual about a way to search pictures, with a comma before each; empty where nothing is."""
+    scales, relative, blend = way
+    several = "" if scales == USUAL[0] else f", scales {','.join(f'{one:g}' for one in scales)}"
+    return several + (", blended" if blend else "") + (", relative scores" if relative else "")
+
 
 class Measured(BaseModel):
-    """Scores on one set of pictures; the threshold of the false alarms was chosen on validation airports."""
+    """Scores on one set of pictures; the threshold of the false alarms was chosen on validation airports.
+
+    scales, relative and blend say how the pictures were searched, as in PredictSpec.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     on: str = Field(min_length=1, max_length=200)
     pictures: int = Field(ge=1)
+    scales: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field(
+        default=(1.0,), min_length=1
+    )
+    relative: bool = False
+    blend: bool = False
     AP: _Share
     AP50: _Share
     by_zone: dict[str, _Share] = Field(default_factory=dict)  # AP50
     score_threshold: _Share | None = None
     recall: _Share | None = None  # at that threshold, as the false alarms are
     false_alarms_per_image: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+    @property
+    def way(self) -> Way:
+        """How the pictures were searched."""
+        return self.scales, self.relative, self.blend
+
+    @property
+    def what(self) -> str:
+        """Which pictures, and how they were searched where that is not the usual way."""
+        return self.on + told(self.way)
 
 
 class CornersMeasured(BaseModel):
@@ -80,7 +109,12 @@ class ModelCard(Card):
     @property
     def score_threshold(self) -> float | None:
         """The operating point chosen on the validation airports, None where none is stated."""
-        return next((one.score_threshold for one in self.scores if one.score_threshold is not None), None)
+        return self.threshold_of(USUAL)
+
+    def threshold_of(self, way: Way) -> float | None:
+        """The operating point of pictures searched that way, None where none is stated."""
+        stated = (one.score_threshold for one in self.scores if one.way == way)
+        return next((score for score in stated if score is not None), None)
 
 
 def shipped() -> list[str]:
@@ -121,9 +155,10 @@ def card_of(name: str) -> ModelCard:
 
 
 def appraised(name: str, scores: Sequence[Measured]) -> ModelCard:
-    """Write scores into the card of a shipped model, in place of those on the same pictures."""
+    """Write scores into the card of a shipped model, in place of those of the same pictures and search."""
     card = card_of(name)
-    kept = [one for one in card.scores if one.on not in {new.on for new in scores}]
+    new = {(one.on, one.way) for one in scores}
+    kept = [one for one in card.scores if (one.on, one.way) not in new]
     card = card.model_copy(update={"scores": (*kept, *scores)})
     write_json(card.model_dump(mode="json"), weights_of(name).with_suffix(".json"))
     return card

@@ -1,7 +1,7 @@
 """Clutter painted around the runways of training crops: what real pictures show and our ground does not.
 
 Domain randomisation (Tobin et al., IROS 2017): variety transfers, likeness is not needed. No part covers a
-runway, so labels stay true; only `camera` (blur, sharpening, colour, JPEG) changes the whole crop.
+runway, so labels stay true; only `camera` (blur, sharpening, colour, JPEG) and `smear` change the whole crop.
 """
 
 from __future__ import annotations
@@ -13,14 +13,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lard.detect.lookalikes import gaps, panes, smear
+
 Pixels = NDArray[np.uint8]
 Colours = NDArray[np.float32]
 
 ClutterPart = Literal[
-    "texture", "patches", "strokes", "houses", "sky", "clouds", "frame", "panel", "text", "camera"
-]
+    "texture", "patches", "strokes", "houses", "sky", "clouds", "frame", "panel", "text", "camera",
+    "gaps", "panes", "smear",
+]  # fmt: skip
 PARTS: tuple[ClutterPart, ...] = get_args(ClutterPart)
 """Parts of the clutter in the order they are painted; each can be left out on its own."""
+USUAL: tuple[ClutterPart, ...] = PARTS[: PARTS.index("camera") + 1]
+"""Those that are painted unless others are asked for; what was added later (lard.detect.lookalikes) is not
+among them, so that a recipe gives the crops it gave before."""
 
 _FEATHER_PX = 1.5
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ:.-/ "
@@ -40,11 +46,13 @@ def clutter(
     picture = pixels.astype(np.float32)
     painted = picture
     for part in PARTS:
-        if part in parts and part != "camera" and own[part].random() < _SHARES[part]:
+        if part in parts and part in _PAINTERS and own[part].random() < _SHARES[part]:
             painted = _PAINTERS[part](painted.copy(), own[part])
     keep = kept(pixels.shape[:2], polygons)[:, :, None]
     mixed = keep * picture + (1 - keep) * painted
     result: Pixels = np.clip(mixed, 0, 255).astype(np.uint8)
+    if "smear" in parts and own["smear"].random() < _SHARES["smear"]:
+        result = smear(result, own["smear"])
     if "camera" in parts and own["camera"].random() < _SHARES["camera"]:
         result = _camera(result, own["camera"])
     return result
@@ -340,9 +348,9 @@ def _fill(picture: Colours | Pixels, corners: NDArray[np.floating], colour: NDAr
 
 _PAINTERS = {
     "texture": _texture, "patches": _patches, "strokes": _strokes, "houses": _houses, "sky": _sky,
-    "clouds": _clouds, "frame": _frame, "panel": _panel, "text": _text,
+    "clouds": _clouds, "frame": _frame, "panel": _panel, "text": _text, "gaps": gaps, "panes": panes,
 }  # fmt: skip
 _SHARES = {
     "texture": 0.7, "patches": 0.35, "strokes": 0.45, "houses": 0.5, "sky": 0.25, "clouds": 0.3,
-    "frame": 0.25, "panel": 0.15, "text": 0.25, "camera": 0.7,
+    "frame": 0.25, "panel": 0.15, "text": 0.25, "camera": 0.7, "gaps": 0.4, "panes": 0.3, "smear": 0.4,
 }  # fmt: skip

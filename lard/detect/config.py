@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lard.detect.clutter import PARTS, ClutterPart
+from lard.detect.clutter import USUAL, ClutterPart
 from lard.detect.corner_spec import CORNER_PRESETS, CornerSpec, speaks_of_corners
 from lard.detect.presets import PRESETS, from_preset
 from lard.documents import checked, read_yaml
@@ -176,7 +176,7 @@ class TrainSpec(_Params):
     positives: Literal["required", "visible"] = "visible"
     zoom: float = Field(default=1.0, ge=1, le=4)
     clutter: float = Field(default=0.0, ge=0, le=1)  # share of crops with clutter around their runways
-    clutter_parts: tuple[ClutterPart, ...] = PARTS
+    clutter_parts: tuple[ClutterPart, ...] = USUAL
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     clip_norm: float = Field(default=10.0, gt=0)
@@ -238,6 +238,7 @@ class PredictSpec(_Params):
         default=(1.0,), min_length=1, max_length=8
     )  # of pictures, all searched
     relative: bool = False  # scores against the best of the same picture
+    blend: bool = False  # of several scales the geometric mean of scores and the mean of boxes
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "float32"  # of the networks' arithmetic
     batch: int = Field(default=1, ge=1, le=1024)  # pictures of one size that a network sees at once

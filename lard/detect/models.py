@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.detect.cards import card_of, shipped, shipped_corners, weights_of
+from lard.detect.cards import card_of, shipped, shipped_corners, told, weights_of
 from lard.detect.config import PredictSpec
 from lard.detect.corners import CornerFinder, load_corners
 from lard.detect.decode import Detections
@@ -94,21 +94,33 @@ def load(
 ) -> Model:
     """Load a model by name or file; `score` is the least of a detection, `plan` the rest of the choice.
 
-    Without a score that of a shipped model is the operating point of its card, that of another one SCORE.
+    Without a score that of a shipped model is the operating point of its card for pictures searched as the
+    plan says, at several scales else the one of a single scale; that of another model is SCORE. Relative
+    and blended scores without an operating point ask for a score.
     `corners` is the name or checkpoint of a corner model, which finds the four corners of each detection.
     """
     path = resolve(model)
-    if score is None and plan is not None and plan.relative:
-        raise ModelError(
-            f"{model}: relative scores have no operating point on a card; give a score, chosen on pictures of"
-            " your own or by lard score --val"
-        )
+    plan = plan or PredictSpec()
     if score is None:
-        stated = card_of(str(model)).score_threshold if str(model) in shipped() else None
-        score = SCORE if stated is None else stated
+        score = _operating_point(str(model), plan)
     if not 0 <= score < 1:
         raise ModelError(f"score: found {score}; expected a number of at least 0 and below 1")
-    plan = (plan or PredictSpec()).model_copy(update={"score_floor": score})
+    plan = plan.model_copy(update={"score_floor": score})
     opened = open_detector(path, plan)
     finder = None if corners is None else load_corners(corners)
     return Model(opened.name, path, plan, opened.locate, opened.frame_px, finder)
+
+
+def _operating_point(model: str, plan: PredictSpec) -> float:
+    """The least score of a detection where none is given."""
+    card = card_of(model) if model in shipped() else None
+    way = (plan.scales, plan.relative, plan.blend)
+    stated = card.threshold_of(way) if card else None
+    if stated is None and (plan.relative or plan.blend):
+        raise ModelError(
+            f"{model}: no card states an operating point of this search{told(way)}; give a score, chosen on"
+            " pictures of your own or by lard score --val"
+        )
+    if stated is None and card:
+        stated = card.score_threshold
+    return SCORE if stated is None else stated

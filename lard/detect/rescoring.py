@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lard.detect.config import PredictSpec
 from lard.detect.decode import Detections, nms
@@ -33,12 +34,14 @@ def chosen(found: Detections, plan: PredictSpec) -> Detections:
     return boxes[reach], scores[reach]
 
 
-def agreed(views: Sequence[Detections], nms_iou: float) -> Detections:
+def agreed(views: Sequence[Detections], nms_iou: float, blend: bool = False) -> Detections:
     """What several looks at one picture find, best first, each scored by how far they agree.
 
     Of boxes that overlap by more than nms_iou the best one stays, with the mean over the looks of the
     best score that each has there, 0 where it has none: a runway is seen in most of them, what is taken for
-    one rarely twice in a place. One look keeps its scores.
+    one rarely twice in a place. With blend the mean is the geometric one, FAINT where a look has none, and
+    the box the mean of the looks' best boxes there, weighted by their scores (after Solovyev et al., Weighted
+    boxes fusion, Image and Vision Computing 2021). One look keeps its boxes and scores.
     """
     boxes = np.concatenate([found for found, _ in views])
     scores = np.concatenate([score for _, score in views])
@@ -51,11 +54,27 @@ def agreed(views: Sequence[Detections], nms_iou: float) -> Detections:
     alike = iou(extents(boxes), extents(boxes[kept])) > nms_iou
     alike[kept, np.arange(len(kept))] = True  # a box without extent overlaps nothing
     owner = alike.argmax(axis=1)  # the box that suppressed it
-    seen = np.zeros((len(kept), len(views)))
+    blended = blend and len(views) > 1
+    seen = np.full((len(kept), len(views)), FAINT if blended else 0.0)
     np.maximum.at(seen, (owner, look), scores)
-    score = seen.mean(axis=1)
+    score = np.exp(np.log(seen).mean(axis=1)) if blended else seen.mean(axis=1)
+    chosen_boxes = _mean_boxes(boxes, scores, owner * len(views) + look, owner) if blended else boxes[kept]
     order = np.argsort(-score, kind="stable")
-    return boxes[kept][order], score[order]
+    return chosen_boxes[order], score[order]
+
+
+def _mean_boxes(
+    boxes: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    part: NDArray[np.int64],
+    owner: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """The mean (k, 4) by score of the first boxes of each owner's parts, of boxes (n, 4), best first."""
+    first = np.unique(part, return_index=True)[1]
+    weight = np.maximum(scores[first], _CERTAIN)
+    total = np.zeros((owner.max() + 1, 5))
+    np.add.at(total, owner[first], np.column_stack((boxes[first] * weight[:, None], weight)))
+    return np.asarray(total[:, :4] / total[:, 4:])
 
 
 def against_rivals(found: Detections) -> Detections:

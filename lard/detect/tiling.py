@@ -28,9 +28,10 @@ def search(
 ) -> Detections:
     """Detections of an RGB picture (h, w, 3) at every scale of the plan, in pixels of the picture.
 
-    Scores are the mean of the scales', and in a relative plan against the best of the picture; for that
-    `locate` is to give the faint detections too (lard.detect.rescoring.faintly). frame_px (width, height) is
-    the most that `locate` takes; None: any picture of up to WHOLE_PX pixels.
+    Scores are the mean of the scales', boxes as well in a plan that blends, and in a relative plan scores are
+    against the best of the picture; for that `locate` is to give the faint detections too
+    (lard.detect.rescoring.faintly). frame_px (width, height) is the most that `locate` takes; None: any
+    picture of up to WHOLE_PX pixels.
     """
     if plan.scales == (1.0,) and not plan.relative:
         return locate_in_tiles(locate, image, _frame(image, frame_px), plan)
@@ -42,7 +43,7 @@ def search(
         seen = image if scale == 1 else np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
         found, score = locate_in_tiles(locate, seen, _frame(seen, frame_px), plan)
         views.append((found / (np.array([*size, *size]) / np.array([width, height, width, height])), score))
-    together = agreed(views, plan.nms_iou)
+    together = agreed(views, plan.nms_iou, plan.blend)
     return chosen(against_rivals(together) if plan.relative else together, plan)
 
 

@@ -115,7 +115,7 @@ def shipped_rows(cards: Iterable[ModelCard]) -> list[dict[str, Any]]:
     return [
         {
             "model": card.name,
-            "on": one.on,
+            "on": one.what,
             "cells": [one.pictures, one.AP50, one.AP, one.recall, one.false_alarms_per_image],
         }
         for card in cards
