@@ -105,7 +105,7 @@ def land_kernel(
     cell, splits, mow, patch = biases[4], int(biases[5]), biases[6], biases[7]
     canopy_m, groves, mow_gain, scattered = biases[8], biases[9], biases[10], biases[11]
     grass, pasture, forest, water = table[0], table[1], table[2], table[3]
-    soil, lawn, road, second = table[4], table[5], table[6], table[7]
+    soil, lawn, road, second, sea = table[4], table[5], table[6], table[7], table[8]
     deep = 0.46 * min(canopy_m * (1.0 / 14.0), 1.0)  # gaps between low trees are less dark
     mow_c, mow_s = math.cos(mow) / 14.0, math.sin(mow) / 14.0
     per, per_cell, per_district, per_coarse = 1.0 / g, 1.0 / cell, 1.0 / DISTRICT_M, 1.0 / COARSE_PX
@@ -379,9 +379,10 @@ def land_kernel(
                         1.0 + 0.35 * math.exp(-max(wet, 0.0) * (1.0 / 60.0))
                     )
                     cw = ramp(wet, per)
-                    r += cw * (water[0] * wave - r)
-                    gr += cw * (water[1] * wave - gr)
-                    b += cw * (water[2] * wave - b)
+                    out = min(max((wet - 120.0) * (1.0 / 250.0), 0.0), 1.0)
+                    r += cw * ((water[0] + out * (sea[0] - water[0])) * wave - r)
+                    gr += cw * ((water[1] + out * (sea[1] - water[1])) * wave - gr)
+                    b += cw * ((water[2] + out * (sea[2] - water[2])) * wave - b)
             if inside > 0.0:
                 across, along = x * mow_c - y * mow_s, x * mow_s + y * mow_c
                 ar, ag, ab = turf(
