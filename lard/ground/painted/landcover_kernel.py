@@ -6,7 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.compiled import compiled
-from lard.ground.painted.landcover_growth import LONE_M, crown, lone, orchard, turf
+from lard.ground.painted.landcover_growth import (
+    LONE_M,
+    TREES_SHARE,
+    VINES_SHARE,
+    crown,
+    lone,
+    orchard,
+    turf,
+)
 from lard.ground.painted.landcover_parts import band, lot, parcel, ramp
 from lard.ground.painted.noise import unit
 from lard.ground.tiles import HEIGHT_UNIT_M
@@ -16,6 +24,8 @@ COARSE_PX = 8
 """Slowly varying fields are evaluated at every 8th pixel and interpolated."""
 DISTRICT_M = 3400.0
 """Side of the districts, each with its own direction of fields."""
+FRAYED_M = 18.0
+"""Width of the rim in which woods thin out."""
 STRUNG_M = 85.0
 """How far from a main road houses are strung along it."""
 
@@ -134,6 +144,7 @@ def land_kernel(
             shares[k, j] = fu * fu * (3.0 - 2.0 * fu)
         widest = max(widest, starts[k, 1])
     noise = np.zeros(widest, np.float32)
+    garden = np.empty(3)
     textures = np.empty(width, np.float32)
     wiggles = np.empty(width, np.float32)
     fines = np.empty(width, np.float32)
@@ -252,7 +263,7 @@ def land_kernel(
                             )
                             tall = (2.5 + min(max(0.9 * (wide - hedge), 0.0), 8.0)) * h
                     if grove and edge > 4.0:
-                        leafy = 0.38
+                        leafy = VINES_SHARE if vines else TREES_SHARE
                         if crowns > 0.0:
                             sharp = crowns * min(max(pitch * per - 2.0, 0.0), 1.0)
                             leafy += sharp * (
@@ -313,6 +324,11 @@ def land_kernel(
                         thick = limit
                     trees = ramp(thick, per)
                     if town > 0.0 and trees < 1.0:
+                        # The land goes on between the outer houses, in deserts far into a town.
+                        ours = min(town * (1.0 / 150.0 if patch < 0.5 else 1.0 / 50.0), 1.0)
+                        garden[0] = r + ours * (lawn[0] - r)
+                        garden[1] = gr + ours * (lawn[1] - gr)
+                        garden[2] = b + ours * (lawn[2] - b)
                         r, gr, b, tall = lot(
                             u - u0,
                             v - v0,
@@ -322,7 +338,7 @@ def land_kernel(
                             town,
                             per,
                             roofs,
-                            lawn,
+                            garden,
                             road,
                             detail,
                             forest,
@@ -332,6 +348,7 @@ def land_kernel(
                         dim = 1.0 - 0.22 * (1.0 + thick * (1.0 / 9.0))
                         r, gr, b = r * dim, gr * dim, b * dim
                     if trees > 0.0:
+                        stand = 1.0
                         top = canopy_m * (0.85 + 0.3 * parcel_bias)
                         canopy = 1.0 + 0.42 * fine + 0.26 * texture + 0.12 * mottle
                         mix = 0.5 + 0.35 * mottle + 0.6 * parcel_bias
@@ -342,14 +359,19 @@ def land_kernel(
                             # Leaves: a crown is rough, and roughest at its rim.
                             canopy += crowns * 0.15 * (1.3 - min(dome, 0.75)) * fine
                             canopy += crowns * (deep * min(dome, 0.75) + 0.16 * own - 0.11 * deep)
-                            mix += crowns * 0.6 * own
+                            mix += crowns * 0.65 * own
                             top *= 1.0 + crowns * 0.4 * dome
+                            stand = (dome + thick * (1.6 / FRAYED_M) - 0.35) * 4.0
                         if clumps > 0.0:
                             dome, own = crown(
                                 0.8 * x - 0.6 * y, 0.6 * x + 0.8 * y, 0.041, seed + 43, stands_near
                             )
                             canopy += clumps * (0.17 * dome + 0.05 * own - 0.02)
                             top *= 1.0 + clumps * 0.25 * dome
+                        if thick < FRAYED_M:
+                            # Woods end tree by tree.
+                            share = 0.3 + 0.7 / FRAYED_M * thick
+                            trees *= share + crowns * (min(max(stand, 0.0), 1.0) - share)
                         mix = min(max(mix, 0.0), 1.0)
                         r += trees * ((forest[0] + mix * (second[0] - forest[0])) * canopy - r)
                         gr += trees * ((forest[1] + mix * (second[1] - forest[1])) * canopy - gr)

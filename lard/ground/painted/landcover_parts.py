@@ -123,7 +123,7 @@ def lot(
         # Wall to wall around yards, in crooked lanes.
         lot_u, lot_v, share_u, share_v, full, crooked = 12.0 + 8.0 * b1, 21.0, 0.41, 0.34, 0.97, 0.1
         pu += 9.0 * math.sin(pv * (0.017 + 0.01 * b2) + 6.0 * b3)
-    full *= min(max(0.4 + within * (1.0 / 140.0), 0.4), 1.0)
+    full *= min(max(0.25 + within * (1.0 / 140.0), 0.25), 1.0)
     block_u = lot_u * (4.0 + math.floor(3.0 * b4) if not terraces else 7.0) + 8.0
     block_v = lot_v * 2.0 + 8.0
     bu, bv = math.floor(pu / block_u), math.floor(pv / block_v)
