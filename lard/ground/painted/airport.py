@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lard.airports import Airport, Runway, load_shipped
 from lard.airports.coastline import FILE as COASTLINE
+from lard.airports.coastline import NEAR_FILE
 from lard.errors import AirportError
 from lard.geodesy import ecef_from_geodetic, to_enu
 from lard.ground import gdal, tiles
@@ -39,7 +40,7 @@ from lard.ground.tiles import forget_others, manifest_holds, ortho_crs
 from lard.tables import folder_lock, frame_rng, stable_hash, staged, write_json
 
 Array = NDArray[np.float64]
-GENERATOR = "lard-procedural-3"
+GENERATOR = "lard-procedural-4"
 """Name of the generator in manifests; the folder's key also holds a digest of its source."""
 AT_THE_WATER = 0.8
 """Share of low airports near the coast that stand right at it."""
@@ -187,7 +188,9 @@ def painter_files() -> list[Path]:
 @cache
 def _source_digest() -> str:
     """Digest of the painter's source, so that tiles of older code are never kept."""
-    return sha256(b"\0".join(path.read_bytes() for path in [*painter_files(), COASTLINE])).hexdigest()
+    return sha256(
+        b"\0".join(path.read_bytes() for path in [*painter_files(), COASTLINE, NEAR_FILE])
+    ).hexdigest()
 
 
 def input_key(

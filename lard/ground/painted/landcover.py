@@ -17,6 +17,10 @@ TEXTURE_SHORTEST_M = 0.75
 TEXTURE_LONGEST_M = 3072.0
 CLEAR_M = 400.0
 """Around other airports' runways neither water nor trees; more than a cell of their map."""
+INLAND_M = 120.0
+"""Lakes count as no deeper than this where there is sea, whose colour begins there."""
+QUAY_M = 90.0
+"""From the fence to the sea at least."""
 Array = NDArray[np.float64]
 
 
@@ -34,6 +38,14 @@ class Outline:
         out = np.empty(shape, np.float32)
         _sample(out, x0_m, y0_m, step_m, self.distance, self.x0_m, self.y0_m, self.step_m)
         return out
+
+
+@dataclass(frozen=True, slots=True)
+class Shore(Outline):
+    """Signed distance to the coast, positive at sea, m; what is made up of it: its waves' size and length."""
+
+    waves_m: float = 450.0
+    longest_m: float = 5000.0
 
 
 def outline_of(area: BaseGeometry, margin_m: float = 400.0, step_m: float = 16.0) -> Outline:
@@ -56,7 +68,7 @@ class LandSetting:
     palette: Palette
     outline: Outline
     mow_rad: float  # direction of the mowing
-    shore: Outline | None  # signed distance to the coast, positive at sea, m; None without sea
+    shore: Shore | None  # None without sea
     clearing: Outline | None  # distance from other airports' runways, negated, m
     water_seed: int  # chosen so that no river or lake touches the airport
     rivers: bool
@@ -149,9 +161,12 @@ def _water(
         fractal(shape, x0_m, y0_m, step_m, 7000.0, 120.0, seed + 1, 0.5) - setting.palette.lake_bias
     ) * 900.0
     if setting.shore is not None:
-        shore = setting.shore.sample(x0_m, y0_m, step_m, shape)
-        shore += 450.0 * fractal(shape, x0_m, y0_m, step_m, 5000.0, 100.0, seed + 2, 0.55)
-        lake = np.maximum(np.minimum(lake, 300.0), shore)
+        by = setting.shore
+        shore = by.sample(x0_m, y0_m, step_m, shape)
+        shore += by.waves_m * fractal(shape, x0_m, y0_m, step_m, by.longest_m, 100.0, seed + 2, 0.55)
+        # The fence keeps its distance, as behind a sea wall.
+        shore = np.minimum(shore, -QUAY_M - setting.outline.sample(x0_m, y0_m, step_m, shape))
+        lake = np.maximum(np.minimum(lake, INLAND_M), shore)
     if setting.clearing is not None:
         lake = np.minimum(lake, -CLEAR_M - setting.clearing.sample(x0_m, y0_m, step_m, shape))
     return river, lake
@@ -247,7 +262,7 @@ def paint_land(
         info,
         len(octaves),
         np.array(p.crops),
-        colour_table(p),
+        colour_table(p, p.sea if setting.shore is not None else p.water),
         roofs,
         biases,
         setting.seed,

@@ -40,14 +40,21 @@ def crown(x: float, y: float, per_m: float, seed: int, near: Array) -> tuple[flo
     return best, tone
 
 
+TREES_SHARE, VINES_SHARE = 0.30, 0.38
+"""Ground that an orchard's trees and a vineyard's rows cover."""
+
+
 @compiled()
 def orchard(u: float, v: float, pitch_m: float, seed: int, vines: bool, per_m: float) -> float:
-    """Coverage by trees planted in rows, or by rows of vines; about 0.38 on average.
+    """Coverage by trees planted in rows, or by rows of vines; on average TREES_SHARE and VINES_SHARE.
 
-    No tree stands quite in its place or has its neighbour's size, and some are missing.
+    Rows were begun anywhere, no tree stands quite in its place or has its neighbour's size, some are missing,
+    and here and there a few together.
     """
     du, dv = u / pitch_m, v / (0.8 * pitch_m)
-    i, j = math.floor(du), math.floor(dv)
+    i = math.floor(du)
+    dv += hash32(i, 7, seed) * 2.3283064365386963e-10
+    j = math.floor(dv)
     h = hash32(i, j, seed)
     du, dv = (du - i - 0.5) * pitch_m, (dv - j - 0.5) * 0.8 * pitch_m
     size = ((h >> 16) & 255) / 255.0
@@ -55,9 +62,11 @@ def orchard(u: float, v: float, pitch_m: float, seed: int, vines: bool, per_m: f
         return 0.0
     if vines:
         return band(du, (0.16 + 0.08 * size) * pitch_m, per_m)
-    du += (((h & 255) / 255.0) - 0.5) * 0.28 * pitch_m
-    dv += ((((h >> 8) & 255) / 255.0) - 0.5) * 0.24 * pitch_m
-    return ramp((0.24 + 0.16 * size) * pitch_m - math.hypot(du, dv), per_m)
+    if h >> 24 < 30 or hash32(i >> 2, j >> 2, seed + 1) & 255 < 14:
+        return 0.0
+    du += (((h & 255) / 255.0) - 0.5) * 0.38 * pitch_m
+    dv += ((((h >> 8) & 255) / 255.0) - 0.5) * 0.30 * pitch_m
+    return ramp((0.22 + 0.17 * size) * pitch_m - math.hypot(du, dv), per_m)
 
 
 LONE_M = 34.0

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lard.compiled import compiled
-from lard.ground.painted.landcover_growth import LONE_M, crown, lone, orchard, turf
-from lard.ground.painted.landcover_parts import band, lot, parcel, ramp
-from lard.ground.painted.noise import unit
+from lard.ground.painted.landcover_growth import LONE_M, TREES_SHARE, VINES_SHARE, crown, lone, orchard, turf
+from lard.ground.painted.landcover_parts import RECORD, band, blend, parcel_record, ramp
+from lard.ground.painted.landcover_town import lot
+from lard.ground.painted.noise import column_places, row_noise, unit
 from lard.ground.tiles import HEIGHT_UNIT_M
 
 Array = NDArray[np.float64]
@@ -16,65 +17,13 @@ COARSE_PX = 8
 """Slowly varying fields are evaluated at every 8th pixel and interpolated."""
 DISTRICT_M = 3400.0
 """Side of the districts, each with its own direction of fields."""
+FRAYED_M = 18.0
+"""Width of the rim in which woods thin out."""
 STRUNG_M = 85.0
 """How far from a main road houses are strung along it."""
 
-RECORD = 24
-"""Numbers remembered of a parcel."""
 STORE = 8192
 """Parcels remembered while a tile is painted, so that the next row need not split again."""
-
-
-@compiled(error_model="numpy")
-def _parcel_record(
-    e: Array,
-    u: float,
-    v: float,
-    cell: float,
-    splits: int,
-    seed: int,
-    crops: Array,
-    pasture: Array,
-    soil: Array,
-    patch: float,
-    groves: float,
-    scattered: float,
-    g: float,
-) -> None:
-    """Fill the record e (RECORD,) of the parcel at (u, v) of district (e[16], e[17]); see land_kernel."""
-    u0, u1, v0, v1, key = parcel(u, v, cell, splits, int(seed + 17 * e[16] + 23 * e[17]))
-    kind = unit(key, 1, seed)
-    k = int(unit(key, 4, seed) * crops.shape[0])
-    shade = 0.76 + 0.40 * unit(key, 5, seed)
-    row_period = 9.0 + 15.0 * unit(key, 6, seed)
-    e[0], e[1], e[2], e[3], e[4] = u0, u1, v0, v1, key
-    e[5], e[6] = unit(key, 2, seed) - 0.5, unit(key, 3, seed) - 0.5
-    for c in range(3):
-        colour = pasture[c] if kind > 0.72 else crops[k, c]
-        colour *= shade
-        if patch < 1.0 and kind > 0.10:
-            colour = soil[c] + patch * (colour - soil[c])
-        e[7 + c] = colour
-    e[10], e[11] = 1.0 / row_period, 0.0
-    if kind <= 0.72 and row_period > 2.0 * g:
-        e[11] = 0.03 * patch * min(row_period / (2.0 * g) - 1.0, 1.0) * (0.4 + kind)
-    e[12] = 1.0 if u1 - u0 > v1 - v0 else 0.0
-    e[13] = 1.0 if unit(key, 8, seed) < groves else 0.0
-    # Every town has its own mixture of quarters.
-    e[15] = unit(key, 7, seed) ** (0.55 + 1.3 * unit(int(e[16]), int(e[17]), seed + 97))
-    vines = unit(key, 10, seed) < 0.4
-    e[14] = 4.5 + 2.5 * unit(key, 9, seed) if vines else 6.0 + 4.0 * unit(key, 9, seed)
-    e[18] = 1.0 if vines else 0.0
-    # Worked in two parts: from one row on, a third of all fields has another tone.
-    low, wide = (v0, v1 - v0) if e[12] > 0.0 else (u0, u1 - u0)
-    e[19] = low + (0.2 + 0.6 * unit(key, 11, seed)) * wide
-    e[20] = 0.0 if unit(key, 12, seed) > 0.35 or kind > 0.72 else 0.3 * (unit(key, 13, seed) - 0.5)
-    # How far bare and wet places show, and ruts of wheels.
-    e[21] = 0.15 + 0.55 * unit(key, 14, seed)
-    e[22] = 0.28 if kind <= 0.72 and g < 0.8 else 0.0
-    # Trees that stand alone, in pastures rather than in fields.
-    lonely = unit(key, 15, seed)
-    e[23] = scattered * lonely * lonely * (1.6 if kind > 0.72 else 0.35)
 
 
 @compiled(error_model="numpy")
@@ -103,9 +52,9 @@ def land_kernel(
     height, width = image.shape[0], image.shape[1]
     forest_bias, urban_bias, hedge, contrast = biases[0], biases[1], biases[2], biases[3]
     cell, splits, mow, patch = biases[4], int(biases[5]), biases[6], biases[7]
-    canopy_m, groves, mow_gain, scattered = biases[8], biases[9], biases[10], biases[11]
+    canopy_m, groves, mow_gain, scattered = biases[8], biases[9], biases[10] * grain, biases[11]
     grass, pasture, forest, water = table[0], table[1], table[2], table[3]
-    soil, lawn, road, second = table[4], table[5], table[6], table[7]
+    soil, lawn, road, second, sea = table[4], table[5], table[6], table[7], table[8]
     deep = 0.46 * min(canopy_m * (1.0 / 14.0), 1.0)  # gaps between low trees are less dark
     mow_c, mow_s = math.cos(mow) / 14.0, math.sin(mow) / 14.0
     per, per_cell, per_district, per_coarse = 1.0 / g, 1.0 / cell, 1.0 / DISTRICT_M, 1.0 / COARSE_PX
@@ -122,42 +71,15 @@ def land_kernel(
     current = newest = 0
     row_per, row_gain, along_u, grove, pitch, style = 0.1, 0.0, True, False, 7.0, 0.0
     vines, part_from, part_gain, worn_gain, rut, lonely = False, 0.0, 0.0, 0.0, 0.0, 0.0
-    # Where each column falls in each octave's lattice.
-    cells = np.empty((max(count, 1), width), np.int32)
-    shares = np.empty((max(count, 1), width), np.float32)
-    widest = 1
-    for k in range(count):
-        for j in range(width):
-            lu = (x0 + (j + 0.5) * g) / info[k, 0] - info[k, 1]
-            cells[k, j] = int(lu)
-            fu = lu - int(lu)
-            shares[k, j] = fu * fu * (3.0 - 2.0 * fu)
-        widest = max(widest, starts[k, 1])
-    noise = np.zeros(widest, np.float32)
+    cells, shares = column_places(x0, g, width, info, count)
+    noise = np.zeros(starts[:, 1].max() + 1, np.float32)
+    garden = np.empty(3)
     textures = np.empty(width, np.float32)
     wiggles = np.empty(width, np.float32)
     fines = np.empty(width, np.float32)
     for i in range(height):
         y = y0 - (i + 0.5) * g
-        textures[:] = 0.0
-        wiggles[:] = 0.0
-        fines[:] = 0.0
-        for k in range(count):
-            lv = y / info[k, 0] - info[k, 2]
-            iv = int(lv)
-            fv = lv - iv
-            fv = fv * fv * (3.0 - 2.0 * fv)
-            at = starts[k, 0] + iv * starts[k, 1]
-            for c in range(starts[k, 1]):
-                noise[c] = flat[at + c] + (flat[at + starts[k, 1] + c] - flat[at + c]) * fv
-            gain, bend = np.float32(info[k, 3]), np.float32(info[k, 4])
-            fine_gain = gain if info[k, 0] < 13.0 else np.float32(0.0)
-            for j in range(width):
-                left = cells[k, j]
-                n = noise[left] + (noise[left + 1] - noise[left]) * shares[k, j]
-                textures[j] += gain * n
-                wiggles[j] += bend * n
-                fines[j] += fine_gain * n
+        row_noise(y, flat, starts, info, count, cells, shares, noise, textures, wiggles, fines)
         fi = (i + 0.5) * per_coarse
         ri = int(fi)
         wi = fi - ri
@@ -206,7 +128,7 @@ def land_kernel(
                         at = newest = (newest + 1) % STORE
                         e = store[at]
                         e[16], e[17] = di, dj
-                        _parcel_record(
+                        parcel_record(
                             e, u, v, cell, splits, seed, crops, pasture, soil, patch, groves, scattered, g
                         )
                     current = at
@@ -232,27 +154,19 @@ def land_kernel(
                     worn = worn_gain * min(max(0.9 * lie - 0.2, 0.0), 0.8)
                     if rut > 0.0:
                         worn = max(worn, rut * band(q / row_per - 1.0, 0.3, per))
-                    r, gr, b = r + worn * (soil[0] - r), gr + worn * (soil[1] - gr), b + worn * (soil[2] - b)
+                    r, gr, b = blend(r, gr, b, worn, soil)
                     if edge < 12.0 + g:
                         border = 0.5 * ramp(1.6 - edge, per) * faint
-                        r, gr, b = (
-                            r + border * (soil[0] - r),
-                            gr + border * (soil[1] - gr),
-                            b + border * (soil[2] - b),
-                        )
+                        r, gr, b = blend(r, gr, b, border, soil)
                         if hedge > 0.0 and parcel_bias > -0.25:
                             # With gaps, and here and there as wide as a row of trees.
                             wide = hedge * (0.7 + 2.6 * lie) + 0.35 * wiggle
                             h = ramp(wide - edge, per) * min((parcel_bias + 0.25) * 40.0, 1.0)
                             leaf = 1.0 + 0.5 * fine
-                            r, gr, b = (
-                                r + h * (forest[0] * leaf - r),
-                                gr + h * (forest[1] * leaf - gr),
-                                b + h * (forest[2] * leaf - b),
-                            )
+                            r, gr, b = blend(r, gr, b, h, forest, leaf)
                             tall = (2.5 + min(max(0.9 * (wide - hedge), 0.0), 8.0)) * h
                     if grove and edge > 4.0:
-                        leafy = 0.38
+                        leafy = VINES_SHARE if vines else TREES_SHARE
                         if crowns > 0.0:
                             sharp = crowns * min(max(pitch * per - 2.0, 0.0), 1.0)
                             leafy += sharp * (
@@ -260,11 +174,7 @@ def land_kernel(
                             )
                         leafy *= 0.8 + 0.25 * parcel_bias
                         leaf = 1.0 + 0.5 * fine
-                        r, gr, b = (
-                            r + leafy * (forest[0] * leaf - r),
-                            gr + leafy * (forest[1] * leaf - gr),
-                            b + leafy * (forest[2] * leaf - b),
-                        )
+                        r, gr, b = blend(r, gr, b, leafy, forest, leaf)
                         tall += leafy * (1.6 if vines else 4.0)
                     elif lonely > 0.02:
                         cover, size = lonely * (62.0 / (LONE_M * LONE_M)), 0.5
@@ -272,11 +182,7 @@ def land_kernel(
                             drawn, size = lone(x, y, seed + 47, lonely, per)
                             cover += crowns * (drawn - cover)
                         leaf = 0.85 + 0.4 * size + 0.7 * fine
-                        r, gr, b = (
-                            r + cover * (forest[0] * leaf - r),
-                            gr + cover * (forest[1] * leaf - gr),
-                            b + cover * (forest[2] * leaf - b),
-                        )
+                        r, gr, b = blend(r, gr, b, cover, forest, leaf)
                         tall += cover * (3.0 + 7.0 * size)
                     # Lanes follow the cells of the parcel pattern and vanish under trees; main roads divide
                     # districts.
@@ -285,12 +191,8 @@ def land_kernel(
                     lane = min(min(lane_u, 1.0 - lane_u), min(lane_v, 1.0 - lane_v)) * cell
                     if lane < 5.0 + g:
                         verge, tar = 0.6 * band(lane, 4.5, per), band(lane, 2.6, per)
-                        r, gr, b = (
-                            r + verge * (soil[0] - r),
-                            gr + verge * (soil[1] - gr),
-                            b + verge * (soil[2] - b),
-                        )
-                        r, gr, b = r + tar * (road[0] - r), gr + tar * (road[1] - gr), b + tar * (road[2] - b)
+                        r, gr, b = blend(r, gr, b, verge, soil)
+                        r, gr, b = blend(r, gr, b, tar, road)
                         tall *= 1.0 - max(verge, tar)
                     eu, ev = wu - di * DISTRICT_M, wv - dj * DISTRICT_M
                     main = min(min(eu, DISTRICT_M - eu), min(ev, DISTRICT_M - ev))
@@ -304,25 +206,25 @@ def land_kernel(
                     limit = -outline - 110.0 - 50.0 * mottle + wiggle
                     if thick > limit:
                         mown = ramp(thick, per)
-                        r, gr, b = (
-                            r + mown * (pasture[0] - r),
-                            gr + mown * (pasture[1] - gr),
-                            b + mown * (pasture[2] - b),
-                        )
+                        r, gr, b = blend(r, gr, b, mown, pasture)
                         tall *= 1.0 - mown
                         thick = limit
                     trees = ramp(thick, per)
                     if town > 0.0 and trees < 1.0:
+                        # The land goes on between the outer houses, in deserts far into a town.
+                        ours = min(town * (1.0 / 150.0 if patch < 0.5 else 1.0 / 50.0), 1.0)
+                        garden[0], garden[1], garden[2] = blend(r, gr, b, ours, lawn)
+                        quarter = key & 0xFFFFF
                         r, gr, b, tall = lot(
                             u - u0,
                             v - v0,
-                            key & 0xFFFFF,
+                            quarter,
                             seed,
                             style,
                             town,
                             per,
                             roofs,
-                            lawn,
+                            garden,
                             road,
                             detail,
                             forest,
@@ -332,6 +234,7 @@ def land_kernel(
                         dim = 1.0 - 0.22 * (1.0 + thick * (1.0 / 9.0))
                         r, gr, b = r * dim, gr * dim, b * dim
                     if trees > 0.0:
+                        stand = 1.0
                         top = canopy_m * (0.85 + 0.3 * parcel_bias)
                         canopy = 1.0 + 0.42 * fine + 0.26 * texture + 0.12 * mottle
                         mix = 0.5 + 0.35 * mottle + 0.6 * parcel_bias
@@ -342,14 +245,19 @@ def land_kernel(
                             # Leaves: a crown is rough, and roughest at its rim.
                             canopy += crowns * 0.15 * (1.3 - min(dome, 0.75)) * fine
                             canopy += crowns * (deep * min(dome, 0.75) + 0.16 * own - 0.11 * deep)
-                            mix += crowns * 0.6 * own
+                            mix += crowns * 0.65 * own
                             top *= 1.0 + crowns * 0.4 * dome
+                            stand = (dome + thick * (1.6 / FRAYED_M) - 0.35) * 4.0
                         if clumps > 0.0:
                             dome, own = crown(
                                 0.8 * x - 0.6 * y, 0.6 * x + 0.8 * y, 0.041, seed + 43, stands_near
                             )
                             canopy += clumps * (0.17 * dome + 0.05 * own - 0.02)
                             top *= 1.0 + clumps * 0.25 * dome
+                        if thick < FRAYED_M:
+                            # Woods end tree by tree.
+                            share = 0.3 + 0.7 / FRAYED_M * thick
+                            trees *= share + crowns * (min(max(stand, 0.0), 1.0) - share)
                         mix = min(max(mix, 0.0), 1.0)
                         r += trees * ((forest[0] + mix * (second[0] - forest[0])) * canopy - r)
                         gr += trees * ((forest[1] + mix * (second[1] - forest[1])) * canopy - gr)
@@ -359,52 +267,29 @@ def land_kernel(
                         verge, tar = band(main, 9.0, per), band(main, 5.0, per)
                         tall *= 1.0 - verge
                         verge *= 0.6
-                        r, gr, b = (
-                            r + verge * (soil[0] - r),
-                            gr + verge * (soil[1] - gr),
-                            b + verge * (soil[2] - b),
-                        )
-                        r, gr, b = r + tar * (road[0] - r), gr + tar * (road[1] - gr), b + tar * (road[2] - b)
+                        r, gr, b = blend(r, gr, b, verge, soil)
+                        r, gr, b = blend(r, gr, b, tar, road)
                     r, gr, b = r * tone, gr * tone, b * tone
                 if bank > 0.0:
                     tall *= 1.0 - bank
-                    shore = 0.7 * bank
-                    r, gr, b = (
-                        r + shore * (soil[0] - r),
-                        gr + shore * (soil[1] - gr),
-                        b + shore * (soil[2] - b),
-                    )
+                    r, gr, b = blend(r, gr, b, 0.7 * bank, soil)
                     # Shallow water is lighter.
                     wave = (1.0 + 0.02 * texture + 0.03 * mottle) * (
                         1.0 + 0.35 * math.exp(-max(wet, 0.0) * (1.0 / 60.0))
                     )
                     cw = ramp(wet, per)
-                    r += cw * (water[0] * wave - r)
-                    gr += cw * (water[1] * wave - gr)
-                    b += cw * (water[2] * wave - b)
+                    out = min(max((wet - 120.0) * (1.0 / 250.0), 0.0), 1.0)
+                    r += cw * ((water[0] + out * (sea[0] - water[0])) * wave - r)
+                    gr += cw * ((water[1] + out * (sea[1] - water[1])) * wave - gr)
+                    b += cw * ((water[2] + out * (sea[2] - water[2])) * wave - b)
             if inside > 0.0:
                 across, along = x * mow_c - y * mow_s, x * mow_s + y * mow_c
                 ar, ag, ab = turf(
-                    across,
-                    along,
-                    tone,
-                    mottle,
-                    texture,
-                    fine,
-                    wiggle,
-                    mow_gain * grain,
-                    grass,
-                    soil,
-                    seed,
-                    per,
+                    across, along, tone, mottle, texture, fine, wiggle, mow_gain, grass, soil, seed, per
                 )
                 if outline < 12.0 + g:
                     track = band(outline - 9.0, 2.2, per)
-                    ar, ag, ab = (
-                        ar + track * (road[0] - ar),
-                        ag + track * (road[1] - ag),
-                        ab + track * (road[2] - ab),
-                    )
+                    ar, ag, ab = blend(ar, ag, ab, track, road)
                 r, gr, b = r + inside * (ar - r), gr + inside * (ag - gr), b + inside * (ab - b)
                 tall *= 1.0 - inside
             image[i, j, 0] = min(max(r + 0.5, 0.0), 255.0)

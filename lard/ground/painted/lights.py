@@ -15,6 +15,8 @@ Array = NDArray[np.float64]
 RED = (204.0, 70.0, 58.0)
 REACH_M = {"full": 900.0, "simple": 420.0, "none": 0.0}
 """How far before the threshold approach lights begin."""
+MAST_M = 2.0
+"""Height of the lights' platforms outside the fence."""
 PIER_M = 4.0
 """Height of a pier's deck above the water."""
 
@@ -88,15 +90,18 @@ def light_ways(strips: list[Strip], palette: Palette) -> list[Way]:
                     continue
                 lane = _place(strip, near, -s - 15.0, -s + 15.0, -9.0, 9.0)
                 track = _place(strip, near, -s - 15.0, -s + 15.0, 3.6, 6.2)
-                deck = _place(strip, near, -s - 15.5, -s + 15.5, -1.7, 1.7)
-                half = 16.0 if s == 300.0 else 3.2
-                head = _place(strip, near, -s - 1.8, -s + 1.8, -half, half)
+                deck = _place(strip, near, -s - 15.5, -s + 15.5, -2.2, 2.2)
+                half = 16.0 if s == 300.0 else 4.5
+                head = _place(strip, near, -s - 2.4, -s + 2.4, -half, half)
+                # Masts with their platform stand on land that falls away or is built upon.
+                base = _place(strip, near, -s - 1.5, -s + 1.5, -half, half)
                 land = [
                     Quad(lane, Surface.PLAIN, palette.pasture, 0.8, strip.frame, 2.0),
                     Quad(track, Surface.PLAIN, palette.soil, 0.75, strip.frame, 2.0),
+                    Quad(base, Surface.PLAIN, grey(150.0, 2.0), 0.9, strip.frame, 0.6, MAST_M),
                 ]
                 pier = [
-                    Quad(corners, Surface.PLAIN, grey(122.0, 3.0), 1.0, strip.frame, 0.6, PIER_M)
+                    Quad(corners, Surface.PLAIN, grey(160.0, 3.0), 1.0, strip.frame, 0.6, PIER_M)
                     for corners in (deck, head)
                 ]
                 out.append(Way(lane.mean(axis=0), land, pier))

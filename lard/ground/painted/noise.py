@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from lard.compiled import compiled
 
+Array = NDArray[np.float64]
 MASK = 0xFFFFFFFF
 FADE_START_PX = 2.0
 """An octave whose wavelength is below this many pixels contributes nothing."""
@@ -107,3 +108,58 @@ def fractal(
         gain *= roughness
         octave += 1
     return out
+
+
+@compiled(error_model="numpy")
+def column_places(
+    x0: float, step: float, width: int, info: Array, count: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Cell and smoothed share of it (octaves, width) where each column falls in each octave's lattice."""
+    cells = np.empty((max(count, 1), width), np.int32)
+    shares = np.empty((max(count, 1), width), np.float32)
+    for k in range(count):
+        for j in range(width):
+            lu = (x0 + (j + 0.5) * step) / info[k, 0] - info[k, 1]
+            cells[k, j] = int(lu)
+            fu = lu - int(lu)
+            shares[k, j] = fu * fu * (3.0 - 2.0 * fu)
+    return cells, shares
+
+
+@compiled(error_model="numpy")
+def row_noise(
+    y: float,
+    flat: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    info: Array,
+    count: int,
+    cells: NDArray[np.int32],
+    shares: NDArray[np.float32],
+    noise: NDArray[np.float32],
+    textures: NDArray[np.float32],
+    wiggles: NDArray[np.float32],
+    fines: NDArray[np.float32],
+) -> None:
+    """Fill texture, wiggle and fine texture (width,) of the row at y from all octaves; see land_kernel.
+
+    cells and shares (octaves, width): where columns fall in each lattice; noise: room for a lattice's row.
+    """
+    textures[:] = 0.0
+    wiggles[:] = 0.0
+    fines[:] = 0.0
+    for k in range(count):
+        lv = y / info[k, 0] - info[k, 2]
+        iv = int(lv)
+        fv = lv - iv
+        fv = fv * fv * (3.0 - 2.0 * fv)
+        at = starts[k, 0] + iv * starts[k, 1]
+        for c in range(starts[k, 1]):
+            noise[c] = flat[at + c] + (flat[at + starts[k, 1] + c] - flat[at + c]) * fv
+        gain, bend = np.float32(info[k, 3]), np.float32(info[k, 4])
+        fine_gain = gain if info[k, 0] < 13.0 else np.float32(0.0)
+        for j in range(textures.size):
+            left = cells[k, j]
+            n = noise[left] + (noise[left + 1] - noise[left]) * shares[k, j]
+            textures[j] += gain * n
+            wiggles[j] += bend * n
+            fines[j] += fine_gain * n

@@ -36,6 +36,7 @@ class Palette:
     scattered: float = 0.2  # density of trees that stand alone, 0 to 1
     mow: float = 0.022  # contrast of mowing stripes inside the fence
     second: Colour = (0.0, 0.0, 0.0)  # of the other kind of forest tree
+    sea: Colour = (0.0, 0.0, 0.0)  # away from the shore
 
 
 def grey(value: float, warm: float = 0.0) -> Colour:
@@ -43,9 +44,9 @@ def grey(value: float, warm: float = 0.0) -> Colour:
     return value + 2 * warm, value + 0.4 * warm, value - 2 * warm
 
 
-def colour_table(palette: Palette) -> NDArray[np.float64]:
-    """Return rows (8, 3): grass, pasture, forest, water, soil, lawn, road, second forest colour."""
+def colour_table(palette: Palette, sea: Colour) -> NDArray[np.float64]:
+    """Return rows (9, 3): grass, pasture, forest, water, soil, lawn, road, other trees, deep water."""
     road = (112.0, 110.0, 108.0)
     p = palette
-    rows = [p.grass, p.pasture, p.forest, p.water, p.soil, p.lawn, road, p.second]
+    rows = [p.grass, p.pasture, p.forest, p.water, p.soil, p.lawn, road, p.second, sea]
     return np.array(rows, np.float64)

@@ -243,6 +243,18 @@ SCATTERED = {
     "tundra": 0.0,
 }
 """How thickly trees stand alone in pastures and fields, by region."""
+SEA: dict[str, Colour] = {
+    "tropical": (38, 78, 100),
+    "desert": (44, 88, 104),
+    "savanna": (42, 76, 96),
+    "mediterranean": (36, 66, 92),
+    "paddy": (46, 68, 84),
+    "polder": (62, 76, 84),
+    "boreal": (32, 48, 60),
+    "tundra": (34, 52, 66),
+}
+"""Colour of the sea off the shore where it is not that of the temperate oceans, by region."""
+OCEAN: Colour = (42, 62, 80)
 CANOPY_M = {"tropical": 22.0, "savanna": 7.0, "desert": 6.0, "mediterranean": 9.0, "boreal": 13.0}
 """Height of full-grown trees where it is not 16 m, by region."""
 
@@ -310,6 +322,7 @@ def palette_for(lat_deg: float, lon_deg: float, rng: np.random.Generator) -> Pal
         canopy_m=(base.canopy_m if base.region == "tundra" else CANOPY_M.get(base.region, 16.0))
         * float(rng.uniform(0.85, 1.2)),
         water=shift(base.water),
+        sea=SEA.get(base.region, OCEAN),
         soil=shift(base.soil),
         lawn=shift(base.lawn),
         roofs=tuple(shift(colour) for colour in base.roofs),

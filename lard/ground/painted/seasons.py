@@ -24,6 +24,10 @@ DECIDUOUS = {"bocage": 0.8, "polder": 0.9, "prairie": 0.8, "paddy": 0.5, "boreal
 """Share of trees that lose their leaves, by region."""
 
 
+BIRCHES = {"boreal": 0.9, "tundra": 0.9}
+"""Share of leaves that the other kind of tree loses where it is a broadleaf among conifers, by region."""
+
+
 def mix(colour: Colour, target: Colour, share: float) -> Colour:
     """Return a colour moved towards another by a share of the way."""
     a, b = np.array(colour), np.array(target)
@@ -56,6 +60,7 @@ def in_season(
         target: Colour = (164.0, 142.0, 98.0) if dry > 0 else (84.0, 122.0, 58.0)
         return _tinted(palette, target, abs(dry) + 0.04, 0.4)
     leaves = DECIDUOUS.get(region, 0.0)
+    birches = BIRCHES.get(region, leaves)
     if season == "spring":
         fresh = _tinted(palette, (100.0, 128.0, 70.0), 0.4, 0.25)
         crops = list(fresh.crops)
@@ -75,7 +80,7 @@ def in_season(
             dull,
             crops=tuple(crops),
             forest=mix(dull.forest, (126.0, 98.0, 48.0), 0.55 * leaves),
-            second=mix(dull.second, (172.0, 112.0, 48.0), 0.9 * leaves),
+            second=mix(dull.second, (172.0, 112.0, 48.0), 0.9 * birches),
         )
     bare = _tinted(palette, (124.0, 114.0, 88.0), 0.4, 0.1)
     crops = [
@@ -87,7 +92,7 @@ def in_season(
         bare,
         crops=tuple(crops),
         forest=mix(bare.forest, twigs, 0.5 * leaves),
-        second=mix(bare.second, twigs, leaves),
+        second=mix(bare.second, twigs, birches),
     )
     return _snowed(bare, snow_cover(region, lat_deg, elevation_m, lean))
 
