@@ -27,7 +27,7 @@ WITHOUT_EFFECT = {
     "detect/kinds.py",  # refuses before the first step
     "errors.py", "progress.py", "tables.py", "__init__.py", "detect/__init__.py", "score/__init__.py",
     "intake/coco_model.py",  # refuses, decides nothing
-    "intake/__init__.py", "compiled.py", "files.py",
+    "intake/__init__.py", "compiled.py", "files.py", "parts.py",
     "documents/__init__.py", "documents/json.py", "documents/model.py", "documents/text.py",
     "documents/composed.py", "documents/yaml.py",
     "geodesy.py", "distortion.py",  # the camera's, for other callers
