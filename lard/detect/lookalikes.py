@@ -68,8 +68,8 @@ def _compressed(picture: Colours, rng: np.random.Generator) -> Pixels:
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
     ]  # fmt: skip
     _, code = cv2.imencode(".jpg", cv2.cvtColor(padded, cv2.COLOR_RGB2BGR), how)
-    read = cv2.cvtColor(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB)
-    return np.ascontiguousarray(read[down:, right:])
+    read = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(read[down:, right:, ::-1])
 
 
 def _gap(picture: Colours, rng: np.random.Generator) -> Colours:
