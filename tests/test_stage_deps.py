@@ -86,3 +86,22 @@ def test_a_stage_depends_on_what_decides_its_pictures(stage: str) -> None:
     read = {dep for dep in code if not dep.endswith(".py") and not any((ROOT / dep).rglob("*.py"))}
     idle = [dep for dep, names in covered.items() if not names and dep not in read]  # weights, templates
     assert not idle, f"deps of {stage} that it never imports: {idle}"
+
+
+@pytest.mark.parametrize("other", ["zoo", "demo"])
+def test_no_stage_reads_what_another_pipeline_makes(other: str) -> None:
+    """Else `make repro` would run that pipeline too: hours of training, in the case of the zoo."""
+    made = []
+    for name, stage in YAML(typ="safe").load((ROOT / other / "dvc.yaml").read_text())["stages"].items():
+        for out in stage.get("do", stage).get("outs", []):
+            path = (ROOT / other / (next(iter(out)) if isinstance(out, dict) else out)).resolve()
+            made.append((name, Path(str(path).split("$")[0])))
+    assert made
+    for name, stage in YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"].items():
+        for dep in stage.get("do", stage).get("deps", []):
+            if dep.startswith("$"):  # a name that params.yaml gives
+                continue
+            read = Path(str((ROOT / dep).resolve()).split("$")[0])
+            for maker, out in made:
+                apart = not (out.is_relative_to(read) or read.is_relative_to(out))
+                assert apart, f"{name} reads {dep}, which {maker} of {other}/ makes"

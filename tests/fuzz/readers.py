@@ -230,6 +230,9 @@ def _carried() -> Iterator[Reader]:
         ("tars/tables/frames.parquet", PARQUET), ("tars/tables/dataset.json", JSON),
     ):  # fmt: skip
         yield Reader(seed, "import webdataset CASE/tars --out OUT/x", mutators)
+    walk = f"predict {_MODEL} --data CASE/tars --out OUT/p.json"
+    yield Reader("tars/test-000000.tar", walk, (of_tar,))
+    yield Reader("tars/coco/test.json", walk, JSON)
     for name in ("frames", "labels", "manifest"):
         seed = f"parted/{name}.parquet/airport=KATL/part-0.parquet"
         yield Reader(seed, "export coco CASE/parted --out OUT/x", PARQUET)
