@@ -7,6 +7,7 @@ from lard.documents import checked
 from lard.errors import SpecError
 from lard.report.assurance import assurance_pages, write_pages
 from lard.report.monitors import drawn
+from lard.workers import default_workers
 from pipelines.stage import PARAMS, params, run
 
 DATA, OTHERS = Path("data/ortho"), {"flightgear": Path("data/flightgear")}
@@ -19,7 +20,8 @@ def main() -> None:
     """Measure the models that params.yaml names on the test pictures, and write index and accounts."""
     spec = checked(AppraisalSpec, params("assurance"), WHERE, error=SpecError, remedy="see docs/explain.md")
     others = {name: place for name, place in OTHERS.items() if (place / "coco").is_dir()}
-    found = appraise(spec, DATA, str(params("predict").get("split", "test")), others, FOLDER, WHERE)
+    split = str(params("predict").get("split", "test"))
+    found = appraise(spec, DATA, split, others, FOLDER, WHERE, default_workers())
     for kind in ("monitor", "failure"):
         for path in found.documents.get(kind, ()):
             drawn(path)

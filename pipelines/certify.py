@@ -9,6 +9,7 @@ from lard.progress import track
 from lard.report.certificates import write_certified
 from lard.robust.certified import certified
 from lard.tables import staged
+from lard.workers import default_workers
 from pipelines.benchmark import datasets, model_folder, one_protocol
 from pipelines.robustness import folder_of, operating_point, settings, unfinished, write_absent
 from pipelines.stage import run
@@ -43,6 +44,7 @@ def main(protocol: str) -> None:
                 limit=wanted.pictures,
                 cells=unfinished(protocol, "certify") / model,
                 watch=partial(track, description=f"certify {model}", unit="images"),
+                workers=default_workers(),
             )
             write_certified(found, point, made / model)
             shares = {key: row["certified_firing_recall"] for key, row in found.document["by_eps"].items()}

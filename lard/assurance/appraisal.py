@@ -56,11 +56,17 @@ class Appraised:
 
 
 def appraise(
-    spec: AppraisalSpec, dataset: Path, split: str, others: Mapping[str, Path], out: Path, where: str
+    spec: AppraisalSpec,
+    dataset: Path,
+    split: str,
+    others: Mapping[str, Path],
+    out: Path,
+    where: str,
+    processes: str | int = 1,
 ) -> Appraised:
     """Write the documents below `out`; what is done of explanations and looks at pictures is kept there.
 
-    `others` are datasets outside of the domain by name.
+    `others` are datasets outside of the domain by name. Several `processes` share what is explained.
     """
     datasets = [dataset]
     odd = [name for name in spec.methods if name not in METHODS]
@@ -69,7 +75,7 @@ def appraise(
     targets = [_target(name, where) for name in spec.models]
     plan = ExplainPlan(spec.methods, MapPlan(), spec.seed)
     subject = subject_of(datasets, split, spec.explained, spec.seed)
-    campaign(plan, targets, subject, out, spec.explained)
+    campaign(plan, targets, subject, out, spec.explained, processes)
     pictures = subject_of(datasets, split, spec.certified, spec.seed).pictures
     found: dict[str, list[Path]] = {"explain": [out / DOCUMENT], "certificates": []}
     absent: dict[tuple[str, str], str] = {}
