@@ -252,6 +252,7 @@ def _inland_of(rings: tuple[Array, ...], lat0_deg: float, lon0_deg: float) -> Ar
     ]
     wet = np.ones((side, side), np.uint8)
     cv2.fillPoly(wet, drawn, 0, shift=4)  # even-odd over all rings
+    cv2.polylines(wet, drawn, True, 1, shift=4)  # what the coast touches is sea: narrow water stays open
 
     def away(mask: NDArray[np.uint8]) -> Array:
         if mask.all():
