@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -23,6 +24,7 @@ from lard.ground.terrain.shipped import FILE, NO_POST, located
 from lard.ground.terrain.surface import points_on, surface_of
 from lard.labels.occlusion import hidden_fraction
 from lard.quality.measures.terrain import refuse_shipped, terrain_fit, terrain_heights
+from lard.quality.skyline import behind_hills, hill_deg
 from lard.render.driver import render_frames
 
 DB = load_shipped()
@@ -202,6 +204,25 @@ def test_a_report_tells_of_the_posts_and_not_of_what_they_were_brought_to() -> N
     assert fit.first_m == pytest.approx(DEM.told(lat, lon)[0] - strip.ltp[2], abs=1e-6)
     assert abs(fit.first_m) > 50  # a valley that the posts do not know
     assert DEM.heights(lat, lon)[0] == pytest.approx(strip.ltp[2], abs=1.0)
+
+
+def test_hills_above_the_horizon_are_known_where_the_manifest_tells_of_them() -> None:
+    rows, corners = [], []
+    for icao, ident in (("SEQM", "18"), ("EHAM", "18R")):
+        end = DB.airport(icao).runway(ident)
+        pose = pose_of(end, Approaches(3000.0, 0.0, 3.0, 0.0, -3.0, 0.0))
+        of_pose = {name: float(getattr(pose, name)[0]) for name in ("lat_deg", "lon_deg", "alt_m", "yaw_deg")}
+        sizes = {"width_px": 1024, "height_px": 1024, "fx_px": 887.0, "fy_px": 887.0}
+        rows.append({"frame_id": icao, "airport": icao, "runway": ident, **of_pose, **sizes})
+        flat = [value for corner in end.corners for value in corner]
+        corners.append({"airport": icao, "runway": ident, "corners": flat})
+    frames, ends = pl.DataFrame(rows), pl.DataFrame(corners)
+    hills = hill_deg(frames, frames["alt_m"].to_numpy() - ends["corners"].list.get(11).to_numpy())
+    assert 2.0 < hills[0] < 5.0 and hills[1] < 0.1  # Quito's mountains, Holland
+    for terrain, told in (("; terrain shipped (relief 1, ETOPO5)", [True, False]), ("", [False, False])):
+        manifest = frames.select("frame_id", pl.lit(f"renderer 1; painted{terrain}").alias("source_version"))
+        data = SimpleNamespace(manifest=manifest, database=DB, runway_corners=ends)
+        assert behind_hills(data, frames).tolist() == told  # type: ignore[arg-type]
 
 
 def test_manifests_and_keys_tell_of_the_relief(tmp_path: Path) -> None:
