@@ -7,7 +7,8 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
-from lard.ground.terrain.dem import Dem, load_dem
+from lard.ground.terrain.dem import load_dem
+from lard.ground.terrain.model import TerrainModel
 
 Land = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -44,6 +45,6 @@ def write_land(
 
 def dem_of(
     path: Path, land: Land, lat_deg: float = 47.0, lon_deg: float = 8.0, reach_deg: float = 0.12
-) -> Dem:
+) -> TerrainModel:
     """The terrain model of a land."""
     return load_dem(write_land(path, land, lat_deg, lon_deg, reach_deg))

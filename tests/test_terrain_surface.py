@@ -14,8 +14,8 @@ from lard.errors import DataError
 from lard.geodesy import geodesic_direct
 from lard.ground.terrain import blend
 from lard.ground.terrain.dem import load_dem
+from lard.ground.terrain.model import FAR_REACH_M
 from lard.ground.terrain.surface import (
-    FAR_REACH_M,
     Surface,
     geodetic_from_map,
     map_from_geodetic,

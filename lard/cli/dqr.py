@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from lard.cli.options import runways_option
+from lard.cli.options import TERRAIN, runways_option
 
 if TYPE_CHECKING:
     from lard.quality import Odd
@@ -57,7 +57,7 @@ def _workers(_: click.Context, __: click.Parameter, text: str) -> int | str:
 )
 @click.option(
     "--terrain",
-    type=click.Path(path_type=Path, exists=True),
+    type=TERRAIN,
     multiple=True,
     help="Terrain raster or folder of rasters for A05; repeatable.",
 )
@@ -120,6 +120,7 @@ def run(
         verdict,
     )
     from lard.quality.facing import RENAMED
+    from lard.quality.measures.terrain import refuse_shipped
     from lard.quality.model import FAIL, INCONCLUSIVE
     from lard.quality.outputs import scope
     from lard.report import write_compliance
@@ -134,6 +135,7 @@ def run(
     )
     for name in only:
         find_check(name)
+    refuse_shipped(terrain)
     given = read_waivers(waivers) if waivers else ()
     data = load_dataset(dataset)
     data.odd = _domain(data, odd, only)

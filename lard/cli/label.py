@@ -59,8 +59,8 @@ CONVENTIONS = ("exact", "lard-v1", "lard-v2")
     "--terrain",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Terrain raster or folder of rasters (exact only): what land hides counts in visible_fraction "
-    "and verdict. Its heights must be in the runways' datum, or name a geoid (terrain.json).",
+    help="Terrain raster, folder of rasters or 'shipped' (exact only): what land hides counts in "
+    "visible_fraction and verdict. Heights must be in the runways' datum, or name a geoid (terrain.json).",
 )
 @click.option(
     "--earth",
@@ -110,6 +110,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     Examples:
       lard label data/ortho
       lard label data/ortho --terrain srtm/ --workers 8
+      lard label data/ortho --terrain shipped    # of pictures drawn with --dem shipped
       lard label data/frames.parquet --out labels.parquet
       lard label data/ortho --odd my_odd.yaml
       lard label KATL/KATL.yaml --runways runways_db_V2_ArcGIS.json --convention lard-v2 --out KATL.csv
@@ -117,6 +118,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     """
     from lard.errors import DataError, naming
     from lard.export.conventions import find_footage
+    from lard.ground.terrain.shipped import located
     from lard.parts import is_parted
     from lard.scenario.formats import read_scenario, scenario_of_frames
     from lard.scenario.losses import TABLE_TRAJECTORY, assumed
@@ -140,7 +142,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
             runways,
             options["odd_path"],
             out,
-            tuple(tile.absolute() for tile in options["terrain"]),  # a worker may stand in another folder
+            tuple(Path(located(tile)) for tile in options["terrain"]),
             _stated(options["assume"]),
             options["workers"] or 1,
         )
@@ -188,13 +190,18 @@ def _keep_others(out: Path) -> None:
         keep_table(out, LABELS, "a label table")
 
 
-def _terrain(tiles: tuple[Path, ...], datum: str) -> Terrain | None:
-    """Heights of the rasters in the datum of the runways."""
+def _terrain(tiles: tuple[Path, ...], db: RunwayDatabase, codes: pl.Series) -> Terrain | None:
+    """Heights of the rasters in the datum of the runways of airports by code."""
     from lard.ground.terrain.dem import load_dem
+    from lard.ground.terrain.shipped import SHIPPED
     from lard.quality.measures.terrain import terrain_heights
 
+    datum = db.altitude_datum
     for tile in tiles:
         load_dem(tile, datum)  # a bad tile, or one of another datum, is named before the work begins
+    if tiles == (Path(SHIPPED),):
+        for airport in map(db.airport, codes.drop_nulls().unique().sort()):
+            load_dem(tiles[0], datum).check_covers(airport.icao, airport.lat_deg, airport.lon_deg)
     return partial(terrain_heights, tiles, datum=datum) if tiles else None
 
 
@@ -256,7 +263,7 @@ def _label_frames(
         check_needed(told, stated)
     with naming(path, runways or "", asked or ""):
         db, spec, odd = _basis(frames, runways, asked)
-    terrain = _terrain(tiles, db.altitude_datum)
+    terrain = _terrain(tiles, db, frames["airport"])
     with naming(path):
         if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
             rests_on = _rests_on(frames, db, tiles, stated)
@@ -297,7 +304,7 @@ def _exactly(
 
     db, spec, _ = _basis(pl.DataFrame() if drawn is None else drawn, runways, options["odd_path"])
     earth = options["earth"] or ("sphere6371010" if read.layout in ("ges", "esp") else "wgs84")
-    zone, terrain = options["timezone"], _terrain(options["terrain"], db.altitude_datum)
+    zone, terrain = options["timezone"], _terrain(options["terrain"], db, read.poses["airport"])
     return label_exact(
         read,
         db,

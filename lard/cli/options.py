@@ -45,7 +45,23 @@ class Credit(click.ParamType):
         return value
 
 
+class TerrainPath(click.ParamType):
+    """A terrain model: the shipped one by name, a raster, or a folder."""
+
+    name = "path"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "PATH|shipped"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if str(value) != "shipped" and not Path(value).exists():
+            self.fail(f"{str(value)!r} does not exist; expected 'shipped', a raster or a folder", param, ctx)
+        return Path(value)
+
+
 CREDIT = Credit()
+TERRAIN = TerrainPath()
+DEM_HELP = "Terrain model: a raster, a folder of tiles, or 'shipped': coarse hills around shipped airports."
 SEED = click.IntRange(0, (1 << 63) - 1)
 runways_option = click.option("--runways", default="shipped", show_default=True, help=RUNWAYS_HELP)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from lard.cli.options import SEED, runways_option
+from lard.cli.options import DEM_HELP, SEED, TERRAIN, runways_option
 
 _NUMBERS = {
     "visibility": ("visibility_m", "Metres."),
@@ -52,7 +53,7 @@ def _condition_options(command: Any) -> Any:
 )
 @click.option("--size", default="1024x1024", show_default=True, help="Width x height in pixels.")
 @click.option("--ground", default="data/ground", show_default=True, help="Folder with a folder per airport.")
-@click.option("--dem", type=click.Path(exists=True), help="Terrain model: a raster or a folder of tiles.")
+@click.option("--dem", type=TERRAIN, help=DEM_HELP)
 @click.option(
     "--date", default="2024-06-21", show_default=True, help="Year-month-day, for the sun with --time."
 )
@@ -74,7 +75,7 @@ def _condition_options(command: Any) -> Any:
 def preview(
     airport: str, runway: str, along_track_m: float, lateral_deg: float, vertical_deg: float,
     yaw_offset_deg: float, pitch_deg: float, roll_deg: float, fov_deg: float, size: str, ground: str,
-    dem: str | None, date: str, time: str | None, sun_elevation: float | None, sun_azimuth: float | None,
+    dem: Path | None, date: str, time: str | None, sun_elevation: float | None, sun_azimuth: float | None,
     night: bool, rates: str | None, seed: int, sheet: str | None, runways: str, out: str,
     **values: float | None,
 ) -> None:  # fmt: skip
@@ -86,10 +87,9 @@ def preview(
       lard preview KATL 26L --along 400 --visibility 8000 --size 2448x2048
       lard preview LFPO 06 --night --rain 8 --visibility 6000 --out wet_night.png
       lard preview LFPO 06 --date 2024-12-21 --time 15:30 --out long_shadows.png
+      lard preview LSZH 16 --dem shipped --along 5000 --out hills.jpg
       lard preview LFPO 06 --sheet conditions --size 768x576 --out sheet.png
     """
-    from pathlib import Path
-
     import numpy as np
     from PIL import Image
 

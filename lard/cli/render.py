@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lard.cli.options import ALL_WORKERS, runways_of, runways_option, workers_option
+from lard.cli.options import ALL_WORKERS, DEM_HELP, TERRAIN, runways_of, runways_option, workers_option
 from lard.cli.remote import is_url
 from lard.cli.simulators import SOURCES, check_options, render_elsewhere, simulator_options
 
@@ -32,7 +32,7 @@ from lard.cli.simulators import SOURCES, check_options, render_elsewhere, simula
 @click.option(
     "--supersample", default=2, show_default=True, type=int, help="Samples per side of a fine pixel."
 )
-@click.option("--dem", type=click.Path(exists=True), help="Terrain model: a raster or a folder of tiles.")
+@click.option("--dem", type=TERRAIN, help=DEM_HELP)
 @click.option("--allow-coarse", is_flag=True, help="Render even from ground imagery far too coarse.")
 @simulator_options
 @runways_option
@@ -48,7 +48,7 @@ def render(
     shard: str,
     jpeg_quality: int,
     supersample: int,
-    dem: str | None,
+    dem: Path | None,
     allow_coarse: bool,
     runways: str,
     **options: Any,
@@ -66,6 +66,7 @@ def render(
       lard render frames.parquet --ground s3://bucket/ground --out s3://bucket/ortho --workers 8
       lard render frames.parquet --out data/ortho --shard 3/8    # and at last once without --shard
       lard render frames.parquet --out data/ortho --dem data/srtm
+      lard render frames.parquet --out data/ortho --dem shipped    # coarse hills on the horizon
       lard render frames.parquet --source flightgear --runways data/runways_flightgear --out data/flightgear
       lard render frames.parquet --source xplane --screenshots "X-Plane 12/Output/screenshots" --out data/xp
     """

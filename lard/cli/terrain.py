@@ -23,7 +23,10 @@ def terrain() -> None:
 @terrain.command()
 @click.argument("airports", nargs=-1, required=True)
 @click.option(
-    "--dem", required=True, help="Terrain model: a raster, a folder of rasters or of z/x/y.png, a template."
+    "--dem",
+    required=True,
+    metavar="PATH|shipped",
+    help="Terrain model: a raster, a folder of rasters or of z/x/y.png, a template, or 'shipped'.",
 )
 @runways_option
 @click.option("--limit", "limit_m", default=10.0, show_default=True, help="Metres beyond which to flag.")
@@ -43,6 +46,7 @@ def report(
     Examples:
       lard terrain report CA62 --runways my_airports --dem N35W121.hgt --out ca62.csv
       lard terrain report LSGG --dem data/dem --limit 5
+      lard terrain report LSZH SKBO --dem shipped --limit 100
     """
     import polars as pl
 
@@ -62,6 +66,8 @@ def report(
     db = open_database(runways)
     model = load_dem(dem, db.altitude_datum)
     places = [db.airport(icao) for icao in sorted({icao.strip().upper() for icao in airports})]
+    for place in places:
+        model.check_covers(place.icao, place.lat_deg, place.lon_deg)
     strips = [strip for place in places for strip in (place.strips or place.runways)]
     with naming(dem):
         fits = [terrain_fit(strip, model, step_m) for strip in strips]

@@ -22,7 +22,7 @@ from lard.files import inside
 from lard.ground.pyramid import load_ground
 from lard.ground.resolution import REFUSE_RATIO, check_resolution
 from lard.ground.terrain.dem import load_dem
-from lard.ground.terrain.surface import FAR_REACH_M
+from lard.ground.terrain.shipped import located
 from lard.progress import Meter
 from lard.render.beyond import FLAT_SHARE, PAINTED_SHARE, beyond_shares
 from lard.render.conditions import COLUMNS, check_conditions
@@ -144,7 +144,10 @@ def _keys(frames: pl.DataFrame, grounds: dict[str, dict[str, Any]], run: _Run) -
             [strip.displaced_m, strip.marking, strip.approach_lights, strip.lighted]
             for strip in airport.runways
         ]
-        terrain = dem.digest(ground["lat0_deg"], ground["lon0_deg"], FAR_REACH_M) if dem else ""
+        terrain = ""
+        if dem:
+            dem.check_covers(icao, ground["lat0_deg"], ground["lon0_deg"])
+            terrain = dem.digest(ground["lat0_deg"], ground["lon0_deg"], dem.far_reach_m)
         corners = [strip.corners for strip in airport.runways]
         places[icao] = [ground["digest"], corners, lit, run.db.earth, terrain]
     common = [RENDERER_VERSION, asdict(run.settings)]
@@ -200,7 +203,7 @@ def _tasks(frames: pl.DataFrame, grounds: dict[str, dict[str, Any]], run: _Run) 
             yield Task(
                 run.ground_of(airport.icao), grounds[str(icao)]["digest"], airport,
                 run.place.elsewhere(), run.settings, rows,
-                str(Path(run.dem).absolute()) if run.dem else "", run.db.altitude_datum,
+                located(run.dem) if run.dem else "", run.db.altitude_datum,
             )  # fmt: skip
 
 
@@ -209,12 +212,14 @@ def _manifest(
 ) -> pl.DataFrame:
     """What every picture is made from, with the shares of it that look beyond the imagery."""
     db = run.db
+    terrain = f"; terrain {load_dem(run.dem, db.altitude_datum).name()}" if run.dem else ""
     rows = [
         {
             "frame_id": row["frame_id"], "image": image_name(row["frame_id"]),
             "sha256": done[row["frame_id"]],
             "width_px": row["width_px"], "height_px": row["height_px"], "source": "ortho",
-            "source_version": f"renderer {RENDERER_VERSION}; {ground.get('generator', 'unknown ground')}",
+            "source_version": f"renderer {RENDERER_VERSION}; "
+            f"{ground.get('generator', 'unknown ground')}{terrain}",
             "licence": ground.get("licence", ""), "attribution": ground.get("attribution", ""),
             "runway_db": db.name, "runway_db_version": db.version, "tool_version": lard.__version__,
             "seed": row["seed"],

@@ -12,7 +12,7 @@ from lard.airports.model import Airport
 from lard.camera import Camera, Poses
 from lard.ground.objects import Objects, load_objects
 from lard.ground.pyramid import GroundPyramid, load_ground
-from lard.ground.terrain.dem import Dem
+from lard.ground.terrain.model import TerrainModel
 from lard.ground.terrain.surface import Surface, map_from_geodetic, surface_of
 from lard.odd.parameters import PARAMETERS
 from lard.render.atmosphere import SHADOW_DEPTH, Atmosphere, shade_map
@@ -52,7 +52,7 @@ class Scene:
 
 
 def load_scene(
-    folder: str | Path, airport: Airport, earth: str | None = None, dem: Dem | None = None
+    folder: str | Path, airport: Airport, earth: str | None = None, dem: TerrainModel | None = None
 ) -> Scene:
     """The scene of an airport from its ground folder, on an earth model and, if given, a terrain model."""
     ground = load_ground(Path(folder))

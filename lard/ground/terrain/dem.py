@@ -23,7 +23,9 @@ from pyproj.exceptions import ProjError
 from lard.documents import checked
 from lard.errors import DataError
 from lard.ground.terrain.layers import Layer, layers_of, terrarium_layers
+from lard.ground.terrain.model import FAR_REACH_M, FAR_STEP_M, TerrainModel
 from lard.ground.terrain.rasters import SUFFIXES, open_raster
+from lard.ground.terrain.shipped import SHIPPED, ShippedDem
 from lard.tables import read_json, sha256_file
 
 Array = NDArray[np.float64]
@@ -44,6 +46,16 @@ class Dem:
     geoid: str = ""  # grid file used to get there, or none
     geoid_sign: float = 0.0  # heights given = heights stored + sign * undulation
 
+    @property
+    def far_reach_m(self) -> float:
+        """How far from an airport its land is drawn."""
+        return FAR_REACH_M
+
+    @property
+    def far_step_m(self) -> float:
+        """Post spacing of the land drawn away from the airport."""
+        return FAR_STEP_M
+
     def heights(self, lat_deg: Array, lon_deg: Array, step_m: float = 0.0) -> Array:
         """Heights in metres of latitudes and longitudes of any shape, bilinear between posts; NaN where none.
 
@@ -61,6 +73,13 @@ class Dem:
             height += self.geoid_sign * undulation_m(self.geoid, flat_lat, flat_lon)
         return height.reshape(lat.shape)
 
+    def told(self, lat_deg: Array, lon_deg: Array) -> Array:
+        """Heights to compare runways with: those of heights."""
+        return self.heights(lat_deg, lon_deg)
+
+    def check_covers(self, icao: str, lat_deg: float, lon_deg: float) -> None:
+        """Rasters may serve any airport; whether they hold its runways is seen when these are met."""
+
     def files_near(self, lat_deg: float, lon_deg: float, reach_m: float) -> list[Path]:
         """Files that touch a square of half side reach_m."""
         half = np.degrees(reach_m / 6.35e6)
@@ -72,7 +91,7 @@ class Dem:
         """Which files (by SHA-256) tell the land near places (latitude, longitude), and in what datum."""
         files = {path for lat, lon in places for path in self.files_near(lat, lon, reach_m)}
         return {
-            "name": Path(self.path).name,
+            "name": self.name(),
             "heights": self.vertical,
             "given_in": self.datum,
             "geoid": Path(self.geoid).name if self.geoid_sign else "",
@@ -94,6 +113,10 @@ class Dem:
         geoid = _file_digest(self.geoid) if self.geoid_sign else ""
         return " ".join([self.vertical, self.datum, geoid, *parts])
 
+    def name(self) -> str:
+        """What a manifest calls it: its file or folder."""
+        return Path(self.path).name
+
     def summary(self) -> str:
         """One line: layers with resolutions, vertical datum and what was done about it."""
         layers = ", ".join(layer.summary() for layer in self.layers)
@@ -107,8 +130,9 @@ def _file_digest(path: str) -> str:
 
 
 @cache
-def load_dem(path: str | Path, datum: str = "msl") -> Dem:
-    """Open a terrain model: a raster, a folder of rasters or of z/x/y.png tiles, or a {z}/{x}/{y} template.
+def load_dem(path: str | Path, datum: str = "msl") -> TerrainModel:
+    """Open a terrain model: a raster, a folder of rasters or of z/x/y.png tiles, or a {z}/{x}/{y} template;
+    "shipped" is the coarse relief around the shipped airports (lard.ground.terrain.shipped).
 
     datum: of the runway database, msl or ellipsoidal. A file terrain.json beside the rasters may state what
     they do not: {"unit": "m" | "ft" | "us-ft", "vertical_datum": "msl" | "EGM96" | ... | "ellipsoidal",
@@ -116,6 +140,13 @@ def load_dem(path: str | Path, datum: str = "msl") -> Dem:
     """
     if datum not in DATUMS:
         raise DataError(f"altitude datum {datum!r} is unknown; expected {' or '.join(DATUMS)}")
+    if str(path) == SHIPPED:
+        if datum != "msl":
+            raise DataError(
+                f"terrain {SHIPPED}: heights above mean sea level, runways above the ellipsoid; "
+                "name a raster of your own, with a geoid"
+            )
+        return ShippedDem()
     path = Path(path)
     templated = bool(re.search(r"\{-?[xyz]\}", str(path)))
     folder = Path(str(path).split("{", 1)[0]) if templated else path if path.is_dir() else path.parent

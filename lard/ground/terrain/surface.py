@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from lard.airports.model import Airport, Runway
 from lard.geodesy import curvature_radii, to_enu
 from lard.ground.terrain.blend import cut_and_fill, extend, fill_voids, known_share, ramp, refuse_gaps
-from lard.ground.terrain.dem import Dem
 from lard.ground.terrain.map import (
     drop_m,
     enu_from_map,
@@ -23,6 +22,7 @@ from lard.ground.terrain.map import (
     map_polynomial,
     quadric,
 )
+from lard.ground.terrain.model import TerrainModel
 
 __all__ = [
     "Surface", "drop_m", "enu_from_map", "geodetic_from_map", "map_from_geodetic", "map_polynomial",
@@ -38,9 +38,6 @@ CROSSING_BLEND_M = 150.0
 REACH_M = 4000.0
 FAR_SCALE_M = 1500.0
 _GROUND_MAX_GAP_M = 2 * EXACT_MARGIN_M
-FAR_REACH_M = 40000.0
-FAR_STEP_M = 100.0
-"""Post spacing of a terrain model away from the airport: a multiple of STEP_M, so that rims coincide."""
 RIM_M = 1000.0
 FAR_RIM_M = 5000.0
 MAX_OFFSET_M = 100.0
@@ -108,7 +105,7 @@ def surface_of(
     lon0_deg: float | None = None,
     earth: str | None = None,
     step_m: float = STEP_M,
-    dem: Dem | None = None,
+    dem: TerrainModel | None = None,
 ) -> Surface:
     """The surface of an airport in the map frame at (lat0, lon0), the airport's own position by default.
 
@@ -145,13 +142,14 @@ def _planes(strips: tuple[Runway, ...], x: Array, y: Array, lat0: float, lon0: f
 
 def _on_terrain(
     icao: str, strips: tuple[Runway, ...], rectangles: Array, x: Array, y: Array,
-    lat0: float, lon0: float, earth: str, step_m: float, lowest_m: float, dem: Dem,
+    lat0: float, lon0: float, earth: str, step_m: float, lowest_m: float, dem: TerrainModel,
 ) -> Surface:  # fmt: skip
     """Surface of runways on a terrain model: a far grid first, then the near one, equal to it at its rim.
 
     Beyond the model, and at the far rim, the land falls to z_far: the median of the model's land or the
     lowest runway corner, whichever is lower, so that a camera above the runways is above it.
     """
+    dem.check_covers(icao, lat0, lon0)
     for strip, rectangle in zip(strips, rectangles, strict=True):
         px, py = points_on(rectangle)
         refuse_gaps(
@@ -159,8 +157,8 @@ def _on_terrain(
             _plane_height(strip, px, py, lat0, lon0, earth), MAX_OFFSET_M,
         )  # fmt: skip
     rim = -float(x[0, 0])
-    far_step = step_m * max(round(FAR_STEP_M / step_m), 1)
-    count = int(np.ceil(max(FAR_REACH_M, rim + FAR_RIM_M) / far_step))
+    far_step = step_m * max(round(dem.far_step_m / step_m), 1)
+    count = int(np.ceil(max(dem.far_reach_m, rim + FAR_RIM_M) / far_step))
     far_axis = np.arange(-count, count + 1) * far_step
     fx, fy = np.meshgrid(far_axis, far_axis)
 

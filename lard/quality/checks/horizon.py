@@ -25,6 +25,7 @@ from lard.quality.measures.pictures import COLOURS_PX
 from lard.quality.measures.sketch import Sketches, sketches, sky_below
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
+from lard.quality.skyline import behind_hills
 
 Array = NDArray[np.float64]
 
@@ -68,10 +69,13 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     )
     whole = len(frames)
     frames = frames.filter(far_sighted(data, frames, float(limits["min_visibility_m"])))
+    hilly = behind_hills(data, frames)
+    frames = frames.filter(~hilly)
     if not len(frames):
         if data.frames.filter(posed()).is_empty():
             return Outcome(None, "no frame has a pose and a camera")
-        return Outcome(None, f"none of {whole} frames is by day, in clear air and without rain")
+        hills = f"; hills stand above the horizon of {len(hilly)}" if len(hilly) else ""
+        return Outcome(None, f"none of {whole} frames is by day, in clear air and without rain{hills}")
     groups = groups_of(data)
     lines, ids = horizons(data, frames), frames["frame_id"].cast(pl.String).to_list()
     limit, beyond = float(limits["max_median"]), float(limits["outlier"])
@@ -93,6 +97,8 @@ def horizon_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     named = {offence.subject for offence in offences}
     offences += [o for o in _level_offences(profiles, groups, limit, beyond) if o.subject not in named]
     message = f"{len(small.ids)} of {whole} pictures are by day, in clear air and have a horizon to look for"
+    if hilly.any():
+        message += f" ({hilly.sum()} more have hills of the shipped relief above it)"
     median = float(np.median(np.abs(list(seen.values())))) if seen else None
     if seen:
         far = float(np.mean(np.abs(list(seen.values())) > beyond))

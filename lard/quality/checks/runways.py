@@ -15,7 +15,7 @@ from lard.documents import read_text
 from lard.errors import AirportError, DataError
 from lard.quality.dataset import Dataset
 from lard.quality.measures import geometry
-from lard.quality.measures.terrain import terrain_heights
+from lard.quality.measures.terrain import refuse_shipped, terrain_heights
 from lard.quality.model import Offence, Outcome
 from lard.quality.registry import check
 
@@ -128,6 +128,7 @@ def _local(points: Array, corners: Array) -> tuple[Array, Array]:
 
 def _against_terrain(data: Dataset, airports: list[Airport], limit: float) -> tuple[list[Offence], int]:
     assert data.database is not None
+    refuse_shipped(data.terrain)
     offences, count = [], 0
     for airport in airports:
         for runway in airport.runways:

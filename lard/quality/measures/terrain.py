@@ -11,8 +11,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lard.airports.model import Airport, Runway
+from lard.errors import DataError
 from lard.geodesy import geodetic_from_ecef
-from lard.ground.terrain.dem import Dem, load_dem
+from lard.ground.terrain.dem import load_dem
+from lard.ground.terrain.model import TerrainModel
+from lard.ground.terrain.shipped import SHIPPED
 
 Array = NDArray[np.float64]
 
@@ -43,6 +46,15 @@ def terrain_heights(tiles: Sequence[Path], lat_deg: Array, lon_deg: Array, datum
     return heights
 
 
+def refuse_shipped(tiles: Sequence[Path]) -> None:
+    """DataError for the shipped relief: at runways it is their own height, so it tells nothing of them."""
+    if any(str(tile) == SHIPPED for tile in tiles):
+        raise DataError(
+            f"--terrain {SHIPPED}: the shipped relief takes its height at runways from them; name a raster "
+            f"or a folder of tiles (`lard terrain report --dem {SHIPPED}` compares runways with its posts)"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class TerrainFit:
     """How a runway strip lies on the terrain; differences are terrain minus runway, in metres."""
@@ -71,14 +83,14 @@ class TerrainFit:
         return found
 
 
-def centreline(runway: Runway, dem: Dem, step_m: float = 50.0) -> pl.DataFrame:
+def centreline(runway: Runway, dem: TerrainModel, step_m: float = 50.0) -> pl.DataFrame:
     """Stations along a runway: along_m, lat_deg, lon_deg, runway_m, terrain_m, terrain_minus_runway_m."""
     tl, tr, br, bl = runway.corners_ecef()
     start, end = (bl + br) / 2, (tl + tr) / 2
     share = np.linspace(0.0, 1.0, max(int(np.ceil(runway.length_m / step_m)), 1) + 1)
     lat, lon, _ = geodetic_from_ecef(start + share[:, None] * (end - start), runway.earth)
     altitude = runway.ltp[2] + share * (runway.fpap[2] - runway.ltp[2])
-    terrain = dem.heights(lat, lon)
+    terrain = dem.told(lat, lon)
     return pl.DataFrame(
         {
             "airport": [runway.airport] * len(share), "runway": [runway.ident] * len(share),
@@ -88,7 +100,7 @@ def centreline(runway: Runway, dem: Dem, step_m: float = 50.0) -> pl.DataFrame:
     ).with_columns(pl.col("terrain_m", "terrain_minus_runway_m").fill_nan(None))  # fmt: skip
 
 
-def terrain_fit(runway: Runway, dem: Dem, step_m: float = 50.0) -> TerrainFit:
+def terrain_fit(runway: Runway, dem: TerrainModel, step_m: float = 50.0) -> TerrainFit:
     """Compare a strip with a terrain model along its centreline."""
     stations = centreline(runway, dem, step_m)
     along = stations["along_m"].to_numpy()
@@ -107,7 +119,7 @@ def terrain_fit(runway: Runway, dem: Dem, step_m: float = 50.0) -> TerrainFit:
     )  # fmt: skip
 
 
-def terrain_report(airports: Iterable[Airport], dem: Dem, step_m: float = 50.0) -> list[TerrainFit]:
+def terrain_report(airports: Iterable[Airport], dem: TerrainModel, step_m: float = 50.0) -> list[TerrainFit]:
     """One fit per strip of every airport, in order."""
     return [
         terrain_fit(strip, dem, step_m)
