@@ -1,8 +1,7 @@
 """Pictures in docs/images that show pages of real runs, in Chromium: `make demo` and `make repro` come first.
 
 python benchmarks/screens.py demo demo/out docs/images/demo.webp
-python benchmarks/screens.py pages reports/leaderboard.html reports/odd_compliance.html docs/images/pages.jpg
-python benchmarks/screens.py window reports/explorer/index.html docs/images/explorer.jpg
+python benchmarks/screens.py pages reports/leaderboard.html reports/compliance.html docs/images/pages.jpg
 """
 
 from __future__ import annotations
@@ -168,19 +167,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["demo", "pages", "window"])
+    parser.add_argument("what", choices=["demo", "pages"])
     parser.add_argument("paths", nargs="+", type=Path, help="what to show, then the picture to write")
     asked = parser.parse_args()
     *shown, out = asked.paths
     if len(shown) != (2 if asked.what == "pages" else 1):
-        parser.error("pages takes two pages and a picture, the others one thing to show and a picture")
+        parser.error("demo takes its folder and a picture to write, pages two pages and a picture")
     try:
-        if asked.what == "demo":
-            sheet = demo(shown[0])
-        elif asked.what == "pages":
-            sheet = pages(*shown)
-        else:
-            sheet = taken(shown[0], 1500, 1000).resize((1050, 700), Image.Resampling.LANCZOS)
+        sheet = pages(*shown) if asked.what == "pages" else demo(shown[0])
     except LardError as error:
         print(f"screens: {told(error)}", file=sys.stderr)
         return 2
