@@ -74,8 +74,8 @@ class MuonSpec(_Params):
     `turn` is the angle in radians of a step at the peak rate, `momentum` the share of it that a step keeps.
     """
 
-    turn: float = Field(default=0.02, gt=0, le=0.5)  # beyond, one step back to orthogonality is too short
-    momentum: float = Field(default=0.95, ge=0, lt=1)
+    turn: float = Field(default=0.03, gt=0, le=0.5)  # beyond, one step back to orthogonality is too short
+    momentum: float = Field(default=0.9, ge=0, lt=1)
 
 
 class ModelSpec(_Params):
