@@ -68,6 +68,16 @@ class BagSpec(_Params):
     background_weight: float = Field(default=6.0, gt=0, le=1e4)  # of a picture against one runway
 
 
+class MuonSpec(_Params):
+    """Numbers of `optimiser: muon`, which turns orthogonal matrices.
+
+    `turn` is the angle in radians of a step at the peak rate, `momentum` the share of it that a step keeps.
+    """
+
+    turn: float = Field(default=0.03, gt=0, le=0.5)  # beyond, one step back to orthogonality is too short
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+
+
 class ModelSpec(_Params):
     """Architecture and loss of one detector; widths are channels at strides 2, 4, 8, 16 and so on.
 
@@ -97,6 +107,8 @@ class ModelSpec(_Params):
     box_gain: float = Field(default=4.0, gt=0, le=1e3)  # of its units: larger boxes, sooner moved
     normalise: bool = False  # see pixels against the mean and deviation of their frame
     learning_rate: float = Field(default=2e-3, gt=0)
+    optimiser: Literal["adamw", "muon"] = "adamw"  # of the orthogonal matrices
+    muon: MuonSpec | None = None  # of optimiser: muon; None: its defaults
     steps: int | None = Field(default=None, ge=1)  # instead of the training section's
 
     @model_validator(mode="before")
@@ -122,6 +134,15 @@ class ModelSpec(_Params):
             raise ValueError(f"rank belongs to loss: ap, found loss: {self.loss}")
         if self.bag is not None and self.loss != "bag":
             raise ValueError(f"bag belongs to loss: bag, found loss: {self.loss}; set loss: bag")
+        if self.muon is not None and self.optimiser != "muon":
+            raise ValueError(
+                f"muon belongs to optimiser: muon, found optimiser: {self.optimiser}; set optimiser: muon"
+            )
+        if self.optimiser == "muon" and not self.lipschitz:
+            raise ValueError(
+                f"optimiser: muon turns orthogonal matrices, and a {self.family} model has none;"
+                " set optimiser: adamw, or family: lip-fcos or lip-seg"
+            )
         if self.loss == "bag" and self.offset:
             raise ValueError("loss: bag has the margins of bag instead of an offset; set offset: 0")
         if self.loss == "ap" and self.offset:

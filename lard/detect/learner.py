@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lard.detect.bags import Bags
 from lard.detect.batches import Batch
-from lard.detect.config import ModelSpec, TrainSpec
+from lard.detect.config import ModelSpec, MuonSpec, TrainSpec
 from lard.detect.crew import Place, gathered, largest, summed, total
 from lard.detect.fcos import Detector, Level, channels_last
 from lard.detect.lockstep import Lockstep
@@ -27,6 +27,7 @@ from lard.detect.loss import (
     mask_loss,
     objectness_loss,
 )
+from lard.detect.muon import optimiser_of
 from lard.detect.norm import in_parts
 from lard.detect.ortho import OrthoConv2d, held_kernels, retract_all
 from lard.detect.precision import computed_in
@@ -71,7 +72,8 @@ def new_learner(
     spec: ModelSpec, plan: TrainSpec, device: torch.device, place: Place | None = None
 ) -> Learner:
     """The same untrained detector, known from the seed, on every process."""
-    begun = learning(lambda: network_of(spec), spec.learning_rate, plan, device, place)
+    muon = (spec.muon or MuonSpec()) if spec.optimiser == "muon" else None
+    begun = learning(lambda: network_of(spec), spec.learning_rate, plan, device, place, muon)
     return Learner(
         begun.plan, begun.device, begun.net, begun.average, begun.optimiser, begun.parameters, begun.together,
         begun.called, spec,
@@ -79,7 +81,12 @@ def new_learner(
 
 
 def learning(
-    make: Callable[[], Net], rate: float, plan: TrainSpec, device: torch.device, place: Place | None = None
+    make: Callable[[], Net],
+    rate: float,
+    plan: TrainSpec,
+    device: torch.device,
+    place: Place | None = None,
+    muon: MuonSpec | None = None,
 ) -> Learning[Net]:
     """The same untrained network, known from the seed, on every process; place: of this one."""
     torch.set_num_threads(1)  # processes scale better than threads here, and bytes depend on the threads
@@ -90,14 +97,9 @@ def learning(
     net = channels_last(in_parts(net, together, plan.compile) if together.parts > 1 else net)
     average = channels_last(make().to(device))
     average.load_state_dict(net.state_dict())
-    kernels = [parameter for parameter in net.parameters() if parameter.ndim == 4]
-    others = [parameter for parameter in net.parameters() if parameter.ndim != 4]
-    optimiser = torch.optim.AdamW(
-        [{"params": kernels, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}],
-        lr=rate,
-    )
+    optimiser, parameters = optimiser_of(net, rate, plan.weight_decay, muon)
     called = torch.compile(net) if plan.compile else net
-    return Learning(plan, device, net, average, optimiser, kernels + others, together, called)
+    return Learning(plan, device, net, average, optimiser, parameters, together, called)
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:

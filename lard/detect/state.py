@@ -26,7 +26,7 @@ DECIDING = (
     "camera.py", "detect/bags.py", "detect/batches.py", "detect/clutter.py", "detect/config.py",
     "detect/crew.py", "detect/crops.py", "detect/data.py", "detect/decode.py", "detect/fcos.py",
     "detect/learner.py", "detect/lockstep.py", "detect/log.py", "detect/lookalikes.py", "detect/loss.py",
-    "detect/masks.py",
+    "detect/masks.py", "detect/muon.py",
     "detect/norm.py", "detect/ortho.py",
     "detect/precision.py", "detect/rank.py", "detect/segmenter.py", "detect/start.py", "detect/train.py",
     "detect/validate.py", "intake/coco.py", "intake/tars.py", "pictures.py",
