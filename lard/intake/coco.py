@@ -42,11 +42,20 @@ def is_coco(document: object) -> bool:
     return isinstance(document, dict) and all(isinstance(document.get(part), list) for part in PARTS)
 
 
+def looks_like_coco(document: object) -> bool:
+    """Whether a JSON document is meant as a COCO detection file, even where a part of it is amiss."""
+    if not isinstance(document, dict) or not {"images", "annotations"} <= document.keys():
+        return False
+    notes = document["annotations"]
+    boxes = isinstance(notes, list) and any(isinstance(note, dict) and "bbox" in note for note in notes)
+    return "categories" in document or boxes
+
+
 def read_coco(path: str | Path) -> Coco:
     """Read a COCO file whatever its faults; DataError when it is none."""
     document = read_json(path)
     if not is_coco(document):
-        raise DataError(f"{path}: not a COCO detection file; expected {', '.join(PARTS[:2])} and {PARTS[2]}")
+        raise DataError(f"{path}: not a COCO detection file; expected lists {', '.join(PARTS)}")
     faults: list[CocoFault] = []
     known: set[Id] = set()
     images: list[Mapping[str, Any]] = []
