@@ -185,3 +185,16 @@ def test_a_file_of_a_folder_that_cannot_be_read_is_no_lost_split(
     assert told in _refused("coco", tmp_path / "in", "--out", tmp_path / "x")
     (tmp_path / "in" / "train.json").unlink()
     assert "no COCO file" in _refused("coco", tmp_path / "in", "--out", tmp_path / "x")
+
+
+def test_a_name_with_a_control_character_is_one_fault(tmp_path: Path) -> None:
+    said = _refused("coco", _coco(tmp_path / "in", {}, {"file_name": "a\0.jpg"}), "--out", tmp_path / "x")
+    assert "control character" in said and "which is not there" not in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_pictures_that_would_share_a_name_are_both_named(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.png"):
+        _picture(tmp_path / "in/images" / name)
+    said = _refused("yolo", tmp_path / "in", "--split", "test", "--out", tmp_path / "x")
+    assert "images_a: images/a.jpg, images/a.png" in said

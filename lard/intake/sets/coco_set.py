@@ -12,7 +12,7 @@ import numpy as np
 
 from lard.errors import DataError
 from lard.intake.coco import Coco, category_faults, looks_like_coco, read_coco
-from lard.intake.sets.classes import class_notes, runway_class
+from lard.intake.sets.classes import class_notes, runway_class, same_name_note
 from lard.intake.sets.model import Imported, airport_faults, frame_ids, frames_of, refuse, split_of
 from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines, without_repeats
 from lard.intake.sets.sizes import upright_size
@@ -122,10 +122,7 @@ def _category(path: Path, coco: Coco, label: str) -> tuple[list[Any], list[str]]
     for category in coco.document["categories"]:
         named.setdefault(str(category["name"]), []).append(category["id"])
     chosen = runway_class(named, label, path)
-    notes = class_notes(chosen, label)
-    if len(named[chosen]) > 1:
-        listed = ", ".join(f"{key!r:.20}" for key in named[chosen])
-        notes.append(f"{path.name}: categories {listed} are all called {chosen!r:.60} and taken for one")
+    notes = class_notes(chosen, label) + same_name_note(path, "categories", named[chosen], chosen)
     others = sum(note.get("category_id") not in named[chosen] for _, note in coco.annotations)
     notes += [f"{path.name}: {others} annotations of other categories are left out"] if others else []
     return named[chosen], notes
