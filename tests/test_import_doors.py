@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,45 @@ def test_a_code_that_names_no_file_is_told_with_its_table(tmp_path: Path) -> Non
 @pytest.mark.parametrize("option", ["--licence", "--attribution"])
 def test_credits_are_a_line(tmp_path: Path, option: str, text: str, told: str) -> None:
     assert told in _refused("coco", tmp_path, "--out", tmp_path / "out", option, text)
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (lambda text: text.replace('"id": 1,', '"id": 1, "id": 1,', 1), "key 'id' stands twice"),
+        (lambda text: text.replace("48", "NaN", 1), "NaN is no number"),
+        (lambda text: text.replace('"id": 1', '"id": ' + "1" * 31, 1), "1111 is no number"),
+        (lambda text: text[:-1] + ', "x": ' + "[" * 99 + "]" * 99 + "}", "nested deeper"),
+        (lambda text: text[:-9], "not valid JSON"),
+        (lambda text: text.replace('"categories": [', '"categories": {"x": [') + "}", "expected lists"),
+        (lambda text: text.replace('"categories"', '"kinds"'), "expected lists"),
+    ],
+)
+def test_a_file_of_a_folder_that_cannot_be_read_is_no_lost_split(
+    tmp_path: Path, harm: Callable[[str], str], told: str
+) -> None:
+    """Beside a sound one, whose folder may hold JSON that is no COCO, and by itself."""
+    path = _coco(tmp_path / "in", {})
+    _picture(tmp_path / "in" / "a.jpg")
+    text = harm(path.read_text())
+    (tmp_path / "in" / "captions.json").write_text('{"images": [], "annotations": [{"caption": "x"}]}')
+    (tmp_path / "in" / "train.json").write_text(text)
+    assert told in (said := _refused("coco", tmp_path / "in", "--out", tmp_path / "x")), said
+    assert "train.json" in said and not (tmp_path / "x").exists()
+    path.unlink()
+    assert told in _refused("coco", tmp_path / "in", "--out", tmp_path / "x")
+    (tmp_path / "in" / "train.json").unlink()
+    assert "no COCO file" in _refused("coco", tmp_path / "in", "--out", tmp_path / "x")
+
+
+def test_a_name_with_a_control_character_is_one_fault(tmp_path: Path) -> None:
+    said = _refused("coco", _coco(tmp_path / "in", {}, {"file_name": "a\0.jpg"}), "--out", tmp_path / "x")
+    assert "control character" in said and "which is not there" not in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_pictures_that_would_share_a_name_are_both_named(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.png"):
+        _picture(tmp_path / "in/images" / name)
+    said = _refused("yolo", tmp_path / "in", "--split", "test", "--out", tmp_path / "x")
+    assert "images_a: images/a.jpg, images/a.png" in said

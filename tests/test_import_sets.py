@@ -225,6 +225,17 @@ def test_classes_and_splits_that_are_not_told_are_asked_for(tmp_path: Path) -> N
     )
 
 
+def test_classes_of_one_name_are_taken_for_one(tmp_path: Path) -> None:
+    """With and without --class no object of either is lost."""
+    text = "0 0.3 0.3 0.2 0.2\n1 0.7 0.7 0.2 0.2\n2 0.5 0.5 0.1 0.1\n"
+    place = yolo(tmp_path / "y", text, data="train: images\nnames: [runway, runway, car]\n")
+    for name, more in (("a", ()), ("b", ("--class", "runway"))):
+        said = run("import", "yolo", place, *more, "--out", tmp_path / name)
+        assert "classes 0, 1 are all called 'runway' and taken for one" in said
+        assert "1 objects of other classes" in said
+        assert len(pl.read_parquet(tmp_path / name / "labels.parquet")) == 2
+
+
 def test_a_set_without_runways_says_so(tmp_path: Path) -> None:
     """Refused where labels were left out or are not there; told where they say that no runway is seen."""
     place = yolo(tmp_path / "y", "0 0.5 0.5 0.2 0.2\n", data="train: images\nnames: [runway, car]\n")

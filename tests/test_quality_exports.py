@@ -74,3 +74,15 @@ def test_clean_plain_coco_has_no_finding(few: Dataset, tmp_path: Path) -> None:
     asked = ["I06", "T02", "I04", "U01"]
     run = run_checks(written(plain(few, folder, pictures=True), folder), asked)
     assert {r.id: (r.status, r.outcome.offences[:2]) for r in run.results if r.status != PASS} == {}
+
+
+@pytest.mark.parametrize("name", ["test", "more"])
+def test_a_file_that_cannot_be_read_is_named_and_not_its_frames(
+    few: Dataset, tmp_path: Path, name: str
+) -> None:
+    assert few.frames is not None and few.labels is not None
+    write_coco(few.frames, few.labels, tmp_path / "coco", few.meta)
+    (tmp_path / "coco" / f"{name}.json").write_text('{"images": [], "images": []}')
+    problems = list(compared(few, read_export(tmp_path / "coco")))
+    assert [one.subject for one in problems] == [f"coco:{name}.json"]
+    assert f"cannot be read: {name}.json: key 'images' stands twice" in problems[0].message

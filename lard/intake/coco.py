@@ -42,32 +42,49 @@ def is_coco(document: object) -> bool:
     return isinstance(document, dict) and all(isinstance(document.get(part), list) for part in PARTS)
 
 
+def looks_like_coco(document: object) -> bool:
+    """Whether a JSON document is meant as a COCO detection file, even where a part of it is amiss."""
+    if not isinstance(document, dict) or not {"images", "annotations"} <= document.keys():
+        return False
+    notes = document["annotations"]
+    boxes = isinstance(notes, list) and any(isinstance(note, dict) and "bbox" in note for note in notes)
+    return "categories" in document or boxes
+
+
 def read_coco(path: str | Path) -> Coco:
     """Read a COCO file whatever its faults; DataError when it is none."""
     document = read_json(path)
     if not is_coco(document):
-        raise DataError(f"{path}: not a COCO detection file; expected {', '.join(PARTS[:2])} and {PARTS[2]}")
+        raise DataError(f"{path}: not a COCO detection file; expected lists {', '.join(PARTS)}")
     faults: list[CocoFault] = []
     known: set[Id] = set()
+    refused: set[Id] = set()
     images: list[Mapping[str, Any]] = []
     for k, image in enumerate(document["images"]):
         if not isinstance(image, dict) or "file_name" not in image or not isinstance(image.get("id"), Id):
             faults.append(CocoFault(f"images[{k}]", "an image needs id and file_name"))
             continue
         if not _is_inside(image["file_name"]):
-            told = f"{image['file_name']!r:.80}"
-            faults.append(CocoFault(f"images[{k}]", f"file_name {told} leads out of the dataset's folder"))
+            name = image["file_name"]
+            why = "leads out of the dataset's folder"
+            if not isinstance(name, str):
+                why = "is no text"
+            elif any(ord(sign) < 32 or ord(sign) == 127 for sign in name):
+                why = "has a control character; write the name of the picture"
+            faults.append(CocoFault(f"images[{k}]", f"file_name {name!r:.80} {why}"))
+            refused.add(image["id"])
             continue
         if image["id"] in known:
             faults.append(CocoFault(f"images[{k}]", f"two images have the same id, {image['id']}"))
         known.add(image["id"])
         images.append(image)
     annotations: list[tuple[int, Mapping[str, Any]]] = []
+    told_of = known | refused
     for k, note in enumerate(document["annotations"]):
-        fault = _annotation_fault(note, known)
+        fault = _annotation_fault(note, told_of)
         if fault:
             faults.append(CocoFault(f"annotations[{k}]", fault))
-        else:
+        elif note["image_id"] in known:  # of a refused image only the image is a fault
             annotations.append((k, note))
     return Coco(document, tuple(images), tuple(annotations), tuple(faults))
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from lard.documents import first_line, read_head
 from lard.errors import DataError
-from lard.intake.coco import Coco, category_faults, id_key, is_coco, read_coco
+from lard.intake.coco import Coco, category_faults, id_key, looks_like_coco, read_coco
 from lard.intake.lard_csv import V1_LATERAL_APEX_M, BadCell, open_lard_csv
 from lard.intake.lard_tables import V2_FOV_DEG, boxes_as_stated, frames_as_stated, rows_as_stated
 from lard.tables import FRAMES, LABELS, read_json
@@ -71,9 +71,9 @@ def _is_coco(path: Path) -> bool:
     if '"images"' not in start and '"annotations"' not in start and '"categories"' not in start:
         return False
     try:
-        return is_coco(read_json(path))
+        return looks_like_coco(read_json(path))
     except DataError:
-        return False
+        return True  # one that cannot be read is a fault, no lost split
 
 
 def from_lard(paths: Sequence[Path], root: Path) -> Foreign:

@@ -10,7 +10,7 @@ from lard.errors import DataError
 
 def runway_class(names: Iterable[str], label: str, where: Path) -> str:
     """The name asked for, the only one, or the only one that speaks of runways; else DataError lists all."""
-    known = list(names)
+    known = list(dict.fromkeys(names))
     listed = ", ".join(known) or "none"
     if label:
         if label not in known:
@@ -22,6 +22,14 @@ def runway_class(names: Iterable[str], label: str, where: Path) -> str:
     if len(alike) != 1:
         raise DataError(f"{where}: which class is the runway? It has {listed}; give --class")
     return alike[0]
+
+
+def same_name_note(where: Path, what: str, keys: Iterable[object], name: str) -> list[str]:
+    """What to say of several classes of a file that have the runway's name: all are taken."""
+    told = [f"{key!r:.20}" for key in keys]
+    if len(told) < 2:
+        return []
+    return [f"{where.name}: {what} {', '.join(told)} are all called {name!r:.60} and taken for one"]
 
 
 def class_notes(name: str, label: str) -> list[str]:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from lard.errors import DataError
-from lard.intake.coco import Coco, category_faults, is_coco, read_coco
-from lard.intake.sets.classes import class_notes, runway_class
+from lard.intake.coco import Coco, category_faults, looks_like_coco, read_coco
+from lard.intake.sets.classes import class_notes, runway_class, same_name_note
 from lard.intake.sets.model import Imported, airport_faults, frame_ids, frames_of, refuse, split_of
 from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines, without_repeats
 from lard.intake.sets.sizes import upright_size
@@ -26,10 +26,10 @@ def read_coco_set(place: Path, split: str = "", label: str = "") -> Imported:
     Annotations marked iscrowd become runways that need not be found.
     """
     root = place if place.is_dir() else place.parent
-    files = [place] if place.is_file() else [path for path in sorted(place.rglob("*.json")) if _is_coco(path)]
+    read = {place: read_coco(place)} if place.is_file() else _read_below(place)
+    files = list(read)
     if not files:
         raise DataError(f"{place}: no COCO file (.json with images, annotations and categories) there")
-    read = {path: read_coco(path) for path in files}
     refuse(place, (f"{path}: {f.place}: {f.message}" for path, coco in read.items() for f in coco.faults))
     refuse(
         place, (f"{path}: {at}: {text}" for path, coco in read.items() for at, text in category_faults(coco))
@@ -84,11 +84,17 @@ def read_coco_set(place: Path, split: str = "", label: str = "") -> Imported:
     )
 
 
-def _is_coco(path: Path) -> bool:
-    try:
-        return is_coco(read_json(path))
-    except DataError:
-        return False
+def _read_below(folder: Path) -> dict[Path, Coco]:
+    """The COCO files below a folder; DataError of those that cannot be read, for each may be a split."""
+    read, faults = {}, []
+    for path in sorted(folder.rglob("*.json")):
+        try:
+            if looks_like_coco(read_json(path)):
+                read[path] = read_coco(path)
+        except DataError as error:
+            faults.append(f"{error} (or move the file out of the folder)")
+    refuse(folder, faults)
+    return read
 
 
 def _pictures(path: Path, coco: Coco, place: Path) -> dict[Any, Path]:
@@ -116,10 +122,7 @@ def _category(path: Path, coco: Coco, label: str) -> tuple[list[Any], list[str]]
     for category in coco.document["categories"]:
         named.setdefault(str(category["name"]), []).append(category["id"])
     chosen = runway_class(named, label, path)
-    notes = class_notes(chosen, label)
-    if len(named[chosen]) > 1:
-        listed = ", ".join(f"{key!r:.20}" for key in named[chosen])
-        notes.append(f"{path.name}: categories {listed} are all called {chosen!r:.60} and taken for one")
+    notes = class_notes(chosen, label) + same_name_note(path, "categories", named[chosen], chosen)
     others = sum(note.get("category_id") not in named[chosen] for _, note in coco.annotations)
     notes += [f"{path.name}: {others} annotations of other categories are left out"] if others else []
     return named[chosen], notes

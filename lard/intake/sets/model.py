@@ -53,10 +53,23 @@ def frame_ids(pictures: Sequence[Path], root: Path) -> dict[Path, str]:
                 path.with_suffix("").relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
             )
         names[path] = _STRANGE.sub("_", name).strip("._") or "picture"
-    alike = [name for name, count in Counter(name.casefold() for name in names.values()).items() if count > 1]
-    if alike:
-        raise DataError(f"{root}: several pictures would be called {', '.join(alike[:3])}; rename them")
+    called: dict[str, list[Path]] = {}
+    for path, name in names.items():
+        called.setdefault(name.casefold(), []).append(path)
+    refuse(
+        root,
+        (
+            f"{root}: {len(paths)} pictures would be called {names[paths[0]]}: "
+            f"{', '.join(_below(path, root) for path in paths[:3])}; rename all but one"
+            for paths in called.values()
+            if len(paths) > 1
+        ),
+    )
     return names
+
+
+def _below(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def frames_of(rows: Sequence[Mapping[str, Any]] | pl.DataFrame, source: str) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lard.documents import number_of, read_text, read_yaml
 from lard.errors import DataError
-from lard.intake.sets.classes import class_notes, runway_class
+from lard.intake.sets.classes import class_notes, runway_class, same_name_note
 from lard.intake.sets.model import SUFFIXES, Imported, frame_ids, frames_of, refuse, split_of
 from lard.intake.sets.outlines import Outline, box_points, check_outline, labels_of_outlines, without_repeats
 from lard.intake.sets.sizes import upright_size
@@ -40,7 +40,7 @@ def read_yolo_set(place: Path, split: str = "", label: str = "") -> Imported:
     root = place if place.is_dir() else place.parent
     layout = _layout(place, split)
     wanted = runway_class(layout.names.values(), label, place)
-    number = next(key for key, name in layout.names.items() if name == wanted)
+    numbers = [key for key, name in layout.names.items() if name == wanted]
     every = [picture for pictures in layout.pictures.values() for picture in pictures]
     shared = len(every) - len(set(every))
     if shared:
@@ -62,7 +62,7 @@ def read_yolo_set(place: Path, split: str = "", label: str = "") -> Imported:
                 if fault := _class_fault(fields[0], layout):
                     faults.append(f"{text}:{line}: {fault}")
                     continue
-                if fields[0] != number:
+                if fields[0] not in numbers:
                     others += 1
                     continue
                 try:
@@ -72,7 +72,7 @@ def read_yolo_set(place: Path, split: str = "", label: str = "") -> Imported:
                 except ValueError as error:
                     faults.append(f"{text}:{line}: {error}")
     refuse(place, faults)
-    notes = class_notes(wanted, label)
+    notes = class_notes(wanted, label) + same_name_note(place, "classes", numbers, wanted)
     notes += [f"{empty} pictures have no label file: no runway in them"] if empty else []
     notes += [f"{others} objects of other classes are left out"] if others else []
     kept, repeats = without_repeats(outlines)

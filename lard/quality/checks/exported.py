@@ -27,6 +27,7 @@ def exports_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     if data.kind != "lard" or "polygon" not in data.parts:
         return Outcome(None, "the dataset is itself an export: there are no tables to compare with")
     offences: list[Offence] = []
+    unread: list[str] = []
     frames = objects = 0
     for path in data.exports:
         try:
@@ -35,9 +36,14 @@ def exports_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             offences.append(Offence(path.name, None, str(error)))
             continue
         offences += compared(data, found)
+        if found.unread:
+            unread += [
+                f"{one.subject} {one.message}" for one in found.problems if "cannot be read" in one.message
+            ]
         frames += len(found.frames)
         objects += sum(map(len, found.objects.values()))
     message = (
         f"{frames} frames and {objects} runways in {len(data.exports)} exports, {len(offences)} differences"
     )
+    message = "; ".join([message, *unread])
     return Outcome(not offences, message, float(len(offences)), 0.0, tuple(offences), objects)

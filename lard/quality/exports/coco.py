@@ -41,7 +41,8 @@ def read_coco_export(paths: Sequence[Path], where: str) -> Exported:
         try:
             coco = read_coco(path)
         except DataError as error:
-            found.fault(path.name, str(error).split(": ", 1)[-1])
+            found.fault(path.name, f"cannot be read: {str(error).replace(str(path), path.name)}")
+            found.unread.add(path.stem if path.stem in SPLITS else "")
             continue
         for fault in coco.faults:
             found.fault(f"{path.name}#{fault.place}", fault.message)

@@ -35,6 +35,7 @@ def compared(data: Dataset, found: Exported) -> Iterator[Offence]:
     in_pixels(found, {name: (row["width_px"], row["height_px"]) for name, row in frames.items()})
     wanted = _wanted(data, found)
     expected = set(frames) if found.every_frame else {str(name) for name in wanted["frame_id"]}
+    expected -= {name for name, row in frames.items() if found.unread & {"", str(row["split"])}}
     for name in sorted(expected - set(found.frames)):
         yield Offence(f"{found.where}:{name}", None, "the frame is not in the export")
     for name, entries in sorted(found.frames.items()):

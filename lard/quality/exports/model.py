@@ -28,6 +28,7 @@ class Exported:
     pictures_in_tar: dict[str, str] = field(default_factory=dict)  # their hashes
     problems: list[Offence] = field(default_factory=list)
     about: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # what a file says of itself, by set
+    unread: set[str] = field(default_factory=set)  # sets whose file cannot be read, "" for all
     named: bool = True
     holds: str = "visible"
     every_frame: bool = True

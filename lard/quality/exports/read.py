@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lard.errors import DataError
-from lard.intake.coco import is_coco
+from lard.intake.coco import looks_like_coco
 from lard.quality.exports import annotators, folders
 from lard.quality.exports.coco import read_coco_export
 from lard.quality.exports.model import Exported
@@ -53,9 +53,9 @@ def read_export(path: Path) -> Exported:
 
 def _is_coco(path: Path) -> bool:
     try:
-        return is_coco(read_json(path))
+        return looks_like_coco(read_json(path))
     except DataError:
-        return path.stem in ("train", "val", "test")  # one that cannot be read is a fault, not another file
+        return True  # one that cannot be read is a fault, not another file
 
 
 def read_exports(paths: Sequence[Path]) -> list[Exported]:
