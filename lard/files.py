@@ -40,11 +40,18 @@ def name_fault(name: str) -> str:
     return f"is longer than {NAME_LIMIT_BYTES} bytes" if long else ""
 
 
+def path_fault(name: str) -> str:
+    """Why a text cannot be a relative path below a folder; empty when it can."""
+    if re.search(r"[\x00-\x1f\x7f\\]", name):
+        return "has a backslash or a control character"
+    out = not name or ".." in name.split("/") or Path(name).is_absolute()
+    return "leads out of its folder" if out else ""
+
+
 def inside(name: str, where: str, error: type[Exception] = DataError) -> str:
     """A relative path as it stands; an error when it is absolute or leads out of its folder."""
-    parts = name.split("/")
-    if not name or ".." in parts or Path(name).is_absolute() or re.search(r"[\x00-\x1f\x7f\\]", name):
-        raise error(f"{where}: {name[:80]!r} leads out of its folder; expected a relative path below it")
+    if fault := path_fault(name):
+        raise error(f"{where}: {name[:80]!r} {fault}; expected a relative path below it")
     return name
 
 

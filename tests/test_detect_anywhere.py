@@ -16,7 +16,7 @@ from PIL import Image
 from lard.cli import main
 from lard.detect.anywhere import predict_anywhere
 from lard.detect.config import PredictSpec
-from lard.detect.inputs import Input, collect, drawing_names
+from lard.detect.inputs import Input, collect, drawing_names, keep_drawings_apart
 from lard.detect.models import Model
 from lard.detect.video import Video, VideoWriter
 from lard.errors import DataError
@@ -97,8 +97,53 @@ def test_json_goes_to_standard_output(checkpoint: str) -> None:
     shown = CliRunner().invoke(main, ["predict", checkpoint, str(_write(Path("a.png")))])
     assert shown.exit_code == 0
     document = json.loads(shown.stdout)
-    assert document["model"] == {"name": "random", "file": "m.pt", "score": 0.3}
+    assert document["model"] == {
+        "name": "random",
+        "file": "m.pt",
+        "score": 0.3,
+        "scales": [1.0],
+        "relative": False,
+        "blend": False,
+    }
     assert document["images"][0]["file_name"] == "a.png" and document["failed"] == []
+
+
+def test_the_search_is_stated(checkpoint: str) -> None:
+    way = ("--scales", "1,2", "--blend", "--relative", "--score", "0.5")
+    assert _run(checkpoint, str(_write(Path("a.png"))), *way, "--out", "o.json").exit_code == 0
+    stated = _read("o.json")["model"]
+    assert (stated["scales"], stated["relative"], stated["blend"]) == ([1, 2], True, True)
+
+
+@pytest.mark.parametrize("scales", ["1,1", "1,2,1,2", "2,2.0"])
+def test_a_scale_is_named_once(checkpoint: str, scales: str) -> None:
+    shown = _run(checkpoint, str(_write(Path("a.png"))), "--scales", scales, "--out", "o.json")
+    assert shown.exit_code == 2 and "names a scale twice" in shown.output and not Path("o.json").exists()
+    with pytest.raises(ValueError, match="names a scale twice"):
+        PredictSpec(scales=(1.0, 2.0, 1.0))
+
+
+@pytest.mark.parametrize("odd", ["new\nline.png", "back\\slash.png", "odd\x7f/a.png"])
+def test_a_name_that_no_drawing_can_have_costs_no_other_result(checkpoint: str, odd: str) -> None:
+    for name in ("a.png", odd, "z.png"):
+        _write(Path("in") / name)
+    shown = _run(checkpoint, "in", "--draw", "out")
+    assert shown.exit_code == 2 and "has a backslash or a control character in its name" in shown.output
+    found = _read("out/detections.json")
+    assert [image["drawn"] for image in found["images"]] == ["a.png", "z.png"]
+    assert [failure["file_name"] for failure in found["failed"]] == [f"in/{odd}"]
+    assert all(Path("out", name).is_file() for name in ("a.png", "z.png"))
+    assert _run(checkpoint, "in", "--out", "all.json").exit_code == 0, "drawn or not, it can be read"
+    assert len(_read("all.json")["images"]) == 3
+
+
+def test_a_link_among_the_drawings_is_told_before_the_work(checkpoint: str) -> None:
+    _write(Path("in/sub/a.png"))
+    Path("elsewhere").mkdir()
+    Path("out").mkdir()
+    Path("out/sub").symlink_to(Path("elsewhere").resolve())
+    with pytest.raises(DataError, match="nothing is written there"):
+        keep_drawings_apart(Path("out"), collect([Path("in")]))
 
 
 def test_a_picture_has_the_boxes_it_has_in_a_dataset(checkpoint: str) -> None:

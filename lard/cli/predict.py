@@ -22,6 +22,8 @@ def _scales(_: click.Context, __: click.Parameter, text: str | None) -> tuple[fl
     found = numbers_of(text) or ()
     if not 1 <= len(found) <= 8 or not all(0.1 <= one <= 8 for one in found):
         raise click.BadParameter(f"{text!r}: expected up to 8 numbers from 0.1 to 8 with commas, as in 1,2")
+    if len(set(found)) < len(found):
+        raise click.BadParameter(f"{text!r}: names a scale twice; name each once, as in 1,2")
     return found
 
 

@@ -19,6 +19,7 @@ from lard.detect.inputs import FORMAT, Input, Inputs, drawing_names
 from lard.detect.models import Found, Model
 from lard.detect.video import Video, VideoWriter
 from lard.errors import DataError
+from lard.files import path_fault
 from lard.pictures import upright_rgb
 from lard.progress import Meter
 from lard.score.keypoints import NAMES
@@ -63,6 +64,8 @@ def predict_anywhere(
         for entry, name in zip(inputs.files, names, strict=True):
             out = None if draw is None else draw / name
             try:
+                if out is not None:
+                    _check_name(entry)
                 if entry.is_video:
                     _video(model, entry, out, name, every, results)
                 else:
@@ -72,6 +75,8 @@ def predict_anywhere(
             if not entry.is_video:
                 meter.advance(note=entry.path.name)
     about = {"name": model.name, "file": model.file.name, "score": model.plan.score_floor}
+    plan = model.plan
+    about |= {"scales": list(plan.scales), "relative": plan.relative, "blend": plan.blend}
     category = CATEGORY
     if model.corners is not None:
         about["corners"] = {"name": model.corners.name, "file": model.corners.file.name}
@@ -97,6 +102,12 @@ def _one_thread() -> Iterator[None]:
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
+
+
+def _check_name(entry: Input) -> None:
+    """DataError where no drawing can be named after a file."""
+    if fault := path_fault(entry.below.as_posix()):
+        raise DataError(f"{entry.path.as_posix()!r}: {fault} in its name; rename it to have it drawn")
 
 
 def _picture(model: Model, entry: Input, out: Path | None, name: Path, results: _Results) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lard.detect.clutter import USUAL, ClutterPart
 from lard.detect.corner_spec import CORNER_PRESETS, CornerSpec, speaks_of_corners
@@ -263,6 +263,13 @@ class PredictSpec(_Params):
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "float32"  # of the networks' arithmetic
     batch: int = Field(default=1, ge=1, le=1024)  # pictures of one size that a network sees at once
+
+    @field_validator("scales")
+    @classmethod
+    def _once(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(scales)) < len(scales):
+            raise ValueError("names a scale twice; name each once")
+        return scales
 
 
 class Params(_Params):

@@ -12,7 +12,7 @@ from lard import pictures
 from lard.detect import video
 from lard.documents import read_json
 from lard.errors import DataError
-from lard.files import keep_unlike
+from lard.files import below, keep_unlike, path_fault
 
 FORMAT = "lard-pictures-1"
 JOURNAL = "detections.json"
@@ -78,6 +78,8 @@ def keep_drawings_apart(draw: Path, inputs: Inputs) -> None:
     images = read_json(journal)["images"] if journal.is_file() else []
     drawn = {str(image.get("drawn")) for image in images if isinstance(image, dict)}
     for name in drawing_names(inputs.files):
+        if not path_fault(name.as_posix()):  # such a file is told alone, when its turn comes
+            below(draw, name.as_posix())
         if os.path.lexists(draw / name) and name.as_posix() not in drawn:
             raise DataError(
                 f"{draw / name}: is no drawing that {JOURNAL} there tells of and would be written over;"

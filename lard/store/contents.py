@@ -7,7 +7,7 @@ being written anew is told by its bytes.
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -24,7 +24,12 @@ MARK = "contents.unfinished"
 """Says that lard has begun to write a folder that has no list yet."""
 LISTS = (CONTENTS, MARK)
 _SCHEMA = {"path": pl.String, "size": pl.Int64, "sha256": pl.String, "tag": pl.String}
+_AGAIN = "; push the folder again"
 _SHA256 = r"^[0-9a-f]{64}$"
+
+
+class Unreadable(DataError):
+    """A list that is damaged: a push of the folder writes it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +68,23 @@ def read_contents(store: Store) -> Contents:
 
 def _checked(data: bytes, where: str) -> dict[str, Entry]:
     try:
-        table = pl.read_parquet(io.BytesIO(data)).select(
-            pl.col(name).cast(kind, strict=True) for name, kind in _SCHEMA.items()
-        )
+        table = pl.read_parquet(io.BytesIO(data))
+        if theirs := [name for name in _SCHEMA if name not in table.columns]:
+            raise DataError(
+                f"{where}: is a table without {', '.join(theirs)} and no list that lard wrote; choose "
+                "another URL, or move it away"
+            )
+        table = table.select(pl.col(name).cast(kind, strict=True) for name, kind in _SCHEMA.items())
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{where}: is no list of files ({reason}); push the folder again") from error
+        raise Unreadable(f"{where}: is no list of files ({reason}){_AGAIN}") from error
     odd = table.filter(
         pl.any_horizontal(pl.all().is_null()) | (pl.col("size") < 0) | ~pl.col("sha256").str.contains(_SHA256)
     )
     if len(odd) or table["path"].n_unique() < len(table):
         name = odd["path"][0] if len(odd) else table.filter(pl.col("path").is_duplicated())["path"][0]
-        raise DataError(f"{where}: states {str(name)[:80]!r} wrongly or twice; push the folder again")
-    return {inside(path, where): Entry(*row) for path, *row in table.iter_rows()}
+        raise Unreadable(f"{where}: states {str(name)[:80]!r} wrongly or twice{_AGAIN}")
+    return {inside(path, where, Unreadable): Entry(*row) for path, *row in table.iter_rows()}
 
 
 def write_contents(store: Store, files: Mapping[str, Entry]) -> None:
@@ -88,13 +97,27 @@ def write_contents(store: Store, files: Mapping[str, Entry]) -> None:
     store.delete([MARK])
 
 
-def begin(store: Store, listing: Mapping[str, Stored]) -> dict[str, Entry]:
+def begin(store: Store, listing: Mapping[str, Stored], files: Collection[str] = ()) -> dict[str, Entry]:
     """The files that the list of a folder to be written states, none yet of a new one, which is marked.
 
-    DataError where objects of others lie there.
+    A damaged list counts as none, and stays until a new one takes its place, where all else that lies there
+    has the names of `files`, which are to be written. DataError where objects of others lie there.
     """
     if CONTENTS in listing:
-        return dict(read_contents(store).files)
+        try:
+            return dict(read_contents(store).files)
+        except Unreadable as error:
+            if not files:
+                raise
+            others = sorted(set(listing) - set(files) - set(LISTS))
+            others = [path for path in others if not path.rpartition("/")[2].startswith(".")]  # left by kills
+            if others:
+                raise DataError(
+                    f"{str(error).removesuffix(_AGAIN)}; it is written anew only where all that lies there "
+                    f"is of the folder, and {others[0]} is not ({len(others)} such objects): remove these, "
+                    "or push to another URL"
+                ) from error
+            return {}
     if listing and MARK not in listing:
         raise DataError(
             f"{joined(store.url, min(listing))}: lies there already, and no {CONTENTS} says that lard wrote "

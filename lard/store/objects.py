@@ -121,6 +121,23 @@ class Store:
             return False
         return None if self._scheme in ("file", "memory") else _told_md5(stored.tag, known.md5)
 
+    def proves(self, path: str, stored: Stored, known: Digests) -> bool:
+        """Whether an object of the listing is read to have a file's content; only local ones are read."""
+        if self._scheme not in ("file", "memory") or stored.size != known.size:
+            return False
+
+        def once() -> bool:
+            digest = hashlib.sha256()
+            with self._fs.open(self._key(path), "rb") as stream:
+                while chunk := stream.read(PIECE_BYTES):
+                    digest.update(chunk)
+            return digest.hexdigest() == known.sha256 and self._info(path) == stored
+
+        try:
+            return self._tried(once, path, "read")
+        except Missing:  # removed since it was listed
+            return False
+
     def piece_bytes(self, size: int) -> int:
         """Size of the pieces that a file of this size is sent in, 0 for as a whole."""
         return 0

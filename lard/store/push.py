@@ -9,7 +9,7 @@ from pathlib import Path
 from lard.errors import DataError
 from lard.files import name_fault
 from lard.progress import Meter
-from lard.store.contents import CONTENTS, LISTS, Entry, begin, read_contents, write_contents
+from lard.store.contents import CONTENTS, LISTS, Entry, Unreadable, begin, read_contents, write_contents
 from lard.store.faults import Missing
 from lard.store.objects import Digests, Store, Stored, digests
 from lard.store.opening import open_store
@@ -45,7 +45,7 @@ def send(
 ) -> Pushed:
     """Make a folder in a store of local files, by their paths there, and of those `keep`, which are there."""
     listing = store.listing()
-    before = begin(store, listing)
+    before = begin(store, listing, files)
     ended = store.abandoned(files)
     entries, sent, sent_bytes = dict(keep), 0, 0
     with Meter("push", len(files), "files") as meter:
@@ -56,7 +56,7 @@ def send(
             sent_bytes += entry.size * was_sent
             meter.advance(note=f"{sent_bytes / 1e6:.0f} MB sent")
     gone = [path for path in before if path not in entries and path in listing]
-    if entries != before or not set(LISTS[:1]) <= set(listing):
+    if entries != before or CONTENTS not in listing:
         _alone(store, before)
         write_contents(store, entries)
     if delete:
@@ -69,7 +69,7 @@ def _alone(store: Store, before: Mapping[str, Entry]) -> None:
     try:
         store.info(CONTENTS)
         now = dict(read_contents(store).files)
-    except Missing:
+    except (Missing, Unreadable):
         now = {}
     if now != before:
         raise DataError(
@@ -124,4 +124,5 @@ def _is_there(store: Store, path: str, stored: Stored, entry: Entry | None, know
     told = store.holds(stored, known)
     if told is not None:
         return told
-    return entry is not None and entry == Entry(known.size, known.sha256, stored.tag)
+    listed = entry is not None and entry == Entry(known.size, known.sha256, stored.tag)
+    return listed or store.proves(path, stored, known)
