@@ -151,6 +151,37 @@ def test_bad_shards_are_named(
     assert not (tmp_path / "m" / "checkpoint.pt").exists()
 
 
+def test_shards_without_manifest_are_told(folder: Path, shards: Path, tmp_path: Path) -> None:
+    """Nothing checks their pictures: a note where they are read, no import; a manifest with a gap is none."""
+    path = shards / "tables/manifest.parquet"
+    manifest = pl.read_parquet(path)
+    key = next(iter(index(shards, "train")))
+    write_table(manifest.filter(pl.col("frame_id") != key), path, MANIFEST)
+    for told in (
+        learn(shards, tmp_path / "m", folder.parent / "params.yaml", code=2),
+        run("import", "webdataset", shards, "--out", tmp_path / "back", code=2),
+    ):
+        assert f"manifest.parquet: states no SHA-256 of picture '{key}'" in told
+    path.unlink()
+    params = folder.parent / "params.yaml"
+    note = "manifest.parquet is not there or empty"
+    assert learn(shards, tmp_path / "m", params).count(note) == 1
+    said = run("predict", tmp_path / "m/checkpoint.pt", "--data", shards, "--config", params, "--score", 0.01,
+        "--out", tmp_path / "m.json")  # fmt: skip
+    assert said.count(note) == 1
+    told = run("import", "webdataset", shards, "--out", tmp_path / "back", code=2)
+    assert "manifest.parquet: no such file" in told and not (tmp_path / "back").exists()
+
+
+@pytest.mark.parametrize("name", ["elsewhere.tar", "train-000000.tar.gz", "train-000000.tgz"])
+def test_a_tar_of_another_name_is_told(folder: Path, shards: Path, tmp_path: Path, name: str) -> None:
+    (shards / "train-000000.tar").rename(shards / name)
+    with pytest.raises(DataError, match=f"pictures are in no shard.*not read.*: {name}$"):
+        read_pictures([shards], "train", shards=True)
+    if name != "elsewhere.tar":
+        assert f": {name}" in run("import", "webdataset", shards, "--out", tmp_path / "back", code=2)
+
+
 def test_a_tar_cut_while_it_is_read_is_named(shards: Path) -> None:
     pictures = read_pictures([shards], "train", shards=True)
     cut(pictures[0].file, 600)

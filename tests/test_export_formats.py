@@ -362,6 +362,19 @@ def test_webdataset_of_a_size_comes_back(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "back/coco/test.json").is_file()
 
 
+def test_frames_larger_than_a_shard_are_told_once(folder: Path, tmp_path: Path) -> None:
+    dataset = Path(shutil.copytree(folder, tmp_path / "d"))
+    name = open_dataset(dataset).frames["frame_id"][0]
+    picture = dataset / "images" / f"{name}.jpg"
+    picture.write_bytes(picture.read_bytes() + bytes(200_000))
+    said = run("export", "webdataset", dataset, "--out", tmp_path / "w", "--shard-mb", 0.1)
+    assert said.count("note:") == 1 and f"--shard-mb 0.1 have a tar each; the largest, {name}, " in said
+    largest = max(path.stat().st_size for path in (tmp_path / "w").glob("*.tar"))
+    assert f"of {largest / 1e6:.3g} MB" in said
+    said = run("export", "webdataset", dataset, "--out", tmp_path / "v", "--shard-mb", 1)
+    assert "note:" not in said
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [

@@ -171,7 +171,14 @@ def webdataset(dataset: Path, out: Path, shard_size: int | None, shard_mb: float
 
     most = shard_size or (1000 if shard_mb is None else None)
     most_bytes = None if shard_mb is None else int(shard_mb * 1e6)
-    click.echo(f"{len(write_webdataset(open_dataset(dataset), out, most, most_bytes))} shards in {out}")
+    written = write_webdataset(open_dataset(dataset), out, most, most_bytes)
+    click.echo(f"{len(written.shards)} shards in {out}")
+    if most_bytes is not None and written.largest_bytes > most_bytes:
+        click.echo(
+            f"note: frames larger than --shard-mb {shard_mb:g} have a tar each; the largest, "
+            f"{written.largest}, makes one of {written.largest_bytes / 1e6:.3g} MB",
+            err=True,
+        )
 
 
 _RESULTS = click.option(

@@ -197,7 +197,7 @@ def labelstudio(source: Path, label: str, split: str, **rest: Any) -> None:
 def webdataset(source: Path, out: Path) -> None:
     """Tar shards of lard export webdataset: the dataset that they were made of, and its coco/.
 
-    Every picture is checked against the manifest.
+    Every picture is checked against the manifest, without which nothing is read.
 
     \b
     Examples:

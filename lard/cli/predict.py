@@ -144,8 +144,11 @@ def predict(
     from lard.detect.models import resolve
     from lard.detect.predict import predict as run
     from lard.files import keep_unlike
+    from lard.intake.tars import unchecked
     from lard.score.truth import coco_paths
 
+    for line in unchecked(datasets):
+        click.echo(line, err=True)
     changes = {"split": split, "score_floor": score}
     plan = plan.model_copy(update={key: value for key, value in changes.items() if value is not None})
     check_kept(out, *coco_paths(datasets, plan.split))

@@ -92,6 +92,7 @@ def train(
     from lard.detect.models import resolve
     from lard.detect.train import train as run
     from lard.files import folders_for
+    from lard.intake.tars import unchecked
     from lard.report.training import write_curves
 
     params = parameters(config)
@@ -106,6 +107,8 @@ def train(
             raise click.UsageError("--processes: torchrun has started them already; leave it out")
         plan = parse_plan({**plan.model_dump(), "processes": processes})
     first = place is None or place.rank == 0  # of several under torchrun the first one writes
+    for line in unchecked(datasets) if first else ():
+        click.echo(line, err=True)
     with folders_for(folder) if first else nullcontext():  # no hours of work for a place not to be written
         if corners is not None:
             checkpoint = train_corners(

@@ -12,6 +12,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from lard.errors import DataError
@@ -26,10 +27,19 @@ _COCO = "coco"
 _BLOCK = tarfile.BLOCKSIZE
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Names of the shards, and the frame whose tar would be the largest by itself, in bytes."""
+
+    shards: tuple[str, ...]
+    largest_bytes: int
+    largest: str
+
+
 def write_webdataset(
     dataset: LabelledFolder, out: str | Path, shard_size: int | None = 1000, shard_bytes: int | None = None
-) -> list[str]:
-    """Write <split>-000000.tar ... with KEY.jpg and KEY.json per frame; return the names of the shards.
+) -> Written:
+    """Write <split>-000000.tar ... with KEY.jpg and KEY.json per frame; return what was written.
 
     A shard ends before it has more frames than shard_size or more bytes than shard_bytes, but holds one.
     """
@@ -39,6 +49,7 @@ def write_webdataset(
             f"{dataset.folder}: frame id {dotted[0]!r} has a dot, which ends a key in a tar; rename it"
         )
     names: list[str] = []
+    largest: tuple[int, str] = (0, "")
     with staged_folder(out) as folder, Meter("shards", len(dataset.frames), "frames") as meter:
         for split in dataset.splits:
             shard = _Shards(folder, split, shard_size, shard_bytes)
@@ -47,6 +58,7 @@ def write_webdataset(
                     shard.add(key, picture, record)
                     meter.advance()
             names += shard.names
+            largest = max(largest, shard.largest)
         if (dataset.folder / _COCO).is_dir():
             shutil.copytree(dataset.folder / _COCO, folder / _COCO)
         else:
@@ -58,7 +70,7 @@ def write_webdataset(
                 shutil.copytree(source, folder / TABLES / name)
             elif source.is_file():
                 shutil.copyfile(source, folder / TABLES / name)
-    return names
+    return Written(tuple(names), *largest)
 
 
 def _samples(dataset: LabelledFolder, split: str) -> Iterator[tuple[str, bytes, bytes]]:
@@ -79,13 +91,14 @@ class _Shards:
         self._tar: tarfile.TarFile | None = None
         self._count = self._bytes = 0
         self.names: list[str] = []
+        self.largest: tuple[int, str] = (0, "")
 
     def add(self, key: str, picture: bytes, record: bytes) -> None:
         """Add a frame, to a new shard where the last is full."""
         size = sum(_BLOCK + -(-len(content) // _BLOCK) * _BLOCK for content in (picture, record))
         full = self._most is not None and self._count >= self._most
-        # a tar ends in two empty blocks and is filled up to a whole record
-        ended = -(-(self._bytes + size + 2 * _BLOCK) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
+        ended = _ended(self._bytes + size)
+        self.largest = max(self.largest, (_ended(size), key))
         if self._tar is None or full or (self._most_bytes is not None and ended > self._most_bytes):
             self.close()
             self.names.append(f"{self._split}-{len(self.names):06d}.tar")
@@ -102,3 +115,8 @@ class _Shards:
         if self._tar is not None:
             self._tar.close()
             self._tar = None
+
+
+def _ended(size: int) -> int:
+    """Bytes of a tar, which ends in two empty blocks and is filled up to a whole record."""
+    return -(-(size + 2 * _BLOCK) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +20,7 @@ TABLES = "tables"
 """Folder beside the shards with the dataset's tables."""
 _LARGEST = 200_000_000  # bytes of a picture
 _SUFFIX = ".jpg"
+_TAR = re.compile(r"\.(tar|tgz)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,24 @@ def stated_sha256(folder: Path) -> dict[str, str]:
     return dict(read_table(path, MANIFEST).select("frame_id", "sha256").iter_rows()) if is_table(path) else {}
 
 
+def unchecked(folders: Iterable[Path]) -> list[str]:
+    """A line for each folder of shards whose pictures no manifest states, so that nothing checks them."""
+    return [
+        f"note: {folder / TABLES / 'manifest.parquet'} is not there or empty: nothing states the pictures' "
+        "SHA-256, and no picture is checked"
+        for folder in folders
+        if is_sharded(folder) and not stated_sha256(folder)
+    ]
+
+
+def check_stated(folder: Path, key: str, stated: Mapping[str, str]) -> str:
+    """SHA-256 of a picture by a manifest; DataError where it states none."""
+    if not stated.get(key):
+        path = folder / TABLES / "manifest.parquet"
+        raise DataError(f"{path}: states no SHA-256 of picture {key[:80]!r}; export the dataset again")
+    return stated[key]
+
+
 def members(path: Path) -> Iterator[tuple[str, Member]]:
     """Key and place of every picture in a tar, by its headers alone; DataError where it is cut or no tar."""
     size = path.stat().st_size
@@ -79,7 +98,8 @@ def index(folder: Path, split: str) -> dict[str, tuple[Path, Member]]:
         for key, place in members(path):
             if key in found:
                 raise in_twice(path, key)
-            found[key] = path, Member(place.offset, place.size, stated.get(key, ""))
+            known = check_stated(folder, key, stated) if stated else ""
+            found[key] = path, Member(place.offset, place.size, known)
     return found
 
 
@@ -100,9 +120,21 @@ def read_member(path: Path, key: str, place: Member) -> bytes:
     return content
 
 
-def lost(folder: Path, keys: list[str], count: int) -> DataError:
-    """What is wrong with shards that lack pictures, of `count` that there should be."""
+def lost(folder: Path, keys: list[str], count: int, *, any_name: bool = False) -> DataError:
+    """What is wrong with shards that lack pictures, of `count` that there should be.
+
+    With `any_name` every .tar was read; else those that are named as shards of a split.
+    """
+    read = re.compile(r".*\.tar" if any_name else r"(train|val|test)-\d+\.tar")
+    others = sorted(
+        path.name for path in folder.iterdir() if _TAR.search(path.name) and not read.fullmatch(path.name)
+    )
+    told = ""
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        named = ", ".join(name[:60] for name in others[:3])
+        told = f"; not read, for a shard is called such as train-000000.tar: {named}{more}"
     return DataError(
         f"{folder}: {len(keys)} of {count} pictures are in no shard, the first is {min(keys)[:80]}; fetch "
-        "the missing shards or export the dataset again"
+        f"the missing shards or export the dataset again{told}"
     )

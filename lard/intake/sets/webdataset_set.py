@@ -4,7 +4,17 @@ import shutil
 from pathlib import Path
 
 from lard.errors import DataError
-from lard.intake.tars import TABLES, Member, in_twice, lost, members, read_member, shards_of, stated_sha256
+from lard.intake.tars import (
+    TABLES,
+    Member,
+    check_stated,
+    in_twice,
+    lost,
+    members,
+    read_member,
+    shards_of,
+    stated_sha256,
+)
 from lard.labels.dataset import read_dataset
 from lard.progress import Meter
 
@@ -24,6 +34,11 @@ def read_webdataset(source: Path, out: Path) -> int:
     frames, _, _ = read_dataset(tables)
     ids = set(frames["frame_id"])
     stated = stated_sha256(source)
+    if not stated:
+        raise DataError(
+            f"{tables / 'manifest.parquet'}: no such file, or an empty one: nothing states the pictures' "
+            "SHA-256; fetch it or export the dataset again"
+        )
     shards = shards_of(source)
     if not shards:
         raise DataError(f"{source}: holds no .tar; give the folder of the shards")
@@ -36,12 +51,14 @@ def read_webdataset(source: Path, out: Path) -> int:
                     raise in_twice(path, key)
                 if key not in ids:
                     raise DataError(f"{path}: {key[:80]!r} is no frame of {tables}; export the dataset again")
-                content = read_member(path, key, Member(place.offset, place.size, stated.get(key, "")))
+                content = read_member(
+                    path, key, Member(place.offset, place.size, check_stated(source, key, stated))
+                )
                 (out / "images" / f"{key}.jpg").write_bytes(content)
                 found.add(key)
                 meter.advance()
     if missing := sorted(ids - found):
-        raise lost(source, missing, len(ids))
+        raise lost(source, missing, len(ids), any_name=True)
     for name in _COPIED:
         if (tables / name).is_dir():
             shutil.copytree(tables / name, out / name)
