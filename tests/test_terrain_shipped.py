@@ -27,6 +27,7 @@ from lard.ground.terrain.surface import points_on, surface_of
 from lard.labels.occlusion import TerrainByAirport, hidden_fraction
 from lard.labels.table import label_frames
 from lard.odd import load_spec
+from lard.quality import agreement
 from lard.quality.measures.terrain import refuse_shipped, terrain_about, terrain_fit, terrain_heights
 from lard.quality.skyline import behind_hills, hill_deg
 from lard.render.driver import render_frames
@@ -337,3 +338,19 @@ def test_manifests_and_keys_tell_of_the_relief(tmp_path: Path) -> None:
         DEM.digest(DB.airport(code).lat_deg, DB.airport(code).lon_deg, 0.0) for code in ("SEQM", "SKBO")
     }
     assert len(digests) == 2
+
+
+def test_labels_of_another_terrain_than_the_pictures_are_told() -> None:
+    shipped = "shipped (relief 1, ETOPO5)"
+    manifest = pl.DataFrame(
+        {"source_version": [f"renderer 1; painted; terrain {shipped}", "renderer 1; painted"]}
+    )
+    both = SimpleNamespace(manifest=manifest, meta={"terrain": [{"name": shipped}]})
+    (told,) = agreement._terrain(both)  # type: ignore[arg-type]
+    assert told.subject == "dataset.json:terrain" and "1 pictures were drawn without terrain" in told.message
+    other = SimpleNamespace(manifest=manifest[:1], meta={"terrain": [{"name": "srtm"}]})
+    (told,) = agreement._terrain(other)  # type: ignore[arg-type]
+    assert f"drawn on the terrain {shipped}, the labels are of srtm" in told.message
+    for good in (both.meta, {}):
+        same = SimpleNamespace(manifest=manifest[:1], meta=good)
+        assert list(agreement._terrain(same)) == []  # type: ignore[arg-type]
