@@ -24,7 +24,7 @@ from scipy.io import netcdf_file
 from lard.airports import load_shipped
 from lard.airports.coastline import coast_rings, rings_near
 from lard.files import atomic_path
-from lard.ground.terrain.shipped import FILE, NO_POST, POSTS_PER_DEG
+from lard.ground.terrain.patch import FILE, NO_POST, POSTS_PER_DEG
 
 Array = NDArray[np.float64]
 

@@ -1,6 +1,7 @@
 """The shipped relief: its posts far away, the sea level, runways as they are, and approaches free of land."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import shapely
 from click.testing import CliRunner
 from render_scene import make_airport, make_scene
 
-from lard.airports import Airport, load_shipped
+from lard.airports import Airport, Runway, RunwayDatabase, load_shipped
 from lard.airports.coastline import rings_near
 from lard.approach import Approaches, pose_of
 from lard.camera import Camera
@@ -20,10 +21,14 @@ from lard.cli import main
 from lard.errors import DataError
 from lard.ground.terrain.dem import load_dem
 from lard.ground.terrain.map import geodetic_from_map, map_from_geodetic
-from lard.ground.terrain.shipped import FILE, NO_POST, located
+from lard.ground.terrain.patch import FILE, NO_POST
+from lard.ground.terrain.shipped import in_use, located
 from lard.ground.terrain.surface import points_on, surface_of
-from lard.labels.occlusion import hidden_fraction
-from lard.quality.measures.terrain import refuse_shipped, terrain_fit, terrain_heights
+from lard.labels.occlusion import TerrainByAirport, hidden_fraction
+from lard.labels.table import label_frames
+from lard.odd import load_spec
+from lard.quality import agreement
+from lard.quality.measures.terrain import refuse_shipped, terrain_about, terrain_fit, terrain_heights
 from lard.quality.skyline import behind_hills, hill_deg
 from lard.render.driver import render_frames
 
@@ -173,6 +178,90 @@ def test_nothing_hides_on_an_approach_and_mountains_do_from_behind() -> None:
     assert hidden_fraction(end, behind, land)[0] == 1.0
 
 
+def moved(icao: str, code: str, up_m: float, east_deg: float) -> RunwayDatabase:
+    """The shipped table with one airport elsewhere, or under another code."""
+    airport = DB.airport(icao)
+
+    def there(runway: Runway) -> Runway:
+        corners = tuple((lat, lon + east_deg, alt + up_m) for lat, lon, alt in runway.corners)
+        return replace(runway, airport=code, corners=corners)
+
+    own = replace(
+        airport, icao=code, lon_deg=airport.lon_deg + east_deg, elevation_m=airport.elevation_m + up_m,
+        runways=tuple(map(there, airport.runways)),
+    )  # fmt: skip
+    others = {name: other for name, other in DB.airports.items() if name != icao}
+    return replace(DB, name="own", airports={**others, code: own})
+
+
+@pytest.mark.parametrize(
+    ("code", "up_m", "east_deg"),
+    [
+        ("KSEA", -120.0, 0.0),
+        ("KSEA", 500.0, 0.0),
+        ("KSEA", 0.0, 0.12),
+        ("ZZZZ", 0.0, 0.0),
+        ("ZZZZ", -90.0, -0.12),
+    ],
+)
+def test_own_runways_are_levelled_for_and_free_on_their_approaches(
+    code: str, up_m: float, east_deg: float
+) -> None:
+    db = moved("KSEA", code, up_m, east_deg)
+    airport = db.airport(code)
+    land = terrain_about([Path("shipped")], db, airport)
+    along = np.linspace(300, 6000, 12)
+    for lateral_deg in (0.0, 3.0):
+        for end, poses in approaches(airport, along, lateral_deg, 1.9):
+            assert (hidden_fraction(end, poses, land) == 0).all(), end.ident
+    along = np.arange(1000.0, 20_001.0, 500.0)
+    for end, poses in approaches(airport, along, 0.0, 2.0):
+        assert (poses.alt_m - land(poses.lat_deg, poses.lon_deg)).min() > 15, end.ident
+    model = DEM.levelled_by(in_use(airport, db))
+    surface = surface_of(airport, dem=model)  # no offset is found between runways and land
+    assert np.isfinite(surface.far_height_m).all() and surface.far_height_m.max() > 500
+    assert model.digest(airport.lat_deg, airport.lon_deg, 0.0) != DEM.digest(
+        airport.lat_deg, airport.lon_deg, 0.0
+    )
+
+
+def test_the_shipped_runways_keep_the_land_as_it_is() -> None:
+    again = replace(DB, name="own", airports={"KSEA": replace(DB.airport("KSEA"), name="another name")})
+    assert in_use(again.airport("KSEA"), again) == ()
+    assert all(in_use(airport, DB) == () for airport in DB.airports.values())
+    far = moved("KSEA", "KSEA", -120.0, 0.0)
+    assert in_use(far.airport("SKBO"), far) == ()
+
+
+def test_labels_take_the_land_of_each_frames_airport() -> None:
+    db = moved("KSEA", "KSEA", -120.0, 0.0)
+    rows = []
+    for icao in ("KSEA", "SEQM"):
+        end = db.airport(icao).runways[0]
+        pose = pose_of(end, Approaches(3000.0, 0.0, 3.0, 0.0, -3.0, 0.0))
+        names = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
+        camera = Camera.from_fov(1024, 1024, 60.0)
+        rows.append({
+            "frame_id": f"{icao}_0", "airport": icao, "runway": end.ident, "zone": "near", "split": "train",
+            "earth_model": "wgs84", "altitude_datum": "msl", "visibility_m": 60000.0, "seed": 3,
+            "time_utc": "2024-06-01T12:00:00Z", "along_track_m": 3000.0, "vertical_deg": 3.0,
+            "lateral_deg": 0.0, "yaw_offset_deg": 0.0,
+            **{name: float(getattr(pose, name)[0]) for name in names},
+            **{name: getattr(camera, name) for name in Camera.__dataclass_fields__},
+        })  # fmt: skip
+    frames = pl.DataFrame(rows)
+    land = TerrainByAirport(partial(terrain_about, [Path("shipped")], db))
+    labels = label_frames(frames, db, load_spec("odd_specs/lard_v2.yaml"), land).filter("is_target")
+    assert labels["hidden_fraction"].to_list() == [0.0, 0.0]
+    shipped = label_frames(
+        frames,
+        db,
+        load_spec("odd_specs/lard_v2.yaml"),
+        partial(terrain_heights, [Path("shipped")], datum="msl"),
+    )
+    assert shipped.filter("is_target")["hidden_fraction"].to_list() == [1.0, 0.0]  # as labels were before
+
+
 def test_other_airports_and_datums_are_told_in_a_line(tmp_path: Path) -> None:
     other = make_airport(47.0, 8.0)  # within the posts of Zurich
     assert np.isfinite(DEM.heights(np.array(47.0), np.array(8.0)))
@@ -217,7 +306,7 @@ def test_hills_above_the_horizon_are_known_where_the_manifest_tells_of_them() ->
         flat = [value for corner in end.corners for value in corner]
         corners.append({"airport": icao, "runway": ident, "corners": flat})
     frames, ends = pl.DataFrame(rows), pl.DataFrame(corners)
-    hills = hill_deg(frames, frames["alt_m"].to_numpy() - ends["corners"].list.get(11).to_numpy())
+    hills = hill_deg(frames, frames["alt_m"].to_numpy() - ends["corners"].list.get(11).to_numpy(), DB)
     assert 2.0 < hills[0] < 5.0 and hills[1] < 0.1  # Quito's mountains, Holland
     for terrain, told in (("; terrain shipped (relief 1, ETOPO5)", [True, False]), ("", [False, False])):
         manifest = frames.select("frame_id", pl.lit(f"renderer 1; painted{terrain}").alias("source_version"))
@@ -249,3 +338,19 @@ def test_manifests_and_keys_tell_of_the_relief(tmp_path: Path) -> None:
         DEM.digest(DB.airport(code).lat_deg, DB.airport(code).lon_deg, 0.0) for code in ("SEQM", "SKBO")
     }
     assert len(digests) == 2
+
+
+def test_labels_of_another_terrain_than_the_pictures_are_told() -> None:
+    shipped = "shipped (relief 1, ETOPO5)"
+    manifest = pl.DataFrame(
+        {"source_version": [f"renderer 1; painted; terrain {shipped}", "renderer 1; painted"]}
+    )
+    both = SimpleNamespace(manifest=manifest, meta={"terrain": [{"name": shipped}]})
+    (told,) = agreement._terrain(both)  # type: ignore[arg-type]
+    assert told.subject == "dataset.json:terrain" and "1 pictures were drawn without terrain" in told.message
+    other = SimpleNamespace(manifest=manifest[:1], meta={"terrain": [{"name": "srtm"}]})
+    (told,) = agreement._terrain(other)  # type: ignore[arg-type]
+    assert f"drawn on the terrain {shipped}, the labels are of srtm" in told.message
+    for good in (both.meta, {}):
+        same = SimpleNamespace(manifest=manifest[:1], meta=good)
+        assert list(agreement._terrain(same)) == []  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lard.airports import RunwayDatabase
     from lard.export.conventions import Labelled
-    from lard.labels.occlusion import Terrain
+    from lard.labels.occlusion import Terrain, TerrainByAirport
     from lard.odd import OddSpec
     from lard.scenario.formats_model import Scenario
 
@@ -190,11 +190,14 @@ def _keep_others(out: Path) -> None:
         keep_table(out, LABELS, "a label table")
 
 
-def _terrain(tiles: tuple[Path, ...], db: RunwayDatabase, codes: pl.Series) -> Terrain | None:
+def _terrain(
+    tiles: tuple[Path, ...], db: RunwayDatabase, codes: pl.Series
+) -> Terrain | TerrainByAirport | None:
     """Heights of the rasters in the datum of the runways of airports by code."""
     from lard.ground.terrain.dem import load_dem
     from lard.ground.terrain.shipped import SHIPPED
-    from lard.quality.measures.terrain import terrain_heights
+    from lard.labels.occlusion import TerrainByAirport
+    from lard.quality.measures.terrain import terrain_about, terrain_heights
 
     datum = db.altitude_datum
     for tile in tiles:
@@ -202,6 +205,8 @@ def _terrain(tiles: tuple[Path, ...], db: RunwayDatabase, codes: pl.Series) -> T
     if tiles == (Path(SHIPPED),):
         for airport in map(db.airport, codes.drop_nulls().unique().sort()):
             load_dem(tiles[0], datum).check_covers(airport.icao, airport.lat_deg, airport.lon_deg)
+    if Path(SHIPPED) in tiles:
+        return TerrainByAirport(partial(terrain_about, tiles, db))
     return partial(terrain_heights, tiles, datum=datum) if tiles else None
 
 

@@ -98,6 +98,7 @@ def preview(
     from lard.camera import Camera
     from lard.errors import DataError
     from lard.ground.terrain.dem import load_dem
+    from lard.ground.terrain.shipped import in_use
     from lard.render.condition_sheet import condition_sheet
     from lard.render.conditions import Conditions
     from lard.render.view import load_scene, render_view
@@ -118,7 +119,7 @@ def preview(
     given = {"noise_sigma": 1.0, **given, "noise_seed": seed, "noise_key": f"{place.icao}/{end.ident}"}
     conditions = Conditions(**given)
     camera = Camera.from_fov(int(width), int(height), fov_deg)
-    model = load_dem(dem, db.altitude_datum) if dem else None
+    model = load_dem(dem, db.altitude_datum).levelled_by(in_use(place, db)) if dem else None
     scene = load_scene(Path(ground) / place.icao, place, None, model)
     numbers = (along_track_m, lateral_deg, vertical_deg, yaw_offset_deg, pitch_deg, roll_deg)
     pose = pose_of(end, Approaches(*(np.array([value]) for value in numbers)))

@@ -16,7 +16,7 @@ from lard.airports.lardjson import LardEntry, left_of_axis, read_lard_entries
 from lard.errors import AirportError, DataError
 from lard.labels.lard_v1 import SphereCameras, label_v1
 from lard.labels.lard_v2 import label_v2
-from lard.labels.occlusion import Terrain
+from lard.labels.occlusion import Terrain, TerrainByAirport
 from lard.labels.pixels import labels_of_pixels
 from lard.labels.spread import Labeller
 from lard.labels.verdict import assume
@@ -47,7 +47,7 @@ def label_exact(
     earth: str,
     timezone: str = "solar",
     images: Sequence[str] = (),
-    terrain: Terrain | None = None,
+    terrain: Terrain | TerrainByAirport | None = None,
     stated: Mapping[str, str] | None = None,
     told: pl.DataFrame | None = None,
 ) -> Labelled:

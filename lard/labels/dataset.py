@@ -17,7 +17,7 @@ from lard.documents import checked
 from lard.errors import DataError
 from lard.labels.checks import labelled_twice
 from lard.labels.judging import named
-from lard.labels.occlusion import Terrain
+from lard.labels.occlusion import Terrain, TerrainByAirport
 from lard.labels.parted import write_label_parts
 from lard.labels.reach import reach_stated
 from lard.labels.spread import Labeller, labels_by_airport, labels_of
@@ -77,7 +77,7 @@ def write_labels(
     db: RunwayDatabase,
     spec: OddSpec,
     spec_path: str,
-    terrain: Terrain | None = None,
+    terrain: Terrain | TerrainByAirport | None = None,
     stated: Mapping[str, Any] | None = None,
     workers: str | int = 1,
     reads: tuple[Path, ...] = (),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lard.airports import Runway
+from lard.airports import Airport, Runway
 from lard.camera import Camera, Poses, project
 from lard.geodesy import ecef_from_geodetic, geodetic_from_ecef
 from lard.labels.view import NEAR_PLANE_M
@@ -31,6 +32,13 @@ _EDGES = np.linspace(0.0, 1.0, _ROWS + 1) ** 2
 SURFACE_SHARES = np.repeat(np.diff(_EDGES) / _COLUMNS, _COLUMNS)
 """What share of a runway's surface each of surface_points (k,) stands for."""
 _MOST_POINTS = 1_100_000  # of the earth at a time
+
+
+@dataclass(frozen=True, slots=True)
+class TerrainByAirport:
+    """Terrain that is brought to runways: another for the frames of each airport."""
+
+    about: Callable[[Airport], Terrain]
 
 
 def smooth_earth(height_m: float) -> Terrain:

@@ -10,7 +10,7 @@ import polars as pl
 
 from lard.airports import RunwayDatabase
 from lard.errors import DataError
-from lard.labels.occlusion import Terrain
+from lard.labels.occlusion import Terrain, TerrainByAirport
 from lard.labels.table import label_frames
 from lard.odd import OddSpec
 from lard.parts import NOWHERE, by_airport
@@ -24,7 +24,7 @@ class Labeller:
 
     db: RunwayDatabase
     spec: OddSpec
-    terrain: Terrain | None = None
+    terrain: Terrain | TerrainByAirport | None = None
 
     def __call__(self, frames: pl.DataFrame) -> pl.DataFrame:
         """The labels of some frames; DataError where the land in sight is not known."""

@@ -14,7 +14,14 @@ from lard.approach import approach_of, height_m, slant_m
 from lard.camera import Poses, cam_from_ecef, camera_columns, camera_of
 from lard.labels.checks import check_frames
 from lard.labels.clip import Counts
-from lard.labels.occlusion import MOST_HIDDEN, Terrain, hidden_in_picture, judged_share, sight_lines
+from lard.labels.occlusion import (
+    MOST_HIDDEN,
+    Terrain,
+    TerrainByAirport,
+    hidden_in_picture,
+    judged_share,
+    sight_lines,
+)
 from lard.labels.reach import StripIndex, strips_in_reach
 from lard.labels.verdict import label_verdicts
 from lard.labels.view import NEAR_PLANE_M, View, view_runway
@@ -27,7 +34,10 @@ CORNERS = ("tl", "tr", "br", "bl")
 
 
 def label_frames(
-    frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec, terrain: Terrain | None = None
+    frames: pl.DataFrame,
+    db: RunwayDatabase,
+    spec: OddSpec,
+    terrain: Terrain | TerrainByAirport | None = None,
 ) -> pl.DataFrame:
     """LABELS table of frames: one row per frame and runway strip that the camera can see.
 
@@ -49,13 +59,14 @@ def label_frames(
         airport, earth = db.airport(group["airport"][0]), cameras.poses.earth
         if earth not in indices:
             indices[earth] = StripIndex.of(db, earth)
+        land = terrain.about(airport) if isinstance(terrain, TerrainByAirport) else terrain
         everyone = np.arange(len(group))
         seen = [(airport.icao, strip, everyone) for strip in airport.strips]
         seen += strips_in_reach(
             indices[earth], airport.icao, cameras.poses, cameras.rotation, cameras.origin, camera_of(group)
         )
         for icao, strip, rows in seen:
-            part = _label_strip(group, cameras, db.airport(icao), strip, rows, db, spec, terrain)
+            part = _label_strip(group, cameras, db.airport(icao), strip, rows, db, spec, land)
             own = icao == airport.icao
             parts.append(part if own else part.filter(pl.col("visible_fraction") > 0))
     return pl.concat([part for part in parts if len(part)] or parts[:1]).sort("frame_id", "airport", "runway")

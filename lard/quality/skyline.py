@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lard.airports import RunwayDatabase
 from lard.ground.terrain.dem import load_dem
-from lard.ground.terrain.shipped import SHIPPED
+from lard.ground.terrain.shipped import SHIPPED, in_use
 from lard.quality.dataset import Dataset
 from lard.quality.frames import above_ground
 
@@ -38,12 +39,15 @@ def behind_hills(data: Dataset, frames: pl.DataFrame) -> NDArray[np.bool_]:
         seen = frames[rows]
         camera = {name: seen[name].to_numpy().astype(np.float64) for name in ("height_px", "fy_px")}
         most = np.degrees(HIGH * camera["height_px"] / camera["fy_px"])
-        hilly[rows] = hill_deg(seen, above_ground(data, seen)) > most
+        hilly[rows] = hill_deg(seen, above_ground(data, seen), data.database) > most
     return hilly
 
 
-def hill_deg(frames: pl.DataFrame, above_m: Array) -> Array:
-    """How high (n,) the shipped relief stands above level land's horizon in view, degrees, at least 0."""
+def hill_deg(frames: pl.DataFrame, above_m: Array, db: RunwayDatabase | None) -> Array:
+    """How high (n,) the shipped relief stands above level land's horizon in view, degrees, at least 0.
+
+    It is brought to the runways of the database that frames were drawn with.
+    """
     names = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "width_px", "fx_px")
     lat, lon, alt, yaw, width, focal = (frames[name].to_numpy().astype(np.float64) for name in names)
     fov = 2 * np.degrees(np.arctan(width / 2 / focal))
@@ -52,7 +56,12 @@ def hill_deg(frames: pl.DataFrame, above_m: Array) -> Array:
     north, east = _AWAY_M * np.cos(way), _AWAY_M * np.sin(way)
     there_lat = lat[:, None, None] + np.degrees(north / EARTH_M)
     there_lon = lon[:, None, None] + np.degrees(east / EARTH_M) / np.cos(np.radians(lat))[:, None, None]
-    land = load_dem(SHIPPED).heights(there_lat, there_lon)
+    land = np.empty(there_lat.shape)
+    codes = frames["airport"].cast(pl.String)
+    for code in codes.unique():
+        rows, airport = np.flatnonzero(codes == code), db.airports.get(code) if db else None
+        model = load_dem(SHIPPED).levelled_by(in_use(airport, db) if db and airport else ())
+        land[rows] = model.heights(there_lat[rows], there_lon[rows])
     rise = np.where(np.isnan(land), -np.inf, land) - alt[:, None, None] - _AWAY_M**2 / (2 * EARTH_M)
     highest = np.degrees(np.arctan2(rise, _AWAY_M)).max(axis=(1, 2))
     level = -np.degrees(np.sqrt(2 * np.maximum(above_m, 0.0) / EARTH_M))

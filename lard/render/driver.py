@@ -22,7 +22,7 @@ from lard.files import inside
 from lard.ground.pyramid import load_ground
 from lard.ground.resolution import REFUSE_RATIO, check_resolution
 from lard.ground.terrain.dem import load_dem
-from lard.ground.terrain.shipped import located
+from lard.ground.terrain.shipped import in_use, located
 from lard.progress import Meter
 from lard.render.beyond import FLAT_SHARE, PAINTED_SHARE, beyond_shares
 from lard.render.conditions import COLUMNS, check_conditions
@@ -147,7 +147,8 @@ def _keys(frames: pl.DataFrame, grounds: dict[str, dict[str, Any]], run: _Run) -
         terrain = ""
         if dem:
             dem.check_covers(icao, ground["lat0_deg"], ground["lon0_deg"])
-            terrain = dem.digest(ground["lat0_deg"], ground["lon0_deg"], dem.far_reach_m)
+            land = dem.levelled_by(in_use(airport, run.db))
+            terrain = land.digest(ground["lat0_deg"], ground["lon0_deg"], dem.far_reach_m)
         corners = [strip.corners for strip in airport.runways]
         places[icao] = [ground["digest"], corners, lit, run.db.earth, terrain]
     common = [RENDERER_VERSION, asdict(run.settings)]
@@ -204,6 +205,7 @@ def _tasks(frames: pl.DataFrame, grounds: dict[str, dict[str, Any]], run: _Run) 
                 run.ground_of(airport.icao), grounds[str(icao)]["digest"], airport,
                 run.place.elsewhere(), run.settings, rows,
                 located(run.dem) if run.dem else "", run.db.altitude_datum,
+                in_use(airport, run.db) if run.dem else (),
             )  # fmt: skip
 
 

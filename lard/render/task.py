@@ -57,6 +57,7 @@ class Task:
     frames: list[dict[str, Any]]
     dem: str = ""
     altitude_datum: str = "msl"
+    levelled: tuple[Airport, ...] = ()  # whose runways the terrain is brought to, if not the shipped ones
 
 
 def single_frames(task: Task) -> list[Task]:
@@ -95,7 +96,7 @@ def _jpeg(task: Task, row: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-_scene: dict[tuple[str, str, str, str], Scene] = {}
+_scene: dict[tuple[str, str, str, str, tuple[Airport, ...]], Scene] = {}
 """The one scene this process holds: tasks come airport by airport."""
 
 
@@ -107,9 +108,9 @@ def _scene_of(task: Task, earth: str) -> Scene:
             f"{folder}: is another ground here than where the run was started, or has changed since; "
             "finish it and run again"
         )
-    key = (str(folder), digest, earth, task.dem)
+    key = (str(folder), digest, earth, task.dem, task.levelled)
     if key not in _scene:
         _scene.clear()
-        dem = load_dem(task.dem, task.altitude_datum) if task.dem else None
+        dem = load_dem(task.dem, task.altitude_datum).levelled_by(task.levelled) if task.dem else None
         _scene[key] = load_scene(folder, task.airport, earth, dem)
     return _scene[key]

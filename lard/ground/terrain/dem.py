@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from pyproj.exceptions import ProjError
 
+from lard.airports import Airport
 from lard.documents import checked
 from lard.errors import DataError
 from lard.ground.terrain.layers import Layer, layers_of, terrarium_layers
@@ -55,6 +56,10 @@ class Dem:
     def far_step_m(self) -> float:
         """Post spacing of the land drawn away from the airport."""
         return FAR_STEP_M
+
+    def levelled_by(self, airports: tuple[Airport, ...]) -> "Dem":
+        """Itself: rasters stay as they are."""
+        return self
 
     def heights(self, lat_deg: Array, lon_deg: Array, step_m: float = 0.0) -> Array:
         """Heights in metres of latitudes and longitudes of any shape, bilinear between posts; NaN where none.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lard.airports import Airport
 
 Array = NDArray[np.float64]
 
@@ -30,6 +32,9 @@ class TerrainModel(Protocol):
     @property
     def far_step_m(self) -> float:
         """Post spacing of the land drawn away from the airport, a multiple of the near land's."""
+
+    def levelled_by(self, airports: tuple[Airport, ...]) -> Self:
+        """The model for these airports' runways, where it is brought to runways (shipped.in_use)."""
 
     def heights(self, lat_deg: Array, lon_deg: Array, step_m: float = 0.0) -> Array:
         """Heights of latitudes and longitudes of any shape; NaN where none are known.
