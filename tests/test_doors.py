@@ -408,3 +408,18 @@ def test_numbers_that_arrays_do_not_know_become_floats(tmp_path: Path, kind: pl.
     ).write_parquet(path)
     read = read_table(path, FRAMES)["local_time_h"]
     assert read.explode().to_numpy().dtype == float and read.explode().to_list() == [2.0]
+
+
+@pytest.mark.parametrize("place", ["ftp://x/y", "http://x/y", "HTTPS://x/y", "file:/x", "s3:/b/x"])
+def test_urls_that_are_not_read_are_told_with_those_that_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.json").write_text("[]")
+    result = CliRunner().invoke(main, ["score", "r.json", "--data", place])
+    told = result.output.splitlines()[-1]
+    assert result.exit_code == 2 and f"'{place}': no URL that is read" in told
+    assert "s3://, gs:// and file:///" in told
+    Path("ftp:/x/y").mkdir(parents=True)
+    result = CliRunner().invoke(main, ["score", "r.json", "--data", "ftp:/x/y"])
+    assert result.exit_code == 2 and "no URL" not in result.output, "a folder of that name is a folder"

@@ -306,3 +306,30 @@ def test_a_damaged_list_is_written_anew_by_a_push(folder: Path, tmp_path: Path) 
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "elsewhere" / CONTENTS)
     text = run("push", folder, place, code=2)
     assert "is a table without path, size, sha256, tag and no list that lard wrote" in text
+
+
+def test_a_pull_that_fails_at_a_picture_brings_no_table_and_keeps_changes(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Edits made after it are not written over; what it left of an older version is."""
+    place, back = f"file://{tmp_path}/elsewhere", tmp_path / "back"
+    run("push", folder, place)
+    names = sorted(path.name for path in (folder / "images").iterdir())
+    lost = tmp_path / "elsewhere" / "images" / names[-1]
+    lost.rename(tmp_path / "lost")
+    assert names[-1] in run("pull", place, back, code=2)
+    assert held(back).keys() <= {f"images/{name}" for name in names[:-1]}, "no tables, no coco"
+    mine = back / "images" / names[0]
+    assert mine.is_file()
+    mine.write_bytes(b"mine")
+    (tmp_path / "lost").rename(lost)
+    assert f"{mine}: was changed here" in run("pull", place, back, code=2)
+    assert mine.read_bytes() == b"mine"
+    (folder / "images" / names[1]).write_bytes(b"of a later push")
+    run("push", folder, place)
+    mine.unlink()
+    run("pull", place, back)  # the older version of names[1], noted by the pull that failed, is written over
+    assert held(back) == held(folder)
+    mine.write_bytes(b"mine")
+    run("pull", place, back, "--overwrite")
+    assert held(back) == held(folder)

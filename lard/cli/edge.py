@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ _OUTPUTS = ("out", "target", "json_path", "draw", "corrections_out")
 """Parameters that name what a command writes."""
 _BOTH = ("cache", "board", "tensorboard")
 """Parameters of places that a command writes as well as reads."""
+_OTHER_URL = re.compile(r"[a-z][a-z0-9+.-]+://|(s3|gs|file|https?|ftp):/", re.IGNORECASE)
+"""What is meant as a URL, though none of a store: of another scheme, or with one slash."""
 _OWN = ("frames.parquet", "manifest.parquet", "labels.parquet", "dataset.json")
 
 
@@ -48,6 +51,13 @@ class _NamedPath(click.Path):
             self.fail("the path is empty; name a file or folder", param, ctx)
         if is_url(value):
             return value
+        if isinstance(value, str) and _OTHER_URL.match(value) and not os.path.lexists(value):
+            self.fail(
+                f"{value[:80]!r}: no URL that is read; stores are named by s3://, gs:// and file:///, "
+                "anything else is to be fetched first",
+                param,
+                ctx,
+            )
         return super().convert(value, param, ctx)
 
 
