@@ -358,7 +358,9 @@ def _alive(pid: int) -> bool:
 def test_a_command_that_is_measured_ends_with_its_parent(tmp_path: Path, how: signal.Signals) -> None:
     """And what it started; the parent ends by the signal, and its journal stands."""
     script, folder = tmp_path / "run.py", tmp_path / "work"
-    script.write_text("import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + _WAITS)
+    # as at a terminal, also where tests run in the background, which has these ignored
+    heard = "signal.signal(signal.SIGINT, signal.default_int_handler); signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+    script.write_text(f"import signal; {heard}\n" + _WAITS)
     command = [sys.executable, str(script), str(folder)]
     subprocess.run([*command, "go", "one"], check=True)
     parent = subprocess.Popen([*command, "wait", "one", "two"], stderr=subprocess.DEVNULL)

@@ -125,6 +125,7 @@ def test_a_run_that_ends_early_keeps_what_it_noted(
     local: Path, url: str, tmp_path: Path, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first task is noted, the second interrupted in its last picture."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
     faults.plan("PUT", "XTST_07_0005", _interrupt)
     with pytest.raises(KeyboardInterrupt):
         render_frames(frames_table(N), local / "ground", StorePlace(url), 1, DB)

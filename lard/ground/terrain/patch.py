@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -115,10 +116,8 @@ def patch_of(index: int, used: tuple[Airport, ...] = ()) -> Patch:
         airports = _beside(index, used)
         levelled = [runway for airport in airports for runway in airport.runways]
         told = repr((shipped.digest, [(runway.ident, runway.corners) for runway in levelled]))
-        return replace(
-            shipped, **_levels(airports, shipped.lat0_deg, shipped.lon0_deg),
-            digest=hashlib.sha256(told.encode()).hexdigest(),
-        )  # fmt: skip
+        changes: dict[str, Any] = {**_levels(airports, shipped.lat0_deg, shipped.lon0_deg)}
+        return replace(shipped, **changes, digest=hashlib.sha256(told.encode()).hexdigest())
     airport = shipped_airports()[index]
     lat0, lon0 = airport.lat_deg, airport.lon_deg
     tall = POSTS_M / M_PER_DEG
@@ -163,7 +162,8 @@ def _beside(index: int, used: tuple[Airport, ...]) -> list[Airport]:
         if chords(np.array(airport.lat_deg), np.array(airport.lon_deg), centre)[0] < NEIGHBOURS_M + HOME_M
     ]  # fmt: skip
     lat, lon = (np.array([getattr(airport, name) for airport in used]) for name in ("lat_deg", "lon_deg"))
-    near = chords(*map(np.array, places()[index])) < NEIGHBOURS_M
+    at = places()[index]
+    near = chords(np.array(at[0]), np.array(at[1])) < NEIGHBOURS_M
     free = chords(lat, lon).min(axis=1) > HOME_M
     others = [shipped_airports()[k] for k in np.flatnonzero(near & free)]
     return kept + [airport for airport in others if airport.icao not in codes]
