@@ -359,8 +359,10 @@ def test_a_command_that_is_measured_ends_with_its_parent(tmp_path: Path, how: si
     """And what it started; the parent ends by the signal, and its journal stands."""
     script, folder = tmp_path / "run.py", tmp_path / "work"
     # as at a terminal, also where tests run in the background, which has these ignored
-    heard = "signal.signal(signal.SIGINT, signal.default_int_handler); signal.signal(signal.SIGHUP, signal.SIG_DFL)"
-    script.write_text(f"import signal; {heard}\n" + _WAITS)
+    heard = (
+        "from signal import *; signal(SIGINT, default_int_handler); signal(SIGHUP, SIG_DFL); import signal\n"
+    )
+    script.write_text(heard + _WAITS)
     command = [sys.executable, str(script), str(folder)]
     subprocess.run([*command, "go", "one"], check=True)
     parent = subprocess.Popen([*command, "wait", "one", "two"], stderr=subprocess.DEVNULL)
