@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 
+from lard.detect.batches import Share
 from lard.detect.checkpoint import exported, save_detector
-from lard.detect.config import ModelSpec
+from lard.detect.config import ModelSpec, parse_params
 from lard.detect.decode import Detections
 from lard.detect.fcos import build
+from lard.errors import SpecError
 
 SIZE_PX = 160
+
+
+def refused_in_one_line(model: dict[str, object], told: str) -> None:
+    """Hold that parameters of a model are refused in a line that names file and model, and tells so."""
+    with pytest.raises(SpecError) as caught:
+        parse_params({"models": {"m": model}}, "params.yaml")
+    text = str(caught.value)
+    assert text.startswith("params.yaml: models.m") and told in text and "\n" not in text
+
+
+@contextmanager
+def cut_off(at: int) -> Iterator[None]:
+    """Training is interrupted in a step, and is held to end by that."""
+    whole = Share.cut
+
+    def killed(share: Share, step: int) -> tuple[torch.Tensor, ...]:
+        if step == at:
+            raise KeyboardInterrupt
+        return whole(share, step)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Share, "cut", killed)
+        yield
 
 
 def write_toy(folder: Path, train: int = 6, test: int = 4) -> Path:

@@ -20,10 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from lard.cli import main
 from lard.store.opening import _client
 
 KEY, READER, SECRET = "AKIAOWNER", "AKIAREADER", "a-secret-that-is-never-told"
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    """What a command prints that ends with an exit status."""
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result.output
 
 
 def environment(endpoint: str) -> dict[str, str]:

@@ -7,18 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from detect_support import write_toy
+from detect_support import cut_off, refused_in_one_line, write_toy
 from torch import Tensor, nn
 
 from lard.detect.audit import audit
-from lard.detect.batches import Share
 from lard.detect.checkpoint import exported, load_detector
-from lard.detect.config import ModelSpec, MuonSpec, TrainSpec, parse_params
+from lard.detect.config import ModelSpec, MuonSpec, TrainSpec
 from lard.detect.fcos import LipschitzFcos, build
 from lard.detect.muon import QUINTICS, along_grassmann, along_stiefel, optimiser_of, polar
 from lard.detect.ortho import OrthoConv2d, orthonormal, retract_all
 from lard.detect.train import train
-from lard.errors import SpecError
 
 LIP = ModelSpec(
     family="lip-fcos", widths=(8, 16, 16), depths=(1, 1, 1), pyramid=8, towers=1, side_limits_px=(32,),
@@ -182,10 +180,7 @@ def test_the_constant_stays_one_while_a_model_turns() -> None:
     ],
 )  # fmt: skip
 def test_bad_parameters_are_refused_in_one_line(model: dict[str, object], told: str) -> None:
-    with pytest.raises(SpecError) as caught:
-        parse_params({"models": {"m": model}}, "params.yaml")
-    text = str(caught.value)
-    assert text.startswith("params.yaml: models.m") and told in text and "\n" not in text
+    refused_in_one_line(model, told)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +190,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_two_processes_and_a_run_that_was_cut_off_end_with_the_same_bytes(
-    precision: str, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: str, toy: Path, tmp_path: Path
 ) -> None:
     plan = PLAN.model_copy(update={"precision": precision})
     whole = train("m", LIP, plan, toy, tmp_path / "whole", tmp_path / "work")
@@ -205,17 +200,8 @@ def test_two_processes_and_a_run_that_was_cut_off_end_with_the_same_bytes(
         "m", LIP.model_copy(update={"optimiser": "adamw"}), plan, toy, tmp_path / "a", tmp_path / "work"
     )
     assert other.read_bytes() != whole.read_bytes()
-    cut = Share.cut
-
-    def killed(share: Share, step: int) -> tuple[Tensor, ...]:
-        if step == 5:
-            raise KeyboardInterrupt
-        return cut(share, step)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Share, "cut", killed)
-        with pytest.raises(KeyboardInterrupt):
-            train("m", LIP, plan, toy, tmp_path / "cut", tmp_path / "work")
+    with cut_off(at=5):
+        train("m", LIP, plan, toy, tmp_path / "cut", tmp_path / "work")
     again = train("m", LIP, plan, toy, tmp_path / "cut", tmp_path / "work")
     assert again.read_bytes() == whole.read_bytes()
     if precision == "float32":

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
-from detect_support import write_toy
+from detect_support import cut_off, write_toy
 from imports_support import ROOT, imported_files
 
-from lard.detect.batches import Share
 from lard.detect.checkpoint import read_tensors, write_tensors
 from lard.detect.config import ModelSpec, TrainSpec
 from lard.detect.state import DECIDING, SHOWN, differences, fingerprint, why_anew
@@ -44,20 +42,11 @@ def test_every_module_of_a_step_is_in_the_fingerprint() -> None:
 
 
 @pytest.fixture
-def cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+def cut(tmp_path: Path) -> tuple[Path, Path]:
     """A toy dataset and the state that a run interrupted in its last step leaves."""
     toy, work = write_toy(tmp_path / "data"), tmp_path / "work"
-    whole = Share.cut
-
-    def killed(share: Share, step: int) -> tuple[torch.Tensor, ...]:
-        if step == 2:
-            raise KeyboardInterrupt
-        return whole(share, step)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Share, "cut", killed)
-        with pytest.raises(KeyboardInterrupt):
-            train("m", SPEC, PLAN, toy, tmp_path / "out", work)
+    with cut_off(at=2):
+        train("m", SPEC, PLAN, toy, tmp_path / "out", work)
     return toy, work / "m.resume.pt"
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from click.testing import CliRunner
 from labels_support import grey_dataset
+from store_support import run
 
-from lard.cli import main
 from lard.errors import DataError
 from lard.files import sha256_file
 from lard.store.cache import linked, make_room
@@ -40,12 +39,6 @@ def url(folder: Path, tmp_path: Path) -> str:
     place = f"file://{tmp_path}/store/toy"
     push(folder, place)
     return place
-
-
-def run(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result.output
 
 
 def mounts(cache: Path) -> list[str]:

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from detect_support import write_toy
 from labels_support import database, grey_dataset
-from store_support import Faults, planted, spoiled_store
+from store_support import Faults, planted, run, spoiled_store
 
 from lard.airports.table import write_table_folder
-from lard.cli import main
 from lard.detect.config import ModelSpec
 from lard.store.contents import read_contents
 from lard.store.opening import open_store
@@ -51,12 +49,6 @@ def url(folder: Path, faults: Faults, tmp_path: Path) -> str:
     place = f"s3://bkt/{tmp_path.name}/toy"
     push(folder, place)
     return place
-
-
-def run(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result.output
 
 
 def pulled(url: str, out: Path) -> dict[str, bytes]:

@@ -23,6 +23,7 @@ from lard.airports.model import normalise_ident
 from lard.documents import checked
 from lard.errors import AirportError, DataError
 from lard.intake.sets.outlines import UNTOLD
+from lard.labels.checks import NAMELESS
 from lard.labels.pixels import labels_of_pixels, ordered_around
 from lard.tables import LABELS, SIDE_LIMIT_PX, name_fault, read_json
 
@@ -154,7 +155,7 @@ def labels_of_annotated(
             corners = ordered_around(points[None]) if quad else np.full((1, 4, 2), np.nan)
             columns = {
                 "frame_id": [frame_id], "image": [f"images/{frame_id}.jpg"], "airport": [airport],
-                "runway": [ident or "?"], **{key: [value] for key, value in UNKNOWN.items()},
+                "runway": [ident or NAMELESS], **{key: [value] for key, value in UNKNOWN.items()},
             }  # fmt: skip
             size = np.array([[picture.width_px, picture.height_px]])
             row = labels_of_pixels(corners, size, columns)

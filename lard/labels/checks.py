@@ -11,7 +11,9 @@ from lard.labels.conditions import condition_faults
 from lard.labels.verdict import verdict_faults
 from lard.odd import OddSpec
 
-UNNAMED = ("", "?")
+NAMELESS = "?"
+"""The runway's name in labels of pictures where nobody told it."""
+UNNAMED = ("", NAMELESS)
 """What stands for the runway's name where nobody told it; a picture may show several such runways."""
 
 _NUMBERS = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")

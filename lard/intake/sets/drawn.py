@@ -17,6 +17,7 @@ from lard.intake.sets.classes import class_notes, runway_class
 from lard.intake.sets.model import Imported, frame_ids, frames_of, refuse, split_of
 from lard.intake.sets.outlines import Outline, check_outline, labels_of_outlines
 from lard.intake.sets.sizes import upright_size
+from lard.labels.checks import NAMELESS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +96,7 @@ def imported(kind: str, where: Path, pictures: Sequence[Picture], split: str, la
                 continue
             airport, runway = (str(shape.told.get(key, "")) for key in ("airport", "runway"))
             verdict = str(shape.told.get("verdict") or "UNKNOWN")
-            name = "" if runway == "?" else runway
+            name = "" if runway == NAMELESS else runway
             drawn = Outline(ids[picture.path], *size, shape.points, False, airport, name, verdict)
             try:
                 outlines.append(check_outline(drawn))

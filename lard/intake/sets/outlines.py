@@ -11,6 +11,7 @@ import polars as pl
 import shapely
 from numpy.typing import NDArray
 
+from lard.labels.checks import NAMELESS
 from lard.labels.pixels import labels_of_pixels, ordered_around
 from lard.odd import VERDICTS
 from lard.tables import LABELS, name_fault
@@ -126,7 +127,7 @@ def labels_of_outlines(outlines: Sequence[Outline]) -> pl.DataFrame:
         "frame_id": [item.frame_id for item in outlines],
         "image": [f"images/{item.frame_id}.jpg" for item in outlines],
         "airport": [item.airport for item in outlines],
-        "runway": [item.runway or "?" for item in outlines],
+        "runway": [item.runway or NAMELESS for item in outlines],
         "verdict": [item.verdict for item in outlines],
         "is_target": True,
         **UNTOLD,
