@@ -49,8 +49,15 @@ def main() -> None:
         _make(installation, settings, section)
 
 
+def simulators(airports: int) -> str:
+    """LARD_FLIGHTGEARS, else one per processor and 4 GB of memory (each takes 2.4); at most the airports."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    fitting = min(os.cpu_count() or 1, memory // 4_000_000_000, airports)
+    return os.environ.get("LARD_FLIGHTGEARS") or str(max(1, fitting))
+
+
 def _make(installation: Installation, settings: FlightGearSettings, section: dict[str, Any]) -> None:
-    """Sample on FlightGear's own runways, render (LARD_FLIGHTGEARS at once), label, judge and export."""
+    """Sample on FlightGear's own runways, render, label, judge and export."""
     airports, odd = [str(code) for code in section["airports"]], params("sample", "odd")
     db, report = flightgear_runways(installation, airports)
     write_table_folder(db, FOLDER / "runways")
@@ -59,7 +66,7 @@ def _make(installation: Installation, settings: FlightGearSettings, section: dic
     frames = draw(
         spec, db, airports, int(section["n"]), int(section["seed"]), split=section.get("split")
     ).frames
-    manifest = render_flightgear(frames, FOLDER, os.environ.get("LARD_FLIGHTGEARS", "1"), db, settings)
+    manifest = render_flightgear(frames, FOLDER, simulators(len(airports)), db, settings)
     labels, info = write_labels(FOLDER, frames, db, spec, odd)
     shutil.rmtree(FOLDER / "coco", ignore_errors=True)  # of an earlier run, should the gate shut now
     pass_gate(FOLDER, odd, db)

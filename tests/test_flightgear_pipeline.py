@@ -70,3 +70,18 @@ def test_check_refuses_a_scenery_without_airports(folder: Path, monkeypatch: pyt
     assert result.exit_code == 2
     assert "FlightGear 2020.3.16" in result.output
     assert "no airport in" in result.output
+
+
+def test_number_of_simulators(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LARD_FLIGHTGEARS", raising=False)
+    memory = {"SC_PHYS_PAGES": 6 * 10**6, "SC_PAGE_SIZE": 4096}  # 24.6 GB
+    monkeypatch.setattr("os.sysconf", lambda name: memory[name])
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert flightgear.simulators(4) == "2"
+    assert flightgear.simulators(1) == "1"
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    assert flightgear.simulators(40) == "6"
+    memory["SC_PHYS_PAGES"] = 10**5
+    assert flightgear.simulators(4) == "1"
+    monkeypatch.setenv("LARD_FLIGHTGEARS", "3")
+    assert flightgear.simulators(4) == "3"
