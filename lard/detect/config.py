@@ -74,7 +74,7 @@ class MuonSpec(_Params):
     `turn` is the angle in radians of a step at the peak rate, `momentum` the share of it that a step keeps.
     """
 
-    turn: float = Field(default=0.03, gt=0, le=0.5)  # beyond, one step back to orthogonality is too short
+    turn: float = Field(default=0.01, gt=0, le=0.5)  # beyond, one step back to orthogonality is too short
     momentum: float = Field(default=0.9, ge=0, lt=1)
 
 
