@@ -15,7 +15,7 @@ from lard.airports import RunwayDatabase
 from lard.camera import camera_of
 from lard.documents import checked
 from lard.errors import DataError
-from lard.labels.checks import labelled_twice
+from lard.labels.checks import UNSTATED, labelled_twice
 from lard.labels.judging import named
 from lard.labels.occlusion import Terrain, TerrainByAirport
 from lard.labels.parted import write_label_parts
@@ -121,6 +121,8 @@ def _stated(
     """Contents of dataset.json of labelled frames."""
     info = describe(folder.resolve().name, frames, db, spec, spec_path) | dict(stated or {})
     info["reach"] = reach_stated(frames, labels)
+    if is_table(folder / "dataset.json") and UNSTATED in (before := read_json(folder / "dataset.json")):
+        info[UNSTATED] = before[UNSTATED]  # of an imported set: other labels do not make it known
     return info
 
 

@@ -13,6 +13,7 @@ from lard.odd.parameters import PARAMETERS as KNOWN
 from lard.quality.agreement_labels import both_ends, is_drawn, label_gaps, labels_of_frames, targets
 from lard.quality.dataset import BOX, CAMERA, Dataset
 from lard.quality.model import Offence
+from lard.quality.untold import is_of_no_database
 from lard.scenario.restate import PICTURES_ON
 
 SAME_BOX = 0.9  # overlap of two boxes of one frame, as a share of their union, that makes them one object
@@ -191,7 +192,8 @@ def _database(data: Dataset) -> Iterator[Offence]:
     """Which runway database labels name, dataset.json names, and the judgement uses."""
     assert data.labels is not None
     columns = ("runway_db", "runway_db_version")
-    count = data.labels.select(columns).drop_nulls().group_by(columns).len().sort("len", descending=True)
+    told = data.labels.filter(~is_of_no_database(data))
+    count = told.select(columns).drop_nulls().group_by(columns).len().sort("len", descending=True)
     if len(count) > 1:
         for name, version, n in count[1:].iter_rows():
             yield Offence(
