@@ -54,7 +54,7 @@ def stated_gaps(data: Dataset) -> Mapping[str, int]:
     """How many frames stated nothing when the set was imported, by column; what is no number is left out."""
     stated = data.meta.get(UNSTATED)
     pairs = stated.items() if isinstance(stated, Mapping) else ()
-    return {str(name): n for name, n in pairs if name in FRAMES and type(n) is int and n > 0}
+    return {str(name): n for name, n in pairs if name in FRAMES and type(n) is int and n >= 0}
 
 
 def lost(data: Dataset) -> Iterator[Offence]:

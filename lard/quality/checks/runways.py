@@ -13,10 +13,11 @@ from shapely.geometry import Polygon
 from lard.airports import Airport, Runway
 from lard.documents import read_text
 from lard.errors import AirportError, DataError
+from lard.ground.terrain.land import terrain_heights
 from lard.labels.checks import NAMELESS
 from lard.quality.dataset import Dataset
 from lard.quality.measures import geometry
-from lard.quality.measures.terrain import refuse_shipped, terrain_heights
+from lard.quality.measures.terrain import refuse_shipped
 from lard.quality.model import Offence, Outcome
 from lard.quality.registry import check
 

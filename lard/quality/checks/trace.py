@@ -14,6 +14,7 @@ from lard.quality.agreement import contradictions
 from lard.quality.dataset import Dataset
 from lard.quality.frames import TESTING, zone_rows
 from lard.quality.labels import label_name
+from lard.quality.land import REMEDY, unlabelled_land, untold_land
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 from lard.quality.spelling import misspelt
@@ -139,7 +140,12 @@ def tables_agree(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
             ]
     offences += [*contradictions(data), *misspelt(data), *unknown_words(data), *_spec_offences(data)]
     total = (len(frames) if frames is not None else 0) + (len(labels) if labels is not None else 0)
-    message = f"{len(offences)} faults in {total} rows of frames and labels{untold.in_words(data)}"
+    message = f"{len(offences)} faults in {total} rows of frames and labels"
+    message += untold.in_words(data) + untold_land(data)
+    if hills := unlabelled_land(data):
+        message = f"{message}; {hills}"
+        if not offences:
+            return inconclusive(message, REMEDY, total)
     return Outcome(not offences, message, float(len(offences)), 0.0, tuple(offences), total)
 
 
