@@ -167,3 +167,16 @@ def test_labels_without_terrain_over_hills_are_undecided(tmp_path: Path) -> None
     manifest.with_columns(source_version=pl.lit("camera 7")).write_parquet(path)
     found = _judged(tmp_path)["T02"]
     assert found.status == PASS and "on what land 6 pictures that name none" in found.outcome.message
+
+
+def test_labels_made_anew_with_terrain_keep_what_the_import_did_not_know(own: Path, tmp_path: Path) -> None:
+    folder = _imported(own, "lard-v2", tmp_path / "set")
+    assumed = ("visibility_m=20000", "local_time_h=12", "day_of_year=180")
+    options = [word for value in assumed for word in ("--assume", value)]
+    _run("label", folder, "--terrain", "shipped", *options)
+    assert json.loads((folder / "dataset.json").read_text())[UNSTATED]["time_utc"] == 12
+    found = _judged(folder, "T02", "A03")
+    assert {r.status for r in found.values()} == {PASS}
+    message = found["T02"].outcome.message
+    assert "of 12 frames it states no yaw from the runway, no visibility, no time" in message
+    assert "not checked: on what land 12 pictures that name none were taken" in message

@@ -121,9 +121,19 @@ def _stated(
     """Contents of dataset.json of labelled frames."""
     info = describe(folder.resolve().name, frames, db, spec, spec_path) | dict(stated or {})
     info["reach"] = reach_stated(frames, labels)
-    if is_table(folder / "dataset.json") and UNSTATED in (before := read_json(folder / "dataset.json")):
-        info[UNSTATED] = before[UNSTATED]  # of an imported set: other labels do not make it known
-    return info
+    return info | _unstated_at_import(folder / "dataset.json")
+
+
+def _unstated_at_import(path: Path) -> dict[str, Any]:
+    """What the frames of an imported set do not state, which other labels do not make known.
+
+    A dataset.json that cannot be read says nothing: it is written anew.
+    """
+    try:
+        before = read_json(path) if path.is_file() else {}
+    except DataError:
+        return {}
+    return {UNSTATED: before[UNSTATED]} if isinstance(before, Mapping) and UNSTATED in before else {}
 
 
 def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
