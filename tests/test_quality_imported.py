@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 from quality_support import write_clean
 
+from lard.airports import load_shipped
 from lard.cli import main
 from lard.labels.checks import UNSTATED
 from lard.quality import load_dataset, run_checks
@@ -58,7 +59,9 @@ def _imported(own: Path, kind: str, out: Path) -> Path:
 
 
 def _judged(folder: Path, *only: str) -> dict[str, Result]:
-    return {r.id.removeprefix("DQR-"): r for r in run_checks(load_dataset(folder), only or ("T02",)).results}
+    data = load_dataset(folder)
+    data.database = load_shipped()
+    return {r.id.removeprefix("DQR-"): r for r in run_checks(data, only or ("T02",)).results}
 
 
 def _amend(folder: Path, change: dict[str, object]) -> None:
