@@ -1,21 +1,23 @@
 """Pictures in docs/images that show pages of real runs, in Chromium: `make demo` and `make repro` come first.
 
 python benchmarks/screens.py demo demo/out docs/images/demo.webp
+python benchmarks/screens.py explorer demo/out docs/images/explorer.jpg
 python benchmarks/screens.py pages reports/leaderboard.html reports/compliance.html docs/images/pages.jpg
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from browser import window
 from PIL import Image, ImageDraw, ImageFont
 
 from lard.documents import read_json
@@ -24,54 +26,35 @@ from lard.errors import DataError, LardError, told
 COLOURS = {"fcos-s": (30, 90, 255), "lip-fcos-s": (255, 150, 0)}
 GREEN, YELLOW, INK = (60, 220, 60), (240, 220, 40), (20, 20, 20)
 SIDE, GAP = 330, 8
+THUMBS = "#grid .shot img"
 
 
-def taken(page: Path, width: int, height: int) -> Image.Image:
-    """A page in a window of that size; DataError where there is no Chromium or no page."""
-    with tempfile.TemporaryDirectory() as folder:
-        shot = Path(folder) / "page.png"
-        _chromium(page, f"--window-size={width},{height}", f"--screenshot={shot}")
-        with Image.open(shot) as image:
-            return image.convert("RGB")
+def taken(page: Path, width: int, height: int, holding: str = "body", steps: str = "") -> Image.Image:
+    """A page in a window of that size with all its pictures, after steps of a reader (JavaScript), if given.
+
+    DataError where there is no Chromium or no page, and where a picture or what it must hold does not come.
+    """
+    with window(page) as tab:
+        tab.show(width, height, holding)
+        if steps:
+            tab.value(steps)
+            tab.settle(holding)
+        return tab.picture()
 
 
 def printed(page: Path, width: int) -> Image.Image:
     """The first sheet of a page on paper, so wide; DataError without poppler's pdftoppm."""
     if shutil.which("pdftoppm") is None:
         raise DataError("no pdftoppm, which draws sheets: install poppler-utils")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        _chromium(page, "--no-pdf-header-footer", f"--print-to-pdf={folder / 'page.pdf'}")
-        draw = [
-            "pdftoppm",
-            "-singlefile",
-            "-r",
-            "150",
-            "-png",
-            str(folder / "page.pdf"),
-            str(folder / "sheet"),
-        ]
-        subprocess.run(draw, check=True)
-        with Image.open(folder / "sheet.png") as image:
-            height = round(image.height * width / image.width)
-            return image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-
-
-def _chromium(page: Path, *options: str) -> None:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    browser = next(filter(None, map(shutil.which, names)), None)
-    if browser is None:
-        raise DataError(f"no browser: install one of {', '.join(names)}")
-    if not page.is_file():
-        raise DataError(f"{page}: no such page; run `make demo` or `make repro` first")
-    with tempfile.TemporaryDirectory() as profile:
-        subprocess.run(
-            [
-                browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                f"--user-data-dir={profile}", "--virtual-time-budget=8000", *options, page.resolve().as_uri(),
-            ],
-            check=True, capture_output=True, timeout=240,
-        )  # fmt: skip
+    with window(page) as tab:
+        tab.show(1280, 900)
+        paper = tab.pdf()
+    drawn = subprocess.run(
+        ["pdftoppm", "-singlefile", "-r", "150", "-png", "-"], input=paper, check=True, capture_output=True
+    ).stdout
+    with Image.open(io.BytesIO(drawn)) as image:
+        height = round(image.height * width / image.width)
+        return image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
 
 
 def demo(out: Path) -> Image.Image:
@@ -103,8 +86,8 @@ def demo(out: Path) -> Image.Image:
     width = 4 * SIDE + 3 * GAP
     half = (width - GAP) // 2
     pages = [
-        taken(out / page, 2 * half, 800).resize((half, 400), Image.Resampling.LANCZOS)
-        for page in ("compliance/compliance.html", "explorer/index.html")
+        taken(out / page, 2 * half, 800, holding).resize((half, 400), Image.Resampling.LANCZOS)
+        for page, holding in (("compliance/compliance.html", ".tiles"), ("explorer/index.html", THUMBS))
     ]
     sheet = Image.new("RGB", (width + 2 * GAP, SIDE + 3 * 26 + 400 + 2 * GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
@@ -162,19 +145,32 @@ def pages(leaderboard: Path, compliance: Path) -> Image.Image:
     return sheet
 
 
+def explorer(out: Path) -> Image.Image:
+    """The explorer's frames of 1 to 5 km, those that the 1-Lipschitz detector hits and those it misses."""
+    steps = """
+      filters.find((filter) => filter.key === "along_track_m").set([1000, 5000]);
+      const outcome = filters.find((filter) => filter.key === "outcome:lip-fcos-s");
+      for (const word of ["hit", "missed"]) outcome.labels[outcome.values.indexOf(word)].box.click();
+    """
+    page = taken(out / "explorer/index.html", 1400, 860, THUMBS, steps)
+    return page.resize((1000, 614), Image.Resampling.LANCZOS)
+
+
 def main() -> int:
     """Write one picture; 2 with a line where something is missing."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["demo", "pages"])
+    parser.add_argument("what", choices=["demo", "explorer", "pages"])
     parser.add_argument("paths", nargs="+", type=Path, help="what to show, then the picture to write")
     asked = parser.parse_args()
     *shown, out = asked.paths
     if len(shown) != (2 if asked.what == "pages" else 1):
-        parser.error("demo takes its folder and a picture to write, pages two pages and a picture")
+        parser.error(
+            "demo and explorer take its folder and a picture to write, pages two pages and a picture"
+        )
     try:
-        sheet = pages(*shown) if asked.what == "pages" else demo(shown[0])
+        sheet = {"demo": demo, "explorer": explorer, "pages": pages}[asked.what](*shown)
     except LardError as error:
         print(f"screens: {told(error)}", file=sys.stderr)
         return 2

@@ -6,12 +6,14 @@ from lard.errors import SpecError
 from lard.ground.painted.build import build_grounds
 from lard.workers import default_workers
 from pipelines.stage import params, run, runway_database
+from pipelines.terrain import terrain_model
 
 FOLDER = Path("data/ground")
 
 
 def main() -> None:
     """Paint the ground of every airport that is not there yet."""
+    terrain_model()  # what pictures and labels would refuse is told before hours of painting
     gsd_m, seed = params("ground", "gsd_m"), params("ground", "seed")
     season = params("ground").get("season", "summer")
     if not isinstance(gsd_m, (int, float)) or not isinstance(seed, int) or not isinstance(season, str):

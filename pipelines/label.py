@@ -6,6 +6,7 @@ from lard.labels.dataset import write_labels
 from lard.odd import load_spec
 from lard.tables import FRAMES, POSE, read_table
 from pipelines.stage import params, run, runway_database
+from pipelines.terrain_labels import terrain_of_labels
 
 FOLDER = Path("data/ortho")
 
@@ -15,7 +16,8 @@ def main() -> None:
     odd = params("sample", "odd")
     spec, db = load_spec(odd), runway_database()
     frames = read_table(FOLDER / "frames.parquet", FRAMES, POSE)
-    labels, _ = write_labels(FOLDER, frames, db, spec, odd)
+    land, stated = terrain_of_labels(db, frames["airport"])
+    labels, _ = write_labels(FOLDER, frames, db, spec, odd, land, stated)
     print(f"{len(labels)} labels of {len(frames)} frames in {FOLDER / 'labels.parquet'}")
 
 

@@ -6,6 +6,7 @@ from lard.render.driver import RenderSettings, render_frames
 from lard.tables import FRAMES, POSE, read_table
 from lard.workers import default_workers
 from pipelines.stage import params, run, runway_database
+from pipelines.terrain import terrain_model
 
 FRAMES_TABLE = Path("data/frames.parquet")
 GROUND = Path("data/ground")
@@ -14,9 +15,8 @@ FOLDER = Path("data/ortho")
 
 def main() -> None:
     """Render every frame, keeping finished ones; the worker count is the machine's (LARD_WORKERS)."""
-    values = dict(params("render"))
-    dem = values.pop("dem", None)  # path of a terrain model
-    settings = RenderSettings.of_params(values)
+    dem = terrain_model()
+    settings = RenderSettings.of_params(params("render"))
     frames = read_table(FRAMES_TABLE, FRAMES, POSE)
     manifest = render_frames(
         frames, GROUND, FOLDER, default_workers(), runway_database(), settings=settings, dem=dem

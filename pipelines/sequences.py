@@ -20,6 +20,8 @@ from lard.tables import write_json
 from lard.workers import default_workers
 from pipelines.gate import TRUE_OF_EACH, pass_gate
 from pipelines.stage import PARAMS, params, run, runway_database
+from pipelines.terrain import terrain_model
+from pipelines.terrain_labels import terrain_of_labels
 
 GROUND = Path("data/ground")
 FOLDER = Path("data/sequences")
@@ -43,7 +45,8 @@ def main() -> None:
     spec = load_spec(odd)
     flown = fly_all(spec, db, campaign, LEAST_FRAMES, WHERE)
     _render(flown.frames, db)
-    labels, info = write_labels(FOLDER, flown.frames, db, spec, odd)
+    land, stated = terrain_of_labels(db, flown.frames["airport"])
+    labels, info = write_labels(FOLDER, flown.frames, db, spec, odd, land, stated)
     shutil.rmtree(FOLDER / "coco", ignore_errors=True)  # of an earlier run, should the gate shut now
     # frames of one flight resemble each other, as they must
     pass_gate(FOLDER, odd, db, tuple(kind for kind in TRUE_OF_EACH if kind != "independence"))
@@ -61,10 +64,8 @@ def main() -> None:
 
 def _render(frames: pl.DataFrame, db: RunwayDatabase) -> None:
     """Pictures made as those of the sample are (params.yaml `render`)."""
-    values = dict(params("render"))
-    dem = values.pop("dem", None)
-    settings = RenderSettings.of_params(values)
-    render_frames(frames, GROUND, FOLDER, default_workers(), db, settings=settings, dem=dem)
+    settings = RenderSettings.of_params(params("render"))
+    render_frames(frames, GROUND, FOLDER, default_workers(), db, settings=settings, dem=terrain_model())
 
 
 def _demand_tested(campaign: Campaign, db: RunwayDatabase) -> None:

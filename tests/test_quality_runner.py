@@ -15,11 +15,11 @@ from quality_support import SPEC, opened, write_clean
 
 from lard.cli import main
 from lard.errors import DataError, SpecError
+from lard.ground.terrain.land import terrain_heights
 from lard.quality import Dataset, all_checks, load_dataset, read_waivers, run_checks, verdict, write_outputs
 from lard.quality.catalogue import find_check
 from lard.quality.checks.accuracy import metadata_true
 from lard.quality.measures.pictures import measure_all
-from lard.quality.measures.terrain import terrain_heights
 from lard.quality.model import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, WAIVED, Outcome
 from lard.quality.outputs import scope
 from lard.quality.registry import OBJECTIVES

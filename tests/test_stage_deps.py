@@ -72,7 +72,7 @@ def _reached(stage: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "stage", ["ground", "render", "flightgear", "sequences", "watch", "assurance", "explore"]
+    "stage", ["ground", "render", "label", "flightgear", "sequences", "watch", "assurance", "explore"]
 )
 def test_a_stage_depends_on_what_decides_its_pictures(stage: str) -> None:
     stated = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"][stage]["deps"]

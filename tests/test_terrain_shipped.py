@@ -20,6 +20,7 @@ from lard.camera import Camera
 from lard.cli import main
 from lard.errors import DataError
 from lard.ground.terrain.dem import load_dem
+from lard.ground.terrain.land import terrain_about, terrain_heights
 from lard.ground.terrain.map import geodetic_from_map, map_from_geodetic
 from lard.ground.terrain.patch import FILE, NO_POST
 from lard.ground.terrain.shipped import in_use, located
@@ -27,8 +28,8 @@ from lard.ground.terrain.surface import points_on, surface_of
 from lard.labels.occlusion import TerrainByAirport, hidden_fraction
 from lard.labels.table import label_frames
 from lard.odd import load_spec
-from lard.quality import agreement
-from lard.quality.measures.terrain import refuse_shipped, terrain_about, terrain_fit, terrain_heights
+from lard.quality.land import other_land
+from lard.quality.measures.terrain import refuse_shipped, terrain_fit
 from lard.quality.skyline import behind_hills, hill_deg
 from lard.render.driver import render_frames
 
@@ -346,11 +347,11 @@ def test_labels_of_another_terrain_than_the_pictures_are_told() -> None:
         {"source_version": [f"renderer 1; painted; terrain {shipped}", "renderer 1; painted"]}
     )
     both = SimpleNamespace(manifest=manifest, meta={"terrain": [{"name": shipped}]})
-    (told,) = agreement._terrain(both)  # type: ignore[arg-type]
+    (told,) = other_land(both)  # type: ignore[arg-type]
     assert told.subject == "dataset.json:terrain" and "1 pictures were drawn without terrain" in told.message
     other = SimpleNamespace(manifest=manifest[:1], meta={"terrain": [{"name": "srtm"}]})
-    (told,) = agreement._terrain(other)  # type: ignore[arg-type]
+    (told,) = other_land(other)  # type: ignore[arg-type]
     assert f"drawn on the terrain {shipped}, the labels are of srtm" in told.message
     for good in (both.meta, {}):
         same = SimpleNamespace(manifest=manifest[:1], meta=good)
-        assert list(agreement._terrain(same)) == []  # type: ignore[arg-type]
+        assert list(other_land(same)) == []  # type: ignore[arg-type]

@@ -226,7 +226,7 @@ def explain(id: str) -> None:
     item = find_check(id)
     click.echo(f"{item.id}: {item.title}\n")
     click.echo(f"why        {item.rationale}")
-    click.echo(f"how        {(item.function.__doc__ or '').strip()}")
+    click.echo(f"how        {item.method}")
     click.echo(f"objective  {item.objective}: {OBJECTIVES[item.objective]}")
     click.echo(f"severity   {item.severity}")
     click.echo(f"needs      {', '.join(PARTS[name] for name in item.needs) or 'nothing'}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from lard.airports import RunwayDatabase
     from lard.export.conventions import Labelled
-    from lard.labels.occlusion import Terrain, TerrainByAirport
     from lard.odd import OddSpec
     from lard.scenario.formats_model import Scenario
 
@@ -190,46 +188,9 @@ def _keep_others(out: Path) -> None:
         keep_table(out, LABELS, "a label table")
 
 
-def _terrain(
-    tiles: tuple[Path, ...], db: RunwayDatabase, codes: pl.Series
-) -> Terrain | TerrainByAirport | None:
-    """Heights of the rasters in the datum of the runways of airports by code."""
-    from lard.ground.terrain.dem import load_dem
-    from lard.ground.terrain.shipped import SHIPPED
-    from lard.labels.occlusion import TerrainByAirport
-    from lard.quality.measures.terrain import terrain_about, terrain_heights
-
-    datum = db.altitude_datum
-    for tile in tiles:
-        load_dem(tile, datum)  # a bad tile, or one of another datum, is named before the work begins
-    if tiles == (Path(SHIPPED),):
-        for airport in map(db.airport, codes.drop_nulls().unique().sort()):
-            load_dem(tiles[0], datum).check_covers(airport.icao, airport.lat_deg, airport.lon_deg)
-    if Path(SHIPPED) in tiles:
-        return TerrainByAirport(partial(terrain_about, tiles, db))
-    return partial(terrain_heights, tiles, datum=datum) if tiles else None
-
-
 def _files(tiles: tuple[Path, ...]) -> tuple[Path, ...]:
     """The rasters that are files of their own, which workers must have as they are here."""
     return tuple(tile for tile in tiles if tile.is_file())
-
-
-_LAND_M = 60_000.0  # around an airport: how far a line of sight reaches
-
-
-def _rests_on(
-    frames: pl.DataFrame, db: RunwayDatabase, tiles: tuple[Path, ...], assumed: dict[str, str]
-) -> dict[str, Any]:
-    """What dataset.json states of labels beside frames, runways and spec."""
-    from lard.ground.terrain.dem import load_dem
-
-    stated: dict[str, Any] = {"assumed": assumed} if assumed else {}
-    if tiles:
-        airports = [db.airport(code) for code in frames["airport"].unique().sort()]
-        places = [(airport.lat_deg, airport.lon_deg) for airport in airports]
-        stated["terrain"] = [load_dem(tile, db.altitude_datum).stated(places, _LAND_M) for tile in tiles]
-    return stated
 
 
 def _stated(texts: tuple[str, ...]) -> dict[str, str]:
@@ -256,6 +217,7 @@ def _label_frames(
     workers: str | int,
 ) -> None:
     from lard.errors import naming
+    from lard.ground.terrain.land import land_of, stated_land
     from lard.labels.conditions import clock_notes, unseen_note
     from lard.labels.dataset import write_labels
     from lard.labels.spread import Labeller, labels_of
@@ -268,10 +230,12 @@ def _label_frames(
         check_needed(told, stated)
     with naming(path, runways or "", asked or ""):
         db, spec, odd = _basis(frames, runways, asked)
-    terrain = _terrain(tiles, db, frames["airport"])
+    terrain = land_of(tiles, db, frames["airport"].drop_nulls())
     with naming(path):
         if (path.name, out.name) == ("frames.parquet", "labels.parquet") and path.parent == out.parent:
-            rests_on = _rests_on(frames, db, tiles, stated)
+            rests_on: dict[str, Any] = {"assumed": stated} if stated else {}
+            if tiles:
+                rests_on["terrain"] = stated_land(tiles, db, frames["airport"])
             labels, _ = write_labels(
                 out.parent, frames, db, spec, odd, terrain, rests_on, workers, _files(tiles)
             )
@@ -306,10 +270,12 @@ def _exactly(
     import polars as pl
 
     from lard.export.conventions import label_exact
+    from lard.ground.terrain.land import land_of
 
     db, spec, _ = _basis(pl.DataFrame() if drawn is None else drawn, runways, options["odd_path"])
     earth = options["earth"] or ("sphere6371010" if read.layout in ("ges", "esp") else "wgs84")
-    zone, terrain = options["timezone"], _terrain(options["terrain"], db, read.poses["airport"])
+    zone = options["timezone"]
+    terrain = land_of(options["terrain"], db, read.poses["airport"].drop_nulls())
     return label_exact(
         read,
         db,

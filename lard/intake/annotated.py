@@ -19,6 +19,7 @@ from lard.intake.lard_csv import sound_lard_csv
 from lard.intake.lard_rows import FAR_SIDES, far_out, first_alike
 from lard.intake.lard_tables import labels_of_lard
 from lard.intake.sets.model import Imported, frames_of, refuse
+from lard.intake.sets.outlines import UNTOLD
 from lard.intake.sets.sizes import upright_size
 from lard.intake.sets.write import new_set, write_set
 from lard.labels.table import CORNERS
@@ -119,7 +120,9 @@ def import_lard_real(
         }
         for row in table.iter_rows(named=True)
     ]  # fmt: skip
-    labels = labels.with_columns(image="images/" + pl.col("frame_id") + ".jpg")
+    labels = labels.with_columns(
+        image="images/" + pl.col("frame_id") + ".jpg", runway_db=pl.lit(UNTOLD["runway_db"])
+    )
     return _write(rows, labels, paths, out, "lard-real", licence, attribution)
 
 

@@ -10,11 +10,17 @@ from lard.errors import AirportError, DataError
 from lard.labels.conditions import condition_faults
 from lard.labels.verdict import verdict_faults
 from lard.odd import OddSpec
+from lard.tables import FRAMES
 
 NAMELESS = "?"
 """The runway's name in labels of pictures where nobody told it."""
 UNNAMED = ("", NAMELESS)
 """What stands for the runway's name where nobody told it; a picture may show several such runways."""
+
+UNKNOWN = "unknown"
+"""The earth model and altitude datum of pictures where nobody told them."""
+UNSTATED = "unstated"
+"""Of the dataset.json of an imported set: how many frames state nothing in a column, by its name."""
 
 _NUMBERS = ("lat_deg", "lon_deg", "alt_m", "yaw_deg", "pitch_deg", "roll_deg")
 
@@ -62,6 +68,18 @@ def check_frames(frames: pl.DataFrame, db: RunwayDatabase, spec: OddSpec) -> Non
             )
     if faults:
         raise DataError("\n".join(faults))
+
+
+def is_unstated(column: str) -> pl.Expr:
+    """Whether frames state nothing in a column of FRAMES."""
+    empty = pl.col(column).is_null()
+    return empty | pl.col(column).is_in([*UNNAMED, UNKNOWN]) if FRAMES[column] == pl.String else empty
+
+
+def unstated(frames: pl.DataFrame) -> dict[str, int]:
+    """How many frames state nothing, of each column of FRAMES in which some do not."""
+    count = frames.select(is_unstated(name).sum().alias(name) for name in FRAMES).row(0, named=True)
+    return {name: int(n) for name, n in count.items() if n}
 
 
 def labelled_twice(labels: pl.DataFrame) -> pl.DataFrame:

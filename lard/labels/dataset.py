@@ -15,7 +15,7 @@ from lard.airports import RunwayDatabase
 from lard.camera import camera_of
 from lard.documents import checked
 from lard.errors import DataError
-from lard.labels.checks import labelled_twice
+from lard.labels.checks import UNSTATED, labelled_twice
 from lard.labels.judging import named
 from lard.labels.occlusion import Terrain, TerrainByAirport
 from lard.labels.parted import write_label_parts
@@ -121,7 +121,19 @@ def _stated(
     """Contents of dataset.json of labelled frames."""
     info = describe(folder.resolve().name, frames, db, spec, spec_path) | dict(stated or {})
     info["reach"] = reach_stated(frames, labels)
-    return info
+    return info | _unstated_at_import(folder / "dataset.json")
+
+
+def _unstated_at_import(path: Path) -> dict[str, Any]:
+    """What the frames of an imported set do not state, which other labels do not make known.
+
+    A dataset.json that cannot be read says nothing: it is written anew.
+    """
+    try:
+        before = read_json(path) if path.is_file() else {}
+    except DataError:
+        return {}
+    return {UNSTATED: before[UNSTATED]} if isinstance(before, Mapping) and UNSTATED in before else {}
 
 
 def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:

@@ -45,6 +45,8 @@ class Imagery(BaseModel):
     season: str = SEASONS[0]
     seed: int = 1
     allow_hosts: list[str] = []
+    dem: str | None = None
+    """The terrain model of pictures and labels (pipelines.terrain)."""
 
     @property
     def request(self) -> GroundRequest:

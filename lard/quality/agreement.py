@@ -12,7 +12,9 @@ from lard.airports.provenance import is_named
 from lard.odd.parameters import PARAMETERS as KNOWN
 from lard.quality.agreement_labels import both_ends, is_drawn, label_gaps, labels_of_frames, targets
 from lard.quality.dataset import BOX, CAMERA, Dataset
+from lard.quality.land import other_land
 from lard.quality.model import Offence
+from lard.quality.untold import is_of_no_database
 from lard.scenario.restate import PICTURES_ON
 
 SAME_BOX = 0.9  # overlap of two boxes of one frame, as a share of their union, that makes them one object
@@ -27,7 +29,7 @@ def contradictions(data: Dataset) -> Iterator[Offence]:
         yield from _manifest(data)
         yield from _statements(data)
         yield from _drawn(data)
-        yield from _terrain(data)
+        yield from other_land(data)
         yield from _conditions(data.frames)
     if data.labels is not None and data.kind == "lard":
         yield from labels_of_frames(data)
@@ -153,22 +155,6 @@ def _drawn(data: Dataset) -> Iterator[Offence]:
                 )
 
 
-def _terrain(data: Dataset) -> Iterator[Offence]:
-    """The land that labels were made with, as dataset.json names it, against that of rendered pictures."""
-    stated = data.meta.get("terrain")
-    if data.manifest is None or not isinstance(stated, list) or not stated:
-        return
-    known = {str(part.get("name")) for part in stated if isinstance(part, Mapping)}
-    version = pl.col("source_version")
-    drawn = data.manifest.filter(version.str.starts_with("renderer "))
-    names = drawn.select(name=version.str.extract("; terrain (.*)$")).group_by("name").len().sort("name")
-    for name, n in names.iter_rows():
-        if name not in known:
-            text = f"{n} pictures were drawn {f'on the terrain {name}' if name else 'without terrain'}"
-            text += f", the labels are of {', '.join(sorted(known))}; label or render again with one terrain"
-            yield Offence("dataset.json:terrain", float(n), text)
-
-
 def _camera(frames: pl.DataFrame, stated: Any) -> Iterator[Offence]:
     if not isinstance(stated, Mapping):
         return
@@ -191,7 +177,8 @@ def _database(data: Dataset) -> Iterator[Offence]:
     """Which runway database labels name, dataset.json names, and the judgement uses."""
     assert data.labels is not None
     columns = ("runway_db", "runway_db_version")
-    count = data.labels.select(columns).drop_nulls().group_by(columns).len().sort("len", descending=True)
+    told = data.labels.filter(~is_of_no_database(data))
+    count = told.select(columns).drop_nulls().group_by(columns).len().sort("len", descending=True)
     if len(count) > 1:
         for name, version, n in count[1:].iter_rows():
             yield Offence(

@@ -10,6 +10,7 @@ from lard.errors import AirportError
 from lard.quality.dataset import Dataset
 from lard.quality.model import Offence
 from lard.quality.odd import PARAMETERS
+from lard.quality.untold import FLAT, is_foreign, is_imported
 
 STATED = (
     "airport", "runway", "is_target", "visible_fraction", "truncated", "behind", "along_track_m",
@@ -31,10 +32,15 @@ def labels_of_frames(data: Dataset) -> Iterator[Offence]:
     """Earth model of labels against that of their frames."""
     assert data.labels is not None and data.frames is not None
     both = data.labels.select("frame_id", "runway", "earth_model").join(
-        data.frames.select("frame_id", pl.col("earth_model").alias("of_frame")).unique("frame_id"),
+        data.frames.select(
+            "frame_id", pl.col("earth_model").alias("of_frame"), is_foreign().alias("foreign")
+        ).unique("frame_id"),
         on="frame_id",
     )
-    for name, runway, ours, theirs in both.filter(pl.col("earth_model") != pl.col("of_frame")).iter_rows():
+    if is_imported(data):  # labels of LARD V2 are measured so, whatever earth their pictures show
+        both = both.filter(~(pl.col("foreign") & (pl.col("earth_model") == FLAT)).fill_null(False))
+    differ = both.filter(pl.col("earth_model") != pl.col("of_frame")).drop("foreign")
+    for name, runway, ours, theirs in differ.iter_rows():
         yield Offence(f"{name}:{runway}", None, f"labelled on the earth {ours}, the frame is on {theirs}")
 
 

@@ -71,6 +71,9 @@ class Dataset:
     exports: tuple[Path, ...] = ()
     workers: int | str = 2  # threads, or workers of other machines that measure the pictures
     cache: Path | None = None
+    stored: tuple[pl.DataFrame, pl.DataFrame] | None = (
+        None  # frames and labels with words for what is unknown
+    )
 
     @cached_property
     def parts(self) -> frozenset[str]:

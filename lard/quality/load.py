@@ -12,6 +12,7 @@ from lard.intake.foreign import Foreign, find
 from lard.quality.dataset import Dataset
 from lard.quality.exports.read import find_exports
 from lard.quality.model import Offence
+from lard.quality.untold import is_imported, without_fillers
 from lard.tables import FRAMES, LABELS, MANIFEST, Schema, read_json, read_table
 
 
@@ -65,7 +66,7 @@ def _load_own(root: Path) -> Dataset:
         meta = dict(read_json(root / "dataset.json"))
     except (DataError, TypeError, ValueError) as error:
         problems.append(Offence("dataset.json", None, str(error).replace(f"{root}/", "")))
-    return Dataset(
+    found = Dataset(
         root=root,
         kind="lard",
         name=str(meta.get("name", root.name)),
@@ -76,6 +77,13 @@ def _load_own(root: Path) -> Dataset:
         problems=tuple(problems),
         exports=find_exports(root),
     )
+    if is_imported(found):
+        if found.frames is not None and found.labels is not None:
+            found.stored = found.frames, found.labels
+        for name in ("frames", "labels"):
+            if (table := tables[name]) is not None:
+                setattr(found, name, without_fillers(table))
+    return found
 
 
 def with_yaw_offsets(data: Dataset) -> None:

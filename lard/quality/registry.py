@@ -37,6 +37,11 @@ class Check:
     parameters: tuple[str, ...]
     function: CheckFunction
 
+    @property
+    def method(self) -> str:
+        """How it is judged: the first paragraph of its function's description, as one line of plain text."""
+        return " ".join((self.function.__doc__ or "").split("\n\n")[0].replace("`", "").split())
+
 
 _CHECKS: dict[str, Check] = {}
 

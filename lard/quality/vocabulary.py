@@ -14,6 +14,7 @@ from lard.quality.frames import SETS
 from lard.quality.model import Offence
 from lard.quality.odd import VERDICTS
 from lard.quality.spelling import folded
+from lard.quality.untold import FLAT, is_imported
 
 SOURCES = ("ortho", "flightgear", "xplane", "cesium", "msfs", "ges", "earth_studio", "real")
 _CLOSED: dict[str, tuple[str, ...]] = {
@@ -37,6 +38,7 @@ def unknown_words(data: Dataset) -> Iterator[Offence]:
         closed["zone"] = tuple(zone.name for zone in data.odd.zones)
     stated = data.meta.get("source")
     sources = (*SOURCES, stated) if isinstance(stated, str) else SOURCES
+    more = {"labels.earth_model": (FLAT,)} if is_imported(data) else {}
     open_ended = {"split": SETS, "source": tuple(dict.fromkeys(sources))}
     for place, table in (("frames", data.frames), ("labels", data.labels), ("manifest", data.manifest)):
         if table is None:
@@ -45,6 +47,7 @@ def unknown_words(data: Dataset) -> Iterator[Offence]:
             words = closed.get(column) or open_ended.get(column)
             if words is None or table[column].dtype != pl.String:
                 continue
+            words = (*words, *more.get(f"{place}.{column}", ()))
             for word, n in sorted(table[column].drop_nulls().value_counts().iter_rows()):
                 meant = next((known for known in words if folded(known) == folded(word)), None)
                 if not word.strip() or word in words or (meant is None and column in open_ended):

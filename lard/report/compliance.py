@@ -105,7 +105,7 @@ def _requirement(result: Result) -> dict[str, Any]:
         "severity": result.severity,
         "rationale": check.rationale,
         "objective": check.objective,
-        "method": (check.function.__doc__ or "").split("\n")[0],
+        "method": check.method,
         "parameters": check.parameters,
         "thresholds": dict(result.thresholds),
         "measured": finite(outcome.measured),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lard.airports import Airport, RunwayDatabase, load_shipped
 from lard.errors import DataError
+from lard.ground.terrain import SHIPPED as SHIPPED
 from lard.ground.terrain.patch import (
     FILE,
     HOME_M,
@@ -34,9 +35,6 @@ from lard.ground.terrain.patch import (
 from lard.tables import sha256_file
 
 Array = NDArray[np.float64]
-
-SHIPPED = "shipped"
-"""What stands for the shipped relief where a terrain model is asked for."""
 
 
 def located(path: str | Path) -> str:

@@ -139,8 +139,21 @@ def _outline(note: Mapping[str, Any], image: Mapping[str, Any], name: str, size:
     verdict = str(told) if isinstance(told, str) else "OUT_OF_ODD" if note.get("iscrowd") else "UNKNOWN"
     airport, runway = (note.get(key, image.get(key)) for key in ("airport", "runway"))
     return check_outline(
-        Outline(name, *size, points, corners, str(airport or ""), str(runway or ""), verdict, seen)
-    )
+        Outline(
+            name, *size, points, corners, str(airport or ""), str(runway or ""), verdict, seen,
+            _approached(note, image),
+        )
+    )  # fmt: skip
+
+
+def _approached(note: Mapping[str, Any], image: Mapping[str, Any]) -> bool:
+    """Whether an annotation is what its picture approaches: as it says, or by the runway that both name."""
+    told = note.get("is_target")
+    if isinstance(told, bool | int):
+        return bool(told)
+    if not image.get("runway"):
+        return True
+    return all(note.get(name, image.get(name)) == image.get(name) for name in ("airport", "runway"))
 
 
 def _points(note: Mapping[str, Any]) -> tuple[np.ndarray[Any, np.dtype[np.float64]], bool, tuple[bool, ...]]:

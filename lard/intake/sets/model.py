@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from lard.errors import DataError
+from lard.labels.checks import UNKNOWN
 from lard.tables import FRAMES, check_schema, name_fault
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -80,8 +81,8 @@ def frames_of(rows: Sequence[Mapping[str, Any]] | pl.DataFrame, source: str) -> 
     absent = [pl.lit(None, kind).alias(name) for name, kind in FRAMES.items() if name not in table.columns]
     table = table.with_columns(absent)
     fixed = {
-        "airport": "", "runway": "", "zone": "", "split": "", "seed": 0, "earth_model": "unknown",
-        "altitude_datum": "unknown",
+        "airport": "", "runway": "", "zone": "", "split": "", "seed": 0, "earth_model": UNKNOWN,
+        "altitude_datum": UNKNOWN,
     }  # fmt: skip
     table = table.with_columns(pl.col(name).fill_null(value) for name, value in fixed.items())
     return check_schema(table, FRAMES, "frames").select(*FRAMES, "source").sort("frame_id")

@@ -11,7 +11,7 @@ import polars as pl
 import shapely
 from numpy.typing import NDArray
 
-from lard.labels.checks import NAMELESS
+from lard.labels.checks import NAMELESS, UNKNOWN
 from lard.labels.pixels import labels_of_pixels, ordered_around
 from lard.odd import VERDICTS
 from lard.tables import LABELS, name_fault
@@ -25,7 +25,7 @@ _NAMED = 5
 UNTOLD: dict[str, Any] = {
     "along_track_m": None, "lateral_deg": None, "vertical_deg": None, "yaw_offset_deg": None,
     "slant_m": None, "height_m": None, "runway_db": "annotated", "runway_db_version": "",
-    "earth_model": "unknown",
+    "earth_model": UNKNOWN,
 }  # fmt: skip
 """What pictures do not tell of a runway."""
 
@@ -44,6 +44,8 @@ class Outline:
     verdict: str = "UNKNOWN"
     seen: tuple[bool, ...] = ()
     """Which of its corners are said to be seen in the picture; others may lie anywhere beyond its edge."""
+    target: bool = True
+    """Whether it is what the picture approaches; so is each runway of a picture that does not tell."""
 
 
 def box_points(x0: float, y0: float, x1: float, y1: float) -> Array:
@@ -129,7 +131,7 @@ def labels_of_outlines(outlines: Sequence[Outline]) -> pl.DataFrame:
         "airport": [item.airport for item in outlines],
         "runway": [item.runway or NAMELESS for item in outlines],
         "verdict": [item.verdict for item in outlines],
-        "is_target": True,
+        "is_target": [item.target for item in outlines],
         **UNTOLD,
     }
     labels = labels_of_pixels(corners, size, columns)

@@ -15,8 +15,9 @@ from PIL import Image
 from lard import __version__
 from lard.errors import DataError
 from lard.intake.sets.model import Imported, refuse
+from lard.intake.sets.outlines import UNTOLD
 from lard.intake.sets.sizes import upright_size
-from lard.labels.checks import labelled_twice
+from lard.labels.checks import UNSTATED, labelled_twice, unstated
 from lard.pictures import ORIENTATION, unreadable, upright_jpeg
 from lard.progress import track
 from lard.tables import (
@@ -115,8 +116,8 @@ def _is_plain_jpeg(source: Path) -> bool:
 
 def _manifest(found: Imported, digests: list[str], licence: str, attribution: str) -> pl.DataFrame:
     constants = {
-        "source_version": "", "licence": licence, "attribution": attribution, "runway_db": "annotated",
-        "runway_db_version": "", "tool_version": __version__,
+        "source_version": "", "licence": licence, "attribution": attribution,
+        "runway_db": UNTOLD["runway_db"], "runway_db_version": "", "tool_version": __version__,
     }  # fmt: skip
     table = found.frames.select(
         "frame_id",
@@ -132,13 +133,15 @@ def _manifest(found: Imported, digests: list[str], licence: str, attribution: st
 
 
 def _description(found: Imported, counts: dict[str, int], title: str) -> dict[str, Any]:
+    made = found.labels["runway_db"].unique().drop_nulls().to_list()
     return {
         "name": title,
         "source": found.kind,
         "frames": len(found.frames),
         "splits": counts,
         "airports": sorted(set(found.frames["airport"]) - {""}),
-        "runway_db": "annotated",
+        UNSTATED: unstated(found.frames),
+        "runway_db": made[0] if len(made) == 1 else UNTOLD["runway_db"],
         "runway_db_version": "",
         "notes": list(found.notes),
         "tool_version": __version__,

@@ -17,6 +17,7 @@ from lard.quality.measures import geometry
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 from lard.quality.sights import LabelGeometry
+from lard.quality.untold import excused
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -235,6 +236,9 @@ def camera_constant(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     assert data.frames is not None
     columns = [*CAMERA, "earth_model", "altitude_datum"]
     table = data.frames.select("frame_id", *columns)
+    untold = pl.DataFrame([excused(data, name).alias(name) for name in columns])
+    left_out = untold.select(pl.any_horizontal(pl.all())).to_series()
+    unsaid, table = int(left_out.sum()), table.filter(~left_out)
     incomplete = table.filter(
         pl.any_horizontal(pl.col(name).is_null() for name in columns)
         | pl.any_horizontal(~pl.col(name).is_finite() | (pl.col(name) <= 0) for name in CAMERA)
@@ -252,6 +256,8 @@ def camera_constant(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         )
     # layouts of others cannot state it: what was filled in on reading is not the same as stated
     remedy = "import the dataset and state its camera in the frames" if data.kind != "lard" else ""
+    if unsaid and not offences:
+        remedy = "state the camera of the imported pictures in frames.parquet"
     if not len(cameras):
         text = "no frame states its camera model, earth model and altitude datum in full"
         if remedy:
@@ -262,6 +268,9 @@ def camera_constant(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         f"{len(cameras)} camera(s); {main['width_px']}x{main['height_px']} px, f {main['fx_px']:.2f} px, "
         f"{main['earth_model']}, {main['altitude_datum']} altitudes"
     )
+    if unsaid and not offences:
+        text = f"{unsaid} imported frames do not state their camera in full; of the others: {message}"
+        return inconclusive(text, remedy, len(table))
     if remedy and not offences:
         assumed = data.meta.get("camera", "not stated")
         text = f"the layout does not state the camera ({assumed}); as read: {message}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lard.errors import DataError
@@ -26,6 +27,7 @@ def exports_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         return Outcome(None, "the dataset has no coco folder, and no export is given (--export)")
     if data.kind != "lard" or "polygon" not in data.parts:
         return Outcome(None, "the dataset is itself an export: there are no tables to compare with")
+    tables = replace(data, frames=data.stored[0], labels=data.stored[1]) if data.stored else data
     offences: list[Offence] = []
     unread: list[str] = []
     frames = objects = 0
@@ -35,7 +37,7 @@ def exports_true(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         except DataError as error:
             offences.append(Offence(path.name, None, str(error)))
             continue
-        offences += compared(data, found)
+        offences += compared(tables, found)
         if found.unread:
             unread += [
                 f"{one.subject} {one.message}" for one in found.problems if "cannot be read" in one.message

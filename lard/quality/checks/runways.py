@@ -13,9 +13,11 @@ from shapely.geometry import Polygon
 from lard.airports import Airport, Runway
 from lard.documents import read_text
 from lard.errors import AirportError, DataError
+from lard.ground.terrain.land import terrain_heights
+from lard.labels.checks import NAMELESS
 from lard.quality.dataset import Dataset
 from lard.quality.measures import geometry
-from lard.quality.measures.terrain import refuse_shipped, terrain_heights
+from lard.quality.measures.terrain import refuse_shipped
 from lard.quality.model import Offence, Outcome
 from lard.quality.registry import check
 
@@ -30,7 +32,8 @@ def airports_used(data: Dataset) -> tuple[list[Airport], list[Offence]]:
         try:
             airport = data.database.airport(icao)
             found[airport.icao] = airport
-            airport.runway(ident)
+            if ident != NAMELESS:
+                airport.runway(ident)
         except AirportError as error:
             offences.append(Offence(f"{icao}/{ident}", None, str(error)))
     return [found[icao] for icao in sorted(found)], offences
@@ -62,6 +65,8 @@ def runways_used(data: Dataset) -> Iterator[Runway]:
 def runways_valid(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     """Polygon, corner order, size, heading, reciprocal and, where terrain is given, altitude."""
     airports, offences = airports_used(data)
+    if not airports and not offences:
+        return Outcome(None, "neither frames nor labels name a runway")
     checked = 0
     for airport in airports:
         for runway in airport.runways:

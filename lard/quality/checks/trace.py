@@ -9,10 +9,12 @@ from typing import Any
 import polars as pl
 
 from lard.labels.checks import UNNAMED
+from lard.quality import untold
 from lard.quality.agreement import contradictions
 from lard.quality.dataset import Dataset
 from lard.quality.frames import TESTING, zone_rows
 from lard.quality.labels import label_name
+from lard.quality.land import REMEDY, unlabelled_land, untold_land
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
 from lard.quality.spelling import misspelt
@@ -49,7 +51,8 @@ def traceable(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     offences += [
         Offence(str(f), None, "in the manifest but not in the frames") for f in sorted(listed - drawn)
     ]
-    for row in manifest.iter_rows(named=True):
+    unknowable = ("source_version", "runway_db_version") if untold.is_imported(data) else ()
+    for row in manifest.drop(unknowable).iter_rows(named=True):
         empty = [name for name, value in row.items() if value is None or _says_nothing(value)]
         if empty:
             offences.append(Offence(str(row["frame_id"]), None, f"manifest lacks {', '.join(empty)}"))
@@ -59,7 +62,8 @@ def traceable(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     floor = float(limits["min_share"])
     return Outcome(
         share >= floor,
-        f"{share:.2%} of {total} pictures are fully traced",
+        f"{share:.2%} of {total} pictures are fully traced"
+        + ("; imported, not checked: what drew them, on which runways" if unknowable else ""),
         share,
         floor,
         tuple(offences),
@@ -111,7 +115,7 @@ def tables_agree(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         for name in ids.filter(ids.is_duplicated()).unique().sort().to_list():
             offences.append(Offence(str(name), None, "frame id used more than once"))
         if data.kind == "lard":
-            offences += _missing_values(frames)
+            offences += [*_missing_values(data, frames), *untold.lost(data)]
     if labels is not None:
         keys = labels.select("frame_id", "airport", "runway")
         if data.kind == "lard":
@@ -129,12 +133,19 @@ def tables_agree(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
         ]
         if data.kind == "lard":
             targets = labels["frame_id"].filter(labels["is_target"].fill_null(False))
+            if untold.is_imported(data):  # pictures of which nobody said what they approach may show nothing
+                known = frames.drop_nulls("runway")["frame_id"].unique()
             offences += [
                 Offence(str(f), None, "frame without a label of its target") for f in _less(known, targets)
             ]
     offences += [*contradictions(data), *misspelt(data), *unknown_words(data), *_spec_offences(data)]
     total = (len(frames) if frames is not None else 0) + (len(labels) if labels is not None else 0)
     message = f"{len(offences)} faults in {total} rows of frames and labels"
+    message += untold.in_words(data) + untold_land(data)
+    if hills := unlabelled_land(data):
+        message = f"{message}; {hills}"
+        if not offences:
+            return inconclusive(message, REMEDY, total)
     return Outcome(not offences, message, float(len(offences)), 0.0, tuple(offences), total)
 
 
@@ -148,12 +159,13 @@ def _less(names: pl.Series, others: pl.Series) -> list[str]:
     )
 
 
-def _missing_values(frames: pl.DataFrame) -> list[Offence]:
+def _missing_values(data: Dataset, frames: pl.DataFrame) -> list[Offence]:
     offences = []
     for name, dtype in FRAMES.items():
         bad = frames[name].is_null()
         if dtype == pl.Float64:
             bad = bad | ~frames[name].is_finite().fill_null(False)
+        bad &= ~untold.excused(data, name)
         for frame_id in frames["frame_id"].filter(bad).to_list():
             offences.append(Offence(str(frame_id), None, f"frames.{name} is empty or not finite"))
     return offences

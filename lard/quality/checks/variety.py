@@ -14,6 +14,7 @@ from lard.quality.dataset import Dataset
 from lard.quality.domain import bin_index
 from lard.quality.model import Offence, Outcome, inconclusive
 from lard.quality.registry import check
+from lard.quality.untold import is_imported
 
 
 @check(
@@ -85,7 +86,7 @@ def environment_covered(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
                 offences.append(
                     Offence(f"{name}={cell}", share, f"{share:.1%} of the frames, {needed:.1%} needed")
                 )
-    if not checked and data.kind != "lard":
+    if not checked and (data.kind != "lard" or is_imported(data)):
         names = ", ".join(offence.subject for offence in offences)
         return Outcome(None, f"tables of this layout state none of the declared conditions ({names})")
     message = f"{checked} declared conditions, the rarest in {worst:.1%} of the frames"

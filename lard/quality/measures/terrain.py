@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lard.airports.model import Airport, Runway, RunwayDatabase
+from lard.airports.model import Airport, Runway
 from lard.errors import DataError
 from lard.geodesy import geodetic_from_ecef
-from lard.ground.terrain.dem import load_dem
 from lard.ground.terrain.model import TerrainModel
-from lard.ground.terrain.shipped import SHIPPED, in_use
-from lard.labels.occlusion import Terrain
+from lard.ground.terrain.shipped import SHIPPED
 
 Array = NDArray[np.float64]
 
@@ -30,37 +27,6 @@ STATIONS = (
     "airport", "runway", "along_m", "lat_deg", "lon_deg", "runway_m", "terrain_m", "terrain_minus_runway_m",
 )  # fmt: skip
 """Columns of the stations along a centreline."""
-
-
-def terrain_heights(
-    tiles: Sequence[Path],
-    lat_deg: Array,
-    lon_deg: Array,
-    datum: str,
-    levelled: tuple[Airport, ...] = (),
-) -> Array:
-    """Heights (n,) in metres above a datum, msl or ellipsoidal; bilinear, NaN where no tile has data.
-
-    Tiles are whatever load_dem opens; an earlier one goes before a later one. One in another datum is
-    converted by the geoid it names, or refused. levelled: airports whose runways the shipped relief is
-    brought to in place of the shipped ones.
-    """
-    heights = np.full(len(lat_deg), np.nan)
-    for path in tiles:
-        left = np.isnan(heights)
-        if left.any():
-            heights[left] = (
-                load_dem(path, datum)
-                .levelled_by(levelled)
-                .heights(np.asarray(lat_deg)[left], np.asarray(lon_deg)[left])
-            )
-    return heights
-
-
-def terrain_about(tiles: Sequence[Path], db: RunwayDatabase, airport: Airport) -> Terrain:
-    """The land of terrain_heights as pictures of an airport of a database have it."""
-    levelled = in_use(airport, db) if any(str(tile) == SHIPPED for tile in tiles) else ()
-    return partial(terrain_heights, tiles, datum=db.altitude_datum, levelled=levelled)
 
 
 def refuse_shipped(tiles: Sequence[Path]) -> None:
