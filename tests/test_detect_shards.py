@@ -255,8 +255,8 @@ def _pictures(rows: Rows) -> Rows:
     [
         (lambda rows: [*rows, _records(rows)[0]], ".json' is in the shards twice"),
         (
-            lambda rows: [*_pictures(rows), *((n, b'{"seed": 1, ' + c[1:]) for n, c in _records(rows))],
-            "key 'seed' stands twice",
+            lambda rows: [*_pictures(rows), *((n, b'{"frame_id": 1, ' + c[1:]) for n, c in _records(rows))],
+            "key 'frame_id' stands twice",
         ),
         (lambda rows: [*_pictures(rows), *((n, b"[]") for n, _ in _records(rows))], "expected a JSON object"),
         (lambda rows: [*_pictures(rows), *((n, b"") for n, _ in _records(rows))], "is no plain record"),
