@@ -25,7 +25,7 @@ from lard.plan.estimate import Size, cluster_of, plan
 from lard.plan.measure import scheduler_ms, store_mb_s
 from lard.plan.rates import Rates, Run, fitted, read_rates, this_machine, write_rates
 from lard.plan.simulate import Cluster, knees, simulate
-from lard.plan.stages import FINELY, FINELY_OF_AIRPORT, STAGES
+from lard.plan.stages import FINELY, FINELY_OF_AIRPORT, MEASURED_KIB, STAGES
 from lard.plan.steps import ONCE, PICTURES, TIMED, Step, measuring, verifying
 from lard.quality import find_check, near, sighting
 
@@ -145,7 +145,9 @@ def test_a_plan_shares_what_workers_share_and_nothing_else(rates: Rates) -> None
     assert costs["label"].process_mib == pytest.approx(100 + 502)  # a table grows
     assert costs["render"].process_mib == pytest.approx(100 + 22)  # pictures are let go of
     many = {cost.stage: cost for cost in plan(rates, Size(10**6, 6, 10))}
-    assert many["check"].process_mib == pytest.approx(100 + 3 + 0.01 * 10**6)  # pictures go, tables stay
+    # pictures of one airport, tables of all, and what was measured of the others
+    here, others = 166_667, 833_333
+    assert many["check"].process_mib == pytest.approx(102 + here / 2 + others * (0.01 + MEASURED_KIB / 1024))
     assert {cost.units for cost in plan(rates, Size(9, 1, 1)) if cost.stage == "train"} == {0}
 
 

@@ -20,6 +20,7 @@ class Stage:
     command: str
     pictures: bool = True  # its memory is that of pictures at hand, not of a table that grows
     optional: bool = False
+    compares: bool = False  # whether it holds the pictures of an airport at once, and what it measured of all
     first_of: Whole = "airport"  # whose first units take more, where any do
 
 
@@ -28,7 +29,7 @@ STAGES = (
     Stage("sample", "frame", False, "lard scenario sample", pictures=False),
     Stage("render", "frame", True, "lard render"),
     Stage("label", "frame", False, "lard label", pictures=False),
-    Stage("check", "frame", False, "lard dqr run", first_of="run"),
+    Stage("check", "frame", False, "lard dqr run", compares=True, first_of="run"),
     Stage("export", "frame", False, "lard export coco", pictures=False),
     Stage("train", "step", False, "lard train", optional=True),
     Stage("predict", "frame", True, "lard predict --data"),
@@ -38,6 +39,8 @@ STAGES = (
 
 TABLES_OF = {"check": "check tables"}
 """Stages whose memory has two parts: pictures at hand, and tables measured by runs of this name."""
+MEASURED_KIB = 30
+"""Of a picture: what a check has measured of it, until all are judged."""
 UNITS = {stage.name: stage.unit for stage in STAGES} | dict.fromkeys(TABLES_OF.values(), "frame")
 FIRST_OF = {stage.name: stage.first_of for stage in STAGES} | dict.fromkeys(TABLES_OF.values(), "run")
 """Of stages and of the runs that tell of their tables."""
