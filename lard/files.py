@@ -101,7 +101,8 @@ def _holds(path: Path, is_own: Callable[[Any], bool]) -> bool:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling of path that replaces it on success and vanishes on failure.
 
-    Folders made for it vanish with it; what a killed run left of it goes with the next.
+    A link is neither written through nor replaced: DataError. Folders made for it vanish with it; what a
+    killed run left of it goes with the next.
     """
     with atomic_paths([path]) as (temporary,):
         yield temporary
@@ -119,7 +120,7 @@ def atomic_paths(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
         try:
             for path in targets:
                 stack.enter_context(folders_for(path.parent))
-                _keep_folder(path)
+                _keep_place(path)
                 if path.exists() and not path.is_file():  # root could replace /dev/null
                     raise DataError(f"{path}: is a device or pipe, which a file would replace; name a file")
                 handle, temporary = held_sibling(path)
@@ -177,8 +178,18 @@ def folders_for(folder: Path) -> Iterator[None]:
         raise
 
 
-def _keep_folder(target: Path) -> None:
-    """IsADirectoryError where a file is to be written and a folder lies."""
+def keep_link(target: Path) -> None:
+    """DataError where a file is to be written and a link lies, which leads to what others may keep."""
+    if target.is_symlink():
+        raise DataError(
+            f"{target}: is a link to {target.readlink()}; nothing is written there: name the file itself, or "
+            "remove the link"
+        )
+
+
+def _keep_place(target: Path) -> None:
+    """An error where a file is to be written and a link or a folder lies."""
+    keep_link(target)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
 
@@ -187,7 +198,7 @@ def _keep_folder(target: Path) -> None:
 def staged(out: str | Path) -> Iterator[Path]:
     """Yield an empty folder whose files all move into `out` on success; on failure none does.
 
-    Other files that lie in `out` stay; a link in it is not written through.
+    Other files that lie in `out` stay; a link in it is neither written through nor replaced: DataError.
     """
     out = Path(out)
     ends = affixes("staged")
@@ -199,7 +210,7 @@ def staged(out: str | Path) -> Iterator[Path]:
             for folder in sorted({target.parent for target in targets}):
                 ready.enter_context(folders_for(folder))
             for target in targets:
-                _keep_folder(target)
+                _keep_place(target)
             for name, target in zip(names, targets, strict=True):
                 (made / name).replace(target)
 

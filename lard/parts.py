@@ -14,13 +14,15 @@ from pathlib import Path
 import polars as pl
 
 from lard.errors import DataError
-from lard.files import affixes, name_fault, sha256_file, staging
+from lard.files import affixes, keep_link, name_fault, sha256_file, staging
 
 KEY = "airport"
 NOWHERE = "__HIVE_DEFAULT_PARTITION__"
 """The part of frames of no known airport, as others name it."""
 ORDER = ("frame_id", "airport", "runway")
 """Columns that tables of one file are sorted by, as far as they have them."""
+SHARD_TABLES = "tables"
+"""Folder beside tar shards with the tables of their dataset."""
 _COLUMNS_AT_ONCE = 4
 
 
@@ -32,6 +34,25 @@ def is_table(path: Path) -> bool:
 def is_parted(path: Path) -> bool:
     """Whether a folder of parts lies there."""
     return path.is_dir() and any(path.glob(f"{KEY}=*"))
+
+
+def is_sharded(folder: Path) -> bool:
+    """Whether a dataset's pictures lie in tars: it has some, and no images/."""
+    return not (folder / "images").is_dir() and any(folder.glob("*.tar"))
+
+
+def in_tars(folder: Path) -> DataError:
+    """What to do about a folder of tar shards where pictures or tables are to be read."""
+    return DataError(
+        f"{folder}: its pictures lie in tars, which only lard train and lard predict read; make a folder of "
+        f"them first: lard import webdataset {folder} --out FOLDER"
+    )
+
+
+def refuse_shards(folder: Path) -> None:
+    """DataError where a folder is no dataset but one in tar shards, whose tables lie below it."""
+    if not (folder / "images").is_dir() and is_table(folder / SHARD_TABLES / "frames.parquet"):
+        raise in_tars(folder)
 
 
 def part_files(path: Path) -> dict[str, list[Path]]:
@@ -149,6 +170,7 @@ def replaced(target: Path) -> Iterator[Path]:
     as .NAME.before; the next look at the place by `restored` brings it back.
     """
     before = _before(target)
+    keep_link(target)
     restored(target)
     with staging(target.parent, affixes(target.name)) as made:
         yield made / target.name

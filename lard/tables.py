@@ -24,7 +24,7 @@ from lard.files import stable_hash as stable_hash
 from lard.files import staged as staged
 from lard.files import write_json as write_json
 from lard.files import write_text as write_text
-from lard.parts import is_table, read_columns, read_parts, scan
+from lard.parts import is_table, read_columns, read_parts, refuse_shards, scan
 
 Schema = Mapping[str, Any]
 
@@ -228,6 +228,8 @@ def read_table(
     """
     path = Path(path)
     if not is_table(path):
+        refuse_shards(path)
+        refuse_shards(path.parent)
         raise DataError(f"{path}: no such table; run the stage or command that writes it first")
     try:
         table = read_parts(path, schema) if path.is_dir() else read_columns(scan(path))

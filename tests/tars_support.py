@@ -12,8 +12,13 @@ def rewritten(path: Path, change: Callable[[Rows], Rows]) -> None:
     """The members of a tar, changed as a list of names and contents."""
     with tarfile.open(path) as tar:
         members = [(m.name, tar.extractfile(m).read()) for m in tar]  # type: ignore[union-attr]
+    whole_tar(path, change(members))
+
+
+def whole_tar(path: Path, rows: Rows) -> None:
+    """A tar of these names and contents."""
     with tarfile.open(path, "w") as tar:
-        for name, content in change(members):
+        for name, content in rows:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from labels_support import GREY_SIZE_PX, grey_dataset
 from PIL import Image
-from tars_support import cut, rewritten
+from tars_support import Rows, cut, rewritten
 
 from lard.cli import main
 from lard.detect.data import load_image, read_pictures
@@ -87,6 +87,17 @@ def test_a_detector_learns_the_same_bytes_from_shards(folder: Path, exported: Pa
     assert not (exported / "images").exists()
 
 
+def test_processes_that_share_the_steps_learn_the_same_bytes_from_shards(
+    folder: Path, exported: Path, tmp_path: Path
+) -> None:
+    """Two processes, each with a loader, from tars: the checkpoint of one process from the folder."""
+    params = folder.parent / "params.yaml"
+    learn(folder, tmp_path / "a" / "m", params, "--processes", 1)
+    learn(exported, tmp_path / "b" / "m", params, "--processes", 2, "--loaders", 1)
+    made = [(tmp_path / name / "m" / "checkpoint.pt").read_bytes() for name in "ab"]
+    assert made[0] == made[1]
+
+
 def test_shards_at_a_url(
     folder: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +119,8 @@ def test_shards_at_a_url(
     run("predict", tmp_path / "tars/m/checkpoint.pt", "--data", folder, "--config", params, "--score", 0.01,
         "--out", tmp_path / "m.json")  # fmt: skip
     assert (tmp_path / "store/results/m.json").read_bytes() == (tmp_path / "m.json").read_bytes()
+    told = run("label", url, code=2)  # of whose shards only the tables are fetched
+    assert f"{url}: its pictures lie in tars" in told and f"lard import webdataset {url} --out" in told
 
 
 def test_pictures_lie_where_the_index_says(folder: Path, exported: Path) -> None:
@@ -189,9 +202,73 @@ def test_a_tar_cut_while_it_is_read_is_named(shards: Path) -> None:
         load_image(pictures[0])
 
 
-def test_what_reads_no_shards_says_so(exported: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("label", "SHARDS"),
+        ("label", "SHARDS/frames.parquet", "--out", "out/labels.parquet"),
+        ("partition", "SHARDS"),
+        ("inspect", "SHARDS", "--out", "out/sheet.jpg"),
+        ("explore", "SHARDS", "--out", "out"),
+        ("view", "SHARDS", "--save", "out/view.rrd"),
+        ("dqr", "run", "SHARDS", "--out", "out"),
+        ("render", "SHARDS", "--out", "out"),
+        ("calibrate", "SHARDS", "--out", "out"),
+        ("odd", "coverage", "SHARDS", "--odd", "lard_v2"),
+        *[
+            ("export", name, "SHARDS", "--out", "out")
+            for name in ("coco", "yolo", "huggingface", "lard", "cvat")
+        ],
+        ("export", "webdataset", "SHARDS", "--out", "out"),
+        ("export", "card", "SHARDS", "--out", "out/card.md"),
+        ("attack", "fcos-s", "--data", "SHARDS", "--out", "out"),
+        ("certify", "lip-fcos-s", "--data", "SHARDS", "--out", "out"),
+    ],
+)
+def test_what_reads_no_shards_says_what_would_make_a_folder_of_them(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """In one line, before anything is written; what it names works."""
+    monkeypatch.chdir(tmp_path)
+    before = sorted(path for path in exported.rglob("*"))
+    said = run(*[word.replace("SHARDS", str(exported)) for word in words], code=2)
+    assert len(said.strip().splitlines()) == 1, said
+    assert said.count(str(exported)) == 2 and f"lard import webdataset {exported} --out FOLDER" in said
+    assert not list(tmp_path.iterdir()) and sorted(path for path in exported.rglob("*")) == before
+
+
+def test_what_reads_no_shards_refuses_the_pictures_too(exported: Path) -> None:
     with pytest.raises(DataError, match=r"lie in tars, which only .* lard import webdataset"):
         read_pictures([exported], "test")
+
+
+def _records(rows: Rows) -> Rows:
+    return [row for row in rows if row[0].endswith(".json")]
+
+
+def _pictures(rows: Rows) -> Rows:
+    return [row for row in rows if row[0].endswith(".jpg")]
+
+
+@pytest.mark.parametrize(
+    ("harm", "text"),
+    [
+        (lambda rows: [*rows, _records(rows)[0]], ".json' is in the shards twice"),
+        (
+            lambda rows: [*_pictures(rows), *((n, b'{"frame_id": 1, ' + c[1:]) for n, c in _records(rows))],
+            "key 'frame_id' stands twice",
+        ),
+        (lambda rows: [*_pictures(rows), *((n, b"[]") for n, _ in _records(rows))], "expected a JSON object"),
+        (lambda rows: [*_pictures(rows), *((n, b"") for n, _ in _records(rows))], "is no plain record"),
+    ],
+)
+def test_records_of_shards_are_whole_and_there_once(
+    shards: Path, tmp_path: Path, harm: Callable[[Rows], Rows], text: str
+) -> None:
+    rewritten(shards / "train-000000.tar", harm)
+    said = run("import", "webdataset", shards, "--out", tmp_path / "back", code=2)
+    (told,) = (line for line in said.splitlines() if not line.startswith("pictures: "))
+    assert text in told and not (tmp_path / "back").exists()
 
 
 def test_headers_that_are_nested_or_lie_are_no_pictures(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from lard.cli import main
 from lard.errors import AirportError, DataError, SourceError, SpecError, fault_line, naming, one_line, told
 from lard.export.common import _frame_faults, staged_folder
 from lard.labels.dataset import checked_info, label_faults
+from lard.parts import replaced
 from lard.render.journal import (
     Journal,
     check_folder,
@@ -35,6 +36,7 @@ from lard.tables import (
     name_fault,
     read_table,
     staged,
+    write_json,
     write_table,
 )
 from pipelines.stage import params, run
@@ -153,6 +155,28 @@ def test_links_are_not_written_through(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a link to"), staged_folder(out / "images"):
         pass
     assert not list(elsewhere.iterdir())
+
+
+def test_a_table_that_is_a_link_is_neither_written_through_nor_replaced(tmp_path: Path) -> None:
+    """By any writer of files, whether the link leads somewhere or not; what lies beside it stays."""
+    for name, there in (("kept.json", True), ("gone.json", False)):
+        out, kept = tmp_path / name.split(".")[0], tmp_path / name
+        out.mkdir()
+        if there:
+            kept.write_text("theirs")
+        (out / "labels.parquet").symlink_to(kept)
+        (out / "dataset.json").write_text("old")
+        told = rf"labels\.parquet: is a link to .*{name}; nothing is written there"
+        with pytest.raises(DataError, match=told), staged(out) as made:
+            (made / "dataset.json").write_text("new")
+            (made / "labels.parquet").write_text("new")
+        with pytest.raises(DataError, match=told):
+            write_json({}, out / "labels.parquet")
+        with pytest.raises(DataError, match=told), replaced(out / "labels.parquet") as place:
+            place.write_text("new")
+        assert (out / "labels.parquet").is_symlink() and kept.exists() == there
+        assert (out / "dataset.json").read_text() == "old" and len(list(out.iterdir())) == 2
+    assert (tmp_path / "kept.json").read_text() == "theirs"
 
 
 def test_several_files_are_all_written_or_none(tmp_path: Path) -> None:

@@ -136,6 +136,23 @@ def test_convert_chain_keeps_the_poses(place: Path) -> None:
     assert "a scenario as v1 is called .yaml or .yml" in message
 
 
+def test_a_label_table_that_is_a_link_is_refused(place: Path) -> None:
+    """What it leads to stays, the link too, and dataset.json is not written without it."""
+    dataset, kept = place / "linked", place / "kept.parquet"
+    dataset.mkdir()
+    write_table(read_table(place / "frames.parquet", FRAMES), dataset / "frames.parquet", FRAMES)
+    given = (dataset, "--runways", place / "db.json", "--odd", SPEC)
+    run("label", *given)
+    (dataset / "labels.parquet").rename(kept)
+    (dataset / "labels.parquet").symlink_to(kept)
+    (dataset / "dataset.json").unlink()
+    before = kept.read_bytes()
+    said = run("label", *given, code=2)
+    assert "labels.parquet: is a link to" in said and "remove the link" in said
+    assert (dataset / "labels.parquet").is_symlink() and not (dataset / "dataset.json").exists()
+    assert kept.read_bytes() == before
+
+
 def test_a_dataset_folder_is_labelled_in_place(place: Path) -> None:
     """What `lard render` leaves is a folder: labels and dataset.json join it, and it can be looked at."""
     folder = place / "set"

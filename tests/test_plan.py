@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 
 from lard.cli import main
 from lard.errors import DataError, LardError
-from lard.plan.bench import JOURNAL, Bench
+from lard.plan.bench import JOURNAL, Bench, Entry
 from lard.plan.estimate import Size, cluster_of, plan
 from lard.plan.measure import scheduler_ms, store_mb_s
 from lard.plan.rates import Rates, Run, fitted, read_rates, this_machine, write_rates
 from lard.plan.simulate import Cluster, knees, simulate
-from lard.plan.stages import STAGES
-from lard.plan.steps import PICTURES, TIMED, Step, measuring, verifying
+from lard.plan.stages import FINELY, FINELY_OF_AIRPORT, MEASURED_KIB, STAGES
+from lard.plan.steps import ONCE, PICTURES, TIMED, Step, measuring, verifying
+from lard.quality import find_check, near, sighting
 
 
 def _run(units: int, fixed: float, each: float) -> Run:
@@ -49,7 +50,10 @@ def rates() -> Rates:
             stage.name: fitted(stage.unit, [_run(8, 2, 0.5), _run(40, 2, 0.5)])  # type: ignore[arg-type]
             for stage in STAGES
         }
-        | {"check tables": fitted("frame", [_run(1000, 3, 0.01), _run(20_000, 3, 0.01)])},
+        | {
+            "check": fitted("frame", [_run(n, 2, 0.5) for n in (8, 20, 40)], first_of="run"),
+            "check tables": fitted("frame", [_run(1000, 3, 0.01), _run(20_000, 3, 0.01)], first_of="run"),
+        },
         frame_log_sd=0.3,
         scheduler_ms=2.0,
         scheduler="2 processes",
@@ -73,17 +77,59 @@ def test_three_sizes_part_the_first_frames_of_an_airport_from_those_that_follow(
     """Known answer: 2 s, 0.3 s for each of the first 40 of an airport and 0.1 s beyond."""
     took = {n: 2 + 0.3 * min(n, 40) + 0.1 * max(n - 40, 0) for n in (8, 40, 400)}
     rate = fitted("frame", [_run(n, s, 0) for n, s in took.items()])
-    assert (
-        rate.knee == 40 and rate.each.cpu_s == pytest.approx(0.1) and rate.first.cpu_s == pytest.approx(0.2)
-    )
+    (first,) = rate.first
+    assert first.units == 40 and first.more.cpu_s == pytest.approx(0.2)
+    assert rate.each.cpu_s == pytest.approx(0.1)
     for n, s in took.items():
         assert rate.of("cpu_s", n) == pytest.approx(s)
     assert rate.of("cpu_s", 1000, 1, airports=5) == pytest.approx(2 + 200 * 0.3 + 800 * 0.1)
     assert rate.of("cpu_s", 100, 1, airports=5) == pytest.approx(2 + 100 * 0.3)
     assert rate.of("cpu_s", 1000, 10, airports=5) == pytest.approx(20 + 400 * 0.3 + 600 * 0.1)
-    assert fitted("frame", [_run(n, s, 0) for n, s in took.items()], airports=2).knee == 20
+    assert fitted("frame", [_run(n, s, 0) for n, s in took.items()], airports=2).first[0].units == 20
     grows = fitted("frame", [_run(8, 10, 0), _run(40, 12, 0), _run(400, 92, 0)])
-    assert grows.first.cpu_s == 0 and grows.of("cpu_s", 400) == pytest.approx(92)
+    assert grows.first[0].more.cpu_s == 0 and grows.of("cpu_s", 400) == pytest.approx(92)
+
+
+def test_four_sizes_part_what_a_run_looks_at_finely_from_the_rest() -> None:
+    """Known answer: two samples, full with 400 and 1,600 frames; those of a run, not of each airport.
+
+    From a dozen airports on, a sample holds some pictures of each.
+    """
+
+    def took(n: int) -> float:
+        return 2 + 0.1 * n + 0.05 * min(n, 400) + 0.02 * min(n, 1600)
+
+    runs = [_run(n, took(n), 0) for n in (8, 400, 1600, 3200)]
+    rate = fitted("frame", runs, first_of="run")
+    assert [one.units for one in rate.first] == [400, 1600] and rate.fixed.cpu_s == pytest.approx(2)
+    for n in (8, 100, 400, 1000, 1600, 5000, 10**6):
+        for airports in (1, 5, 12):
+            assert rate.of("cpu_s", n, 1, airports) == pytest.approx(took(n))
+    assert rate.of("cpu_s", 10**6, 1, 25) == pytest.approx(2 + 1e5 + 2 * (0.05 * 400 + 0.02 * 1600))
+    assert [one.units for one in fitted("frame", runs, 25, "run").first] == [200, 800]
+
+
+@given(
+    st.lists(st.integers(1, 10**5), min_size=2, max_size=6, unique=True).map(sorted),
+    st.lists(st.floats(0, 1e4), min_size=6, max_size=6),
+)
+def test_what_a_unit_takes_never_rises_and_the_ends_are_kept(sizes: list[int], took: list[float]) -> None:
+    """Whatever was measured; what rises is a straight line from its first point to its last."""
+    rate = fitted("frame", [_run(n, s, 0) for n, s in zip(sizes, took, strict=False)])
+    assert all(one.more.cpu_s >= 0 for one in rate.first) and rate.each.cpu_s >= 0 and rate.fixed.cpu_s >= 0
+    convex = fitted("frame", [_run(n, n * n / 1e5, 0) for n in sizes])
+    lowest, highest = sizes[0], sizes[-1]
+    assert convex.of("cpu_s", highest) - convex.of("cpu_s", lowest) == pytest.approx(
+        (highest**2 - lowest**2) / 1e5
+    )
+    assert sum(one.more.cpu_s for one in convex.first) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_run_looks_finely_at_as_many_pictures_as_requirements_say() -> None:
+    """What a plan takes for given of a check is what the check does."""
+    for name in ("DQR-A02", "DQR-I05"):
+        assert find_check(name).thresholds["max_samples"] == FINELY
+    assert near.PER_GROUP == sighting.PER_GROUP == FINELY_OF_AIRPORT
 
 
 def test_a_plan_shares_what_workers_share_and_nothing_else(rates: Rates) -> None:
@@ -99,7 +145,9 @@ def test_a_plan_shares_what_workers_share_and_nothing_else(rates: Rates) -> None
     assert costs["label"].process_mib == pytest.approx(100 + 502)  # a table grows
     assert costs["render"].process_mib == pytest.approx(100 + 22)  # pictures are let go of
     many = {cost.stage: cost for cost in plan(rates, Size(10**6, 6, 10))}
-    assert many["check"].process_mib == pytest.approx(100 + 3 + 0.01 * 10**6)  # pictures go, tables stay
+    # pictures of one airport, tables of all, and what was measured of the others
+    here, others = 166_667, 833_333
+    assert many["check"].process_mib == pytest.approx(102 + here / 2 + others * (0.01 + MEASURED_KIB / 1024))
     assert {cost.units for cost in plan(rates, Size(9, 1, 1)) if cost.stage == "train"} == {0}
 
 
@@ -154,12 +202,20 @@ def _changed(rates: Rates, folder: Path, change: Any) -> Path:
             lambda d: d["stages"]["render"]["fixed"].update(bytes=0),
             "stages.render.fixed is not what its runs",
         ),
-        (lambda d: d["stages"]["render"].update(knee=9), "stages.render.knee is not what its runs"),
+        (
+            lambda d: d["stages"]["check"]["first"][0].update(units=9),
+            "stages.check.first is not what its runs",
+        ),
+        (lambda d: d["stages"]["check"]["first"].pop(), "stages.check.first is not what its runs"),
+        (
+            lambda d: d["stages"]["check"].update(first_of="airport"),
+            "stages.check.first is not what its runs",
+        ),
         (lambda d: d["stages"]["render"]["runs"].pop(), "stages.render.runs: expected at least 2"),
         (lambda d: d["stages"]["render"]["runs"][1].update(units=8), "runs of 1 sizes"),
         (lambda d: d.update(scheduler_ms="2"), "scheduler_ms: expected a valid number"),
         (lambda d: d.update(store_mb_s=True), "store_mb_s: expected a valid number"),
-        (lambda d: d.update(format="lard plan rates 1"), "format"),
+        (lambda d: d.update(format="lard plan rates 2"), "format"),
         (lambda d: d.update(lard_version="9.9"), "lard_version is 9.9, this is"),
         (lambda d: d["machine"].update(cores=4096), "machine is .*4096 cores"),
     ],
@@ -282,6 +338,28 @@ def test_a_simulated_stage_is_the_planned_one(rates: Rates) -> None:
     assert cluster.scheduler_s == 0.002 and cluster.log_sd == 0.3
     alone = simulate(replace(cluster, mtbf_s=inf, log_sd=0.0, scheduler_s=0.0, task_bytes=0.0), 1)
     assert alone.makespan_s == pytest.approx(2 + 251 * 2.0)
+
+
+def test_the_time_left_is_as_guessed_until_enough_was_run(tmp_path: Path) -> None:
+    """A first step that compiles for a minute says nothing of the rest; half of all that took twice does."""
+    steps = [
+        replace(_step("warm", "--version"), about_s=5, warms=True),
+        *[replace(_step(f"s{k}", "--version"), about_s=10) for k in range(20)],
+    ]
+    bench = Bench(tmp_path, {}, lambda _: None)
+
+    def after(**clock_s: float) -> float:
+        bench.done = {
+            name: Entry(step=name, run=_run(1, 0, 0).model_copy(update={"wall_s": s}))
+            for name, s in clock_s.items()
+        }
+        return bench._left_s(steps)
+
+    assert after() == pytest.approx(205)
+    assert after(warm=90) == pytest.approx(200)
+    assert after(warm=90, s0=30) < 2.1 * 190  # three times as long, but one step of twenty
+    half = {f"s{k}": 20.0 for k in range(10)}
+    assert after(warm=90, **half) == pytest.approx(200, rel=0.1)
 
 
 def _step(name: str, *arguments: str, stage: str = "label") -> Step:
@@ -412,6 +490,14 @@ def test_steps_find_what_they_need_and_are_named_once() -> None:
         sizes.setdefault(step.stage, set()).add(step.units)
     assert set(sizes) - {""} == {*TIMED, "train"}
     assert all(len(sizes[name]) == len(PICTURES.get(name, (1, 2))) for name in (*TIMED, "train"))
+    many = [f"X{number:03d}" for number in range(25)]  # a check samples a run, not each of its airports
+    units = {step.units for step in measuring(many, 1) if step.stage == "check"}
+    assert units == {2 * n for n in PICTURES["check"]}
+    assert {step.units for step in measuring(many, 1) if step.stage == "render"} == {
+        25 * n for n in PICTURES["render"]
+    }
+    large = [step.units for step in measuring(["LFPO"], 3) if step.stage == "check"]
+    assert [large.count(n) for n in PICTURES["check"]] == [3 if n < ONCE else 1 for n in PICTURES["check"]]
     stages = [step.stage for step in verifying(["LFPO"], 50, ["label", "check tables"])]
     assert stages == ["sample", "label", "check tables"]
     assert [step.stage for step in verifying(["LFPO"], 50, ["ground"])] == ["ground"]

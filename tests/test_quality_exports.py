@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from quality_defects_foreign import plain, written
 from quality_support import opened, write_clean
+from tars_support import whole_tar
 
 from lard.errors import DataError
 from lard.export.annotators import write_cvat, write_fiftyone, write_labelstudio
@@ -86,3 +87,31 @@ def test_a_file_that_cannot_be_read_is_named_and_not_its_frames(
     problems = list(compared(few, read_export(tmp_path / "coco")))
     assert [one.subject for one in problems] == [f"coco:{name}.json"]
     assert f"cannot be read: {name}.json: key 'images' stands twice" in problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        (b'{"frame_id": "a", "yaw_deg": 1.0, "yaw_deg": 2.0}', "key 'yaw_deg' stands twice in one object"),
+        (b'{"frame_id": "a", "objects": [{"bbox": [], "bbox": []}]}', "key 'bbox' stands twice"),
+        (b"[1]", "expected a JSON object"),
+        (b'{"frame_id": "a"', "not valid JSON"),
+        (b'{"frame_id": "\xff"}', "byte 0xff is no UTF-8 text"),
+    ],
+)
+def test_records_of_shards_that_readers_take_otherwise_are_named(
+    tmp_path: Path, record: bytes, told: str
+) -> None:
+    """And none of what they say is taken."""
+    whole_tar(tmp_path / "test-000000.tar", [("a.jpg", b"picture"), ("a.json", record)])
+    found = read_export(tmp_path)
+    (problem,) = found.problems
+    assert problem.subject.endswith(":a.json") and told in problem.message, problem
+    assert not found.frames and set(found.pictures_in_tar) == {"a"}
+
+
+def test_a_picture_twice_in_shards_is_named(tmp_path: Path) -> None:
+    whole_tar(tmp_path / "test-000000.tar", [("a.jpg", b"one"), ("a.json", b'{"frame_id": "a"}')])
+    whole_tar(tmp_path / "test-000001.tar", [("a.jpg", b"two")])
+    (problem,) = read_export(tmp_path).problems
+    assert problem.message == "its picture is in the shards twice"

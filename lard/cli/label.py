@@ -117,7 +117,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     from lard.errors import DataError, naming
     from lard.export.conventions import find_footage
     from lard.ground.terrain.shipped import located
-    from lard.parts import is_parted
+    from lard.parts import is_parted, refuse_shards
     from lard.scenario.formats import read_scenario, scenario_of_frames
     from lard.scenario.losses import TABLE_TRAJECTORY, assumed
     from lard.tables import FRAMES, read_table
@@ -134,6 +134,8 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     if out.suffix.lower() not in (".parquet", ".csv"):
         raise DataError(f"--out {out}: expected a name that ends in .parquet or .csv")
     _keep_others(out)
+    if not scenario.exists():
+        refuse_shards(scenario.parent)
     if scenario.suffix.lower() == ".parquet" and convention == "exact" and out.suffix.lower() == ".parquet":
         _label_frames(
             scenario,

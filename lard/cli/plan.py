@@ -12,7 +12,7 @@ from lard.cli.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from lard.plan.estimate import Cost
-    from lard.plan.rates import Rates
+    from lard.plan.rates import Rate, Rates
     from lard.plan.simulate import Outcome
 
 _LIMIT = 25  # per cent that a foretold figure may be off
@@ -109,8 +109,8 @@ def plan(
     """State hours, storage and memory of every stage for a dataset of --frames.
 
     All figures follow from rates that --measure wrote: processor time with a fixed part per process and one
-    per frame, airport or step, more for the first frames of an airport. Hours are those of processors that do
-    nothing else. How well they foretell, --verify tells (docs/costs.md).
+    per frame, airport or step, more for the first frames of an airport or a run. Hours are those of
+    processors that do nothing else. How well they foretell, --verify tells (docs/costs.md).
 
     \b
     Examples:
@@ -155,13 +155,21 @@ def _measure(out: Path, options: dict[str, Any]) -> None:
     rows = [
         [
             name, rate.unit, f"{rate.fixed.cpu_s:.2f}", f"{rate.each.cpu_s:.3g}",
-            f"{rate.first.cpu_s + rate.each.cpu_s:.3g}" if rate.knee else "",
+            _of_first(rate),
             "" if rate.spread is None else f"{rate.spread:.0%}", f"{rate.most_mib:.0f}",
             f"{rate.each.bytes / 1e3:.4g}",
         ]
         for name, rate in rates.stages.items()
     ]  # fmt: skip
     print_table(f"{out}: rates of this machine", columns, rows, set(columns[2:]))
+
+
+def _of_first(rate: Rate) -> str:
+    """What each of the first units takes, up to which."""
+    more = [sum(other.more.cpu_s for other in rate.first[k:]) for k in range(len(rate.first))]
+    return ", ".join(
+        f"{rate.each.cpu_s + extra:.3g} to {one.units}" for extra, one in zip(more, rate.first, strict=True)
+    )
 
 
 def _tell(line: str) -> None:

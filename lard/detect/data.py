@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lard.errors import DataError
 from lard.intake.tars import Member, index, is_sharded, lost, read_member
+from lard.parts import in_tars
 from lard.pictures import plain_colour, upright_rgb
 from lard.score.truth import Paths, coco_paths, image_path, read_truth, several
 
@@ -62,10 +63,7 @@ def read_pictures(
     ]
     for folder in filter(is_sharded, folders):
         if not shards:
-            raise DataError(
-                f"{folder}: its pictures lie in tars, which only lard train and lard predict read; make a "
-                f"folder of them first: lard import webdataset {folder} --out FOLDER"
-            )
+            raise in_tars(folder)
         pictures = _placed(pictures, folder, split)
     missing = [
         str(picture.path) for picture in pictures if picture.place is None and not picture.path.is_file()

@@ -1,4 +1,4 @@
-"""Pictures in the tar shards of `lard export webdataset`: where each lies, and its bytes.
+"""Pictures and their records in the tar shards of `lard export webdataset`: where each lies, and its bytes.
 
 Nothing is unpacked: a picture is read from its offset, by the name of its key and never by a path in a tar.
 """
@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from lard.documents import parse_json
 from lard.errors import DataError
+from lard.parts import SHARD_TABLES as TABLES
+from lard.parts import is_sharded as is_sharded
 from lard.parts import is_table
 from lard.tables import MANIFEST, read_table
 
-TABLES = "tables"
-"""Folder beside the shards with the dataset's tables."""
 _LARGEST = 200_000_000  # bytes of a picture
-_SUFFIX = ".jpg"
+_SUFFIX, _RECORD = ".jpg", ".json"
 _TAR = re.compile(r"\.(tar|tgz)\b")
 
 
@@ -41,11 +42,6 @@ def shards_of(folder: Path, split: str = "") -> list[Path]:
 def shards_of_split(names: Iterable[str], split: str) -> list[str]:
     """Those of the names of files that are tars of a split, sorted."""
     return sorted(name for name in names if re.fullmatch(rf"{re.escape(split)}-\d+\.tar", name))
-
-
-def is_sharded(folder: Path) -> bool:
-    """Whether a dataset's pictures lie in tars: it has some, and no images/."""
-    return not (folder / "images").is_dir() and bool(shards_of(folder))
 
 
 def stated_sha256(folder: Path) -> dict[str, str]:
@@ -73,50 +69,76 @@ def check_stated(folder: Path, key: str, stated: Mapping[str, str]) -> str:
 
 
 def members(path: Path) -> Iterator[tuple[str, Member]]:
-    """Key and place of every picture in a tar, by its headers alone; DataError where it is cut or no tar."""
+    """Name and place of every picture and record in a tar, by its headers alone.
+
+    DataError where it is cut or no tar.
+    """
     size = path.stat().st_size
     try:
         with tarfile.open(path, "r:") as tar:
             for entry in tar:
-                if not entry.name.endswith(_SUFFIX):
+                if not entry.name.endswith((_SUFFIX, _RECORD)):
                     continue
                 if not entry.isreg() or entry.issparse() or not 0 < entry.size <= _LARGEST:
-                    raise DataError(f"{path}: {entry.name[:80]!r} is no plain picture; export again")
+                    what = "picture" if entry.name.endswith(_SUFFIX) else "record"
+                    raise DataError(f"{path}: {entry.name[:80]!r} is no plain {what}; export again")
                 if entry.offset_data + entry.size > size:
                     raise DataError(f"{path}: ends within {entry.name[:80]!r}; fetch or export it again")
-                yield entry.name.removesuffix(_SUFFIX), Member(entry.offset_data, entry.size)
+                yield entry.name, Member(entry.offset_data, entry.size)
     except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
         told = str(error) if isinstance(error, tarfile.TarError) else type(error).__name__
         raise DataError(f"{path}: cannot be read as a tar ({told:.100}); fetch or export it again") from error
 
 
+def each_once(shards: Iterable[Path]) -> Iterator[tuple[Path, str, Member]]:
+    """Tar, name and place of every picture and record in shards; DataError for one that is there twice."""
+    seen: set[str] = set()
+    for path in shards:
+        for name, place in members(path):
+            if name in seen:
+                raise DataError(f"{path}: {name[:80]!r} is in the shards twice; export the dataset again")
+            seen.add(name)
+            yield path, name, place
+
+
+def picture_key(name: str) -> str | None:
+    """Which frame's picture a name in a tar is; None for a record."""
+    return name.removesuffix(_SUFFIX) if name.endswith(_SUFFIX) else None
+
+
 def index(folder: Path, split: str) -> dict[str, tuple[Path, Member]]:
-    """Tar and place of every picture of a split, by key; DataError for a key that stands twice."""
+    """Tar and place of every picture of a split, by key; DataError for a name that is there twice."""
     stated = stated_sha256(folder)
     found: dict[str, tuple[Path, Member]] = {}
-    for path in shards_of(folder, split):
-        for key, place in members(path):
-            if key in found:
-                raise in_twice(path, key)
+    for path, name, place in each_once(shards_of(folder, split)):
+        if (key := picture_key(name)) is not None:
             known = check_stated(folder, key, stated) if stated else ""
             found[key] = path, Member(place.offset, place.size, known)
     return found
 
 
-def in_twice(path: Path, key: str) -> DataError:
-    """What is wrong with shards that hold a picture twice."""
-    return DataError(f"{path}: {key[:80]!r} is in the shards twice; export the dataset again")
-
-
 def read_member(path: Path, key: str, place: Member) -> bytes:
     """The bytes of a picture; DataError where the tar was cut or they are others than stated."""
+    content = _bytes_at(path, key + _SUFFIX, place)
+    if place.sha256 and sha256(content).hexdigest() != place.sha256:
+        raise DataError(f"{path}: picture {key} is another than the manifest states; export again")
+    return content
+
+
+def check_record(path: Path, name: str, place: Member) -> None:
+    """DataError where a record is no JSON object, or has a key twice, of which readers take one."""
+    where = f"{path}: {name[:80]}"
+    found = parse_json(_bytes_at(path, name, place), where)
+    if not isinstance(found, dict):
+        raise DataError(f"{where}: expected a JSON object; export the dataset again")
+
+
+def _bytes_at(path: Path, name: str, place: Member) -> bytes:
     with path.open("rb") as stream:
         stream.seek(place.offset)
         content = stream.read(place.size)
     if len(content) != place.size:
-        raise DataError(f"{path}: ends within {key + _SUFFIX!r}; fetch or export it again")
-    if place.sha256 and sha256(content).hexdigest() != place.sha256:
-        raise DataError(f"{path}: picture {key} is another than the manifest states; export again")
+        raise DataError(f"{path}: ends within {name[:80]!r}; fetch or export it again")
     return content
 
 

@@ -22,7 +22,7 @@ from lard.labels.parted import write_label_parts
 from lard.labels.reach import reach_stated
 from lard.labels.spread import Labeller, labels_by_airport, labels_of
 from lard.odd import OddSpec
-from lard.parts import check_whole, is_parted, is_table, replaced
+from lard.parts import check_whole, is_parted, is_table, refuse_shards, replaced
 from lard.tables import (
     FRAMES,
     LABELS,
@@ -146,6 +146,7 @@ def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[s
     parts = ("frames.parquet", "labels.parquet", "dataset.json")
     missing = [name for name in parts if not is_table(folder / name)]
     if missing:
+        refuse_shards(folder)
         raise DataError(
             f"{folder}: {', '.join(missing)} missing; run the render and label stages, or `lard label`"
         )

@@ -8,7 +8,17 @@ import polars as pl
 
 from lard.errors import DataError
 from lard.files import folder_lock
-from lard.parts import NOWHERE, by_airport, check_whole, is_parted, is_table, part_path, replaced, restored
+from lard.parts import (
+    NOWHERE,
+    by_airport,
+    check_whole,
+    is_parted,
+    is_table,
+    part_path,
+    refuse_shards,
+    replaced,
+    restored,
+)
 from lard.tables import FRAMES, LABELS, MANIFEST, read_table, write_table
 
 TABLES = {"frames.parquet": FRAMES, "labels.parquet": LABELS, "manifest.parquet": MANIFEST}
@@ -63,6 +73,7 @@ def _frames(folder: Path) -> pl.DataFrame:
     for name in TABLES:
         restored(folder / name)
     if not is_table(folder / "frames.parquet"):
+        refuse_shards(folder)
         raise DataError(f"{folder}: no frames.parquet; give a dataset folder")
     frames = read_table(folder / "frames.parquet", FRAMES)
     twice = frames.filter(pl.col("frame_id").is_duplicated())["frame_id"]

@@ -30,6 +30,7 @@ from lard.plan.steps import Step
 JOURNAL = "journal.jsonl"
 _COMMAND = "import sys; from lard.cli import main; sys.argv[0] = 'lard'; main()"
 _TAIL_CHARACTERS = 300
+_TRUSTED = 0.05  # of all that is guessed: as if so much had been run and taken what was guessed
 
 
 class Entry(BaseModel):
@@ -96,12 +97,16 @@ class Bench:
         return [lag for step in steps for lag in self.done[step.name].lags if step.stage == "render"]
 
     def _left_s(self, steps: Sequence[Step]) -> float:
-        """Seconds that the rest of the steps may take: as guessed, times what guesses were off by so far."""
-        before = [step for step in steps if step.name in self.done]
+        """Seconds that the rest of the steps may take: as guessed, times what guesses were off by so far.
+
+        Of this the first few steps tell little, and those that warm up nothing.
+        """
+        before = [step for step in steps if step.name in self.done and not step.warms]
         took = sum(self.done[step.name].run.wall_s for step in before)
         guessed = sum(step.about_s for step in before)
+        trusted = _TRUSTED * sum(step.about_s for step in steps)
         left = sum(step.about_s for step in steps if step.name not in self.done)
-        return left * (took / guessed if guessed else 1.0)
+        return left * (took + trusted) / max(guessed + trusted, 1e-9)
 
     def _note(self, entry: Entry) -> None:
         with (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:

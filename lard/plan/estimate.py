@@ -8,7 +8,7 @@ from math import ceil
 from lard.errors import DataError
 from lard.plan.rates import Rates
 from lard.plan.simulate import Cluster
-from lard.plan.stages import FRAMES_PER_TASK, STAGES, TABLES_OF, Stage
+from lard.plan.stages import FRAMES_PER_TASK, MEASURED_KIB, STAGES, TABLES_OF, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,28 @@ def _cost(rates: Rates, stage: Stage, size: Size) -> Cost:
     if units == 0:
         return Cost(stage.name, 0, stage.unit, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
     airports = min(size.airports, units)
-    # memory does not grow with pictures that are finished with, but with the rows of a table
-    tables = rates.stages.get(TABLES_OF.get(stage.name, ""), None if stage.pictures else rate)
-    memory = max(rate.most_mib, tables.of("peak_mib", units) if tables else 0.0)
     return Cost(
         stage.name, units, stage.unit, processes,
         hours=rate.of("cpu_s", ceil(units / processes), 1, ceil(airports / processes)) / 3600,
         cpu_hours=rate.of("cpu_s", units, processes, airports) / 3600,
         bytes=rate.of("bytes", units, 1, airports), files=rate.of("files", units, 1, airports),
-        process_mib=memory,
+        process_mib=_process_mib(rates, stage, units, airports),
     )  # fmt: skip
+
+
+def _process_mib(rates: Rates, stage: Stage, units: int, airports: int) -> float:
+    """Peak of one process: it grows with the rows of a table, not with pictures that are finished with.
+
+    A check holds all pictures of an airport, small, and of those elsewhere what it has measured.
+    """
+    rate = rates.stages[stage.name]
+    tables = rates.stages.get(TABLES_OF.get(stage.name, ""), None if stage.pictures else rate)
+    peaks = [rate.most_mib, *([tables.of("peak_mib", units)] if tables else [])]
+    if stage.compares and tables:
+        here = ceil(units / airports)
+        rows = tables.of("peak_mib", units) - tables.of("peak_mib", here)
+        peaks.append(rate.of("peak_mib", here) + rows + (units - here) * MEASURED_KIB / 1024)
+    return max(peaks)
 
 
 def cluster_of(

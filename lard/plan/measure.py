@@ -15,7 +15,7 @@ import lard
 from lard.files import folder_lock
 from lard.plan.bench import Bench
 from lard.plan.rates import QUANTITIES, Rates, Run, fitted, this_machine
-from lard.plan.stages import STAGES, TABLES_OF
+from lard.plan.stages import FIRST_OF, UNITS
 from lard.plan.steps import MODELS, TIMED, measuring, verifying
 from lard.workers import run_tasks, workers_of
 
@@ -42,14 +42,13 @@ def measure(
         tell("tasks of no work, and files of a picture's size")
         store = store_mb_s(folder)
         shutil.rmtree(folder)
-    units = {stage.name: stage.unit for stage in STAGES} | dict.fromkeys(TABLES_OF.values(), "frame")
     return Rates(
         lard_version=lard.__version__,
         machine=this_machine(),
         airports=list(airports),
         models={**MODELS, **({"train": train} if train else {})},
         stages={
-            name: fitted(units[name], some, len(airports))  # type: ignore[arg-type]
+            name: fitted(UNITS[name], some, len(airports), FIRST_OF[name])  # type: ignore[arg-type]
             for name, some in runs.items()
         },
         frame_log_sd=statistics.stdev(bench.lags(steps)),

@@ -1,7 +1,7 @@
-"""Rates of the stages, fitted to runs of two or three sizes; the file of them.
+"""Rates of the stages, fitted to runs of two sizes or more; the file of them.
 
-A stage takes a fixed part per process and one per unit. The first frames of an airport may take more than
-those that follow: ground has to be read, and some comparisons are of so many pictures of an airport, no more.
+A stage takes a fixed part per process and one per unit. The first frames may take more than those that
+follow: of each airport ground has to be read, and a run looks finely at some hundred pictures, no more.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from lard import __version__
 from lard.documents import checked, read_json
 from lard.errors import DataError, naming
-from lard.plan.stages import STAGES, TABLES_OF
+from lard.plan.stages import FIRST_OF, STAGES, TABLES_OF, UNITS, Whole, wholes
 from lard.tables import write_json
 
-FORMAT = "lard plan rates 2"
+FORMAT = "lard plan rates 3"
 Quantity = Literal["cpu_s", "wall_s", "peak_mib", "bytes", "files"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
@@ -50,25 +50,33 @@ class Run(Spent):
     units: Annotated[int, Field(ge=0)]
 
 
+class First(_Model):
+    """What each of the first `units` of an airport, or of a run, takes besides."""
+
+    units: Annotated[int, Field(ge=1)]
+    more: Spent
+
+
 class Rate(_Model):
     """What a stage takes, and the runs that it comes from.
 
-    `fixed` once per process, `each` per unit, and `first` besides for each of the first `knee` units of an
-    airport; where an airport is shared, every process has its own first ones.
+    `fixed` once per process, `each` per unit, and more for the `first` ones of each airport or of the run;
+    where these are shared, every process has its own first ones.
     """
 
     unit: Literal["airport", "frame", "step"]
     fixed: Spent
     each: Spent
-    first: Spent
-    knee: Annotated[int, Field(ge=0)]
+    first: list[First]
+    first_of: Whole
     runs: Annotated[list[Run], Field(min_length=2)]
 
     def of(self, quantity: Quantity, units: float, processes: int = 1, airports: int = 1) -> float:
         """What `units` of work at so many airports take in all when so many processes share them."""
-        fixed, each, first = (getattr(part, quantity) for part in (self.fixed, self.each, self.first))
-        early = min(units, self.knee * max(airports, processes))
-        return float(fixed * processes + each * units + first * early)
+        fixed, each = (getattr(part, quantity) for part in (self.fixed, self.each))
+        times = max(wholes(self.first_of, airports), processes)
+        early = sum(getattr(one.more, quantity) * min(units, one.units * times) for one in self.first)
+        return float(fixed * processes + each * units + early)
 
     @property
     def spread(self) -> float | None:
@@ -96,7 +104,7 @@ class Machine(_Model):
 class Rates(_Model):
     """A rates file."""
 
-    format: Literal["lard plan rates 2"] = FORMAT  # type: ignore[assignment]
+    format: Literal["lard plan rates 3"] = FORMAT  # type: ignore[assignment]
     lard_version: str
     machine: Machine
     airports: list[str]
@@ -111,37 +119,54 @@ class Rates(_Model):
     """Megabytes (10^6) per second written in files of a picture's size."""
 
 
-def fitted(unit: Literal["airport", "frame", "step"], runs: Sequence[Run], airports: int = 1) -> Rate:
-    """A rate from the medians of runs of two sizes, a line, or of three, a line that bends at the second.
+def fitted(
+    unit: Literal["airport", "frame", "step"],
+    runs: Sequence[Run],
+    airports: int = 1,
+    first_of: Whole = "airport",
+) -> Rate:
+    """A rate from the medians of runs of two sizes, a line, or of more, one that bends at those between.
 
     The frames of each run lie at so many airports.
 
-    No part is below zero; where units beyond the second size take more than those before, it is straight.
+    No part is below zero; where units take more than those before them, the line is straight there.
     """
     sizes = sorted({run.units for run in runs})
-    if len(sizes) not in (2, 3):
-        raise DataError(
-            f"runs of {len(sizes)} sizes; expected two or three, which part fixed from per {unit}"
-        )
-    fixed, each, first = {}, {}, {}
+    if len(sizes) < 2:
+        raise DataError(f"runs of {len(sizes)} sizes; expected two or more, which part fixed from per {unit}")
+    fixed, slopes = {}, {}
     for name in QUANTITIES:
         took = [statistics.median(getattr(run, name) for run in runs if run.units == size) for size in sizes]
-        slopes = [
-            max((high - low) / (many - few), 0.0)
-            for (few, low), (many, high) in pairwise(zip(sizes, took, strict=True))
-        ]
-        if slopes[0] < slopes[-1]:
-            slopes = [max((took[-1] - took[0]) / (sizes[-1] - sizes[0]), 0.0)]
-        each[name], first[name] = slopes[-1], slopes[0] - slopes[-1]
-        fixed[name] = max(took[0] - slopes[0] * sizes[0], 0.0)
+        slopes[name] = _falling(sizes, took)
+        fixed[name] = max(took[0] - slopes[name][0] * sizes[0], 0.0)
     return Rate(
         unit=unit,
         fixed=Spent(**fixed),
-        each=Spent(**each),
-        first=Spent(**first),
-        knee=sizes[1] // airports if len(sizes) == 3 else 0,
+        each=Spent(**{name: found[-1] for name, found in slopes.items()}),
+        first=[
+            First(
+                units=max(round(size / wholes(first_of, airports)), 1),
+                more=Spent(**{name: found[k] - found[k + 1] for name, found in slopes.items()}),
+            )
+            for k, size in enumerate(sizes[1:-1])
+        ],
+        first_of=first_of,
         runs=list(runs),
     )
+
+
+def _falling(sizes: Sequence[int], took: Sequence[float]) -> list[float]:
+    """What a unit takes between each size and the next, never more than before and never below zero.
+
+    Pools adjacent violators (Robertson, Wright and Dykstra, Order Restricted Statistical Inference, 1988).
+    """
+    pools: list[tuple[float, int, int]] = []  # what is taken by so many units in so many gaps
+    for (few, low), (many, high) in pairwise(zip(sizes, took, strict=True)):
+        pools.append((high - low, many - few, 1))
+        while len(pools) > 1 and pools[-2][0] / pools[-2][1] < pools[-1][0] / pools[-1][1]:
+            last, before = pools.pop(), pools.pop()
+            pools.append((last[0] + before[0], last[1] + before[1], last[2] + before[2]))
+    return [max(more / units, 0.0) for more, units, gaps in pools for _ in range(gaps)]
 
 
 def this_machine() -> Machine:
@@ -183,10 +208,17 @@ def is_rates(document: object) -> bool:
     return isinstance(document, dict) and str(document.get("format", "")).startswith("lard plan rates")
 
 
-def _near(one: Spent, other: Spent) -> bool:
-    """Whether two costs are the same but for the rounding of other machines."""
-    return all(
-        isclose(getattr(one, name), getattr(other, name), rel_tol=1e-6, abs_tol=1e-6) for name in QUANTITIES
+def _alike(rate: Rate, other: Rate, part: str) -> bool:
+    """Whether a part of two rates is the same but for the rounding of other machines."""
+    if part == "first":
+        bends = [[(one.units, rate.first_of) for one in rate.first] for rate in (rate, other)]
+        pairs = [(one.more, two.more) for one, two in zip(rate.first, other.first, strict=False)]
+    else:
+        bends, pairs = [[], []], [(getattr(rate, part), getattr(other, part))]
+    return bends[0] == bends[1] and all(
+        isclose(getattr(one, name), getattr(two, name), rel_tol=1e-6, abs_tol=1e-6)
+        for one, two in pairs
+        for name in QUANTITIES
     )
 
 
@@ -203,18 +235,15 @@ def read_rates(path: Path, foreign: bool = False) -> Rates:
     missing = [name for name in needed if name not in rates.stages]
     if missing:
         raise DataError(f"{path}: stages: {', '.join(missing)} missing; {HOW}")
-    units = {stage.name: stage.unit for stage in STAGES} | dict.fromkeys(TABLES_OF.values(), "frame")
     for name, rate in rates.stages.items():
-        if name not in units:
-            raise DataError(f"{path}: stages.{name}: no such stage, expected {', '.join(units)}; {HOW}")
-        if rate.unit != units[name]:
-            raise DataError(f"{path}: stages.{name}.unit is {rate.unit}, expected {units[name]}; {HOW}")
+        if name not in UNITS:
+            raise DataError(f"{path}: stages.{name}: no such stage, expected {', '.join(UNITS)}; {HOW}")
+        if rate.unit != UNITS[name]:
+            raise DataError(f"{path}: stages.{name}.unit is {rate.unit}, expected {UNITS[name]}; {HOW}")
         with naming(f"{path}: stages.{name}.runs"):
-            told = fitted(rate.unit, rate.runs, max(len(rates.airports), 1))
-        if rate.knee != told.knee:
-            raise DataError(f"{path}: stages.{name}.knee is not what its runs come to; {HOW}")
+            told = fitted(rate.unit, rate.runs, max(len(rates.airports), 1), FIRST_OF[name])
         for part in ("fixed", "each", "first"):
-            if not _near(getattr(rate, part), getattr(told, part)):
+            if not _alike(rate, told, part):
                 raise DataError(f"{path}: stages.{name}.{part} is not what its runs come to; {HOW}")
     here, faults = this_machine(), []
     if rates.lard_version != __version__:

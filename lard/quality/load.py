@@ -9,6 +9,7 @@ import polars as pl
 
 from lard.errors import AirportError, DataError
 from lard.intake.foreign import Foreign, find
+from lard.parts import refuse_shards
 from lard.quality.dataset import Dataset
 from lard.quality.exports.read import find_exports
 from lard.quality.model import Offence
@@ -28,6 +29,7 @@ def load_dataset(root: str | Path) -> Dataset:
         )
     if root.is_dir() and any((root / name).exists() for name in ("frames.parquet", "labels.parquet")):
         return _load_own(root)
+    refuse_shards(root)  # beside tars lie COCO files that name pictures which are not there
     found = find(root)
     if found is None:
         raise DataError(

@@ -14,7 +14,7 @@ from lard.intake.lard_csv import read_lard_csv
 from lard.intake.lard_tables import labels_of_lard
 from lard.labels.dataset import read_dataset
 from lard.labels.draw import contact_sheet, draw_labels, open_image, select_frames
-from lard.parts import is_table
+from lard.parts import is_table, refuse_shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ def open_for_inspection(folder: str | Path, csv_path: str | Path | None = None) 
         return Inspection(folder, frames.select("frame_id", "airport", "zone"), labels)
     tables = [Path(csv_path)] if csv_path else sorted(folder.glob("*.csv"))
     if len(tables) != 1:
+        refuse_shards(folder)
         found = ", ".join(table.name for table in tables) or "none"
         raise DataError(
             f"{folder}: neither labels.parquet nor exactly one .csv with LARD's labels (found: {found}); "

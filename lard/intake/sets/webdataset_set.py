@@ -1,16 +1,17 @@
 """WebDataset shards of `lard export webdataset` as the dataset folder that they were made of."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from lard.errors import DataError
 from lard.intake.tars import (
     TABLES,
-    Member,
+    check_record,
     check_stated,
-    in_twice,
+    each_once,
     lost,
-    members,
+    picture_key,
     read_member,
     shards_of,
     stated_sha256,
@@ -24,7 +25,8 @@ _COPIED = ("frames.parquet", "labels.parquet", "manifest.parquet", "dataset.json
 def read_webdataset(source: Path, out: Path) -> int:
     """Write images/ and the tables of a folder of shards into `out`, an empty folder; how many frames.
 
-    DataError where a picture is missing, twice, of no frame, or other than the manifest states.
+    DataError where a picture is missing, twice, of no frame, or other than the manifest states, and where its
+    record is there twice or no JSON object. What a record says is not taken: the tables hold it.
     """
     tables = source / TABLES
     if not tables.is_dir():
@@ -45,18 +47,17 @@ def read_webdataset(source: Path, out: Path) -> int:
     (out / "images").mkdir()
     found: set[str] = set()
     with Meter("pictures", len(ids), "img") as meter:
-        for path in shards:
-            for key, place in members(path):
-                if key in found:
-                    raise in_twice(path, key)
-                if key not in ids:
-                    raise DataError(f"{path}: {key[:80]!r} is no frame of {tables}; export the dataset again")
-                content = read_member(
-                    path, key, Member(place.offset, place.size, check_stated(source, key, stated))
-                )
-                (out / "images" / f"{key}.jpg").write_bytes(content)
-                found.add(key)
-                meter.advance()
+        for path, name, place in each_once(shards):
+            key = picture_key(name)
+            if key is None:
+                check_record(path, name, place)
+                continue
+            if key not in ids:
+                raise DataError(f"{path}: {key[:80]!r} is no frame of {tables}; export the dataset again")
+            stated_place = replace(place, sha256=check_stated(source, key, stated))
+            (out / "images" / f"{key}.jpg").write_bytes(read_member(path, key, stated_place))
+            found.add(key)
+            meter.advance()
     if missing := sorted(ids - found):
         raise lost(source, missing, len(ids), any_name=True)
     for name in _COPIED:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lard.documents import number_of, read_text
+from lard.documents import number_of, parse_json, read_text
 from lard.errors import DataError
 from lard.intake.lard_csv import FOOT_PER_M, LETTERS, NM_M, SIDES, open_lard_csv
 from lard.quality.exports.descriptions import HF_NAMES, huggingface_faults, yolo_faults
@@ -65,12 +64,14 @@ def read_webdataset(folder: Path, where: str) -> Exported:
                     content = stream.read() if stream is not None else b""
                     key, _, suffix = entry.name.partition(".")
                     if suffix == "json":
-                        record = _json(content.decode("utf-8", "replace"), entry.name, found)
+                        record = _json(content, entry.name, found)
                         if record is not None:
                             if record.get("frame_id") != key:
                                 found.fault(key, f"its record is that of {record.get('frame_id')}")
                             _record(found, record, list(record.get("objects", [])), split)
                     else:
+                        if key in found.pictures_in_tar:
+                            found.fault(key, "its picture is in the shards twice")
                         found.pictures_in_tar[key] = hashlib.sha256(content).hexdigest()
         except (tarfile.TarError, OSError, EOFError) as error:
             found.fault(path.name, f"cannot be read: {error}")
@@ -93,13 +94,17 @@ def _record(found: Exported, record: Mapping[str, Any], objects: list[Fields], s
         )
 
 
-def _json(text: str, place: str, found: Exported) -> dict[str, Any] | None:
+def _json(text: str | bytes, place: str, found: Exported) -> dict[str, Any] | None:
+    """A record; what is none, or has a key twice, of which readers would take one, is noted."""
     try:
-        record = json.loads(text)
-    except ValueError as error:
-        found.fault(place, f"not JSON: {error}")
+        record = parse_json(text, place)
+    except DataError as error:
+        found.fault(place, f"cannot be read: {error}")
         return None
-    return record if isinstance(record, dict) else None
+    if not isinstance(record, dict):
+        found.fault(place, "cannot be read: expected a JSON object")
+        return None
+    return record
 
 
 def read_yolo(folder: Path, where: str) -> Exported:
