@@ -24,7 +24,8 @@ from lard.documents import read_json
 from lard.errors import DataError, LardError, told
 
 COLOURS = {"fcos-s": (30, 90, 255), "lip-fcos-s": (255, 150, 0)}
-GREEN, YELLOW, INK = (60, 220, 60), (240, 220, 40), (20, 20, 20)
+VERDICTS = {"IN_ODD": (60, 220, 60), "IN_EXTENDED_ODD": (240, 220, 40), "OUT_OF_ODD": (235, 60, 50)}
+INK, LINE = (20, 20, 20), (190, 196, 203)
 SIDE, GAP = 330, 8
 THUMBS = "#grid .shot img"
 
@@ -104,13 +105,14 @@ def demo(out: Path) -> Image.Image:
         left = GAP + place * (half + GAP)
         draw.text((left, top), name, INK, font)
         sheet.paste(page, (left, top + 24))
+        draw.rectangle((left, top + 24, left + half, top + 24 + 400), outline=LINE)
     return sheet
 
 
 def _frame(
     path: Path, labels: pl.DataFrame, found: Sequence[tuple[tuple[int, int, int], Sequence[float]]]
 ) -> Image.Image:
-    """Around the target of a picture: labels (green: to be found; yellow: seen besides) and detections."""
+    """Around the target of a picture: labels in the colours of their verdicts, and detections."""
     target = labels.filter("is_target").row(0, named=True)
     with Image.open(path) as image:
         picture = image.convert("RGB")
@@ -123,8 +125,8 @@ def _frame(
     draw = ImageDraw.Draw(cell)
     for row in labels.iter_rows(named=True):
         ring = np.asarray(row["polygon"]).reshape(-1, 2)
-        colour = GREEN if row["verdict"] == "IN_ODD" else YELLOW
-        draw.polygon([(float((x - left) * scale), float((y - top) * scale)) for x, y in ring], outline=colour)
+        points = [(float((x - left) * scale), float((y - top) * scale)) for x, y in ring]
+        draw.polygon(points, outline=VERDICTS[row["verdict"]])
     for colour, (x, y, w, h) in found:
         box = ((x - left) * scale, (y - top) * scale, (x + w - left) * scale, (y + h - top) * scale)
         draw.rectangle(box, outline=colour, width=2)
