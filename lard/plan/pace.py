@@ -7,6 +7,7 @@ machine, the cores themselves. What commands take follows in proportion.
 from __future__ import annotations
 
 import contextlib
+import signal
 import statistics
 import threading
 import time
@@ -27,6 +28,7 @@ def paced() -> Iterator[Callable[[], float]]:
     ended = threading.Event()
 
     def watch() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for who waits
         while not ended.wait(_EVERY_S):
             found.append(sample_ms())
 
