@@ -23,7 +23,8 @@ from lard.errors import DataError, LardError
 from lard.plan.bench import JOURNAL, Bench, Entry
 from lard.plan.estimate import Size, cluster_of, plan
 from lard.plan.measure import scheduler_ms, store_mb_s
-from lard.plan.rates import Rates, Run, fitted, read_rates, this_machine, write_rates
+from lard.plan.pace import sample_ms
+from lard.plan.rates import Rates, Run, fitted, foretold, read_rates, this_machine, write_rates
 from lard.plan.simulate import Cluster, knees, simulate
 from lard.plan.stages import FINELY, FINELY_OF_AIRPORT, MEASURED_KIB, STAGES
 from lard.plan.steps import ONCE, PICTURES, TIMED, Step, measuring, verifying
@@ -34,8 +35,9 @@ def _run(units: int, fixed: float, each: float) -> Run:
     """A run that takes exactly what a rate says."""
     value = fixed + each * units
     return Run(
-        units=units, cpu_s=value, wall_s=2 * value, peak_mib=100 + value, bytes=1e3 * value, files=units
-    )
+        units=units, cpu_s=value, wall_s=2 * value, peak_mib=100 + value, bytes=1e3 * value, files=units,
+        pace_ms=10.0,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -125,6 +127,26 @@ def test_what_a_unit_takes_never_rises_and_the_ends_are_kept(sizes: list[int], t
     assert sum(one.more.cpu_s for one in convex.first) == pytest.approx(0, abs=1e-9)
 
 
+def test_a_processor_that_was_slower_meanwhile_takes_no_part_in_a_rate() -> None:
+    """The same work at half the pace, and foretold at the pace of the day."""
+
+    def slower(run: Run, times: float) -> Run:
+        return run.model_copy(
+            update={"cpu_s": run.cpu_s * times, "wall_s": run.wall_s * times, "pace_ms": run.pace_ms * times}
+        )
+
+    runs = [_run(8, 2, 0.5), slower(_run(40, 2, 0.5), 2.0), slower(_run(40, 2, 0.5), 1.1)]
+    rate = fitted("frame", runs)
+    assert rate.pace_ms == pytest.approx(11)
+    assert rate.fixed.cpu_s == pytest.approx(2 * 1.1) and rate.each.cpu_s == pytest.approx(0.5 * 1.1)
+    assert rate.each.bytes == pytest.approx(500) and rate.spread == pytest.approx(0)
+    for times in (0.7, 3.0):
+        took = slower(_run(1000, 2, 0.5), times)
+        told = foretold(rate, took, 1)
+        assert told.cpu_s == pytest.approx(took.cpu_s) and told.bytes == pytest.approx(took.bytes)
+    assert 0.1 < sample_ms() < 1000
+
+
 def test_a_run_looks_finely_at_as_many_pictures_as_requirements_say() -> None:
     """What a plan takes for given of a check is what the check does."""
     for name in ("DQR-A02", "DQR-I05"):
@@ -206,6 +228,8 @@ def _changed(rates: Rates, folder: Path, change: Any) -> Path:
             lambda d: d["stages"]["check"]["first"][0].update(units=9),
             "stages.check.first is not what its runs",
         ),
+        (lambda d: d["stages"]["render"].update(pace_ms=9.0), "stages.render.pace_ms is not what its runs"),
+        (lambda d: d["stages"]["render"]["runs"][0].update(pace_ms=0), "stages.render.runs.0.pace_ms"),
         (lambda d: d["stages"]["check"]["first"].pop(), "stages.check.first is not what its runs"),
         (
             lambda d: d["stages"]["check"].update(first_of="airport"),
@@ -517,7 +541,9 @@ def test_a_verified_stage_is_told_beside_what_was_foretold(rates: Rates, tmp_pat
     command = ["plan", "--verify", "50", "--rates", str(tmp_path / "rates.json"), "--stages", "sample"]
     done = CliRunner().invoke(main, [*command, "--json"])
     found = json.loads(done.stdout)
-    assert list(found) == ["sample"] and found["sample"]["told"]["cpu_s"] == pytest.approx(2 + 25)
+    told, took = (found["sample"][name] for name in ("told", "took"))
+    assert list(found) == ["sample"]
+    assert told["cpu_s"] == pytest.approx((2 + 25) * took["pace_ms"] / 10.0)
     assert done.exit_code == 1  # it takes no 27 s
     folder = tmp_path / "rates.json.verify-50"
     assert str(folder) in done.stderr and (folder / "rows50_0/frames.parquet").is_file()

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict
 import lard
 from lard.documents import checked
 from lard.errors import DataError, LardError
+from lard.plan.pace import paced
 from lard.plan.rates import Run
 from lard.plan.steps import Step
 
@@ -122,13 +123,16 @@ class Bench:
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
         if step.prepare is not None:
             step.prepare(self.folder)
-        cpu_s, wall_s, peak_mib = self._spent(step)
+        with paced() as pace:
+            cpu_s, wall_s, peak_mib = self._spent(step)
+            pace_ms = pace()
         found = [
             path for name in step.made if not name.startswith(".") for path in _files(self.folder / name)
         ]
         found = found if step.weighed else []
         run = Run(
             units=step.units,
+            pace_ms=pace_ms,
             cpu_s=cpu_s,
             wall_s=wall_s,
             peak_mib=peak_mib,

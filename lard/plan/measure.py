@@ -14,7 +14,7 @@ from typing import Any
 import lard
 from lard.files import folder_lock
 from lard.plan.bench import Bench
-from lard.plan.rates import QUANTITIES, Rates, Run, fitted, this_machine
+from lard.plan.rates import Rates, Run, fitted, foretold, this_machine
 from lard.plan.stages import FIRST_OF, UNITS
 from lard.plan.steps import MODELS, TIMED, measuring, verifying
 from lard.workers import run_tasks, workers_of
@@ -66,7 +66,8 @@ def verify(
     stages: Collection[str],
     tell: Callable[[str], None],
 ) -> dict[str, tuple[Run, Run]]:
-    """Run the stages once with so many frames; by stage what the rates foretold and what it took.
+    """Run the stages once with so many frames; by stage what the rates foretold, at the pace of the processor
+    then, and what it took.
 
     What is done is kept in the folder, for a call after one that was cut or one with other stages; it
     vanishes when all of TIMED have been run.
@@ -76,12 +77,11 @@ def verify(
         runs = bench.run(verifying(airports, frames, stages))
         if all(step.name in bench.done for step in verifying(airports, frames, TIMED)):
             shutil.rmtree(folder)
-    found = {}
-    for stage in (name for name in runs if name in stages):
-        run, rate = runs[stage][0], rates.stages[stage]
-        told = {name: rate.of(name, run.units, 1, min(len(airports), run.units)) for name in QUANTITIES}
-        found[stage] = (Run(units=run.units, **told), run)
-    return found
+    return {
+        stage: (foretold(rates.stages[stage], some[0], len(airports)), some[0])
+        for stage, some in runs.items()
+        if stage in stages
+    }
 
 
 def _identity(airports: Sequence[str], **what: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from math import isclose
@@ -26,6 +27,7 @@ from lard.tables import write_json
 FORMAT = "lard plan rates 3"
 Quantity = Literal["cpu_s", "wall_s", "peak_mib", "bytes", "files"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+TIMES = ("cpu_s", "wall_s")
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 HOW = "measure here: lard plan --measure --out rates.json"
 
@@ -48,6 +50,8 @@ class Run(Spent):
     """One timed run of `units` airports, frames or steps."""
 
     units: Annotated[int, Field(ge=0)]
+    pace_ms: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+    """What a fixed piece of work took meanwhile (lard.plan.pace)."""
 
 
 class First(_Model):
@@ -61,7 +65,7 @@ class Rate(_Model):
     """What a stage takes, and the runs that it comes from.
 
     `fixed` once per process, `each` per unit, and more for the `first` ones of each airport or of the run;
-    where these are shared, every process has its own first ones.
+    where these are shared, every process has its own first ones. Times are of a processor at this pace.
     """
 
     unit: Literal["airport", "frame", "step"]
@@ -69,6 +73,7 @@ class Rate(_Model):
     each: Spent
     first: list[First]
     first_of: Whole
+    pace_ms: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
     runs: Annotated[list[Run], Field(min_length=2)]
 
     def of(self, quantity: Quantity, units: float, processes: int = 1, airports: int = 1) -> float:
@@ -80,9 +85,11 @@ class Rate(_Model):
 
     @property
     def spread(self) -> float | None:
-        """By what share of their median processor times of equal runs of the larger size lie apart."""
-        most = max(run.units for run in self.runs)
-        times = [run.cpu_s for run in self.runs if run.units == most]
+        """By what share of their median processor times of equal runs of one size lie apart, of the largest
+        size that was run more than once; None where none was."""
+        counts = Counter(run.units for run in self.runs)
+        most = max((units for units, count in counts.items() if count > 1), default=0)
+        times = [_at_pace(run, "cpu_s", self.pace_ms) for run in self.runs if run.units == most]
         return (max(times) - min(times)) / statistics.median(times) if len(times) > 1 else None
 
     @property
@@ -129,14 +136,19 @@ def fitted(
 
     The frames of each run lie at so many airports.
 
-    No part is below zero; where units take more than those before them, the line is straight there.
+    Times are brought to the median of the paces. No part is below zero; where units take more than those
+    before them, the line is straight there.
     """
     sizes = sorted({run.units for run in runs})
     if len(sizes) < 2:
         raise DataError(f"runs of {len(sizes)} sizes; expected two or more, which part fixed from per {unit}")
+    pace_ms = statistics.median(run.pace_ms for run in runs)
     fixed, slopes = {}, {}
     for name in QUANTITIES:
-        took = [statistics.median(getattr(run, name) for run in runs if run.units == size) for size in sizes]
+        took = [
+            statistics.median(_at_pace(run, name, pace_ms) for run in runs if run.units == size)
+            for size in sizes
+        ]
         slopes[name] = _falling(sizes, took)
         fixed[name] = max(took[0] - slopes[name][0] * sizes[0], 0.0)
     return Rate(
@@ -151,8 +163,22 @@ def fitted(
             for k, size in enumerate(sizes[1:-1])
         ],
         first_of=first_of,
+        pace_ms=pace_ms,
         runs=list(runs),
     )
+
+
+def foretold(rate: Rate, run: Run, airports: int) -> Run:
+    """What a rate says of a run at so many airports, at the pace that the processor had then."""
+    told = {name: rate.of(name, run.units, 1, min(airports, run.units)) for name in QUANTITIES}
+    told |= {name: told[name] * run.pace_ms / rate.pace_ms for name in TIMES}
+    return Run(units=run.units, pace_ms=run.pace_ms, **told)
+
+
+def _at_pace(run: Run, quantity: Quantity, pace_ms: float) -> float:
+    """What a run would have taken at another pace of the processor."""
+    value = float(getattr(run, quantity))
+    return value * pace_ms / run.pace_ms if quantity in TIMES else value
 
 
 def _falling(sizes: Sequence[int], took: Sequence[float]) -> list[float]:
@@ -213,6 +239,8 @@ def _alike(rate: Rate, other: Rate, part: str) -> bool:
     if part == "first":
         bends = [[(one.units, rate.first_of) for one in rate.first] for rate in (rate, other)]
         pairs = [(one.more, two.more) for one, two in zip(rate.first, other.first, strict=False)]
+    elif part == "pace_ms":
+        return isclose(rate.pace_ms, other.pace_ms, rel_tol=1e-6)
     else:
         bends, pairs = [[], []], [(getattr(rate, part), getattr(other, part))]
     return bends[0] == bends[1] and all(
@@ -242,7 +270,7 @@ def read_rates(path: Path, foreign: bool = False) -> Rates:
             raise DataError(f"{path}: stages.{name}.unit is {rate.unit}, expected {UNITS[name]}; {HOW}")
         with naming(f"{path}: stages.{name}.runs"):
             told = fitted(rate.unit, rate.runs, max(len(rates.airports), 1), FIRST_OF[name])
-        for part in ("fixed", "each", "first"):
+        for part in ("fixed", "each", "first", "pace_ms"):
             if not _alike(rate, told, part):
                 raise DataError(f"{path}: stages.{name}.{part} is not what its runs come to; {HOW}")
     here, faults = this_machine(), []
