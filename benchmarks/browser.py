@@ -23,7 +23,7 @@ from lard.errors import DataError
 LIMIT_S = 60.0
 """Within which the browser answers, and all pictures of a window are there."""
 _OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe")
-_STATE = """(async (selector) => {
+_STATE = """(async (selector, address) => {
   const inside = (box) => box.width > 0 && box.height > 0 && box.bottom > 0 && box.right > 0
     && box.top < innerHeight && box.left < innerWidth;
   const every = [...document.querySelectorAll("img, svg image")];
@@ -36,7 +36,9 @@ _STATE = """(async (selector) => {
     if (!copy.complete) waiting.push(name); else if (!copy.naturalWidth) broken.push(name);
   }
   await document.fonts.ready;
-  const rest = document.readyState !== "complete" || !document.querySelector(selector);
+  // what answers may still be the page before
+  const here = document.URL.split("#")[0] === address && document.readyState === "complete";
+  const rest = !here || !document.querySelector(selector);
   await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
   return { pictures: wanted.length, broken, waiting, rest };
 })"""
@@ -90,7 +92,8 @@ class Window:
         """Wait for every picture in the window; DataError names one that is broken, or late."""
         end = time.monotonic() + LIMIT_S
         while True:
-            state = self.value(f"{_STATE}({json.dumps(holding)})")
+            asked = f"{json.dumps(holding)}, {json.dumps(self.page.resolve().as_uri())}"
+            state = self.value(f"{_STATE}({asked})")
             if state["broken"]:
                 raise DataError(f"{self.page}: shows no picture where {state['broken'][0]} should be")
             if not state["waiting"] and not state["rest"]:

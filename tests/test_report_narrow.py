@@ -46,5 +46,5 @@ def test_in_a_narrow_window(tmp_path: Path) -> None:
     shown = subprocess.run(command, capture_output=True, text=True, timeout=240).stdout
     told = json.loads(unescape(shown.split('<pre id="told">')[1].split("</pre>")[0]))
     assert told["width"] <= 700 and told["beyond"] <= 0
-    assert told["stacked"] == "flex" and told["heading"] == '"model"'
+    assert told["stacked"] == "flow-root" and told["heading"] == '"model"'
     assert told["plots"] >= 2
