@@ -27,7 +27,7 @@ from lard.tables import write_json
 FORMAT = "lard plan rates 3"
 Quantity = Literal["cpu_s", "wall_s", "peak_mib", "bytes", "files"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
-TIMES = ("cpu_s", "wall_s")
+TIMES: tuple[Quantity, ...] = ("cpu_s", "wall_s")
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 HOW = "measure here: lard plan --measure --out rates.json"
 
