@@ -14,7 +14,7 @@ def terrain_model() -> str | None:
     given = params("ground").get("dem")
     if given is None:
         return None
-    if not isinstance(given, str) or not (given == SHIPPED or Path(given).exists()):
+    if not isinstance(given, str) or not given or not (given == SHIPPED or Path(given).exists()):
         raise SpecError(
             f"{PARAMS}: ground.dem: {given!r} is no terrain model; expected {SHIPPED}, the path of a raster "
             "or of a folder of rasters, or null for level land"
