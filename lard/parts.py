@@ -44,15 +44,19 @@ def is_sharded(folder: Path) -> bool:
 def in_tars(folder: Path) -> DataError:
     """What to do about a folder of tar shards where pictures or tables are to be read."""
     return DataError(
-        f"{folder}: its pictures lie in tars, which only lard train and lard predict read; make a folder of "
-        f"them first: lard import webdataset {folder} --out FOLDER"
+        f"{folder}: its pictures lie in tars, which only lard train, predict, score and conform read; make "
+        f"a folder of them first: lard import webdataset {folder} --out FOLDER"
     )
 
 
 def refuse_shards(folder: Path) -> None:
-    """DataError where a folder is no dataset but one in tar shards, whose tables lie below it."""
-    if not (folder / "images").is_dir() and is_table(folder / SHARD_TABLES / "frames.parquet"):
+    """DataError where a folder is no dataset but one in tar shards, or that of their tables."""
+    if (folder / "images").is_dir():
+        return
+    if is_table(folder / SHARD_TABLES / "frames.parquet"):
         raise in_tars(folder)
+    if folder.name == SHARD_TABLES and any(folder.parent.glob("*.tar")):
+        raise in_tars(folder.parent)
 
 
 def part_files(path: Path) -> dict[str, list[Path]]:

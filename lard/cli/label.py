@@ -134,7 +134,7 @@ def label(scenario: Path, runways: str | None, convention: str, out: Path | None
     if out.suffix.lower() not in (".parquet", ".csv"):
         raise DataError(f"--out {out}: expected a name that ends in .parquet or .csv")
     _keep_others(out)
-    if not scenario.exists():
+    if not scenario.exists() or scenario.name == "frames.parquet":
         refuse_shards(scenario.parent)
     if scenario.suffix.lower() == ".parquet" and convention == "exact" and out.suffix.lower() == ".parquet":
         _label_frames(

@@ -122,6 +122,8 @@ def plan(
     """
     if sum((measure, verify is not None, frames is not None)) != 1:
         raise click.UsageError("give one of --frames, --measure and --verify")
+    if options["stages"] is not None and verify is None:
+        raise click.UsageError("--stages goes with --verify; a plan and rates are of every stage")
     if measure:
         _measure(out or rates_path, options)
         return
@@ -191,7 +193,7 @@ def _stages(text: str | None) -> list[str]:
     """The stages to verify, all where none are named."""
     from lard.plan.steps import TIMED
 
-    names = [name.strip() for name in (text or "").split(",") if name.strip()] or list(TIMED)
+    names = list(TIMED) if text is None else [name.strip() for name in text.split(",")]
     if unknown := [name for name in names if name not in TIMED]:
         raise click.UsageError(f"--stages: {unknown[0]!r} is no stage; expected some of {', '.join(TIMED)}")
     return names

@@ -143,10 +143,10 @@ def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[s
         raise DataError(
             f"{folder}: no such dataset folder; expected frames.parquet, labels.parquet and images/"
         )
+    refuse_shards(folder)
     parts = ("frames.parquet", "labels.parquet", "dataset.json")
     missing = [name for name in parts if not is_table(folder / name)]
     if missing:
-        refuse_shards(folder)
         raise DataError(
             f"{folder}: {', '.join(missing)} missing; run the render and label stages, or `lard label`"
         )

@@ -55,7 +55,8 @@ def meanings(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     if "pose" in data.parts:
         offences += _angles(data, frames)
     if "runways" in data.parts:
-        judged.append("datum and place")
+        told = {"datum": frames["altitude_datum"].count() > 0, "place": "pose" in data.parts}
+        judged += [name for name, stated in told.items() if stated]
         offences += _datum(data, frames) + _place(data, frames, float(limits["max_away_km"]))
         offences += altitude_stories(data, frames)
     if "images" in data.parts:

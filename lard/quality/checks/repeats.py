@@ -69,6 +69,7 @@ def unique(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     message = f"{share:.2%} of {pictures} pictures look like another; " + (
         f"{exact} exact repeats" if exact is not None else "too many near repeats"
     )
+    message += "" if "pose" in data.parts else "; no poses to compare"
     return Outcome(
         not offences, message, float(len(offences)), 0.0, tuple(offences), max(pictures, len(data.frames))
     )

@@ -55,7 +55,8 @@ def sets_whole(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     offences: list[Offence] = []
     table: dict[str, Any] = {name: {"frames": len(part)} for name, part in parts.items()}
     offences += _zones(data, parts, float(limits["max_zone_gap"]), table)
-    for name, (numbers, cells) in _conditions(data, frames).items():
+    conditions = _conditions(data, frames)
+    for name, (numbers, cells) in conditions.items():
         lacks = list(_lacking(name, cells, frames, parts, float(limits["min_relative_share"])))
         if numbers is not None:
             named = {lack.subject.split("/")[0] for lack in lacks}
@@ -67,6 +68,12 @@ def sets_whole(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     offences += _one_way(parts)
     if not parts:
         return Outcome(None, "no frame is in a training, validation or test set")
+    stated = [cell for _, cells in conditions.values() for cell in cells if cell is not None]
+    zoned = any(len(row) > 1 for row in table.values())
+    if not offences and not stated and not zoned and not frames["airport"].count():
+        return Outcome(
+            None, "frames state no zone, no airport and no condition that varies: nothing to compare sets by"
+        )
     sizes = ", ".join(f"{name} {len(part)}" for name, part in parts.items())
     message = f"{len(offences)} lacks in {len(parts)} sets ({sizes} frames)"
     return Outcome(

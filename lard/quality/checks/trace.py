@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,9 +61,11 @@ def traceable(data: Dataset, limits: Mapping[str, Any]) -> Outcome:
     total = max(len(drawn | listed), 1)
     share = 1 - len({offence.subject for offence in offences}) / total
     floor = float(limits["min_share"])
+    often = Counter(offence.message for offence in offences).most_common(1)
     return Outcome(
         share >= floor,
         f"{share:.2%} of {total} pictures are fully traced"
+        + "".join(f"; {n} times: {text}" for text, n in often)
         + ("; imported, not checked: what drew them, on which runways" if unknowable else ""),
         share,
         floor,
