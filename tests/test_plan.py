@@ -532,6 +532,10 @@ def test_stages_to_verify_are_named(rates: Rates, tmp_path: Path) -> None:
     command = ["plan", "--verify", "50", "--rates", str(tmp_path / "rates.json"), "--stages", "label,paint"]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 2 and "'paint' is no stage; expected some of ground" in done.output
+    done = CliRunner().invoke(main, [*command[:-1], ","])
+    assert done.exit_code == 2 and "'' is no stage" in done.output
+    done = CliRunner().invoke(main, ["plan", "--frames", "50", *command[3:]])
+    assert done.exit_code == 2 and "--stages goes with --verify" in done.output
     assert [path.name for path in tmp_path.iterdir()] == ["rates.json"]
 
 

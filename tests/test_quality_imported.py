@@ -183,3 +183,12 @@ def test_labels_made_anew_with_terrain_keep_what_the_import_did_not_know(own: Pa
     message = found["T02"].outcome.message
     assert "of 12 frames it states no yaw from the runway, no visibility, no time" in message
     assert "not checked: on what land 12 pictures that name none were taken" in message
+
+
+def test_where_nothing_is_stated_nothing_is_said_to_hold(own: Path, tmp_path: Path) -> None:
+    """Pictures and boxes alone: no set to compare, no time or place to contradict, no pose to occur twice."""
+    found = _judged(_imported(own, "voc", tmp_path / "set"), "S03", "A08", "U01", "T01")
+    assert found["S03"].status == NOT_APPLICABLE and "nothing to compare" in found["S03"].outcome.message
+    assert found["A08"].status == NOT_APPLICABLE
+    assert found["U01"].status == PASS and "no poses to compare" in found["U01"].outcome.message
+    assert found["T01"].status == FAIL and "1 times: manifest lacks licence" in found["T01"].outcome.message

@@ -137,13 +137,21 @@ def _unstated_at_import(path: Path) -> dict[str, Any]:
 
 
 def read_dataset(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
-    """Frames, labels and dataset.json of a folder; DataError lists every part that is missing."""
+    """Frames, labels and dataset.json of a folder; DataError lists every part that is missing.
+
+    The tables beside tar shards are refused: their pictures lie elsewhere.
+    """
+    refuse_shards(Path(folder))
+    return read_tables(folder)
+
+
+def read_tables(folder: str | Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+    """The same, wherever the pictures lie."""
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(
             f"{folder}: no such dataset folder; expected frames.parquet, labels.parquet and images/"
         )
-    refuse_shards(folder)
     parts = ("frames.parquet", "labels.parquet", "dataset.json")
     missing = [name for name in parts if not is_table(folder / name)]
     if missing:

@@ -27,9 +27,9 @@ def load_dataset(root: str | Path) -> Dataset:
         raise DataError(
             f"{root}: no such dataset; expected a folder with frames.parquet, LARD *.csv, or COCO"
         )
+    refuse_shards(root)  # beside tars lie COCO files that name pictures which are not there
     if root.is_dir() and any((root / name).exists() for name in ("frames.parquet", "labels.parquet")):
         return _load_own(root)
-    refuse_shards(root)  # beside tars lie COCO files that name pictures which are not there
     found = find(root)
     if found is None:
         raise DataError(

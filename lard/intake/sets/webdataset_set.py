@@ -16,7 +16,7 @@ from lard.intake.tars import (
     shards_of,
     stated_sha256,
 )
-from lard.labels.dataset import read_dataset
+from lard.labels.dataset import read_tables
 from lard.progress import Meter
 
 _COPIED = ("frames.parquet", "labels.parquet", "manifest.parquet", "dataset.json")
@@ -33,7 +33,7 @@ def read_webdataset(source: Path, out: Path) -> int:
         raise DataError(
             f"{tables}: no such folder; expected tars of `lard export webdataset` with {TABLES}/ beside them"
         )
-    frames, _, _ = read_dataset(tables)
+    frames, _, _ = read_tables(tables)
     ids = set(frames["frame_id"])
     stated = stated_sha256(source)
     if not stated:
