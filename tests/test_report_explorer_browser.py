@@ -2,13 +2,12 @@
 
 import io
 import json
-import shutil
 import subprocess
 from html import unescape
 from pathlib import Path
 
 import polars as pl
-import pytest
+from browser_support import CHROMIUM, needs_browser
 from explorer_support import (
     AIRPORTS,
     ATTRIBUTION,
@@ -23,12 +22,8 @@ from lard.quality import read_waivers
 from lard.quality.model import Offence
 from lard.report.explorer import write_explorer
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
-)
 
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look at pages with")
+@needs_browser
 def test_in_a_browser(tmp_path: Path) -> None:
     toy = tmp_path / "toy set"
     write_toy(toy)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from html import unescape
 from pathlib import Path
 
-import pytest
+from browser_support import CHROMIUM, needs_browser
 
 from lard.report.entries import Board, Entry
 from lard.report.leaderboard import leaderboard_html
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
-)
 PROBE = """<script>addEventListener("load", () => {
   const root = document.documentElement, cell = document.querySelector("table.stack td");
   const told = document.createElement("pre"); told.id = "told";
@@ -25,7 +21,7 @@ PROBE = """<script>addEventListener("load", () => {
   document.body.append(told); });</script></body>"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look at pages with")
+@needs_browser
 def test_in_a_narrow_window(tmp_path: Path) -> None:
     airports = {f"AIRPORT-WITH-A-LONG-NAME-{k}": {"AP": 0.4, "AP50": 0.5} for k in range(20)}
     found = {code: {n: {"found": 1, "runways": 2} for n in ("0-1 km", "1-2 km")} for code in airports}

@@ -3,20 +3,16 @@
 import base64
 import importlib.util
 import io
-import shutil
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from browser_support import needs_browser
 from PIL import Image
 
 from lard.errors import DataError
 
 ROOT = Path(__file__).parent.parent
-needs_browser = pytest.mark.skipif(
-    not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
-    reason="no Chromium to look at pages with",
-)
 
 
 def _browser() -> ModuleType:
