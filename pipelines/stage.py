@@ -23,11 +23,16 @@ def params(*path: str) -> Any:
     return value
 
 
+def optional(name: str) -> dict[str, Any]:
+    """A section that params.yaml need not have for this stage; empty where it has none."""
+    whole = params()
+    own = whole.get(name) if isinstance(whole, dict) else None
+    return own if isinstance(own, dict) else {}
+
+
 def assured_models() -> list[str]:
     """The models of the assurance stage; none where params.yaml has no such stage."""
-    section = read_yaml(PARAMS, error=SpecError, absent="run the stages from the repository root")
-    own = section.get("assurance") if isinstance(section, dict) else None
-    return [str(name) for name in own.get("models") or ()] if isinstance(own, dict) else []
+    return [str(name) for name in optional("assurance").get("models") or ()]
 
 
 def runway_database() -> RunwayDatabase:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from lard.errors import SpecError
 from lard.ground.terrain import SHIPPED
-from pipelines.stage import PARAMS, params
+from pipelines.stage import PARAMS, optional
 
 
 def terrain_model() -> str | None:
     """The path of a raster or a folder, or `shipped`; None for level land. SpecError for anything else."""
-    if "dem" in params("render"):
+    if "dem" in optional("render"):
         raise SpecError(f"{PARAMS}: render.dem: say ground.dem instead, which labels take as well")
-    given = params("ground").get("dem")
+    given = optional("ground").get("dem")
     if given is None:
         return None
     if not isinstance(given, str) or not given or not (given == SHIPPED or Path(given).exists()):

@@ -27,6 +27,11 @@ def test_level_land_unless_named(folder: Path, ground: str) -> None:
     assert terrain_of_labels(load_shipped(), ["KSEA"]) == (None, {})
 
 
+def test_stages_after_the_pictures_need_no_sections_of_theirs(folder: Path) -> None:
+    (folder / "params.yaml").write_text("runways: shipped\n")
+    assert terrain_model() is None
+
+
 def test_shipped_relief_is_stated_with_the_labels(folder: Path) -> None:
     write(folder, "dem: shipped")
     land, stated = terrain_of_labels(load_shipped(), ["KSEA", "KSEA", "NZCH"])
